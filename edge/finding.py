@@ -1,0 +1,134 @@
+"""The nouns every room shares: what is said of one clip.
+
+A finding is immutable and is JSON by nature: `Finding.model_dump_json()` is the contract that
+`docs/finding.schema.json` publishes. Adding keys is allowed; changing the meaning of one raises
+`SCHEMA_VERSION`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Verdict(StrEnum):
+    REAL = "REAL"
+    FAKE = "FAKE"
+    UNSURE = "UNSURE"
+    NO_FACE = "NO_FACE"
+    UNREADABLE = "UNREADABLE"
+
+
+class ReasonCode(StrEnum):
+    """Stable codes: other programs may depend on them."""
+
+    ABOVE_FAKE_THRESHOLD = "above-fake-threshold"
+    BELOW_REAL_THRESHOLD = "below-real-threshold"
+    BETWEEN_THRESHOLDS = "between-thresholds"
+    NO_FACE = "no-face"
+    FACES_TOO_SMALL = "faces-too-small"
+    TOO_DARK = "too-dark"
+    TOO_BLURRED = "too-blurred"
+    SEEN_TOO_BRIEFLY = "seen-too-briefly"
+    SINGLE_PICTURE = "single-picture"
+    FIRST_FRAMES_ONLY = "first-frames-only"
+    DAMAGED = "damaged"
+    UNREADABLE = "unreadable"
+
+
+class _Noun(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Reason(_Noun):
+    code: ReasonCode
+    text: str = Field(description="The same in plain words, one sentence.")
+
+
+class Box(_Noun):
+    """A rectangle in pixels of the upright frame; it may reach over the frame's edge."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class WindowScore(_Noun):
+    start: float = Field(description="Time of the first crop, seconds from the clip's start.")
+    end: float = Field(description="Time of the last crop, seconds.")
+    logit: float = Field(description="What the sequence graph answered; positive leans to FAKE.")
+    fake_probability: Probability
+
+
+class Quality(_Noun):
+    """How good a track's crops are: the median over its frames."""
+
+    face_px: float = Field(description="Side of the face box in pixels of the clip.")
+    light: float = Field(description="Mean luma of the face, 0 to 255.")
+    sharpness: float = Field(description="Variance of the Laplacian of the crop's luma.")
+
+
+class Face(_Noun):
+    """One person followed through the clip (a track) and judged alone."""
+
+    id: int = Field(description="1 is the face that was seen first.")
+    first_second: float
+    last_second: float
+    frames: int = Field(description="Frames in which the face was found.")
+    box: Box = Field(description="Where the face was, in the frame at the middle of the track.")
+    quality: Quality
+    counted: bool = Field(description="Whether the face was good enough for the verdict.")
+    fake_probability: Probability | None = Field(description="Calibrated; null if not scored.")
+    reasons: tuple[Reason, ...] = ()
+    windows: tuple[WindowScore, ...] = ()
+
+
+class Clip(_Noun):
+    """What the container says, after checks."""
+
+    kind: Literal["video", "image"]
+    container: str
+    codec: str
+    width: int = Field(description="Upright, pixels.")
+    height: int
+    seconds: float
+    frame_rate: float = Field(description="Mean frames a second; 0 for an image.")
+
+
+class Model(_Noun):
+    name: str
+    version: str
+    sha256: str = Field(description="Of bundle.json, which holds the hashes of all other files.")
+
+
+class Thresholds(_Noun):
+    real: Probability = Field(description="REAL is said at or below this probability.")
+    fake: Probability = Field(description="FAKE is said at or above this probability.")
+
+
+class Finding(_Noun):
+    """Everything that is said of one clip."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    path: str
+    sha256: str | None = Field(description="Of the file; null if it could not be read.")
+    verdict: Verdict
+    fake_probability: Probability | None
+    reasons: tuple[Reason, ...]
+    faces: tuple[Face, ...] = ()
+    clip: Clip | None = None
+    frames_read: int = Field(default=0, description="Frames that were decoded.")
+    frames_scored: int = Field(default=0, description="Frames with at least one crop scored.")
+    seconds: dict[str, float] = Field(
+        default_factory=dict,
+        description="Time spent by stage: open, decode, faces, features, sequence; total is wall.",
+    )
+    model: Model
+    thresholds: Thresholds
