@@ -1,0 +1,1 @@
+"""Offline, on a machine with torch: checkpoint to bundle, training, evaluation."""

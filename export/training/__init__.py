@@ -1,0 +1,1 @@
+"""From folders of crops with labels to a checkpoint."""

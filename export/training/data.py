@@ -1,0 +1,110 @@
+"""Folders of face crops with `labels.tsv`, and the draws that make batches of them.
+
+`labels.tsv` has a header and tab-separated columns; `file`, `label` (REAL or FAKE) and `source`
+are needed. `margin` is optional: how many times wider the picture is than the crop the box would
+cut (1 where the picture is the crop).
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import TruelightError
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One labelled face picture on disk."""
+
+    path: Path
+    fake: bool
+    source: str
+    margin: float = 1.0
+
+    def read(self) -> Image:
+        """Pixels as uint8 [h, w, 3] RGB."""
+        image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise TruelightError(f"{self.path} is not a picture.", "Remove it from labels.tsv.")
+        return np.asarray(image[..., ::-1], dtype=np.uint8)
+
+
+def read_folder(folder: Path) -> list[Picture]:
+    """The pictures that a folder's labels.tsv names.
+
+    Raises TruelightError if the table is missing, lacks a column or holds another label.
+    """
+    table = folder / "labels.tsv"
+    if not table.is_file():
+        raise TruelightError(
+            f"{folder} has no labels.tsv.", "It needs the columns file, label and source."
+        )
+    with table.open(newline="") as lines:
+        rows = csv.DictReader(lines, delimiter="\t")
+        missing = {"file", "label", "source"} - set(rows.fieldnames or ())
+        if missing:
+            raise TruelightError(f"{table} lacks the column {', '.join(sorted(missing))}.")
+        pictures = []
+        for row in rows:
+            if row["label"] not in ("REAL", "FAKE"):
+                raise TruelightError(
+                    f"{table} holds the label {row['label']!r} for {row['file']}.",
+                    "A label is REAL or FAKE.",
+                )
+            margin = float(row.get("margin") or 1.0)
+            fake = row["label"] == "FAKE"
+            pictures.append(Picture(folder / row["file"], fake, row["source"], margin))
+    if not pictures:
+        raise TruelightError(f"{table} names no picture.")
+    return pictures
+
+
+def held_out(source: str, share: float) -> bool:
+    """Whether a source belongs to validation: by hash, so every run and every folder agree."""
+    digest = hashlib.sha256(source.encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32 < share
+
+
+def split(pictures: Iterable[Picture], share: float) -> tuple[list[Picture], list[Picture]]:
+    """Training and validation pictures; a source is never in both."""
+    train: list[Picture] = []
+    validation: list[Picture] = []
+    for picture in pictures:
+        (validation if held_out(picture.source, share) else train).append(picture)
+    return train, validation
+
+
+def one_each(pictures: Sequence[Picture], most: int) -> list[Picture]:
+    """At most `most` pictures: one real and one fake of each source that has both."""
+    chosen: list[Picture] = []
+    for pair in Pairs(pictures).by_source:
+        if len(chosen) + 2 > most:
+            break
+        chosen += [pair[0][0], pair[1][0]]
+    return chosen
+
+
+class Pairs:
+    """Real and fake of one source, drawn source by source."""
+
+    def __init__(self, pictures: Sequence[Picture]) -> None:
+        groups: dict[str, tuple[list[Picture], list[Picture]]] = defaultdict(lambda: ([], []))
+        for picture in pictures:
+            groups[picture.source][picture.fake].append(picture)
+        self.by_source = [group for _, group in sorted(groups.items()) if group[0] and group[1]]
+
+    def draw(self, rng: np.random.Generator) -> tuple[Picture, Picture]:
+        """A (real, fake) pair of one random source."""
+        reals, fakes = self.by_source[rng.integers(len(self.by_source))]
+        return reals[rng.integers(len(reals))], fakes[rng.integers(len(fakes))]
