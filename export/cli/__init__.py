@@ -1,0 +1,1 @@
+"""The commands of `truelight-export`, one file each."""
