@@ -1,0 +1,109 @@
+"""From an opened clip to its wanted frames: upright, with times, in order.
+
+Runs in the child only. With `footage` and `pixels`, which it stands on, the only module of `edge`
+that imports PyAV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import av
+
+from edge.scan.border import Kind
+from edge.scan.footage import Bounds, Footage
+from edge.scan.pixels import Painter, Picture
+from edge.scan.sampling import Choice, Chooser, Sampling, Slot
+
+
+class Facts(NamedTuple):
+    """What is known of the clip before its frames are asked for.
+
+    `container` and `codec` are places in the border's tables; sizes are of the frames handed out;
+    `seconds` counts from the first picture and is 0 for a still one.
+    """
+
+    kind: Kind
+    container: int
+    codec: int
+    width: int
+    height: int
+    seconds: float
+    frame_rate: float
+
+
+class Reader:
+    """One clip, opened: its facts, and its wanted frames.
+
+    `alive` is called with the number of decoded frames while work goes on. Raises RefusedError
+    when the clip cannot be opened or not one picture can be decoded.
+    """
+
+    def __init__(self, descriptor: int, bounds: Bounds, alive: Callable[[int], None]) -> None:
+        self._footage = Footage(descriptor, bounds, alive)
+        first = self._footage.first_frame
+        self._interlaced = bool(first.interlaced_frame)
+        self.painter = Painter(first, self._footage.aspect, bounds.frame_pixels)
+        self.facts = Facts(
+            self._footage.kind,
+            self._footage.form.number,
+            self._footage.codec,
+            self.painter.width,
+            self.painter.height,
+            self._footage.seconds,
+            self._footage.frame_rate if self._footage.kind is Kind.VIDEO else 0.0,
+        )
+
+    @property
+    def frames_read(self) -> int:
+        """Frames decoded so far."""
+        return self._footage.frames_read
+
+    @property
+    def damaged(self) -> bool:
+        """Whether anything could not be read or decoded so far."""
+        return self._footage.damaged
+
+    def choices(self, sampling: Sampling) -> Iterator[Choice[Picture]]:
+        """The wanted frames; a picture is valid until the next one is asked for."""
+        if sampling.first is not None:
+            return self._first(sampling.first, sampling.window_frames)
+        return self._spread(sampling.slots(self.facts.seconds), 1.0 / sampling.window_rate)
+
+    def _first(self, count: int, window_frames: int) -> Iterator[Choice[Picture]]:
+        for index, (time, picture) in enumerate(self._pictures()):
+            yield Choice(index // window_frames, time, picture)
+            if index + 1 >= count:
+                return
+
+    def _spread(self, slots: list[Slot], hold: float) -> Iterator[Choice[Picture]]:
+        chooser: Chooser[Picture] = Chooser(slots, hold)
+        self._footage.hurry([slot.time for slot in slots])
+        pictures = self._pictures()
+        while (wanted := chooser.wanted) is not None:
+            if self._footage.jump(wanted):
+                pictures = self._pictures()
+            arrived = next(pictures, None)
+            if arrived is None:
+                break
+            yield from chooser.offer(*arrived)
+            del arrived
+        yield from chooser.finish()
+        if chooser.wanted is not None:
+            self._footage.damaged = True  # the clip is shorter than it claims
+
+    def _pictures(self) -> Iterator[tuple[float, Picture]]:
+        """Frames from where the clip stands; interlaced ones with their neighbours in time."""
+        if not self._interlaced:
+            for time, frame in self._footage:
+                yield time, Picture(frame)
+                del frame
+            return
+        before: av.VideoFrame | None = None
+        current = next(self._footage, None)
+        while current is not None:
+            following = next(self._footage, None)
+            after = following[1] if following is not None else current[1]
+            yield current[0], Picture(current[1], before, after)
+            before, current = current[1], following

@@ -1,0 +1,207 @@
+"""From a decoded frame to upright RGB bytes: colours, size, orientation, interlacing, alpha.
+
+Runs in the child only. Works without numpy, whose import would double the child's start; only
+pictures with transparency load it.
+"""
+
+from __future__ import annotations
+
+import struct
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import av
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+
+_COLORSPACES = {
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    5: Colorspace.ITU601,
+    6: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M,
+    9: Colorspace.BT2020,
+    10: Colorspace.BT2020,
+}
+_HD_HEIGHT = 720
+_BACKDROP = 128
+
+
+class Turn(NamedTuple):
+    """How a stored frame becomes upright: a filter for its columns, then maybe rows reversed."""
+
+    filter: str
+    argument: str
+    swaps_sides: bool
+    rows_reversed: bool
+
+
+UPRIGHT = Turn("", "", False, False)
+
+
+class Picture(NamedTuple):
+    """A decoded frame, with its neighbours in time where interlacing needs them."""
+
+    frame: av.VideoFrame
+    before: av.VideoFrame | None = None
+    after: av.VideoFrame | None = None
+
+
+def turn_of(frame: av.VideoFrame) -> Turn:
+    """Read the display matrix, rounded to one of the eight upright orientations."""
+    side_data: Any = frame.side_data
+    try:
+        matrix = bytes(side_data["DISPLAYMATRIX"])
+    except KeyError:
+        return UPRIGHT
+    a, b, _, c, d = struct.unpack_from("=5i", matrix)
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return Turn("hflip" if a < 0 else "", "", False, d < 0)
+    # Source columns become rows: x' = c*q, y' = b*p.
+    names = {
+        (True, True): "cclock_flip",
+        (False, True): "clock",
+        (True, False): "cclock",
+        (False, False): "clock_flip",
+    }
+    return Turn("transpose", names[c > 0, b > 0], True, False)
+
+
+def fit(width: int, height: int, aspect: Fraction | None, most_pixels: int) -> tuple[int, int]:
+    """Width and height with square pixels, within a number of pixels. Never below 1."""
+    shape = aspect if aspect and Fraction(1, 8) <= aspect <= 8 else Fraction(1)
+    wide = width * max(shape, Fraction(1))
+    high = height / min(shape, Fraction(1))
+    shrink = min(1.0, (most_pixels / float(wide * high)) ** 0.5)
+    sides = (wide, high) if shrink == 1.0 else (float(wide) * shrink, float(high) * shrink)
+    return max(1, int(sides[0] + 0.5)), max(1, int(sides[1] + 0.5))
+
+
+class Painter:
+    """Paints the frames of one clip, all of one size, as uint8 RGB `[height, width, 3]` bytes.
+
+    The first frame decides the size and the orientation; later frames of another size are scaled
+    to it.
+    """
+
+    def __init__(self, first: av.VideoFrame, aspect: Fraction | None, most_pixels: int) -> None:
+        self._turn = turn_of(first)
+        self._size = fit(first.width, first.height, aspect, most_pixels)
+        self.width, self.height = self._size[::-1] if self._turn.swaps_sides else self._size
+        self._reformatter = VideoReformatter()
+        self._turner: av.filter.Graph | None = None
+
+    @property
+    def frame_bytes(self) -> int:
+        """Size of one painted frame."""
+        return self.width * self.height * 3
+
+    def paint(self, picture: Picture, target: memoryview) -> None:
+        """Write the picture into `target`, which has `frame_bytes` bytes."""
+        frame = self._in_rgb(picture)
+        if self._turn.filter:
+            frame = self._turned(frame)
+        _copy_rows(frame, target, self._turn.rows_reversed)
+
+    def _in_rgb(self, picture: Picture) -> av.VideoFrame:
+        frame = picture.frame
+        colorspace, color_range = _colours(frame)
+        has_alpha = _has_alpha(frame.format)
+        if frame.interlaced_frame and picture.after is not None:
+            frame = _deinterlaced(picture)
+        width, height = self._size
+        smaller = width * height * 2 < frame.width * frame.height
+        converted = self._reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="rgba" if has_alpha else "rgb24",
+            src_colorspace=colorspace,
+            src_color_range=color_range,
+            dst_color_range=ColorRange.JPEG,
+            interpolation=Interpolation.AREA if smaller else Interpolation.BILINEAR,
+        )
+        return _on_backdrop(converted) if has_alpha else converted
+
+    def _turned(self, frame: av.VideoFrame) -> av.VideoFrame:
+        if self._turner is None:
+            self._turner = _chain(frame, (self._turn.filter, self._turn.argument))
+        frame.pts = None
+        self._turner.push(frame)
+        return _pulled(self._turner)
+
+
+def _colours(frame: av.VideoFrame) -> tuple[Colorspace, ColorRange]:
+    """The frame's own tags; what is untagged follows the custom of its size and format."""
+    shape = frame.format
+    custom = Colorspace.ITU709 if frame.height >= _HD_HEIGHT else Colorspace.ITU601
+    colorspace = _COLORSPACES.get(int(frame.colorspace), custom)
+    full = shape.is_rgb or shape.has_palette or shape.name.startswith(("yuvj", "gray", "ya"))
+    color_range = int(frame.color_range)
+    if color_range not in (ColorRange.MPEG, ColorRange.JPEG):
+        color_range = ColorRange.JPEG if full else ColorRange.MPEG
+    return colorspace, ColorRange(color_range)
+
+
+def _has_alpha(shape: av.VideoFormat) -> bool:
+    return shape.has_palette or any(component.is_alpha for component in shape.components)
+
+
+def _on_backdrop(frame: av.VideoFrame) -> av.VideoFrame:
+    """Lay RGBA over grey."""
+    import numpy as np
+
+    pixels = frame.to_ndarray()
+    alpha = pixels[:, :, 3:]
+    if alpha.min() < 255:
+        weight = alpha.astype(np.uint16)
+        mixed = pixels[:, :, :3] * weight + _BACKDROP * (255 - weight) + 127
+        rgb = (mixed // 255).astype(np.uint8)
+    else:
+        rgb = np.ascontiguousarray(pixels[:, :, :3])
+    return av.VideoFrame.from_ndarray(rgb, format="rgb24")
+
+
+def _deinterlaced(picture: Picture) -> av.VideoFrame:
+    """The frame with its two fields made one picture, by its neighbours in time."""
+    frame = picture.frame
+    graph = _chain(frame, ("bwdif", "mode=send_frame:deint=all"))
+    near = (picture.before or frame, frame, picture.after or frame)
+    for neighbour in near:
+        same = (neighbour.width, neighbour.height, neighbour.format.name) == (
+            *(frame.width, frame.height),
+            frame.format.name,
+        )
+        graph.push(neighbour if same else frame)
+    graph.push(None)
+    _pulled(graph)
+    return _pulled(graph)
+
+
+def _chain(frame: av.VideoFrame, step: tuple[str, str]) -> av.filter.Graph:
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=frame.width,
+        height=frame.height,
+        format=frame.format,
+        time_base=frame.time_base or Fraction(1, 1000),
+    )
+    graph.link_nodes(source, graph.add(*step), graph.add("buffersink"))
+    graph.configure()
+    return graph
+
+
+def _pulled(graph: av.filter.Graph) -> av.VideoFrame:
+    frame: av.VideoFrame = graph.vpull()
+    return frame
+
+
+def _copy_rows(frame: av.VideoFrame, target: memoryview, rows_reversed: bool) -> None:
+    plane = frame.planes[0]
+    stride, row, height = plane.line_size, frame.width * 3, frame.height
+    source = memoryview(plane).cast("B")
+    if stride == row and not rows_reversed:
+        target[:] = source[: row * height]
+        return
+    for y in range(height):
+        place = (height - 1 - y if rows_reversed else y) * row
+        target[place : place + row] = source[y * stride : y * stride + row]
