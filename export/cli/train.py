@@ -27,7 +27,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--watch", type=Path, action="append", default=[], help="crops to measure, never to train"
     )
-    parser.add_argument("--landmarks", type=Path, help="MediaPipe's face_landmark.tflite")
     parser.add_argument(
         "--phase",
         action="append",
@@ -50,9 +49,10 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from export.cli.progress import StepBar
+    from export.network import Detector
     from export.training.batches import Batches, Mix
     from export.training.data import Pairs, one_each, read_folder, split
-    from export.training.landmarks import find_model, landmarks_of
+    from export.training.landmarks import landmarks_of
     from export.training.recipe import Recipe, Training
 
     console = Console()
@@ -65,11 +65,14 @@ def run(args: argparse.Namespace) -> int:
     reals = [picture for picture in train if not picture.fake]
     with StepBar(console, "landmarks") as bar:
         cache = args.out / "landmarks.npz"
-        landmarks = landmarks_of(reals, find_model(args.landmarks), cache, bar.at)
+        landmarks = landmarks_of(reals, cache, bar.at)
     batches = Batches(reals, Pairs(train), landmarks, phases, recipe.mix, recipe.seed)
-    training = Training(args.out, recipe, batches, validation, _config(args, phases), args.threads)
+    torch.manual_seed(recipe.seed)
+    network = Detector(zero_init=args.init is None)
     if args.init:
-        training.start_from(torch.load(args.init, weights_only=True))
+        network.trunk.load_imagenet(torch.load(args.init, weights_only=True))
+    config = _config(args, phases)
+    training = Training(args.out, network, recipe, batches, validation, config, args.threads)
     console.print(
         f"{len(train)} pictures to train on, {len(landmarks)} of them to blend; "
         f"{len(batches)} steps."

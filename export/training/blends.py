@@ -51,13 +51,13 @@ def _mask(side: int, points: Points, ease: float, rng: np.random.Generator) -> M
         points[(height > -0.2) & (height < nose + 0.1)],  # eyes and nose
     ]
     chosen = parts[rng.choice(4, p=[0.4, 0.3, 0.15, 0.15])]
-    mask: Mask = np.zeros((side, side), np.float32)
+    mask: NDArray[Any] = np.zeros((side, side), np.float32)
     cv2.fillConvexPoly(mask, cv2.convexHull(np.round(chosen).astype(np.int32)), 1.0)
     mask = _elastic(mask, rng)
     reach = side / 112.0 * (1.0 - 0.7 * ease)
     for _ in range(2):
-        mask = cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.6, 4.5) * reach + 0.3)
-        mask /= max(float(mask.max()), 1e-6)
+        blurred: Mask = cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.6, 4.5) * reach + 0.3)
+        mask = blurred / max(float(blurred.max()), 1e-6)
     return mask
 
 

