@@ -8,16 +8,18 @@ A finding is immutable and is JSON by nature: `Finding.model_dump_json()` is the
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Verdict(StrEnum):
+    """What is said of a clip in one word."""
+
     REAL = "REAL"
     FAKE = "FAKE"
     UNSURE = "UNSURE"
@@ -47,6 +49,8 @@ class _Noun(BaseModel):
 
 
 class Reason(_Noun):
+    """Why a verdict was given, or what must be known with it."""
+
     code: ReasonCode
     text: str = Field(description="The same in plain words, one sentence.")
 
@@ -61,6 +65,8 @@ class Box(_Noun):
 
 
 class WindowScore(_Noun):
+    """What the network said of one window of a face."""
+
     start: float = Field(description="Time of the first crop, seconds from the clip's start.")
     end: float = Field(description="Time of the last crop, seconds.")
     logit: float = Field(description="What the sequence graph answered; positive leans to FAKE.")
@@ -103,12 +109,16 @@ class Clip(_Noun):
 
 
 class Model(_Noun):
+    """The bundle that judged."""
+
     name: str
     version: str
     sha256: str = Field(description="Of bundle.json, which holds the hashes of all other files.")
 
 
 class Thresholds(_Noun):
+    """Where the bundle draws its lines."""
+
     real: Probability = Field(description="REAL is said at or below this probability.")
     fake: Probability = Field(description="FAKE is said at or above this probability.")
 
