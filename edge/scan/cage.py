@@ -8,14 +8,6 @@ is checked. A child that crashes, hangs or lies costs that clip only: `ClipError
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import logging
-import mmap
-import os
-import signal
-import stat
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,9 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-
-import numpy as np
-import numpy.typing as npt
 
 from edge.errors import TruelightError
 from edge.finding import Clip, ReasonCode
@@ -39,21 +28,14 @@ from edge.scan.border import (
     Order,
     RefusedError,
     Report,
-    pack,
-    read_exactly,
 )
-from edge.scan.sampling import Sampling
+from edge.scan.child import Child
+from edge.scan.sampling import Frame, Sampling
 
-_log = logging.getLogger(__name__)
+__all__ = ["ClipError", "Frame", "Limits", "OpenClip", "open_clip"]
 
-_START = (
-    "import sys; sys.path[:] = {path!r}; from edge.scan.worker import main; "
-    "main(*map(int, sys.argv[1:]))"
-)
 _MOST_SECONDS = 30 * 24 * 3600
 _MOST_FRAMES = 10**9
-_LOG_BYTES = 16384
-_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 class ClipError(TruelightError):
@@ -92,20 +74,6 @@ class Limits:
     grace: float = 1.0  # from one step of ending the child to the next
 
 
-@dataclass(frozen=True)
-class Frame:
-    """One decoded picture. `pixels` is valid until the next frame is asked for."""
-
-    index: int
-    """Running number of the frames handed out, from 0."""
-    window: int
-    """The window it belongs to, from 0, ascending."""
-    time: float
-    """Seconds from the clip's first picture."""
-    pixels: npt.NDArray[np.uint8]
-    """uint8 `[height, width, 3]`, RGB, upright, square pixels, read-only."""
-
-
 class OpenClip:
     """A clip behind the cage; a context manager, used by one thread.
 
@@ -128,7 +96,7 @@ class OpenClip:
         self._waited = 0.0
         self._signs = 0
         self._began = time.monotonic()
-        self._child = _Child(path, limits, command)
+        self._child = Child(path, limits.grace, command)
         self._patience = limits.patience
         with self._faults():
             self._child.send(
@@ -273,90 +241,6 @@ class OpenClip:
             raise ClipError(refusal.fault) from None
 
 
-class _Child:
-    """The process, its pipes and its shared memory. Raises RefusedError."""
-
-    def __init__(self, path: Path, limits: Limits, command: Sequence[str] | None) -> None:
-        self._grace = limits.grace
-        with contextlib.ExitStack() as passed:
-            clip = _open_regular(path)
-            passed.callback(os.close, clip)
-            self._memory = os.memfd_create("frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            orders, self._orders = os.pipe()
-            self._reports, reports = os.pipe()
-            passed.callback(os.close, orders)
-            passed.callback(os.close, reports)
-            os.set_blocking(self._orders, False)
-            descriptors = (orders, reports, clip, self._memory)
-            self._log = _bounded_log()
-            self._process = _spawn(command or _command(), descriptors, self._log)
-
-    def send(self, kind: Order, *fields: int) -> None:
-        try:
-            os.write(self._orders, pack(kind, *fields))
-        except BrokenPipeError:
-            return  # it has ended; what it said last is still to be read
-        except BlockingIOError:
-            raise RefusedError(Fault.LIED) from None
-
-    def receive(self, deadline: float) -> tuple[int, ...]:
-        try:
-            message = read_exactly(self._reports, deadline)
-        except TimeoutError:
-            raise RefusedError(Fault.HUNG) from None
-        except EOFError:
-            raise RefusedError(Fault.LIED) from None
-        if message is None:
-            raise RefusedError(self._how_it_ended())
-        return message
-
-    def share(self, slots: int, height: int, width: int) -> npt.NDArray[np.uint8]:
-        """The shared memory as uint8 `[slots, height, width, 3]`, read-only on this side.
-
-        Sealed: were the child able to shrink it, reading would kill this process.
-        """
-        size = slots * height * width * 3
-        os.ftruncate(self._memory, size)
-        fcntl.fcntl(self._memory, fcntl.F_ADD_SEALS, _SEALS)
-        shared = mmap.mmap(self._memory, size, prot=mmap.PROT_READ)
-        return np.frombuffer(shared, np.uint8).reshape(slots, height, width, 3)
-
-    def end(self) -> None:
-        """Close the pipes, which ends a sane child; kill what stays; leave no zombie."""
-        if self._orders < 0:
-            return
-        os.close(self._orders)
-        os.close(self._reports)
-        self._orders = self._reports = -1
-        if self._ended(0.0) or self._ended(self._grace / 4):
-            self._kill()  # whatever it may have started
-        else:
-            self._kill()
-            if not self._ended(self._grace * 5):
-                _log.error("decoder %d cannot be killed; going on without it", self._process.pid)
-        os.close(self._memory)
-        _show_log(self._log, self._process.pid)
-        os.close(self._log)
-
-    def _ended(self, seconds: float) -> bool:
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-    def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-
-    def _how_it_ended(self) -> Fault:
-        if not self._ended(self._grace):
-            return Fault.HUNG
-        status = self._process.returncode
-        _log.debug("decoder %d ended with status %d", self._process.pid, status)
-        return Fault.TOO_MUCH_WORK if status == -signal.SIGXCPU else Fault.CRASHED
-
-
 def open_clip(
     path: Path,
     sampling: Sampling,
@@ -374,72 +258,6 @@ def open_clip(
         return OpenClip(path, sampling, limits or Limits(), command)
     except RefusedError as refusal:
         raise ClipError(refusal.fault) from None
-
-
-def _open_regular(path: Path) -> int:
-    """A read-only descriptor of a regular file; never waits for a pipe or wakes a device."""
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-    try:
-        descriptor = os.open(path, flags)
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        raise RefusedError(Fault.MISSING) from None
-    except PermissionError:
-        raise RefusedError(Fault.FORBIDDEN) from None
-    except OSError as error:
-        not_a_file = stat.S_ISSOCK(_mode(path))
-        raise RefusedError(Fault.NOT_A_FILE if not_a_file else Fault.INPUT) from error
-    status = os.fstat(descriptor)
-    if stat.S_ISREG(status.st_mode) and status.st_size > 0:
-        return descriptor
-    os.close(descriptor)
-    raise RefusedError(Fault.EMPTY if stat.S_ISREG(status.st_mode) else Fault.NOT_A_FILE)
-
-
-def _mode(path: Path) -> int:
-    try:
-        return path.stat().st_mode
-    except OSError:
-        return 0
-
-
-def _command() -> list[str]:
-    """A fresh interpreter that imports from where this one does, and reads no settings."""
-    here = str(Path(__file__).resolve().parents[2])
-    path = [here, *(entry for entry in sys.path if entry and entry != here)]
-    return [sys.executable, "-I", "-S", "-c", _START.format(path=path)]
-
-
-def _spawn(
-    command: Sequence[str], descriptors: tuple[int, ...], log: int
-) -> subprocess.Popen[bytes]:
-    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-    try:
-        return subprocess.Popen(
-            [*command, *map(str, descriptors)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-            pass_fds=descriptors,
-            start_new_session=True,
-            cwd="/",
-            env={"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", **kept},
-        )
-    except OSError as error:
-        raise RefusedError(Fault.NO_CHILD) from error
-
-
-def _bounded_log() -> int:
-    """A place for what the child complains about; what does not fit is lost."""
-    log = os.memfd_create("log", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(log, _LOG_BYTES)
-    fcntl.fcntl(log, fcntl.F_ADD_SEALS, _SEALS)
-    return log
-
-
-def _show_log(log: int, pid: int) -> None:
-    written = os.pread(log, _LOG_BYTES, 0).rstrip(b"\0")
-    if written:
-        _log.debug("decoder %d: %r", pid, written.decode("ascii", "replace"))
 
 
 def _checked(untrusted: int, low: int, high: int) -> int:

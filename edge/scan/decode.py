@@ -6,15 +6,19 @@ that imports PyAV.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import av
 
 from edge.scan.border import Kind
+from edge.scan.exif import orientation
 from edge.scan.footage import Bounds, Footage
-from edge.scan.pixels import Painter, Picture
+from edge.scan.pixels import Painter, Picture, turn_of_picture, turn_of_video
 from edge.scan.sampling import Choice, Chooser, Sampling, Slot
+
+_MOST_EXIF_BYTES = 32 * 1024**2
 
 
 class Facts(NamedTuple):
@@ -44,7 +48,9 @@ class Reader:
         self._footage = Footage(descriptor, bounds, alive)
         first = self._footage.first_frame
         self._interlaced = bool(first.interlaced_frame)
-        self.painter = Painter(first, self._footage.aspect, bounds.frame_pixels)
+        still = self._footage.form.kind is Kind.IMAGE
+        turn = turn_of_picture(_orientation(descriptor)) if still else turn_of_video(first)
+        self.painter = Painter(first, turn, self._footage.aspect, bounds.frame_pixels)
         self.facts = Facts(
             self._footage.kind,
             self._footage.form.number,
@@ -69,7 +75,7 @@ class Reader:
         """The wanted frames; a picture is valid until the next one is asked for."""
         if sampling.first is not None:
             return self._first(sampling.first, sampling.window_frames)
-        return self._spread(sampling.slots(self.facts.seconds), 1.0 / sampling.window_rate)
+        return self._spread(sampling.slots(self.facts.seconds))
 
     def _first(self, count: int, window_frames: int) -> Iterator[Choice[Picture]]:
         for index, (time, picture) in enumerate(self._pictures()):
@@ -77,8 +83,8 @@ class Reader:
             if index + 1 >= count:
                 return
 
-    def _spread(self, slots: list[Slot], hold: float) -> Iterator[Choice[Picture]]:
-        chooser: Chooser[Picture] = Chooser(slots, hold)
+    def _spread(self, slots: list[Slot]) -> Iterator[Choice[Picture]]:
+        chooser: Chooser[Picture] = Chooser(slots)
         self._footage.hurry([slot.time for slot in slots])
         pictures = self._pictures()
         while (wanted := chooser.wanted) is not None:
@@ -89,9 +95,7 @@ class Reader:
                 break
             yield from chooser.offer(*arrived)
             del arrived
-        yield from chooser.finish()
-        if chooser.wanted is not None:
-            self._footage.damaged = True  # the clip is shorter than it claims
+        yield from chooser.finish(self._footage.end)
 
     def _pictures(self) -> Iterator[tuple[float, Picture]]:
         """Frames from where the clip stands; interlaced ones with their neighbours in time."""
@@ -107,3 +111,8 @@ class Reader:
             after = following[1] if following is not None else current[1]
             yield current[0], Picture(current[1], before, after)
             before, current = current[1], following
+
+
+def _orientation(descriptor: int) -> int:
+    size = min(os.fstat(descriptor).st_size, _MOST_EXIF_BYTES)
+    return orientation(os.pread(descriptor, size, 0))

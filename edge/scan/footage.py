@@ -32,6 +32,8 @@ _BLIND_STRETCH = 12.0
 _BLIND_LEADS = (4.0, 20.0)
 _INDEXED_STRETCH = 0.5
 _TIMESTAMP_RESET = 1.0
+# A clip that ends this much before it claims to has lost its end.
+_MISSING_END = 1.0
 
 _ERRORS = (av.error.FFmpegError, ValueError, RuntimeError, OSError)
 
@@ -85,6 +87,8 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
         self.form: Form = sniff(os.pread(descriptor, HEAD_BYTES, 0))
         self.frames_read = 0
         self.damaged = False
+        self.seconds = 0.0
+        self.end = 0.0
         self._wanted: Sequence[float] | None = None
         self._origin: int | None = None
         self._shift = 0.0
@@ -157,13 +161,14 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
         return bool(leads)
 
     def _leads(self, target: float) -> tuple[float, ...]:
-        if not self._can_jump or self._origin is None or target - self._floor < _INDEXED_STRETCH:
+        stands = self._pending[0] if self._pending is not None else self._floor
+        if not self._can_jump or target - stands < _INDEXED_STRETCH:
             return ()
         index = self._stream.index_entries
         place = index.search_timestamp(self._stamp(target)) if len(index) else -1
-        if place >= 0 and self._seconds(index[place].timestamp) > self._floor + _INDEXED_STRETCH:
+        if place >= 0 and self._seconds(index[place].timestamp) > stands + _INDEXED_STRETCH:
             return (0.0,)
-        return _BLIND_LEADS if target - self._floor > _BLIND_STRETCH else ()
+        return _BLIND_LEADS if target - stands > _BLIND_STRETCH else ()
 
     def _seek(self, target: float) -> bool:
         try:
@@ -257,11 +262,14 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
                 self.damaged = True
                 packet = None
             ended = packet is None or not packet.size
+            if packet is not None and packet.pts is not None:
+                self.end = max(self.end, self._seconds(packet.pts + (packet.duration or 0)))
             for frame in self._frames_of(None if ended else packet):
                 self.frames_read += 1
                 yield self._time_of(frame), frame
                 del frame  # else it would stay in memory while the next one is decoded
             self._alive(self.frames_read)
+        self.damaged |= self.end + _MISSING_END < self.seconds
 
     def _frames_of(self, packet: av.Packet[VideoStream] | None) -> list[av.VideoFrame]:
         context: Any = self._stream.codec_context
@@ -304,6 +312,7 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
             self._can_jump = False
             time = self._time + step
         self._time = max(time, self._time + 1e-6, 0.0)
+        self.end = max(self.end, self._time + 1e-6)
         return self._time
 
     def _seconds(self, stamp: int) -> float:

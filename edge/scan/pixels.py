@@ -36,6 +36,17 @@ class Turn(NamedTuple):
 
 
 UPRIGHT = Turn("", "", False, False)
+_MIRRORED = Turn("hflip", "", False, False)
+_UPSIDE_DOWN = Turn("hflip", "", False, True)
+_FLIPPED = Turn("", "", False, True)
+_TRANSPOSED = Turn("transpose", "cclock_flip", True, False)
+_CLOCKWISE = Turn("transpose", "clock", True, False)
+_TRANSVERSED = Turn("transpose", "clock_flip", True, False)
+_COUNTERCLOCKWISE = Turn("transpose", "cclock", True, False)
+_BY_ORIENTATION = (
+    *(UPRIGHT, _MIRRORED, _UPSIDE_DOWN, _FLIPPED),
+    *(_TRANSPOSED, _CLOCKWISE, _TRANSVERSED, _COUNTERCLOCKWISE),
+)
 
 
 class Picture(NamedTuple):
@@ -46,24 +57,29 @@ class Picture(NamedTuple):
     after: av.VideoFrame | None = None
 
 
-def turn_of(frame: av.VideoFrame) -> Turn:
-    """Read the display matrix, rounded to one of the eight upright orientations."""
-    side_data: Any = frame.side_data
+def turn_of_picture(orientation: int) -> Turn:
+    """From EXIF's orientation, 1 to 8."""
+    return _BY_ORIENTATION[orientation - 1]
+
+
+def turn_of_video(frame: av.VideoFrame) -> Turn:
+    """From the display matrix, rounded to one of the eight upright orientations."""
     try:
+        side_data: Any = frame.side_data
         matrix = bytes(side_data["DISPLAYMATRIX"])
-    except KeyError:
+    except (KeyError, ValueError):  # ValueError: side data of a kind that PyAV does not know
         return UPRIGHT
     a, b, _, c, d = struct.unpack_from("=5i", matrix)
     if abs(a) + abs(d) >= abs(b) + abs(c):
-        return Turn("hflip" if a < 0 else "", "", False, d < 0)
-    # Source columns become rows: x' = c*q, y' = b*p.
-    names = {
-        (True, True): "cclock_flip",
-        (False, True): "clock",
-        (True, False): "cclock",
-        (False, False): "clock_flip",
+        straight = {(False, False): UPRIGHT, (True, False): _MIRRORED, (True, True): _UPSIDE_DOWN}
+        return straight.get((a < 0, d < 0), _FLIPPED)
+    # A column becomes a row: x' = c * y, y' = b * x.
+    turned = {
+        (True, True): _TRANSPOSED,
+        (False, True): _CLOCKWISE,
+        (True, False): _COUNTERCLOCKWISE,
     }
-    return Turn("transpose", names[c > 0, b > 0], True, False)
+    return turned.get((c > 0, b > 0), _TRANSVERSED)
 
 
 def fit(width: int, height: int, aspect: Fraction | None, most_pixels: int) -> tuple[int, int]:
@@ -83,8 +99,10 @@ class Painter:
     to it.
     """
 
-    def __init__(self, first: av.VideoFrame, aspect: Fraction | None, most_pixels: int) -> None:
-        self._turn = turn_of(first)
+    def __init__(
+        self, first: av.VideoFrame, turn: Turn, aspect: Fraction | None, most_pixels: int
+    ) -> None:
+        self._turn = turn
         self._size = fit(first.width, first.height, aspect, most_pixels)
         self.width, self.height = self._size[::-1] if self._turn.swaps_sides else self._size
         self._reformatter = VideoReformatter()

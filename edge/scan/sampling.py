@@ -7,9 +7,27 @@ believe the other.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+if TYPE_CHECKING:  # the child imports this and does without numpy
+    import numpy as np
+    import numpy.typing as npt
 
 FrameT = TypeVar("FrameT")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One decoded picture. `pixels` is valid until the next frame is asked for."""
+
+    index: int
+    """Running number of the frames handed out, from 0."""
+    window: int
+    """The window it belongs to, from 0, ascending."""
+    time: float
+    """Seconds from the clip's first picture."""
+    pixels: npt.NDArray[np.uint8]
+    """uint8 `[height, width, 3]`, RGB, upright, square pixels, read-only."""
 
 
 class Slot(NamedTuple):
@@ -73,13 +91,11 @@ class Chooser(Generic[FrameT]):
     """Gives each slot the frame nearest to it, from frames offered in order of time.
 
     A frame is chosen at most once a window: where the clip has fewer frames than the window has
-    slots, the window gets fewer. The last frame of the clip stands for slots up to `hold` seconds
-    after it, and for the first slot if nothing else was chosen.
+    slots, the window gets fewer.
     """
 
-    def __init__(self, slots: list[Slot], hold: float) -> None:
+    def __init__(self, slots: list[Slot]) -> None:
         self._slots = slots
-        self._hold = hold
         self._next = 0
         self._previous: tuple[float, FrameT] | None = None
         self._taken: tuple[int, float] | None = None
@@ -101,13 +117,16 @@ class Chooser(Generic[FrameT]):
         self._previous = (time, frame)
         return chosen
 
-    def finish(self) -> list[Choice[FrameT]]:
-        """The clip has ended: what its last frame still stands for."""
+    def finish(self, end: float) -> list[Choice[FrameT]]:
+        """No more frames: the last one stands for the slots before `end`, in seconds.
+
+        It stands for the first slot in any case, if nothing was chosen yet.
+        """
         chosen: list[Choice[FrameT]] = []
         if self._previous is None:
             return chosen
         while (wanted := self.wanted) is not None:
-            if wanted - self._previous[0] > self._hold and self._taken is not None:
+            if wanted >= end and self._taken is not None:
                 break
             chosen += self._take(*self._previous)
         return chosen
