@@ -56,7 +56,7 @@ def cut(pixels: Pixels, box: Box, spec: CropSpec) -> Crop:
 
     What lies beyond the frame's border repeats the border.
     """
-    return Crop(_resized(pixels, spec.square(box), spec.side), measure(pixels, box))
+    return Crop(resized(pixels, spec.square(box), spec.side), measure(pixels, box))
 
 
 def measure(pixels: Pixels, box: Box) -> Quality:
@@ -67,7 +67,7 @@ def measure(pixels: Pixels, box: Box) -> Quality:
     of that part's luma, at 80 x 80 pixels and multiplied to a mean of 128.
     """
     inner = CropSpec(MEASURED_SIDE, INNER)
-    luma = cv2.cvtColor(_resized(pixels, inner.square(box), inner.side), cv2.COLOR_RGB2GRAY)
+    luma = cv2.cvtColor(resized(pixels, inner.square(box), inner.side), cv2.COLOR_RGB2GRAY)
     light = float(luma.mean())
     detail = float(cv2.Laplacian(luma, cv2.CV_32F).var())
     return Quality(
@@ -77,8 +77,8 @@ def measure(pixels: Pixels, box: Box) -> Quality:
     )
 
 
-def _resized(pixels: Pixels, square: Box, side: int) -> Pixels:
-    """Return `square`, to whole pixels of the frame, as uint8 [side, side, 3].
+def resized(pixels: Pixels, square: Box, side: int) -> Pixels:
+    """Return `square` of `pixels`, taken to whole pixels, as uint8 [side, side, 3].
 
     Shrinking averages all that lies under a new pixel, so that detail does not turn into false
     patterns; enlarging interpolates.
