@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import unicodedata
 from pathlib import Path
 
 
@@ -36,9 +37,31 @@ def one_line(text: str) -> str:
     )
 
 
+def columns(text: str) -> int:
+    """How many columns of a terminal a line of text takes."""
+    return sum(_columns(character) for character in text)
+
+
 def shortened(text: str, width: int) -> str:
-    """Text of at most `width` characters: the middle gives way, both ends of a name tell more."""
-    if len(text) <= width:
+    """Text of at most `width` columns: the middle gives way, both ends of a name tell more."""
+    if columns(text) <= width:
         return text
-    tail = (width - 1) // 2
-    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+    head = _fitting(text, width // 2)
+    tail = _fitting(text[::-1], width - 1 - columns(head))[::-1]
+    return f"{head}…{tail}"
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _fitting(text: str, width: int) -> str:
+    """As much of the text's beginning as fits."""
+    taken = 0
+    for at, character in enumerate(text):
+        taken += _columns(character)
+        if taken > width:
+            return text[:at]
+    return text

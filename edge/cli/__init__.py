@@ -1,0 +1,1 @@
+"""The commands, one file each: parse, call, show. The only place that prints."""

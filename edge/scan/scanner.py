@@ -1,0 +1,186 @@
+"""A clip goes in, a finding comes out.
+
+The stages overlap: a child process decodes, this thread finds, follows and cuts the faces, another
+asks the network, one more hashes the file. What waits between them is bounded.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Self
+
+from edge.errors import TruelightError
+from edge.finding import Clip, Finding, Model, Reason, ReasonCode, Verdict
+from edge.scan.bundle import load_bundle, read_manifest
+from edge.scan.cage import ClipError, Frame, OpenClip, open_clip
+from edge.scan.filehash import FileHash
+from edge.scan.manifest import Manifest
+from edge.scan.progress import Listener, Pace
+from edge.scan.sampling import Sampling
+from edge.scan.scoring import Scoring
+from edge.scan.tracks import Track
+from edge.scan.verdict import Circumstances, Judgement, judge
+from edge.settings import Settings
+from edge.words import path_text
+
+if TYPE_CHECKING:
+    from edge.scan.follow import Sighting
+
+    from edge.scan.crops import Crop
+    from edge.scan.eyes import Eyes
+
+log = logging.getLogger("truelight")
+
+
+class Scanner:
+    """Judges clips, one at a time. A context manager.
+
+    The model and the detector are loaded in the background; the first clip is opened meanwhile.
+    What a scan says depends on the file, the bundle and the settings only.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Begin to load what the settings name.
+
+        Raises:
+            BundleError: the bundle does not say what it is. (That its files are the right ones is
+                known later: then `scan` raises it.)
+        """
+        folder = settings.bundle_folder
+        self._manifest, sha256 = read_manifest(folder)
+        self._settings = settings
+        named = self._manifest
+        self._model = Model(name=named.name, version=named.version, sha256=sha256)
+        self._loading = ThreadPoolExecutor(max_workers=2, thread_name_prefix="loading")
+        self._eyes = self._loading.submit(_open_eyes, settings, self._manifest)
+        self._bundle = self._loading.submit(load_bundle, folder, settings.scan.threads)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loading.shutdown(cancel_futures=True)
+
+    def scan(self, path: Path, listener: Listener | None = None) -> Finding:
+        """Judge one clip, telling `listener` how far it is.
+
+        A clip that cannot be judged gives a finding all the same: `UNREADABLE`, with the reason.
+
+        Raises:
+            TruelightError: the model or the detector cannot be used; no clip could be judged.
+        """
+        start = time.perf_counter()
+        look = _Look()
+        with FileHash(path) as file_hash:
+            judgement = self._attempt(path, look, Pace(listener))
+            sha256 = file_hash.result()
+        return Finding(
+            path=path_text(path),
+            sha256=sha256,
+            verdict=judgement.verdict,
+            fake_probability=judgement.fake_probability,
+            reasons=judgement.reasons,
+            faces=judgement.faces,
+            clip=look.clip,
+            frames_read=look.frames_read,
+            frames_scored=look.frames_scored,
+            seconds=look.seconds | {"total": time.perf_counter() - start},
+            model=self._model,
+            thresholds=self._manifest.thresholds,
+        )
+
+    def _attempt(self, path: Path, look: _Look, pace: Pace) -> Judgement:
+        """Judge a clip; what goes wrong with this one is the judgement."""
+        pace.tell("opening")
+        window, scan = self._manifest.window, self._settings.scan
+        sampling = Sampling(window.frames, window.rate, scan.windows, scan.first)
+        try:
+            with open_clip(path, sampling) as opened:
+                look.clip = opened.clip
+                try:
+                    return self._judge(opened, look, pace)
+                finally:
+                    look.frames_read = opened.frames_read
+                    look.seconds |= opened.seconds
+        except ClipError as failure:
+            return _unreadable(failure.message)
+        except TruelightError:
+            raise
+        except Exception as failure:
+            log.exception("%r could not be judged", path)
+            return _unreadable(f"The program failed on this clip: {failure!r}.")
+
+    def _judge(self, opened: OpenClip, look: _Look, pace: Pace) -> Judgement:
+        """Look through an opened clip, have its faces scored meanwhile, and decide."""
+        pace.expect(opened.expected_frames)
+        with Scoring(self._bundle.result, 1 / self._manifest.window.rate) as scoring:
+            eyes = self._eyes.result()
+            follower = eyes.follower()
+            for frame in opened.frames():
+                started = time.perf_counter()
+                crops = eyes.find(frame, follower)
+                look.add(frame, crops)
+                look.spend("faces", time.perf_counter() - started)
+                faces = {face.track: crop.pixels for face, crop in crops}
+                scoring.add(frame.window, frame.time, faces)
+                pace.tell("looking", look.frames)
+            pace.tell("judging", look.frames)
+            logits = scoring.finish()
+            look.seconds |= scoring.seconds
+        tracks = [track.evidence(logits[track.id], look.step) for track in look.tracks.values()]
+        first, damaged = self._settings.scan.first, opened.damaged
+        seconds = look.frames * look.step
+        return judge(tracks, self._manifest, Circumstances(look.frames, seconds, first, damaged))
+
+
+@dataclass
+class _Look:
+    """What is noted while a clip goes by."""
+
+    clip: Clip | None = None
+    tracks: dict[int, Track] = field(default_factory=dict)
+    frames: int = 0
+    frames_read: int = 0
+    frames_scored: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    _steps: list[float] = field(default_factory=list)
+    _last: tuple[int, float] = (-1, 0.0)
+
+    @property
+    def step(self) -> float:
+        """How much of the clip's time a frame stands for, seconds; 0 for a single one."""
+        return median(self._steps) if self._steps else 0.0
+
+    def add(self, frame: Frame, crops: list[tuple[Sighting, Crop]]) -> None:
+        """Note a frame and the faces in it."""
+        self.frames += 1
+        self.frames_scored += bool(crops)
+        window, moment = self._last
+        if window == frame.window:
+            self._steps.append(frame.time - moment)
+        self._last = (frame.window, frame.time)
+        for face, crop in crops:
+            track = self.tracks.setdefault(face.track, Track(face.track))
+            track.add(frame.time, face.detection.box, crop.quality)
+
+    def spend(self, stage: str, seconds: float) -> None:
+        """Note that a stage took time."""
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+
+def _open_eyes(settings: Settings, manifest: Manifest) -> Eyes:
+    # Imported here, that is in the thread that loads: it takes as long as a clip takes to open.
+    from edge.scan.eyes import Eyes
+
+    return Eyes(settings.faces, manifest)
+
+
+def _unreadable(text: str) -> Judgement:
+    return Judgement(
+        Verdict.UNREADABLE, None, (Reason(code=ReasonCode.UNREADABLE, text=text),)
+    )  # fmt: skip
