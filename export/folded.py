@@ -41,12 +41,11 @@ class FoldedBlock:
 
 @dataclass(frozen=True)
 class FoldedTrunk:
-    """A whole trunk; the stem wants planes normalised by `mean` and `std`, in RGB order."""
+    """A whole trunk; the stem wants RGB planes of 0 to 255, less `mean`."""
 
     stem: Convolution
     stages: tuple[tuple[FoldedBlock, ...], ...]
     mean: Floats
-    std: Floats
 
     def convolutions(self) -> Iterator[Convolution]:
         """Yield every convolution."""
@@ -58,22 +57,23 @@ class FoldedTrunk:
 
 
 def fold(trunk: Trunk, mean: Sequence[float], std: Sequence[float], bgr: bool) -> FoldedTrunk:
-    """Fold a trunk's norms into its convolutions.
+    """Fold a trunk's norms into its convolutions, and `std` into its stem.
 
-    `mean` and `std` are of the planes as the trunk takes them. If those are `bgr`, the stem's
-    planes and the statistics are turned round, so that the folded trunk takes RGB all the same.
+    `mean` and `std` are of the planes as the trunk takes them, from 0 to 1. If those are `bgr`, the
+    stem's planes and the statistics are turned round, so that the folded trunk takes RGB.
     """
     stem = fold_norm("stem", trunk.conv1, trunk.bn1)
+    gain = 1 / (255 * np.asarray(std, np.float64)).reshape(1, 3, 1, 1)
+    weight = (stem.weight * gain).astype(np.float32)
     planes = slice(None, None, -1 if bgr else 1)
     stages = (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4)
     return FoldedTrunk(
-        replace(stem, weight=np.ascontiguousarray(stem.weight[:, planes])),
+        replace(stem, weight=np.ascontiguousarray(weight[:, planes])),
         tuple(
             tuple(_fold_block(f"{name}.{at}", block) for at, block in enumerate(stage))
             for name, stage in zip(STAGES, stages, strict=True)
         ),
-        np.asarray(mean, np.float32)[planes],
-        np.asarray(std, np.float32)[planes],
+        (255 * np.asarray(mean, np.float64)).astype(np.float32)[planes],
     )
 
 

@@ -1,180 +1,163 @@
-"""The two ONNX graphs, laid node by node.
+"""features.onnx, laid node by node, in float32 or in int8.
 
-features.onnx: uint8 `crops [n, side, side, 3]` RGB -> float32 `features [n, 2048]`, and the
-`map [n, 2048, h, w]` they are the mean of. sequence.onnx: float32 `features [n, T, 2048]` ->
-float32 `logits [n]` of FAKE. n and T are free.
+uint8 `crops [n, side, side, 3]` RGB -> float32 `features [n, 2048]`, and the `map [n, 2048, h, w]`
+that they are the mean of; n is free. Normalisation is inside.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
+from export.builder import Attribute, Builder, floats, octets
 from export.folded import Convolution, Floats, FoldedBlock, FoldedTrunk
-from export.network import Detector, PublishedNetwork, Readout
 
-Attribute = int | list[int]
+Ranges = Mapping[str, tuple[float, float]]
+"""The least and the greatest value of every tensor that is held in int8."""
 
-OPSET = 17
-IR_VERSION = 8
+NONE: Mapping[str, Attribute] = {}
+
+REDUCED = 64
+"""Weights reach from -64 to 64: of two products of such a weight and a uint8, the sum still fits 16
+bits, in which CPUs without dot-product instructions add them. So every CPU gives the same."""
 
 
-class _Graph:
-    """Nodes and weights as they come."""
+@dataclass(frozen=True)
+class Features:
+    """A laid graph, and the tensors in it that int8 would hold."""
 
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: list[onnx.TensorProto] = []
+    model: onnx.ModelProto
+    held: tuple[str, ...]
 
-    def then(self, op: str, inputs: Sequence[str], name: str, **attributes: Attribute) -> str:
-        """Add a node of one output, which is called as the node."""
-        self._add(op, inputs, [name], attributes)
-        return name
 
-    def split(self, x: str, names: Sequence[str]) -> Sequence[str]:
-        """Cut the last axis into equal parts."""
-        self._add("Split", [x], names, {"axis": -1})
-        return names
+def lay_features(
+    trunk: FoldedTrunk, side: int, ranges: Ranges | None = None, expose: bool = False
+) -> Features:
+    """Lay the features graph for crops of `side` pixels.
 
-    def _add(
+    With `ranges` its convolutions are int8: weights by channel, activations uint8 within the
+    ranges. With `expose` every tensor that int8 would hold is an output, to measure the ranges.
+    """
+    g = _Layer(ranges)
+    x = g.then("Cast", ["crops"], "pixels", to=TensorProto.FLOAT)
+    # Whole rows at once: ONNX Runtime is slow where the three planes are the innermost axis.
+    x = g.then("Reshape", [x, g.weight("rows", np.array([-1, side, side * 3]))], "pixels.rows")
+    x = g.then("Sub", [x, g.weight("mean", np.tile(trunk.mean, side))], "centred.rows")
+    square = g.weight("square", np.array([-1, side, side, 3]))
+    x = g.then("Reshape", [x, square], "centred.square")
+    x = g.held("Transpose", [x], "centred", {"perm": [0, 3, 1, 2]})
+    x = g.convolve(x, trunk.stem, relu=True)
+    pooling: dict[str, Attribute] = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1] * 4}
+    x = g.held("MaxPool", [x], "pool", pooling, like="stem")
+    blocks = [block for stage in trunk.stages for block in stage]
+    for at, block in enumerate(blocks):
+        x = _lay_block(g, x, block, "map" if at == len(blocks) - 1 else f"block{at}")
+    g.then("ReduceMean", [x], "features", axes=[2, 3], keepdims=0)
+    width, cells = len(blocks[-1].conv3.bias), -(-side // 32)
+    outputs = [floats("features", ["n", width]), floats("map", ["n", width, cells, cells])]
+    if expose:
+        outputs += [floats(name, ["n", None, None, None]) for name in g.measured if name != "map"]
+    model = g.model([octets("crops", ["n", side, side, 3])], outputs)
+    return Features(model, tuple(g.measured))
+
+
+def _lay_block(g: _Layer, x: str, block: FoldedBlock, name: str) -> str:
+    kept = x if block.shortcut is None else g.convolve(x, block.shortcut)
+    x = g.convolve(x, block.conv1, relu=True)
+    x = g.convolve(x, block.conv2, relu=True)
+    x = g.convolve(x, block.conv3)
+    return g.held("Relu", [g.then("Add", [x, kept], f"{name}.sum")], name)
+
+
+class _Layer(Builder):
+    """Lays tensors that are held in int8 if there are ranges, and as they are if not."""
+
+    def __init__(self, ranges: Ranges | None) -> None:
+        super().__init__()
+        self._ranges = ranges
+        self._scales: dict[str, np.float32] = {}
+        self.measured: list[str] = []
+
+    def held(
         self,
         op: str,
         inputs: Sequence[str],
-        outputs: Sequence[str],
-        attributes: Mapping[str, Attribute],
-    ) -> None:
-        node = helper.make_node(op, inputs, outputs, name=outputs[0])
-        node.attribute.extend(helper.make_attribute(*pair) for pair in attributes.items())
-        self.nodes.append(node)
+        name: str,
+        attributes: Mapping[str, Attribute] = NONE,
+        like: str = "",
+    ) -> str:
+        """Add a node and hold what it makes, in the range of the tensor `like` if that is named."""
+        if not like:
+            self.measured.append(name)
+        if self._ranges is None:
+            return self.then(op, inputs, name, **attributes)
+        raw = self.then(op, inputs, f"{name}.raw", **attributes)
+        scale, zero = uint8_scale(*self._ranges[like or name])
+        self._scales[name] = scale
+        how = [
+            self.weight(f"{name}.scale", np.asarray(scale)),
+            self.weight(f"{name}.zero", np.asarray(zero)),
+        ]
+        octet = self.then("QuantizeLinear", [raw, *how], f"{name}.uint8")
+        return self.then("DequantizeLinear", [octet, *how], name)
 
-    def weight(self, name: str, values: NDArray[np.float32] | NDArray[np.int64]) -> str:
-        """Add a constant."""
-        self.weights.append(numpy_helper.from_array(values, name))
-        return name
+    def convolve(self, x: str, conv: Convolution, relu: bool = False) -> str:
+        """Add a convolution of the held tensor `x`, and hold what it makes."""
+        kernel = conv.weight.shape[-1]
+        attributes: dict[str, Attribute] = {
+            "kernel_shape": [kernel, kernel],
+            "strides": [conv.stride, conv.stride],
+            "pads": [kernel // 2] * 4,
+            "group": conv.groups,
+        }
+        inputs = [x, *(self._parameters(conv) if self._ranges is None else self._int8(x, conv))]
+        if not relu:
+            return self.held("Conv", inputs, conv.name, attributes)
+        sums = self.then("Conv", inputs, f"{conv.name}.sums", **attributes)
+        return self.held("Relu", [sums], conv.name)
 
-    def model(
-        self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]
-    ) -> onnx.ModelProto:
-        """The whole, checked."""
-        graph = helper.make_graph(self.nodes, "truelight", inputs, outputs, self.weights)
-        opset = [helper.make_opsetid("", OPSET)]
-        model = helper.make_model(
-            graph, opset_imports=opset, ir_version=IR_VERSION, producer_name="truelight"
-        )
-        onnx.checker.check_model(model, full_check=True)
-        return model
+    def _parameters(self, conv: Convolution) -> list[str]:
+        weight = self.weight(f"{conv.name}.weight", conv.weight)
+        return [weight, self.weight(f"{conv.name}.bias", conv.bias)]
 
-
-def features_graph(trunk: FoldedTrunk, side: int) -> onnx.ModelProto:
-    """Lay the features graph of a trunk for crops of `side` pixels."""
-    g = _Graph()
-    x = g.then("Cast", ["crops"], "pixels", to=TensorProto.FLOAT)
-    x = g.then("Transpose", [x], "planes", perm=[0, 3, 1, 2])
-    x = g.then("Sub", [x, g.weight("mean", 255 * trunk.mean.reshape(1, 3, 1, 1))], "centred")
-    gain = 1 / (255 * trunk.std.astype(np.float64).reshape(1, 3, 1, 1))
-    x = g.then("Mul", [x, g.weight("gain", gain.astype(np.float32))], "normalised")
-    x = g.then("Relu", [_convolve(g, x, trunk.stem)], "stem.relu")
-    x = g.then("MaxPool", [x], "stem.pool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
-    blocks = [block for stage in trunk.stages for block in stage]
-    for at, block in enumerate(blocks):
-        x = _block(g, x, block, "map" if at == len(blocks) - 1 else f"block{at}")
-    g.then("ReduceMean", [x], "features", axes=[2, 3], keepdims=0)
-    width, cells = len(blocks[-1].conv3.bias), -(-side // 32)
-    return g.model(
-        [helper.make_tensor_value_info("crops", TensorProto.UINT8, ["n", side, side, 3])],
-        [
-            helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", width]),
-            helper.make_tensor_value_info("map", TensorProto.FLOAT, ["n", width, cells, cells]),
-        ],
-    )
-
-
-def _block(g: _Graph, x: str, block: FoldedBlock, name: str) -> str:
-    kept = x if block.shortcut is None else _convolve(g, x, block.shortcut)
-    x = g.then("Relu", [_convolve(g, x, block.conv1)], f"{block.conv1.name}.relu")
-    x = g.then("Relu", [_convolve(g, x, block.conv2)], f"{block.conv2.name}.relu")
-    x = g.then("Add", [_convolve(g, x, block.conv3), kept], f"{block.conv3.name}.add")
-    return g.then("Relu", [x], name)
-
-
-def _convolve(g: _Graph, x: str, conv: Convolution) -> str:
-    weight = g.weight(f"{conv.name}.weight", conv.weight)
-    bias = g.weight(f"{conv.name}.bias", conv.bias)
-    kernel = conv.weight.shape[-1]
-    return g.then(
-        "Conv",
-        [x, weight, bias],
-        conv.name,
-        kernel_shape=[kernel, kernel],
-        strides=[conv.stride, conv.stride],
-        pads=[kernel // 2] * 4,
-        group=conv.groups,
-    )
+    def _int8(self, x: str, conv: Convolution) -> list[str]:
+        """Parameters as integers and what makes floats of them, by output channel."""
+        weight, scales = int8_weights(conv, float(self._scales[x]))
+        sums = (self._scales[x] * scales).astype(np.float32)
+        bias = np.rint(conv.bias.astype(np.float64) / sums).astype(np.int32)
+        parts = (("weight", weight, scales), ("bias", bias, sums))
+        names = []
+        for part, values, steps in parts:
+            name = f"{conv.name}.{part}"
+            inputs = [
+                self.weight(f"{name}.{values.dtype}", values),
+                self.weight(f"{name}.scale", steps),
+                self.weight(f"{name}.zero", np.zeros(len(steps), values.dtype)),
+            ]
+            names.append(self.then("DequantizeLinear", inputs, name, axis=0))
+        return names
 
 
-def own_sequence_graph(network: Detector) -> onnx.ModelProto:
-    """Lay the sequence graph of our own network: the LSTM over the window, batch first."""
-    g = _Graph()
-    x = g.then("Transpose", ["features"], "time_first", perm=[1, 0, 2])
-    gates = {key: _gates(value.numpy()) for key, value in network.lstm.state_dict().items()}
-    biases = np.concatenate([gates["bias_ih_l0"], gates["bias_hh_l0"]])
-    weights = [
-        g.weight("lstm.input", gates["weight_ih_l0"][None]),
-        g.weight("lstm.recurrent", gates["weight_hh_l0"][None]),
-        g.weight("lstm.bias", biases[None]),
-    ]
-    y = g.then("LSTM", [x, *weights], "lstm", hidden_size=network.lstm.hidden_size)
-    y = g.then("Squeeze", [y, g.weight("direction", np.array([1], np.int64))], "outputs")
-    y = _read_out(g, y, network.readout, axis=0)
-    weight, bias = network.head.weight.detach().numpy(), network.head.bias.detach().numpy()
-    return _finish(g, y, weight.T, bias, network.lstm.input_size)
+def uint8_scale(low: float, high: float) -> tuple[np.float32, np.uint8]:
+    """The step between two of 256 values that reach from `low` to `high`, and where 0 lies."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = np.float32((high - low) / 255) if high > low else np.float32(1)
+    return scale, np.uint8(np.clip(np.rint(-low / scale), 0, 255))
 
 
-def _gates(torch_order: Floats) -> Floats:
-    """Torch stacks the gates i, f, g, o; ONNX wants i, o, f, g."""
-    i, f, g, o = np.split(torch_order, 4)
-    return np.concatenate([i, o, f, g])
-
-
-def published_sequence_graph(network: PublishedNetwork, readout: Readout) -> onnx.ModelProto:
-    """Lay the sequence graph of the published network in its closed form.
-
-    Every frame is a sequence of one step from a zero state: h = sig(o) tanh(sig(i) tanh(g)). The
-    recurrent weights and the forget gate have no part in it and stay behind.
-    """
-    g = _Graph()
-    x = "features"
-    if readout == "last":
-        x = _read_out(g, x, readout, axis=1)
-    parts = np.split(network.lstm.state_dict()["weight_ih_l0"].numpy(), 4)
-    live = np.concatenate([parts[0], parts[2], parts[3]])
-    x = g.then("MatMul", [x, g.weight("gates.weight", live.T)], "gates")
-    i, cell, o = g.split(x, ["gate.i", "gate.g", "gate.o"])
-    i, o = g.then("Sigmoid", [i], "input_gate"), g.then("Sigmoid", [o], "output_gate")
-    state = g.then("Mul", [i, g.then("Tanh", [cell], "candidate")], "state")
-    y = g.then("Mul", [o, g.then("Tanh", [state], "squashed")], "outputs")
-    if readout == "mean":
-        y = _read_out(g, y, readout, axis=1)
-    weight, bias = network.linear1.weight.detach().numpy(), network.linear1.bias.detach().numpy()
-    # Of two classes, FAKE first, softmax is the sigmoid of the logits' difference.
-    return _finish(g, y, (weight[0] - weight[1])[:, None], bias[:1] - bias[1:], weight.shape[1])
-
-
-def _read_out(g: _Graph, outputs: str, readout: Readout, axis: int) -> str:
-    if readout == "mean":
-        return g.then("ReduceMean", [outputs], "read_out", axes=[axis], keepdims=0)
-    last = g.weight("last", np.array(-1, np.int64))
-    return g.then("Gather", [outputs, last], "read_out", axis=axis)
-
-
-def _finish(g: _Graph, x: str, weight: Floats, bias: Floats, width: int) -> onnx.ModelProto:
-    x = g.then("Gemm", [x, g.weight("head.weight", weight), g.weight("head.bias", bias)], "head")
-    g.then("Squeeze", [x, g.weight("only", np.array([1], np.int64))], "logits")
-    return g.model(
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", "T", width])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n"])],
-    )
+def int8_weights(
+    conv: Convolution, input_scale: float, reach: int = REDUCED
+) -> tuple[NDArray[np.int8], Floats]:
+    """Weights as integers from -reach to reach, and their steps by output channel."""
+    flat = conv.weight.reshape(len(conv.weight), -1).astype(np.float64)
+    steps = np.abs(flat).max(1) / reach
+    # The bias is an int32 in steps of the products: a channel of tiny weights needs larger ones.
+    steps = np.maximum(steps, np.abs(conv.bias) / (input_scale * 2.0**30))
+    steps = np.where(steps > np.finfo(np.float32).tiny, steps, 1.0).astype(np.float32)
+    weight = np.clip(np.rint(flat / steps[:, None]), -reach, reach).astype(np.int8)
+    return weight.reshape(conv.weight.shape), steps
