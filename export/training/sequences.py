@@ -33,11 +33,12 @@ class Windows:
     def pair(self, number: int) -> tuple[Image, Image]:
         """A real and a fake window, uint8 [frames, side, side, 3] RGB each.
 
-        Odd numbers are labelled pairs of one source, even ones are self-blends.
+        Odd numbers are labelled pairs of one source, even ones are self-blends; where there is
+        nothing to make the one kind of, all are of the other.
         """
         rng = np.random.default_rng((self.seed, number))
         camera = _camera(draw(rng), self.frames, rng)
-        if number % 2 and self.pairs.by_source:
+        if self.pairs.by_source and (number % 2 or not self.reals):
             real, fake = self.pairs.draw(rng)
             return self._film(camera, real), self._film(camera, fake)
         return self._blend(camera, rng)
