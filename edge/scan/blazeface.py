@@ -7,6 +7,9 @@ anchors find the same face, so their answers are blended by score.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import cv2
@@ -53,13 +56,29 @@ class BlazeFace:
         return self._full.detect(pixels) or self._short.detect(pixels)
 
 
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep from stderr what LiteRT announces there while it starts; it knows no quiet mode."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 class _Network:
     """One BlazeFace network with its anchors."""
 
     def __init__(self, file: str, grids: tuple[tuple[int, int], ...], least_score: float) -> None:
         # One thread: a second one gains little or loses, and the other core has other work.
-        self._interpreter = Interpreter(model_content=read_model(file), num_threads=1)
-        self._interpreter.allocate_tensors()
+        model = read_model(file)
+        with _hushed():
+            self._interpreter = Interpreter(model_content=model, num_threads=1)
+            self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]
         outputs = self._interpreter.get_output_details()
         self._boxes = next(o["index"] for o in outputs if o["shape"][-1] == 16)
