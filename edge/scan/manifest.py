@@ -25,6 +25,9 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
+UNCALIBRATED = Thresholds(real=0.3, fake=0.7)
+
+
 class Part(BaseModel):
     """A part of the manifest."""
 
@@ -104,7 +107,7 @@ class Manifest(Part):
     window: Window
     pooling: Literal["mean"] = Field(default="mean", description="Of a track's window logits.")
     calibration: Calibration = Calibration()
-    thresholds: Thresholds = Thresholds(real=0.3, fake=0.7)
+    thresholds: Thresholds = UNCALIBRATED
     quality: QualityLimits = QualityLimits()
     kind: Literal["truelight", "published"]
     readout: Literal["mean", "last"] | None = None

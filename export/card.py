@@ -1,0 +1,81 @@
+"""`CARD.md`: what a bundle is, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge.scan.manifest import Figure, Manifest
+
+ABOUT = "<!-- about -->"
+PLAIN = "Nothing was said of its training, nor of what it cannot see."
+
+
+def card(manifest: Manifest, about: str) -> str:
+    """The card: what its maker says, how it is used, what was measured."""
+    return "\n".join(
+        [
+            f"# {manifest.name} {manifest.version}",
+            "",
+            manifest.summary,
+            "",
+            f"Licence: {manifest.licence}",
+            "",
+            ABOUT,
+            about.strip() or PLAIN,
+            ABOUT,
+            "",
+            "## How it is used",
+            "",
+            *_use(manifest),
+            "",
+            "## What was measured",
+            "",
+            *_table(manifest.figures),
+            "",
+        ]
+    )
+
+
+def about_of(text: str) -> str:
+    """What its maker said, out of a card."""
+    parts = text.split(ABOUT)
+    return parts[1] if len(parts) == 3 else ""
+
+
+def _use(manifest: Manifest) -> list[str]:
+    crop, window = manifest.input.crop, manifest.window
+    calibration, thresholds = manifest.calibration, manifest.thresholds
+    lines = [
+        f"- Crops of {manifest.input.side} px, {crop.scale:g} times the longer side of the face"
+        f" box, moved by {crop.shift_x:g} and {crop.shift_y:g} of it (right, down).",
+        f"- Windows of {window.frames} crops at {window.rate:g} Hz; a track's logit is the"
+        f" {manifest.pooling} of its windows'.",
+        f"- probability = sigmoid({calibration.scale:.4g} x logit {calibration.offset:+.4g});"
+        f" REAL up to {thresholds.real:.3g}, FAKE from {thresholds.fake:.3g}.",
+        f"- Convolutions: {manifest.graphs.quantization}.",
+    ]
+    if factors := manifest.graphs.group_factors:
+        listed = ", ".join(f"{stage} {factor}" for stage, factor in factors.items())
+        lines.append(f"- Groups of the 3x3 convolutions merged by: {listed}.")
+    if manifest.kind == "published":
+        lines.append(
+            "- A published checkpoint with its own semantics: BGR planes, classes FAKE and REAL,"
+            f" read-out {manifest.readout}. Its LSTM takes the batch for time, so every frame is"
+            " judged by itself from a zero state and the order of frames is nothing to it; the"
+            " graph holds the closed form of that."
+        )
+    return lines
+
+
+def _table(figures: Sequence[Figure]) -> list[str]:
+    if not figures:
+        return ["Nothing yet."]
+    rows = ["| figure | value | 95 % interval | on | by |", "| --- | --- | --- | --- | --- |"]
+    for figure in figures:
+        within = ""
+        if figure.low is not None and figure.high is not None:
+            within = f"{figure.low:.3g} to {figure.high:.3g}"
+        command = f"`{figure.command}`" if figure.command else ""
+        cells = (figure.name, f"{figure.value:.3g}", within, figure.data, command)
+        rows.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+    return rows
