@@ -1,0 +1,100 @@
+"""Makes the sample clips: moving pictures from photographs that Python packages carry along.
+
+    python samples/make.py samples/clips
+
+Nothing foreign is committed, and the same clips come out every time. The forgery among them says
+on the picture that it is one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import scenes
+from camera import RATE, SIZE, Pixels
+from faces import fetch_faces
+from scenes import FACE, Portrait
+
+from edge.scan.faces import FaceDetector, load_detector
+
+PHOTOS = Path(__file__).resolve().parents[1] / "third_party" / "faces"
+
+
+def main() -> None:
+    """Make all clips in the folder that the first argument names."""
+    folder = Path(sys.argv[1])
+    cv2.setNumThreads(1)
+    detector = load_detector()
+    photos = fetch_faces(PHOTOS)
+    wanted = ("biden", "coelho", "obama", "obama2")
+    people = {name: find_portrait(photos[name], detector) for name in wanted}
+    with tempfile.TemporaryDirectory(prefix="truelight-samples-") as scratch:
+        make_all(Path(scratch), people)
+        folder.mkdir(parents=True, exist_ok=True)
+        for clip in sorted(Path(scratch).iterdir()):
+            shutil.move(clip, folder / clip.name)
+            print(folder / clip.name)
+
+
+def find_portrait(path: Path, detector: FaceDetector) -> Portrait:
+    """Read a photograph, find the face and resize the photograph to it."""
+    pixels = np.asarray(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB), np.uint8)
+    face = detector.detect(pixels)[0]
+    box = face.box
+    scale = FACE / max(box.width, box.height)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return Portrait(
+        np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=how), np.uint8),
+        (scale * (box.x + box.width / 2), scale * (box.y + box.height / 2)),
+        (scale * face.keypoints[:4]).astype(np.float32),
+    )
+
+
+def make_all(folder: Path, people: dict[str, Portrait]) -> None:
+    """Render the clips, two at a time. The numbers are seeds."""
+    obama, biden = people["obama"], people["biden"]
+    videos = {
+        "one-person.mp4": scenes.one_person(obama, 1),
+        "two-people-crossing.mp4": scenes.two_people(obama, biden, 2),
+        "pasted-face.mp4": scenes.pasted_face(obama, people["obama2"], 3),
+        "far-away.mp4": scenes.far_away(biden, 4),
+        "nobody-there.webm": scenes.nobody_there(5),
+    }
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda name: write_video(folder / name, videos[name]), videos))
+    whole = (folder / "one-person.mp4").read_bytes()
+    (folder / "broken.mp4").write_bytes(whole[: len(whole) // 2])
+    write_photo(folder / "photograph.jpg", people["coelho"].pixels)
+
+
+def write_video(path: Path, frames: Iterator[Pixels]) -> None:
+    """Encode frames as H.264 in MP4 or VP8 in WebM, as the name's ending says."""
+    codec, options = "libx264", {"preset": "superfast", "crf": "26"}
+    if path.suffix == ".webm":
+        codec, options = "libvpx", {"deadline": "realtime", "cpu-used": "16", "b": "2M"}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=RATE, options=options)
+        stream.width, stream.height = SIZE
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.thread_count = 1
+        for pixels in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+        container.mux(stream.encode())
+
+
+def write_photo(path: Path, pixels: Pixels) -> None:
+    """Write a still picture."""
+    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    path.write_bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())
+
+
+if __name__ == "__main__":
+    main()
