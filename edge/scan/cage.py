@@ -70,7 +70,8 @@ class Limits:
     video_pixels: int = 8192 * 8192
     picture_pixels: int = 120_000_000
     memory: int = 4 * 1024**3  # address space, of which the child really uses a small part
-    slots: int = 3
+    slots: int = 3  # frames that wait in shared memory; fewer where they are large:
+    shared: int = 52_000_000
     grace: float = 1.0  # from one step of ending the child to the next
 
 
@@ -126,7 +127,9 @@ class OpenClip:
         """The wanted frames in order of time. Raises ClipError when the child fails."""
         clip = self.clip
         with self._faults():
-            pixels = self._child.share(self._limits.slots, clip.height, clip.width)
+            fitting = self._limits.shared // (clip.width * clip.height * 3)
+            slots = max(1, min(self._limits.slots, fitting))
+            pixels = self._child.share(slots, clip.height, clip.width)
             cpu = self._limits.cpu + self._limits.cpu_per_second * clip.seconds
             self._child.send(Order.START, len(pixels), int(cpu))
         self._patience += self._limits.patience_per_second * clip.seconds

@@ -46,7 +46,7 @@ class Reader:
 
     def __init__(self, descriptor: int, bounds: Bounds, alive: Callable[[int], None]) -> None:
         self._footage = Footage(descriptor, bounds, alive)
-        first = self._footage.first_frame
+        first = self._footage.ahead
         self._interlaced = bool(first.interlaced_frame)
         still = self._footage.form.kind is Kind.IMAGE
         turn = turn_of_picture(_orientation(descriptor)) if still else turn_of_video(first)
@@ -84,7 +84,7 @@ class Reader:
                 return
 
     def _spread(self, slots: list[Slot]) -> Iterator[Choice[Picture]]:
-        chooser: Chooser[Picture] = Chooser(slots)
+        chooser: Chooser[Picture] = Chooser(slots, self._footage.period)
         self._footage.hurry([slot.time for slot in slots])
         pictures = self._pictures()
         while (wanted := chooser.wanted) is not None:

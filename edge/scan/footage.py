@@ -20,6 +20,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from edge.scan.border import CODECS, Fault, Kind, RefusedError
+from edge.scan.clock import steady
 from edge.scan.sniff import HEAD_BYTES, Form, sniff
 
 _BUFFER_BYTES = 65536
@@ -31,7 +32,7 @@ _DECODERS = ",".join((*CODECS, "libdav1d", "libvpx", "libvpx-vp9", "flv", "libwe
 _BLIND_STRETCH = 12.0
 _BLIND_LEADS = (4.0, 20.0)
 _INDEXED_STRETCH = 0.5
-_TIMESTAMP_RESET = 1.0
+_LONGEST_SHOWN = 60.0
 # A clip that ends this much before it claims to has lost its end.
 _MISSING_END = 1.0
 
@@ -88,28 +89,42 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
         self.frames_read = 0
         self.damaged = False
         self.seconds = 0.0
-        self.end = 0.0
+        self._last_end = 0.0
         self._wanted: Sequence[float] | None = None
         self._origin: int | None = None
-        self._shift = 0.0
-        self._time = -1.0
         self._floor = -1.0
         self._can_jump = self.form.seekable
+        self._aimed_at = -1.0
+        self.period: float | None = None
+        """Seconds between frames; None where the frame rate varies."""
         self._open()
-        self._period = _steady_period(self._stream)
-        first = next(self._source, None)
-        if first is None:
+        self.period = _steady_period(self._stream)
+        self._pending: tuple[float, av.VideoFrame] | None = next(self._source, None)
+        if self._pending is None:
             raise RefusedError(Fault.NOTHING_DECODED)
-        self.first_frame = first[1]
-        self._pending: tuple[float, av.VideoFrame] | None = first
         self.seconds = self._length()
 
     def __next__(self) -> tuple[float, av.VideoFrame]:
         arrived, self._pending = self._pending, None
         while arrived is None or arrived[0] <= self._floor:
-            arrived = next(self._source)
+            arrived = next(self._source, None)
+            if arrived is None:
+                self.damaged |= self.end + _MISSING_END < self.seconds
+                raise StopIteration
         self._floor = arrived[0]
         return arrived
+
+    @property
+    def ahead(self) -> av.VideoFrame:
+        """The first picture, before it is handed out. Not kept: it can be very large."""
+        if self._pending is None:
+            raise RefusedError(Fault.NOTHING_DECODED)
+        return self._pending[1]
+
+    @property
+    def end(self) -> float:
+        """Until when the last picture that was read is shown, seconds, as far as is known."""
+        return self._floor + min(max(self._last_end - self._floor, 0.0), _LONGEST_SHOWN)
 
     @property
     def kind(self) -> Kind:
@@ -147,12 +162,13 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
         Says whether it did. Whatever was handed out before is not handed out again. A jump that
         lands wrong is mended by decoding from the start.
         """
-        leads = self._leads(target)
+        leads = self._leads(target) if target != self._aimed_at else ()
+        self._aimed_at = target
         for lead in leads:
             if self._seek(target - lead):
                 landed = next(self._source, None)
-                if landed is not None and landed[0] <= target + (self._period or 0.0) / 2:
-                    self._can_jump = len(leads) == 1 or landed[0] > self._floor
+                if landed is not None and landed[0] <= target + (self.period or 0.0) / 2:
+                    self._can_jump = landed[0] > self._floor
                     self._pending = landed
                     return True
         if leads:
@@ -167,7 +183,7 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
         index = self._stream.index_entries
         place = index.search_timestamp(self._stamp(target)) if len(index) else -1
         if place >= 0 and self._seconds(index[place].timestamp) > stands + _INDEXED_STRETCH:
-            return (0.0,)
+            return (0.0, *_BLIND_LEADS)
         return _BLIND_LEADS if target - stands > _BLIND_STRETCH else ()
 
     def _seek(self, target: float) -> bool:
@@ -176,7 +192,6 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
         except _ERRORS:
             return False
         self._source = self._decoded()
-        self._time = -1.0
         return True
 
     # Opening ------------------------------------------------------------------------------------
@@ -192,7 +207,6 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
         context.thread_count = 1 if self.form.kind is Kind.IMAGE else _THREADS
         context.options = {"max_pixels": str(self._most_pixels)}
         self._source = self._decoded()
-        self._time = -1.0
 
     def _opened(self) -> InputContainer:
         try:
@@ -253,6 +267,17 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
     # Decoding -----------------------------------------------------------------------------------
 
     def _decoded(self) -> Iterator[tuple[float, av.VideoFrame]]:
+        step = self.period or 1.0 / (self.frame_rate or 25.0)
+        return steady(self._stamped(), step, self._doubt)
+
+    def _doubt(self, clock_started_anew: bool) -> None:
+        self.damaged |= not clock_started_anew
+        if clock_started_anew:
+            # Stamps no longer tell the time: decode every frame, one after the other.
+            self._can_jump = False
+            self.period = None
+
+    def _stamped(self) -> Iterator[tuple[float | None, av.VideoFrame]]:
         packets = self._container.demux(self._stream)
         ended = False
         while not ended:
@@ -263,13 +288,12 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
                 packet = None
             ended = packet is None or not packet.size
             if packet is not None and packet.pts is not None:
-                self.end = max(self.end, self._seconds(packet.pts + (packet.duration or 0)))
+                self._last_end = self._seconds(packet.pts + (packet.duration or 0))
             for frame in self._frames_of(None if ended else packet):
                 self.frames_read += 1
-                yield self._time_of(frame), frame
+                yield self._stamp_of(frame), frame
                 del frame  # else it would stay in memory while the next one is decoded
             self._alive(self.frames_read)
-        self.damaged |= self.end + _MISSING_END < self.seconds
 
     def _frames_of(self, packet: av.Packet[VideoStream] | None) -> list[av.VideoFrame]:
         context: Any = self._stream.codec_context
@@ -287,41 +311,28 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
         return frames
 
     def _matters(self, packet: av.Packet[VideoStream]) -> bool:
-        if self._wanted is None or self._period is None or packet.pts is None:
+        if self._wanted is None or self.period is None or packet.pts is None:
             return True
-        reach = 1.5 * self._period
+        reach = 1.5 * self.period
         time = self._seconds(packet.pts)
         place = bisect_left(self._wanted, time - reach)
         return place < len(self._wanted) and self._wanted[place] <= time + reach
 
     # Times --------------------------------------------------------------------------------------
 
-    def _time_of(self, frame: av.VideoFrame) -> float:
-        """Seconds from the first picture, always ascending while decoding goes straight on."""
+    def _stamp_of(self, frame: av.VideoFrame) -> float | None:
         stamp = frame.pts if frame.pts is not None else frame.dts
-        step = self._period or 1.0 / (self.frame_rate or 25.0)
         if self._origin is None:
             self._origin = stamp or 0
-        if stamp is None:
-            time = max(0.0, self._time + step) if self._time >= 0.0 else 0.0
-        else:
-            time = self._seconds(stamp)
-        if time < self._time - _TIMESTAMP_RESET:
-            # The clock of the recording started anew: go on from here.
-            self._shift += self._time + step - time
-            self._can_jump = False
-            time = self._time + step
-        self._time = max(time, self._time + 1e-6, 0.0)
-        self.end = max(self.end, self._time + 1e-6)
-        return self._time
+        return None if stamp is None else self._seconds(stamp)
 
     def _seconds(self, stamp: int) -> float:
         base = self._stream.time_base or Fraction(1, av.time_base)
-        return float((stamp - (self._origin or 0)) * base) + self._shift
+        return float((stamp - (self._origin or 0)) * base)
 
     def _stamp(self, seconds: float) -> int:
         base = self._stream.time_base or Fraction(1, av.time_base)
-        return int((seconds - self._shift) / base) + (self._origin or 0)
+        return int(seconds / base) + (self._origin or 0)
 
 
 def _deny(*_: object) -> NoReturn:

@@ -7,6 +7,7 @@ two pipes, and nothing else; it never sees a path.
 from __future__ import annotations
 
 import contextlib
+import gc
 import mmap
 import os
 import resource
@@ -21,6 +22,7 @@ from edge.scan.footage import Bounds
 from edge.scan.sampling import Sampling
 
 _ALIVE_SECONDS = 0.5
+_FRAMES_TO_COLLECT = 8
 
 
 class Line:
@@ -61,6 +63,7 @@ class Line:
 
 def main(orders: int, reports: int, clip: int, memory: int) -> NoReturn:
     """Serve one clip over these descriptors, then exit without unwinding."""
+    gc.freeze()
     line = Line(orders, reports)
     try:
         _serve(line, clip, memory)
@@ -108,6 +111,9 @@ def _hand_out(
             *(Report.FRAME, slot, choice.window, int(choice.time * MICROSECONDS)),
             *(reader.frames_read, int(reader.damaged)),
         )
+        del choice  # else its frame would stay in memory while the next one is decoded
+        if reader.frames_read < _FRAMES_TO_COLLECT:
+            gc.collect()  # PyAV ties a frame whose side data was read to itself
     busy += time.monotonic() - resumed
     line.report(Report.DONE, reader.frames_read, int(reader.damaged), int(busy * MICROSECONDS))
 
