@@ -1,0 +1,119 @@
+"""A bundle for tests: a true one in all but its taste, for it takes red faces for fake.
+
+Its logit is the mean over a window of (red - blue) / 255 * `SLOPE`: what it must answer can be told
+beforehand, and it answers in no time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from edge.finding import Thresholds
+from edge.scan.manifest import (
+    CARD,
+    FEATURES,
+    GOLDEN,
+    MANIFEST,
+    SEQUENCE,
+    Figure,
+    Graphs,
+    Input,
+    Manifest,
+    QualityLimits,
+    Window,
+)
+
+SIDE, FRAMES, RATE, WIDTH = 64, 8, 8.0, 2048
+SLOPE = 20.0
+
+
+def write_bundle(folder: Path, **said: object) -> Path:
+    """Write the bundle into `folder`; `said` replaces what its manifest says."""
+    folder.mkdir(parents=True)
+    features, sequence = _features(), _sequence()
+    (folder / FEATURES).write_bytes(features.SerializeToString())
+    (folder / SEQUENCE).write_bytes(sequence.SerializeToString())
+    (folder / CARD).write_text("# A bundle for tests\n", encoding="utf-8")
+    _write_golden(folder / GOLDEN)
+    manifest = Manifest(
+        name=folder.name,
+        version="1",
+        licence="Apache-2.0",
+        summary="Takes red faces for fake.",
+        input=Input(side=SIDE),
+        window=Window(frames=FRAMES, rate=RATE),
+        thresholds=Thresholds(real=0.3, fake=0.7),
+        quality=QualityLimits(face_px=40, light=20, sharpness=1, seconds=0.5),
+        kind="truelight",
+        graphs=Graphs(quantization="none"),
+        figures=(Figure(name="AUC", value=0.5, low=0.4, high=0.6, data="nothing", command="none"),),
+        files={name: _sha256(folder / name) for name in (FEATURES, SEQUENCE, GOLDEN, CARD)},
+    )
+    text = manifest.model_copy(update=said).model_dump_json(indent=2)
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    return folder
+
+
+def _features() -> onnx.ModelProto:
+    """uint8 `[n, side, side, 3]` -> float32 `[n, 2048]`: the mean colour, then nothing."""
+    spread = np.eye(3, WIDTH, dtype=np.float32)
+    nodes = [
+        helper.make_node("Cast", ["crops"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float"], ["colour"], axes=[1, 2], keepdims=0),
+        helper.make_node("MatMul", ["colour", "spread"], ["features"]),
+    ]
+    crops = helper.make_tensor_value_info("crops", TensorProto.UINT8, ["n", SIDE, SIDE, 3])
+    return _model(nodes, crops, "features", ["n", WIDTH], {"spread": spread})
+
+
+def _sequence() -> onnx.ModelProto:
+    """float32 `[n, T, 2048]` -> float32 `[n]`."""
+    weight = np.zeros(WIDTH, np.float32)
+    weight[[0, 2]] = SLOPE / 255, -SLOPE / 255
+    nodes = [
+        helper.make_node("MatMul", ["features", "weight"], ["frames"]),
+        helper.make_node("ReduceMean", ["frames"], ["logits"], axes=[1], keepdims=0),
+    ]
+    shape = ["n", "T", WIDTH]
+    features = helper.make_tensor_value_info("features", TensorProto.FLOAT, shape)
+    return _model(nodes, features, "logits", ["n"], {"weight": weight})
+
+
+def _model(
+    nodes: list[onnx.NodeProto],
+    given: onnx.ValueInfoProto,
+    answer: str,
+    shape: list[object],
+    weights: dict[str, np.ndarray],
+) -> onnx.ModelProto:
+    output = helper.make_tensor_value_info(answer, TensorProto.FLOAT, shape)
+    constants = [numpy_helper.from_array(values, name) for name, values in weights.items()]
+    graph = helper.make_graph(nodes, "test", [given], [output], constants)
+    opset = [helper.make_opsetid("", 17)]
+    return helper.make_model(graph, opset_imports=opset, ir_version=8)
+
+
+def _write_golden(file: Path) -> None:
+    crops = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3), np.uint8)
+    features = np.zeros((2, WIDTH), np.float32)
+    features[:, :3] = crops.mean((1, 2))
+    slots = np.array([[0, 1] * (FRAMES // 2)])
+    logits = (features[slots][..., 0] - features[slots][..., 2]).mean(1) / 255 * SLOPE
+    np.savez(
+        file,
+        crops=crops,
+        features=features,
+        features_tolerance=np.float32(1e-2),
+        slots=slots,
+        logits=logits.astype(np.float32),
+        logits_tolerance=np.float32(1e-2),
+    )
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
