@@ -146,7 +146,8 @@ def amend(
     figures: Sequence[Figure] | None = None,
     about: str | None = None,
 ) -> Manifest:
-    """Change what a bundle says of itself, and its card with it. Figures replace those so named.
+    """Change what a bundle says of itself, and its card with it. Figures replace those of the same
+    name and data.
 
     Raises:
         BundleError: there is no whole bundle at `path`.
@@ -155,7 +156,8 @@ def amend(
     kept: dict[File, bytes] = {name: (path / name).read_bytes() for name in FILES}
     card_text = kept.pop(CARD).decode()
     said = about_of(card_text) if about is None else about
-    named = {figure.name: figure for figure in (*bundle.manifest.figures, *(figures or ()))}
+    told = (*bundle.manifest.figures, *(figures or ()))
+    named = {(figure.name, figure.data): figure for figure in told}
     manifest = bundle.manifest.model_copy(
         update={
             "calibration": calibration or bundle.manifest.calibration,

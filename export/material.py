@@ -34,7 +34,7 @@ class Material:
 
 
 def gather(folder: Path, spec: CropSpec, most: int, progress: Progress) -> Material:
-    """At most about `most` crops, evenly from all over the folder.
+    """At most about `most` crops from all over the folder.
 
     Pictures are crops already and are resized; from clips the largest face is cut as the box cuts
     it. `labels.tsv` names the files and their labels; without it, all files are taken.
@@ -47,7 +47,9 @@ def gather(folder: Path, spec: CropSpec, most: int, progress: Progress) -> Mater
     pictures = read_folder(folder) if labelled else _unlabelled(folder)
     still = all(picture.path.suffix.lower() in PICTURES for picture in pictures)
     wanted = most if still else -(-most // FRAMES)
-    chosen = pictures[:: max(1, len(pictures) // wanted)][:wanted]
+    # By chance, but the same each time: every n-th would fall in step with lists that alternate.
+    drawn = np.random.default_rng(0).permutation(len(pictures))[:wanted]
+    chosen = [pictures[at] for at in sorted(drawn)]
     crops: list[Crops] = []
     fakes: list[bool] = []
     cutter = _as_they_are(spec) if still else _from_clips(spec)
