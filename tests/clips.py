@@ -63,6 +63,8 @@ def write_clip(
     muxing: dict[str, str] | None = None,
     colorspace: str | None = None,
     full_range: bool = False,
+    tagged: bool = True,
+    interlaced: bool = False,
 ) -> Path:
     """Write uint8 RGB frames (or so many numbered cards) as a clip; its type by the name.
 
@@ -82,11 +84,15 @@ def write_clip(
         if aspect is not None:
             stream.codec_context.sample_aspect_ratio = aspect
         tracks = _Sound(output, sound) if sound else None
-        if colorspace is not None:
+        if colorspace is not None and tagged:
             stream.codec_context.colorspace = Colorspace[colorspace].value
         rest = (_stored(pixels, rotation, mirrored) for pixels in arrays)
         for number, pixels in enumerate(chain([first], rest)):
             frame = _frame(pixels, pix_fmt, colorspace, full_range)
+            if not tagged:
+                frame.colorspace = 2
+            if interlaced:
+                frame = _as_fields(frame)
             frame.time_base = base
             frame.pts = number if times is None else round(times[number] / base)
             output.mux(stream.encode(frame))
@@ -192,6 +198,16 @@ def _frame(
     if colorspace is None and pix_fmt.startswith("yuv"):
         converted.colorspace = 2  # unspecified
     return converted
+
+
+def _as_fields(frame: av.VideoFrame) -> av.VideoFrame:
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 25)
+    )
+    graph.link_nodes(source, graph.add("setfield", "tff"), graph.add("buffersink")).configure()
+    graph.vpush(frame)
+    return graph.vpull()
 
 
 def _stored(pixels: np.ndarray, rotation: int, mirrored: bool) -> np.ndarray:

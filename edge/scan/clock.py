@@ -11,6 +11,9 @@ FrameT = TypeVar("FrameT")
 _LEAP = 5.0
 _LAPSE = 1.0
 _TICK = 1e-6
+# As a part of the period. Matroska rounds its times to milliseconds.
+_OFF_BEAT = 0.3
+_MOST_REORDERED = 16
 
 
 def steady(
@@ -32,14 +35,14 @@ def steady(
         usual = 0.0 if last is None else last + step
         time = usual if stamp is None else stamp + shift
         if suspect is not None and last is not None:
-            if suspect[0] <= time:
-                if suspect[0] < last:
-                    shift += usual - suspect[0]
-                    time += usual - suspect[0]
-                    suspect = (usual, suspect[1])
-                    on_doubt(True)
+            if last <= suspect[0] <= time:
                 last = suspect[0]
                 yield suspect
+            elif suspect[0] <= time < last:
+                restart = usual - suspect[0]
+                shift, time, last = shift + restart, time + restart, usual
+                on_doubt(True)
+                yield usual, suspect[1]
             else:
                 on_doubt(False)
             suspect = None
@@ -51,3 +54,30 @@ def steady(
         del frame  # else it would stay in memory while the next one is decoded
     if suspect is not None and last is not None and suspect[0] > last:
         yield suspect
+
+
+class Beat:
+    """Whether frames come at a steady period, told from the times of packets, in decoding order.
+
+    Containers claim a rate for clips that have none.
+    """
+
+    def __init__(self, period: float | None) -> None:
+        self._period = period
+        self._first: float | None = None
+        self._latest = 0.0
+        self._count = 0
+
+    def holds(self, time: float) -> bool:
+        """Take the next packet's time, seconds; False once the beat was missed."""
+        if self._period is None:
+            return False
+        if self._first is None:
+            self._first = self._latest = time
+        beats = (time - self._first) / self._period
+        self._count += 1
+        self._latest = max(self._latest, time)
+        missing = (self._latest - self._first) / self._period - self._count
+        if abs(beats - round(beats)) > _OFF_BEAT or missing > _MOST_REORDERED:
+            self._period = None
+        return self._period is not None

@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 import av
 
-from edge.scan.border import Kind
-from edge.scan.exif import orientation
-from edge.scan.footage import Bounds, Footage
+from edge.scan.border import Fault, Kind, RefusedError
+from edge.scan.footage import LARGE_PIXELS, Bounds, Footage
 from edge.scan.pixels import Painter, Picture, turn_of_picture, turn_of_video
 from edge.scan.sampling import Choice, Chooser, Sampling, Slot
+from edge.scan.sniff import HEAD_BYTES, sniff
+from edge.scan.stills import orientation, pixel_count
+from edge.scan.webp import MovingWebp
 
 _MOST_EXIF_BYTES = 32 * 1024**2
 
@@ -45,10 +47,16 @@ class Reader:
     """
 
     def __init__(self, descriptor: int, bounds: Bounds, alive: Callable[[int], None]) -> None:
-        self._footage = Footage(descriptor, bounds, alive)
+        head = os.pread(descriptor, HEAD_BYTES, 0)
+        form = sniff(head)
+        still = form.kind is Kind.IMAGE
+        if still and pixel_count(head) > bounds.picture_pixels:
+            raise RefusedError(Fault.TOO_LARGE)
+        open_as = Footage if form.demuxer else MovingWebp
+        self._footage = open_as(descriptor, form, bounds, alive)
         first = self._footage.ahead
+        self._large = first.width * first.height > LARGE_PIXELS
         self._interlaced = bool(first.interlaced_frame)
-        still = self._footage.form.kind is Kind.IMAGE
         turn = turn_of_picture(_orientation(descriptor)) if still else turn_of_video(first)
         self.painter = Painter(first, turn, self._footage.aspect, bounds.frame_pixels)
         self.facts = Facts(
@@ -84,7 +92,9 @@ class Reader:
                 return
 
     def _spread(self, slots: list[Slot]) -> Iterator[Choice[Picture]]:
-        chooser: Chooser[Picture] = Chooser(slots, self._footage.period)
+        chooser: Chooser[Picture] = Chooser(
+            slots, self._footage.period, keeps=self._footage.period is None or not self._large
+        )
         self._footage.hurry([slot.time for slot in slots])
         pictures = self._pictures()
         while (wanted := chooser.wanted) is not None:

@@ -20,12 +20,12 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from edge.scan.border import CODECS, Fault, Kind, RefusedError
-from edge.scan.clock import steady
-from edge.scan.sniff import HEAD_BYTES, Form, sniff
+from edge.scan.clock import Beat, steady
+from edge.scan.sniff import Form
 
 _BUFFER_BYTES = 65536
 _THREADS = 2
-_LARGE_PIXELS = 4096 * 2304
+LARGE_PIXELS = 4096 * 2304
 _MOST_SECONDS = 30 * 24 * 3600.0
 _DECODERS = ",".join((*CODECS, "libdav1d", "libvpx", "libvpx-vp9", "flv", "libwebp"))
 # Without an index a jump is a guess: worth it over a long stretch, and aimed before the target.
@@ -36,7 +36,7 @@ _LONGEST_SHOWN = 60.0
 # A clip that ends this much before it claims to has lost its end.
 _MISSING_END = 1.0
 
-_ERRORS = (av.error.FFmpegError, ValueError, RuntimeError, OSError)
+ERRORS = (av.error.FFmpegError, ValueError, RuntimeError, OSError)
 
 
 class Bounds(NamedTuple):
@@ -81,11 +81,13 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
     the clip cannot be opened or not one picture can be decoded.
     """
 
-    def __init__(self, descriptor: int, bounds: Bounds, alive: Callable[[int], None]) -> None:
+    def __init__(
+        self, descriptor: int, form: Form, bounds: Bounds, alive: Callable[[int], None]
+    ) -> None:
+        self.form = form
         self._descriptor = descriptor
         self._bounds = bounds
         self._alive = alive
-        self.form: Form = sniff(os.pread(descriptor, HEAD_BYTES, 0))
         self.frames_read = 0
         self.damaged = False
         self.seconds = 0.0
@@ -189,7 +191,7 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
     def _seek(self, target: float) -> bool:
         try:
             self._container.seek(self._stamp(max(0.0, target)), stream=self._stream)
-        except _ERRORS:
+        except ERRORS:
             return False
         self._source = self._decoded()
         return True
@@ -201,7 +203,7 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
         self._stream = _picture_stream(self._container)
         self._check_size()
         context: Any = self._stream.codec_context
-        large = context.width * context.height > _LARGE_PIXELS
+        large = context.width * context.height > LARGE_PIXELS
         # Every frame thread holds frames of its own.
         context.thread_type = "SLICE" if large else "AUTO"
         context.thread_count = 1 if self.form.kind is Kind.IMAGE else _THREADS
@@ -224,7 +226,7 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
                 buffer_size=_BUFFER_BYTES,
                 io_open=_deny,
             )
-        except _ERRORS:
+        except ERRORS:
             raise RefusedError(Fault.BROKEN) from None
         return container
 
@@ -246,7 +248,9 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
         if self._stream.duration is not None and self._stream.time_base is not None:
             claims.append(float(self._stream.duration * self._stream.time_base))
         if self._container.duration is not None:
-            claims.append(self._container.duration / av.time_base)
+            # Matroska tells when the clip ends, the others how long it is.
+            start = self._seconds(0) if self.form.demuxer == "matroska" else 0.0
+            claims.append(self._container.duration / av.time_base + start)
         believed = [claim for claim in claims if 0.0 < claim < _MOST_SECONDS]
         return believed[0] if believed else min(_MOST_SECONDS, self._measured())
 
@@ -260,7 +264,7 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
                 self._alive(self.frames_read)
                 if packet.pts is not None:
                     end = max(end, self._seconds(packet.pts + (packet.duration or 0)))
-        except _ERRORS:
+        except ERRORS:
             self.damaged = True
         return end or packets / (self.frame_rate or 25.0)
 
@@ -279,16 +283,19 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
 
     def _stamped(self) -> Iterator[tuple[float | None, av.VideoFrame]]:
         packets = self._container.demux(self._stream)
+        beat = Beat(self.period)
         ended = False
         while not ended:
             try:
                 packet = next(packets, None)
-            except _ERRORS:
+            except ERRORS:
                 self.damaged = True
                 packet = None
             ended = packet is None or not packet.size
             if packet is not None and packet.pts is not None:
                 self._last_end = self._seconds(packet.pts + (packet.duration or 0))
+                if not beat.holds(self._seconds(packet.pts)):
+                    self.period = None
             for frame in self._frames_of(None if ended else packet):
                 self.frames_read += 1
                 yield self._stamp_of(frame), frame
@@ -304,7 +311,7 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
             frames: list[av.VideoFrame] = context.decode(packet)
         except EOFError:
             return []
-        except _ERRORS:
+        except ERRORS:
             self.damaged = True
             return []
         self.damaged |= any(frame.is_corrupt for frame in frames)

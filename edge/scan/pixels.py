@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import struct
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import av
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _COLORSPACES = {
     1: Colorspace.ITU709,
@@ -162,6 +166,19 @@ def _colours(frame: av.VideoFrame) -> tuple[Colorspace, ColorRange]:
 
 def _has_alpha(shape: av.VideoFormat) -> bool:
     return shape.has_palette or any(component.is_alpha for component in shape.components)
+
+
+def in_rgba(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
+    """A frame as uint8 RGBA `[height, width, 4]`."""
+    colorspace, color_range = _colours(frame)
+    converted = frame.reformat(
+        format="rgba",
+        src_colorspace=colorspace,
+        src_color_range=color_range,
+        dst_color_range=ColorRange.JPEG,
+    )
+    pixels: Any = converted.to_ndarray()
+    return cast("npt.NDArray[np.uint8]", pixels)
 
 
 def _on_backdrop(frame: av.VideoFrame) -> av.VideoFrame:

@@ -91,13 +91,17 @@ class Chooser(Generic[FrameT]):
     """Gives each slot the frame nearest to it, from frames offered in order of time.
 
     A frame is chosen at most once a window: where the clip has fewer frames than the window has
-    slots, the window gets fewer. With `period`, the steady time between frames in seconds, the
-    nearest is known at once, and no frame is kept waiting for the next: frames can be very large.
+    slots, the window gets fewer. With `period`, the usual time between frames in seconds, a frame
+    that is nearer than half of it is taken at once. Without `keeps`, no frame is kept back for a
+    slot between it and the next, which matters for very large frames.
     """
 
-    def __init__(self, slots: list[Slot], period: float | None = None) -> None:
+    def __init__(
+        self, slots: list[Slot], period: float | None = None, *, keeps: bool = True
+    ) -> None:
         self._slots = slots
-        self._period = period
+        self._reach = (period or 0.0) / 2
+        self._keeps = keeps
         self._next = 0
         self._previous: tuple[float, FrameT] | None = None
         self._taken: tuple[int, float] | None = None
@@ -110,14 +114,13 @@ class Chooser(Generic[FrameT]):
     def offer(self, time: float, frame: FrameT) -> list[Choice[FrameT]]:
         """Take the next decoded frame; give back what is decided by it, in order of time."""
         chosen: list[Choice[FrameT]] = []
-        reach = (self._period or 0.0) / 2
-        while (wanted := self.wanted) is not None and wanted <= time + reach:
+        while (wanted := self.wanted) is not None and wanted <= time + self._reach:
             before = self._previous
             if before is not None and wanted - before[0] <= time - wanted:
                 chosen += self._take(*before)
             else:
                 chosen += self._take(time, frame)
-        self._previous = (time, frame) if self._period is None or self._taken is None else None
+        self._previous = (time, frame) if self._keeps or self._taken is None else None
         return chosen
 
     def finish(self, end: float) -> list[Choice[FrameT]]:

@@ -13,11 +13,15 @@ _TS_PACKETS = (188, 192, 204)
 _SOUND = (b"ID3", b"fLaC", b"OggS", b"MThd", b"\xff\xfb", b"\xff\xf3", b"\xff\xf1", b"#!AMR")
 _STILL_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 _SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ")
+_MOVES = 2
 _MOV_ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 
 
 class Form(NamedTuple):
-    """How a file is to be opened: FFmpeg's demuxer is named, it never guesses."""
+    """How a file is to be opened: FFmpeg's demuxer is named, it never guesses.
+
+    A moving WebP has none: it is not opened by FFmpeg.
+    """
 
     container: str
     demuxer: str
@@ -93,6 +97,8 @@ def _riff(head: bytes) -> Form | None:
         return None
     if head[8:12] in (b"AVI ", b"AVIX"):
         return Form("avi", "avi", Kind.VIDEO, True)
+    if head[8:16] == b"WEBPVP8X" and head[20:21] and head[20] & _MOVES:
+        return Form("webp", "", Kind.VIDEO, False)
     if head[8:12] == b"WEBP":
         return Form("webp", "webp_pipe", Kind.IMAGE, False)
     raise RefusedError(Fault.SOUND)
@@ -127,5 +133,5 @@ def _is_text(head: bytes) -> bool:
         codecs.getincrementaldecoder("utf-8")().decode(sample, final=len(sample) < 4096)
     except UnicodeDecodeError:
         # Old text in one-byte letters: no control codes and mostly plain characters.
-        return sum(byte < 128 for byte in sample) > len(sample) * 3 // 4
+        return sum(byte < 128 for byte in sample) > len(sample) // 2
     return True
