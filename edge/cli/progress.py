@@ -34,7 +34,7 @@ def progress_bar(path: Path, number: int, total: int) -> Iterator[Listener | Non
     numbers = TextColumn(f"{{task.fields[numbers]:{_NUMBERS * wide}}}", markup=False)
     place = f"{number}/{total} " if total > 1 else ""
     room = console.width - len(place) - (_STAGE + _NUMBERS + 16 if wide else 26)
-    name = shortened(one_line(path_text(path)), max(8, room))
+    name = shortened(one_line(path_text(Path(path.name))), max(8, room))
     bar = Bar(
         *columns,
         BarColumn(None if wide else 8),

@@ -22,6 +22,8 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 NOT_LOOKED_AT = "·"
 SHORTEST_LINE, LONGEST_LINE = 4, 48
 """Columns of a time-line, as the terminal has them."""
+_STEP = 0.15
+"""A window's last crop stands for some time after it too: this part of the window, generously."""
 UNBOUNDED = 10_000
 
 COLOURS = {
@@ -149,7 +151,7 @@ def timeline(face: Face, thresholds: Thresholds, end: float, columns: int) -> Te
         scores = [
             window.fake_probability
             for window in face.windows
-            if window.start < stop and window.end >= start
+            if window.start < stop and window.end + _STEP * (window.end - window.start) >= start
         ]
         if scores:
             worst = max(scores)

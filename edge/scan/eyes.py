@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from edge.scan.follow import Follower, Sighting
-
 from edge.finding import Box
-from edge.scan.cage import Frame
 from edge.scan.crops import Crop, CropSpec, cut
 from edge.scan.faces import FaceDetector, load_detector
+from edge.scan.follow import Follower, Sighting
 from edge.scan.manifest import Manifest
+from edge.scan.sampling import Frame
 from edge.settings import FaceSettings
 
 

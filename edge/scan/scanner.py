@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Self
 from edge.errors import TruelightError
 from edge.finding import Clip, Finding, Model, Reason, ReasonCode, Verdict
 from edge.scan.bundle import load_bundle, read_manifest
-from edge.scan.cage import ClipError, Frame, OpenClip, open_clip
+from edge.scan.cage import ClipError, Limits, OpenClip, open_clip
 from edge.scan.filehash import FileHash
 from edge.scan.manifest import Manifest
 from edge.scan.progress import Listener, Pace
-from edge.scan.sampling import Sampling
+from edge.scan.sampling import Frame, Sampling
 from edge.scan.scoring import Scoring
 from edge.scan.tracks import Track
 from edge.scan.verdict import Circumstances, Judgement, judge
@@ -29,10 +29,9 @@ from edge.settings import Settings
 from edge.words import path_text
 
 if TYPE_CHECKING:
-    from edge.scan.follow import Sighting
-
     from edge.scan.crops import Crop
     from edge.scan.eyes import Eyes
+    from edge.scan.follow import Sighting
 
 log = logging.getLogger("truelight")
 
@@ -98,9 +97,10 @@ class Scanner:
         """Judge a clip; what goes wrong with this one is the judgement."""
         pace.tell("opening")
         window, scan = self._manifest.window, self._settings.scan
+        deadline = self._settings.decode.deadline
         sampling = Sampling(window.frames, window.rate, scan.windows, scan.first)
         try:
-            with open_clip(path, sampling) as opened:
+            with open_clip(path, sampling, Limits(silence=deadline)) as opened:
                 look.clip = opened.clip
                 try:
                     return self._judge(opened, look, pace)
