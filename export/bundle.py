@@ -285,14 +285,21 @@ def _write(
     # Through JSON, so that what is written is checked as what is read.
     manifest = Manifest.model_validate(manifest.model_dump() | {"files": hashes})
     text = manifest.model_dump_json(indent=1) + "\n"
-    with _replacing(out) as unfinished:
-        for name, content in (*contents.items(), (MANIFEST, text.encode())):
-            with (unfinished / name).open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        load_bundle(unfinished)
+    try:
+        with _replacing(out) as unfinished:
+            for name, content in (*contents.items(), (MANIFEST, text.encode())):
+                _write_file(unfinished / name, content)
+            load_bundle(unfinished)
+    except OSError as failure:
+        raise TruelightError(f"{out} cannot be written: {failure.strerror}.") from None
     return read_manifest(out)[0]
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager
