@@ -221,10 +221,12 @@ class OpenClip:
         while True:
             began = time.monotonic()
             left = self._patience - self._waited
-            message = self._child.receive(began + min(self._limits.silence, left))
+            try:
+                message = self._child.receive(began + min(self._limits.silence, left))
+            except TimeoutError:
+                waited_long = left <= self._limits.silence
+                raise RefusedError(Fault.TOO_MUCH_WORK if waited_long else Fault.HUNG) from None
             self._waited += time.monotonic() - began
-            if self._waited >= self._patience:
-                raise RefusedError(Fault.TOO_MUCH_WORK)
             if message[0] == Report.FAILED:
                 raise RefusedError(Fault(_checked(message[1], min(Fault), max(Fault))))
             if message[0] != Report.ALIVE:

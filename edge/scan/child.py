@@ -69,11 +69,9 @@ class Child:
             raise RefusedError(Fault.LIED) from None
 
     def receive(self, deadline: float) -> tuple[int, ...]:
-        """Wait for a message until `deadline` on `time.monotonic`'s clock."""
+        """Wait for a message until `deadline` on `time.monotonic`'s clock: else TimeoutError."""
         try:
             message = read_exactly(self._reports, deadline)
-        except TimeoutError:
-            raise RefusedError(Fault.HUNG) from None
         except EOFError:
             raise RefusedError(Fault.LIED) from None
         if message is None:
