@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+
+from pydantic import ValidationError
 
 from edge.errors import TruelightError
 from edge.finding import Thresholds
 from edge.scan.bundle import Graphs, load_bundle, read_manifest
-from edge.scan.crops import CropSpec
 from edge.scan.manifest import (
     CARD,
     FEATURES,
@@ -23,72 +23,24 @@ from edge.scan.manifest import (
     MANIFEST,
     SEQUENCE,
     Calibration,
-    CropRule,
     Figure,
     File,
-    Input,
     Manifest,
     QualityLimits,
-    Window,
 )
 from edge.scan.manifest import Graphs as GraphsPart
 from export.card import about_of, card
-from export.checkpoint import PUBLISHED_RATE, Own, Published, load_checkpoint
-from export.folded import STAGES, FoldedTrunk, fold, regroup
+from export.folded import STAGES, FoldedTrunk, regroup
 from export.golden import golden_vector
 from export.graphs import lay_features
 from export.material import Material, gather
-from export.network import MEAN, STD, Readout
+from export.plan import SUMMARIES, Order, Plan, plan
 from export.proofs import Decision, float_proof, int8_proofs
-from export.published import DLIB_BOX
 from export.quantize import CHOOSING, choose
 from export.regroup import fastest_factors
-from export.sequence import own_sequence, published_sequence
 
 Tell = Callable[[str, int, int], None]
 """Is told what is being done, and how far that is."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is to be made of which checkpoint; None leaves a thing to the checkpoint."""
-
-    checkpoint: Path
-    out: Path
-    calibrate: Path | None = None
-    """Folder of clips or crops; without it the graphs stay float32."""
-    check: Path | None = None
-    crops: int = 256
-    readout: Readout | None = None
-    frames: int | None = None
-    rate: float | None = None
-    group_factors: tuple[int, ...] | None = None
-    name: str = ""
-    version: str = "1"
-    licence: str = "not stated"
-    summary: str = ""
-    about: str = ""
-    """Markdown for the card: what it was trained on, what it cannot see."""
-    replace: bool = False
-    command: str = ""
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """A checkpoint's network, ready to be laid, and how it is used."""
-
-    checkpoint: Own | Published
-    kind: Literal["truelight", "published"]
-    trunk: FoldedTrunk
-    sequence: bytes
-    input: Input
-    window: Window
-    readout: Readout
-
-    @property
-    def spec(self) -> CropSpec:
-        crop = self.input.crop
-        return CropSpec(self.input.side, crop.scale, crop.shift_x, crop.shift_y)
 
 
 @dataclass(frozen=True)
@@ -113,29 +65,39 @@ def make_bundle(order: Order, tell: Tell) -> Manifest:
             "Name another --out, or replace a bundle by --replace.",
         )
     tell("reading the checkpoint", 0, 1)
-    plan = _plan(order, load_checkpoint(order.checkpoint))
-    made = _make_features(order, plan, tell)
+    try:
+        made_of = plan(order)
+        draft = _draft(order, made_of)
+    except ValidationError as failure:
+        error = failure.errors()[0]
+        where = ".".join(str(part) for part in error["loc"])
+        raise TruelightError(f"{where} cannot be {error['input']!r}: {error['msg']}.") from None
+    made = _make_features(order, made_of, tell)
     tell("golden vector", 0, 1)
-    side, frames = plan.input.side, plan.window.frames
+    side, frames = made_of.input.side, made_of.window.frames
     files: dict[File, bytes] = {
         FEATURES: made.features,
-        SEQUENCE: plan.sequence,
-        GOLDEN: golden_vector(made.features, plan.sequence, side, frames),
+        SEQUENCE: made_of.sequence,
+        GOLDEN: golden_vector(made.features, made_of.sequence, side, frames),
     }
-    manifest = Manifest(
+    manifest = draft.model_copy(update={"graphs": made.part, "figures": tuple(made.figures)})
+    return _write(order.out, manifest, files, order.about)
+
+
+def _draft(order: Order, plan: Plan) -> Manifest:
+    """The manifest as far as it is known before the work; what cannot be is refused at once."""
+    return Manifest(
         name=order.name or order.out.name,
         version=order.version,
         licence=order.licence,
-        summary=order.summary or _summary(plan),
+        summary=order.summary or SUMMARIES[plan.kind],
         input=plan.input,
         window=plan.window,
         kind=plan.kind,
         readout=plan.readout,
-        graphs=made.part,
-        figures=tuple(made.figures),
+        graphs=GraphsPart(quantization="float32"),
         files=dict.fromkeys(FILES, "0" * 64),
     )
-    return _write(order.out, manifest, files, order.about)
 
 
 def amend(
@@ -146,8 +108,9 @@ def amend(
     figures: Sequence[Figure] | None = None,
     about: str | None = None,
 ) -> Manifest:
-    """Change what a bundle says of itself, and its card with it. Figures replace those of the same
-    name and data.
+    """Change what a bundle says of itself, and its card with it.
+
+    Figures replace those of the same name and data.
 
     Raises:
         BundleError: there is no whole bundle at `path`.
@@ -169,57 +132,7 @@ def amend(
     return _write(path, manifest, kept, said)
 
 
-def _plan(order: Order, checkpoint: Own | Published) -> _Plan:
-    if isinstance(checkpoint, Own):
-        return _plan_own(order, checkpoint)
-    frames = order.frames or checkpoint.frames
-    if frames is None or order.readout is None:
-        what = "--frames N" if frames is None else "--readout mean (or last)"
-        raise TruelightError(
-            f"{order.checkpoint} is a published checkpoint and does not say all: {what} is needed.",
-            "Its training took the mean; the published programs take the last frame.",
-        )
-    crop = CropRule(scale=DLIB_BOX.scale, shift_x=DLIB_BOX.shift_x, shift_y=DLIB_BOX.shift_y)
-    network = checkpoint.network
-    return _Plan(
-        checkpoint,
-        "published",
-        fold(network.trunk(), MEAN, STD, bgr=True),
-        published_sequence(network, order.readout).SerializeToString(),
-        Input(side=DLIB_BOX.side, colour="bgr", crop=crop),
-        Window(frames=frames, rate=order.rate or PUBLISHED_RATE),
-        order.readout,
-    )
-
-
-def _plan_own(order: Order, checkpoint: Own) -> _Plan:
-    config, network = checkpoint.config, checkpoint.network
-    if order.readout not in (None, config.readout):
-        raise TruelightError(
-            f"{order.checkpoint} was trained with the read-out {config.readout}.",
-            "Leave --readout out.",
-        )
-    frames, rate = order.frames or config.window.frames, order.rate or config.window.rate
-    return _Plan(
-        checkpoint,
-        "truelight",
-        fold(network.trunk, MEAN, STD, bgr=False),
-        own_sequence(network).SerializeToString(),
-        Input(side=config.side, crop=config.crop),
-        Window(frames=frames, rate=rate),
-        config.readout,
-    )
-
-
-def _summary(plan: _Plan) -> str:
-    return (
-        "A ResNeXt50 and an LSTM, trained by Truelight."
-        if plan.kind == "truelight"
-        else "A published ResNeXt50 and LSTM checkpoint."
-    )
-
-
-def _make_features(order: Order, plan: _Plan, tell: Tell) -> _Made:
+def _make_features(order: Order, plan: Plan, tell: Tell) -> _Made:
     """Lay the features graph, int8 if there is material to calibrate on, with its proofs."""
     side, frames = plan.input.side, plan.window.frames
     tell("proving the float graphs", 0, 1)
@@ -256,7 +169,7 @@ def _make_features(order: Order, plan: _Plan, tell: Tell) -> _Made:
     return _Made(quick, part, _signed(figures, order.command))
 
 
-def _gather(folder: Path, order: Order, plan: _Plan, tell: Tell) -> Material:
+def _gather(folder: Path, order: Order, plan: Plan, tell: Tell) -> Material:
     return gather(
         folder, plan.spec, order.crops, lambda done, total: tell(f"reading {folder}", done, total)
     )

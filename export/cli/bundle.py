@@ -62,8 +62,9 @@ def run(args: argparse.Namespace) -> int:
     """Export; show the proofs."""
     from rich.console import Console
 
-    from export.bundle import Order, make_bundle
+    from export.bundle import make_bundle
     from export.cli.progress import StepBar
+    from export.plan import Order
 
     order = Order(
         checkpoint=args.checkpoint,

@@ -234,6 +234,21 @@ def test_own_checkpoints_that_do_not_fit_are_refused(refusal: Refusal, tmp_path:
     assert "1 keys are missing (head.bias)" in refusal(file)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--name", "two words", "name cannot be 'two words'"),
+        ("--frames", "1000", "frames cannot be 1000"),
+        ("--group-factors", "3,1,1,1", "3 does not divide"),
+        ("--readout", "last", "was trained with the read-out mean"),
+    ],
+)
+def test_wishes_that_cannot_be_are_refused(
+    small: Path, crops: Path, refusal: Refusal, option: str, value: str, said: str
+) -> None:
+    assert said in refusal(small, option, value, "--calibrate", str(crops))
+
+
 def test_half_precision_is_taken(tmp_path: Path) -> None:
     weights = {
         key: value.bfloat16() if value.is_floating_point() else value
@@ -249,14 +264,10 @@ def test_nothing_is_left_where_it_fails_midway(
 ) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    (empty / "labels.tsv").write_text("file\tlabel\tsource\nmissing.mp4\tREAL\tnobody\n")
-    assert "No face was found" in refusal(small, "--calibrate", str(empty))
-    assert "labels.tsv names no picture" in refusal_of_empty(refusal, small, empty)
-
-
-def refusal_of_empty(refusal: Refusal, small: Path, empty: Path) -> str:
+    (empty / "labels.tsv").write_text("file\tlabel\tsource\nmissing.png\tREAL\tnobody\n")
+    assert "missing.png is not a picture" in refusal(small, "--calibrate", str(empty))
     (empty / "labels.tsv").write_text("file\tlabel\tsource\n")
-    return refusal(small, "--calibrate", str(empty))
+    assert "labels.tsv names no picture" in refusal(small, "--calibrate", str(empty))
 
 
 def test_a_full_disk_leaves_the_old_bundle(small: Path, small_bundle: Path, tmp_path: Path) -> None:

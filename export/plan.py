@@ -1,0 +1,116 @@
+"""What a checkpoint becomes: its network ready to be laid, and how that is used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edge.errors import TruelightError
+from edge.scan.crops import CropSpec
+from edge.scan.manifest import CropRule, Input, Window
+from export.checkpoint import PUBLISHED_RATE, Own, Published, load_checkpoint
+from export.folded import FoldedTrunk, fold
+from export.network import MEAN, STD, Readout
+from export.published import DLIB_BOX
+from export.sequence import own_sequence, published_sequence
+
+SUMMARIES = {
+    "truelight": "A ResNeXt50 and an LSTM over windows of crops, trained by Truelight.",
+    "published": "A published ResNeXt50 and LSTM checkpoint, judging every frame by itself.",
+}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be made of which checkpoint; None leaves a thing to the checkpoint."""
+
+    checkpoint: Path
+    out: Path
+    calibrate: Path | None = None
+    """Folder of clips or crops; without it the graphs stay float32."""
+    check: Path | None = None
+    crops: int = 256
+    readout: Readout | None = None
+    frames: int | None = None
+    rate: float | None = None
+    group_factors: tuple[int, ...] | None = None
+    name: str = ""
+    version: str = "1"
+    licence: str = "not stated"
+    summary: str = ""
+    about: str = ""
+    """Markdown for the card: what it was trained on, what it cannot see."""
+    replace: bool = False
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checkpoint's network, ready to be laid, and how it is used."""
+
+    checkpoint: Own | Published
+    kind: Literal["truelight", "published"]
+    trunk: FoldedTrunk
+    sequence: bytes
+    input: Input
+    window: Window
+    readout: Readout
+
+    @property
+    def spec(self) -> CropSpec:
+        """How its crops are cut."""
+        crop = self.input.crop
+        return CropSpec(self.input.side, crop.scale, crop.shift_x, crop.shift_y)
+
+
+def plan(order: Order) -> Plan:
+    """Read the checkpoint that an order names.
+
+    Raises:
+        TruelightError: it cannot be used, or does not say all that is needed.
+    """
+    checkpoint = load_checkpoint(order.checkpoint)
+    if isinstance(checkpoint, Own):
+        return _own(order, checkpoint)
+    return _published(order, checkpoint)
+
+
+def _published(order: Order, checkpoint: Published) -> Plan:
+    frames = order.frames or checkpoint.frames
+    if frames is None or order.readout is None:
+        what = "--frames N" if frames is None else "--readout mean (or last)"
+        raise TruelightError(
+            f"{order.checkpoint} is a published checkpoint and does not say all: {what} is needed.",
+            "Its training took the mean; the published programs take the last frame.",
+        )
+    crop = CropRule(scale=DLIB_BOX.scale, shift_x=DLIB_BOX.shift_x, shift_y=DLIB_BOX.shift_y)
+    network = checkpoint.network
+    return Plan(
+        checkpoint,
+        "published",
+        fold(network.trunk(), MEAN, STD, bgr=True),
+        published_sequence(network, order.readout).SerializeToString(),
+        Input(side=DLIB_BOX.side, colour="bgr", crop=crop),
+        Window(frames=frames, rate=order.rate or PUBLISHED_RATE),
+        order.readout,
+    )
+
+
+def _own(order: Order, checkpoint: Own) -> Plan:
+    config, network = checkpoint.config, checkpoint.network
+    if order.readout not in (None, config.readout):
+        raise TruelightError(
+            f"{order.checkpoint} was trained with the read-out {config.readout}.",
+            "Leave --readout out.",
+        )
+    frames, rate = order.frames or config.window.frames, order.rate or config.window.rate
+    return Plan(
+        checkpoint,
+        "truelight",
+        fold(network.trunk, MEAN, STD, bgr=False),
+        own_sequence(network).SerializeToString(),
+        Input(side=config.side, crop=config.crop),
+        Window(frames=frames, rate=rate),
+        config.readout,
+    )
