@@ -13,13 +13,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import scenes
-from camera import RATE, SIZE, Pixels
+from camera import RATE, Pixels
 from faces import fetch_faces
 from scenes import FACE, Portrait
 
@@ -65,7 +66,7 @@ def make_all(folder: Path, people: dict[str, Portrait]) -> None:
         "one-person.mp4": scenes.one_person(obama, 1),
         "two-people-crossing.mp4": scenes.two_people(obama, biden, 2),
         "pasted-face.mp4": scenes.pasted_face(obama, people["obama2"], 3),
-        "far-away.mp4": scenes.far_away(biden, 4),
+        "too-small.mp4": scenes.too_small(biden, 4),
         "nobody-there.webm": scenes.nobody_there(5),
     }
     with ThreadPoolExecutor(2) as pool:
@@ -82,10 +83,11 @@ def write_video(path: Path, frames: Iterator[Pixels]) -> None:
         codec, options = "libvpx", {"deadline": "realtime", "cpu-used": "16", "b": "2M"}
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=RATE, options=options)
-        stream.width, stream.height = SIZE
+        first = next(frames)
+        stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1
-        for pixels in frames:
+        for pixels in chain([first], frames):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
         container.mux(stream.encode())
 

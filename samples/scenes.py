@@ -59,12 +59,14 @@ def pasted_face(base: Portrait, donor: Portrait, seed: int) -> Iterator[Pixels]:
         yield captioned(frame, "FORGED SAMPLE: face pasted by samples/swap.py")
 
 
-def far_away(who: Portrait, seed: int) -> Iterator[Pixels]:
-    """A face that is found, but too small to be judged."""
+def too_small(who: Portrait, seed: int) -> Iterator[Pixels]:
+    """A coarse clip of 426 x 240 pixels: the face is found, but too small to be judged."""
     camera = HandHeld(seed)
     scene = landscape()
-    paste(scene, cut_out(who, 40), (700, 520))
-    return (camera.shoot(scene, second) for second in seconds(4))
+    paste(scene, cut_out(who, 120), (760, 480))
+    for second in seconds(4):
+        frame = camera.shoot(scene, second)
+        yield np.asarray(cv2.resize(frame, (426, 240), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def nobody_there(seed: int) -> Iterator[Pixels]:

@@ -1,0 +1,188 @@
+"""What holds the house together: set-up, documents, who may import what."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from frontdoor import ROOT, run
+
+LARGEST = 30_000_000  # bytes; clones and cards are small
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+SHELL = ("bash", "cat", "cut", "dirname", "env", "id", "mktemp", "rm", "sha256sum", "tail")
+
+
+def tracked(ending: str = "") -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    paths = [ROOT / name for name in listed.split("\0") if name.endswith(ending)]
+    return [path for path in paths if path.is_file()]
+
+
+def test_nothing_in_edge_brings_torch_along() -> None:
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in (ROOT / "edge").rglob("*.py")
+        if path.name != "__init__.py"
+    ]
+    program = "\n".join(
+        [
+            "import importlib, json, sys",
+            f"for name in {modules!r}: importlib.import_module(name)",
+            "print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))",
+        ]
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = json.loads(done.stdout)
+    assert "pydantic" in loaded
+    assert not {"torch", "onnx", "export", "mediapipe"} & set(loaded)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = "import sys, edge.cli.main as m; m.parser(); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert not {"numpy", "cv2", "onnxruntime", "av", "pydantic"} & set(done.stdout.split())
+
+
+def test_no_large_file_is_tracked() -> None:
+    assert [path for path in tracked() if path.stat().st_size > LARGEST] == []
+
+
+def test_every_dependency_is_explained() -> None:
+    extras = PROJECT["optional-dependencies"]
+    fetched = [*PROJECT["dependencies"], *extras["export"], *extras["mediapipe"]]
+    everything = [*fetched, *extras["dev"]]
+    for document, requirements in (("docs/dependencies.md", everything), ("NOTICE", fetched)):
+        text = (ROOT / document).read_text(encoding="utf-8").lower()
+        names = [re.split(r"[<>=\[]", requirement)[0] for requirement in requirements]
+        assert [name for name in names if name.lower() not in text] == []
+
+
+def test_links_lead_somewhere() -> None:
+    broken = [
+        (path.name, target)
+        for path in tracked(".md")
+        for target in re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8"))
+        if "://" not in target and not (path.parent / target).exists()
+    ]
+    assert broken == []
+
+
+def commands() -> list[str]:
+    """The commands that the README tells people to type."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    inline = re.findall(r"`(truelight[^`]*)`", text)
+    lines = [line for block in blocks for line in block.splitlines()] + inline
+    return sorted({line.split(" #")[0].strip().removeprefix(".venv/bin/") for line in lines})
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("truelight")])
+def test_the_readmes_commands_exist(line: str) -> None:
+    program, command, *rest = [*shlex.split(line), "--help"]
+    where = "edge" if program == "truelight" else "export"
+    done = subprocess.run(
+        [sys.executable, "-m", f"{where}.cli.main", command, "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [word for word in rest if word.startswith("--") and word not in done.stdout] == []
+
+
+# ---- setup.sh
+
+
+def setup(
+    where: Path, *arguments: str, path: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a copy of setup.sh in the folder `where`, seeing only the programs in `path`."""
+    shutil.copy(ROOT / "setup.sh", where)
+    (where / "pyproject.toml").touch()
+    environment = {name: value for name, value in os.environ.items() if "PYTHON" not in name}
+    if path:
+        environment["PATH"] = str(path)
+    return subprocess.run(
+        [where / "setup.sh", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def programs(folder: Path, python: str) -> Path:
+    """A folder of programs: what setup.sh needs of the shell, and `python3` as given."""
+    folder.mkdir()
+    for name in SHELL:
+        found = shutil.which(name)
+        assert found
+        (folder / name).symlink_to(found)
+    (folder / "python3").write_text(f"#!{shutil.which('bash')}\n{python}\n", encoding="utf-8")
+    (folder / "python3").chmod(0o755)
+    return folder
+
+
+def test_setup_tells_what_it_can_do(tmp_path: Path) -> None:
+    done = setup(tmp_path)
+    assert done.returncode == 0
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for command in re.findall(r"\./setup\.sh (\w+)", readme):
+        assert f"./setup.sh {command}" in done.stdout
+
+
+def test_setup_refuses_what_it_does_not_know(tmp_path: Path) -> None:
+    done = setup(tmp_path, "fly")
+    assert done.returncode == 1
+    assert '"fly"' in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_setup_names_the_python_it_needs(tmp_path: Path) -> None:
+    old = 'if [ "$1" = --version ]; then echo Python 3.9.2; else exit 1; fi'
+    done = setup(tmp_path, "run", path=programs(tmp_path / "bin", old))
+    assert done.returncode == 1
+    assert "Python 3.11 or newer is needed; found here: Python 3.9.2." in done.stderr
+
+
+def test_setup_names_the_package_it_may_not_install(tmp_path: Path) -> None:
+    bare = f'case "$*" in *ensurepip*) exit 1 ;; *) exec {sys.executable} "$@" ;; esac'
+    done = setup(tmp_path, "run", path=programs(tmp_path / "bin", bare))
+    assert done.returncode == 1
+    package = f"python3.{sys.version_info.minor}-venv"
+    assert f"sudo apt-get install {package}" in done.stderr
+
+
+# ---- Samples
+
+
+def test_the_samples_are_what_their_names_say(tmp_path: Path, bundle: Path) -> None:
+    subprocess.run(
+        [sys.executable, ROOT / "samples" / "make.py", tmp_path],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=True,
+    )
+    done = run("scan", "--json", "--bundle", bundle, tmp_path)
+    found = {Path(each["path"]).name: each for each in map(json.loads, done.stdout.splitlines())}
+    assert found["broken.mp4"]["verdict"] == "UNREADABLE"
+    assert found["nobody-there.webm"]["verdict"] == "NO_FACE"
+    assert found["too-small.mp4"]["verdict"] == "UNSURE"
+    assert "faces-too-small" in [reason["code"] for reason in found["too-small.mp4"]["reasons"]]
+    assert found["photograph.jpg"]["clip"]["kind"] == "image"
+    people = {name: len(each["faces"]) for name, each in found.items()}
+    assert (people["one-person.mp4"], people["pasted-face.mp4"]) == (1, 1)
+    assert people["two-people-crossing.mp4"] == 2
