@@ -94,7 +94,7 @@ def _draft(order: Order, plan: Plan) -> Manifest:
         input=plan.input,
         window=plan.window,
         kind=plan.kind,
-        readout=plan.readout,
+        readout=plan.readout if plan.kind == "published" else None,
         graphs=GraphsPart(quantization="float32"),
         files=dict.fromkeys(FILES, "0" * 64),
     )

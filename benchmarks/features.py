@@ -1,0 +1,96 @@
+"""How fast the features graph is: float32, plain int8, int8 with merged groups; one run, in turns.
+
+    python benchmarks/features.py [--side 112] [--threads 1] [--batch 8] [--group-factors 4,4,1,1]
+
+Random weights: speed does not depend on them. Each line is the least processor time of many turns,
+which other load on the machine disturbs little; with more threads than one it is the least time on
+the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import onnxruntime
+import torch
+
+from export.folded import fold, regroup
+from export.golden import golden_crops
+from export.graphs import lay_features
+from export.network import MEAN, STD, Trunk
+from export.quantize import measure
+from export.regroup import fastest_factors
+
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp", "i8mm")
+
+
+def processor() -> str:
+    """The processor's name and those of its instructions that matter to int8."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    facts = dict(line.split(":", 1) for line in lines if ":" in line)
+    facts = {key.strip(): value.strip() for key, value in facts.items()}
+    has = facts.get("flags", facts.get("Features", "")).split()
+    name = facts.get("model name", platform.machine())
+    return f"{name}; {' '.join(flag for flag in FLAGS if flag in has) or 'no int8 flags known'}"
+
+
+def session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
+    """A session as the box opens it."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.enable_cpu_mem_arena = False
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--side", type=int, default=112)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--turns", type=int, default=20)
+    parser.add_argument("--group-factors", help="measured if not given")
+    args = parser.parse_args()
+    torch.manual_seed(0)
+    trunk = fold(Trunk().eval(), MEAN, STD, bgr=False)
+    crops = golden_crops(args.side).repeat(-(-args.batch // 4), axis=0)[: args.batch]
+    if args.group_factors:
+        factors = tuple(int(part) for part in args.group_factors.split(","))
+    else:
+        factors = fastest_factors(trunk, args.side)
+    spreads = measure(trunk, args.side, crops)
+    ranges = {name: (spread.low, spread.high) for name, spread in spreads.items()}
+    merged = regroup(trunk, factors)
+    models = {
+        "float32": lay_features(trunk, args.side),
+        "int8": lay_features(trunk, args.side, ranges),
+        f"int8, groups merged by {','.join(map(str, factors))}": lay_features(
+            merged, args.side, ranges
+        ),
+    }
+    sessions = {
+        name: session(laid.model.SerializeToString(), args.threads)
+        for name, laid in models.items()
+    }  # fmt: skip
+    clock: Callable[[], float] = time.thread_time if args.threads == 1 else time.perf_counter
+    best = dict.fromkeys(sessions, float("inf"))
+    for _ in range(args.turns):
+        for name, opened in sessions.items():
+            start = clock()
+            opened.run(["features"], {"crops": crops})
+            best[name] = min(best[name], clock() - start)
+    print(processor())
+    print(f"ONNX Runtime {onnxruntime.__version__}, {args.threads} threads, {args.side} px,")
+    print(f"batch {args.batch}, best of {args.turns} turns")
+    for name, seconds in best.items():
+        ratio = best["float32"] / seconds
+        print(f"{1000 * seconds / args.batch:8.2f} ms a crop  {ratio:5.2f} x  {name}")
+
+
+if __name__ == "__main__":
+    main()
