@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from edge.words import clock, one_line, path_text, shortened
 
@@ -17,17 +18,31 @@ _STAGE, _NUMBERS = 7, 21
 """Columns of "opening" and of "1234/1234 · 0:12 left"."""
 
 
-@contextmanager
-def progress_bar(path: Path, number: int, total: int) -> Iterator[Listener | None]:
-    """Show how far clip `number` of `total` is; the bar is gone when the clip is done."""
+def open_terminal() -> TextIO | None:
+    """Stderr by a descriptor of its own, if it is a terminal.
+
+    Descriptor 2 is not always the terminal: libraries that are being loaded are kept from it.
+    """
     if not sys.stderr.isatty():
+        return None
+    return os.fdopen(
+        os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding, errors="replace"
+    )
+
+
+@contextmanager
+def progress_bar(
+    terminal: TextIO | None, path: Path, number: int, total: int
+) -> Iterator[Listener | None]:
+    """Show how far clip `number` of `total` is; the bar is gone when the clip is done."""
+    if terminal is None:
         yield None
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
 
-    console = Console(stderr=True, highlight=False, emoji=False)
+    console = Console(file=terminal, highlight=False, emoji=False)
     wide = console.width >= 70
     columns = [TextColumn("{task.description}", style="bold", markup=False)]
     columns += [TextColumn(f"{{task.fields[stage]:{_STAGE}}}", style="dim", markup=False)] * wide
@@ -37,7 +52,7 @@ def progress_bar(path: Path, number: int, total: int) -> Iterator[Listener | Non
     name = shortened(one_line(path_text(Path(path.name))), max(8, room))
     bar = Bar(
         *columns,
-        BarColumn(None if wide else 8),
+        BarColumn(None if wide else 8, "bright_black", "cyan", "cyan", "cyan"),
         numbers,
         console=console,
         transient=True,

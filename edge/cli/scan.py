@@ -52,7 +52,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(chosen: argparse.Namespace) -> int:
     """Judge what was named; 1 if something could not be read, else 0."""
-    from edge.cli.progress import progress_bar
+    from edge.cli.progress import open_terminal, progress_bar
     from edge.finding import Verdict
     from edge.scan.collect import collect
     from edge.scan.scanner import Scanner
@@ -62,13 +62,14 @@ def run(chosen: argparse.Namespace) -> int:
     status = _remark(collection)
     if not collection.clips:
         return status
+    terminal = open_terminal()
     with Scanner(settings) as scanner:
         # Imported while the model is being loaded.
         from edge.cli.show import open_show
 
         show = open_show(chosen.json)
         for number, path in enumerate(collection.clips, start=1):
-            with progress_bar(path, number, len(collection.clips)) as listener:
+            with progress_bar(terminal, path, number, len(collection.clips)) as listener:
                 finding = scanner.scan(path, listener)
             show.finding(finding)
             if finding.verdict is Verdict.UNREADABLE:

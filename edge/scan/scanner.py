@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from edge.errors import TruelightError
 from edge.finding import Clip, Finding, Model, Reason, ReasonCode, Verdict
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from edge.scan.crops import Crop
     from edge.scan.eyes import Eyes
     from edge.scan.follow import Sighting
+
+Loaded = TypeVar("Loaded")
 
 log = logging.getLogger("truelight")
 
@@ -56,8 +59,12 @@ class Scanner:
         named = self._manifest
         self._model = Model(name=named.name, version=named.version, sha256=sha256)
         self._loading = ThreadPoolExecutor(max_workers=2, thread_name_prefix="loading")
-        self._eyes = self._loading.submit(_open_eyes, settings, self._manifest)
-        self._bundle = self._loading.submit(load_bundle, folder, settings.scan.threads)
+        self._eyes = self._loading.submit(
+            _loaded, "The face detector", lambda: _open_eyes(settings, self._manifest)
+        )
+        self._bundle = self._loading.submit(
+            _loaded, "The model", lambda: load_bundle(folder, settings.scan.threads)
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -171,6 +178,17 @@ class _Look:
     def spend(self, stage: str, seconds: float) -> None:
         """Note that a stage took time."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+
+def _loaded(what: str, load: Callable[[], Loaded]) -> Loaded:
+    """What `load` gives; whatever keeps it from that is no clip's fault, and is told apart."""
+    try:
+        return load()
+    except TruelightError:
+        raise
+    except Exception as failure:
+        message = f"{what} cannot be loaded: {failure!r}."
+        raise TruelightError(message, "Run ./setup.sh again.") from failure
 
 
 def _open_eyes(settings: Settings, manifest: Manifest) -> Eyes:

@@ -206,6 +206,14 @@ def test_an_altered_bundle_is_refused_by_the_name_of_its_file(
     assert "features.onnx differs" in ran.stderr
 
 
+def test_a_missing_detector_is_no_clips_fault(bundle: Path, clips: Path, tmp_path: Path) -> None:
+    around = os.environ | {"TRUELIGHT_MODELS": str(tmp_path)}
+    ran = run("scan", "--json", "--bundle", bundle, clips / "red.jpg", env=around)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "truelight models fetch" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 def test_for_people_without_a_terminal(bundle: Path, clips: Path) -> None:
     ran = run("scan", "--bundle", bundle, clips / "two.mp4", clips / "nobody.mp4")
     lines = ran.stdout.splitlines()

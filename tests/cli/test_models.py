@@ -1,0 +1,89 @@
+"""`truelight models` and the other small commands."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from frontdoor import ROOT, run
+
+from edge import __version__
+
+
+@pytest.fixture
+def models(bundle: Path, tmp_path: Path) -> Path:
+    """A folder with two bundles, one of them spoilt, and settings that name the good one."""
+    shutil.copytree(bundle, tmp_path / "models" / "red")
+    shutil.copytree(bundle, tmp_path / "models" / "spoilt")
+    (tmp_path / "models" / "spoilt" / "bundle.json").write_text("{}")
+    config = tmp_path / "mine.yaml"
+    config.write_text(f"model: {{folder: {tmp_path / 'models'}, bundle: red}}")
+    return config
+
+
+def test_the_bundles_are_listed(models: Path) -> None:
+    ran = run("models", "--config", models)
+    assert ran.returncode == 0
+    assert "* red  (default)  version 1, Apache-2.0" in ran.stdout
+    assert "AUC 0.5 (0.4 to 0.6) on nothing" in ran.stdout
+    assert "bundle.json is not right" in ran.stdout
+
+
+def test_the_bundles_as_json(models: Path) -> None:
+    ran = run("models", "--json", "--config", models)
+    red, spoilt = map(json.loads, ran.stdout.splitlines())
+    assert (red["name"], red["default"], red["problem"]) == ("red", True, None)
+    assert Path(red["path"]) == models.parent / "models" / "red"
+    assert red["metrics"][0] | {"name": "AUC", "value": 0.5} == red["metrics"][0]
+    assert (spoilt["name"], spoilt["default"]) == ("spoilt", False)
+    assert "is not right" in spoilt["problem"]
+
+
+def test_a_default_that_is_not_there_is_said(models: Path) -> None:
+    models.write_text(models.read_text().replace("bundle: red", "bundle: none"))
+    ran = run("models", "--config", models)
+    assert ran.returncode == 0
+    assert f"models/none ({models}, line 1), is not there." in ran.stderr
+
+
+def test_the_configured_bundle_judges(models: Path, clips: Path) -> None:
+    ran = run("scan", "--json", "--config", models, clips / "red.jpg")
+    assert json.loads(ran.stdout)["model"]["name"] == "red"
+    ran = run("scan", "--json", "--config", models, "--bundle", "spoilt", clips / "red.jpg")
+    assert ran.returncode == 2
+    assert "spoilt/bundle.json is not right" in ran.stderr
+
+
+def test_fetching_again_changes_nothing() -> None:
+    first, second = run("models", "fetch"), run("models", "fetch")
+    assert first.returncode == 0
+    assert first.stdout == second.stdout
+    assert all(Path(line).is_file() for line in first.stdout.splitlines())
+
+
+def test_the_committed_schema_is_the_types() -> None:
+    committed = (ROOT / "docs" / "finding.schema.json").read_text(encoding="utf-8")
+    assert run("schema").stdout == committed
+
+
+def test_help_and_version() -> None:
+    assert run("--version").stdout == f"truelight {__version__}\n"
+    for words in (("--help",), ("scan", "--help"), ("models", "fetch", "--help")):
+        ran = run(*words)
+        assert ran.returncode == 0
+        assert ran.stdout.startswith("usage: truelight")
+    assert run().returncode == 2
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, edge.cli.main as m; m.parser().format_help();"
+        "print(*{'numpy', 'pydantic', 'rich', 'cv2', 'yaml'} & set(sys.modules))"
+    )
+    import subprocess
+    import sys
+
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == ""
