@@ -6,9 +6,10 @@ that imports PyAV.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import av
 
@@ -16,9 +17,11 @@ from edge.scan.border import Fault, Kind, RefusedError
 from edge.scan.footage import LARGE_PIXELS, Bounds, Footage
 from edge.scan.pixels import Painter, Picture, turn_of_picture, turn_of_video
 from edge.scan.sampling import Choice, Chooser, Sampling, Slot
-from edge.scan.sniff import HEAD_BYTES, sniff
+from edge.scan.sniff import HEAD_BYTES, Form, sniff
 from edge.scan.stills import orientation, pixel_count
-from edge.scan.webp import MovingWebp
+
+if TYPE_CHECKING:
+    from edge.scan.webp import MovingWebp
 
 _MOST_EXIF_BYTES = 32 * 1024**2
 
@@ -52,8 +55,7 @@ class Reader:
         still = form.kind is Kind.IMAGE
         if still and pixel_count(head) > bounds.picture_pixels:
             raise RefusedError(Fault.TOO_LARGE)
-        open_as = Footage if form.demuxer else MovingWebp
-        self._footage = open_as(descriptor, form, bounds, alive)
+        self._footage = _opener(form)(descriptor, form, bounds, alive)
         first = self._footage.ahead
         self._large = first.width * first.height > LARGE_PIXELS
         self._interlaced = bool(first.interlaced_frame)
@@ -121,6 +123,20 @@ class Reader:
             after = following[1] if following is not None else current[1]
             yield current[0], Picture(current[1], before, after)
             before, current = current[1], following
+
+
+def prepare(descriptor: int) -> None:
+    """Import what this clip will need, while files may still be opened."""
+    with contextlib.suppress(RefusedError):
+        _opener(sniff(os.pread(descriptor, HEAD_BYTES, 0)))
+
+
+def _opener(form: Form) -> Callable[..., Footage | MovingWebp]:
+    if form.demuxer:
+        return Footage
+    from edge.scan.webp import MovingWebp
+
+    return MovingWebp
 
 
 def _orientation(descriptor: int) -> int:

@@ -1,7 +1,6 @@
 """From a decoded frame to upright RGB bytes: colours, size, orientation, interlacing, alpha.
 
-Runs in the child only. Works without numpy, whose import would double the child's start; only
-pictures with transparency load it.
+Runs in the child only. Works without numpy, whose import would double the child's start.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import av
+from av.filter.context import FilterContext
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _COLORSPACES = {
     10: Colorspace.BT2020,
 }
 _HD_HEIGHT = 720
-_BACKDROP = 128
+_BACKDROP = "0x808080"
 
 
 class Turn(NamedTuple):
@@ -110,7 +110,9 @@ class Painter:
         self._size = fit(first.width, first.height, aspect, most_pixels)
         self.width, self.height = self._size[::-1] if self._turn.swaps_sides else self._size
         self._reformatter = VideoReformatter()
+        self._painted = 0
         self._turner: av.filter.Graph | None = None
+        self._layer: av.filter.Graph | None = None
 
     @property
     def frame_bytes(self) -> int:
@@ -119,6 +121,7 @@ class Painter:
 
     def paint(self, picture: Picture, target: memoryview) -> None:
         """Write the picture into `target`, which has `frame_bytes` bytes."""
+        self._painted += 1
         frame = self._in_rgb(picture)
         if self._turn.filter:
             frame = self._turned(frame)
@@ -142,13 +145,21 @@ class Painter:
             dst_color_range=ColorRange.JPEG,
             interpolation=Interpolation.AREA if smaller else Interpolation.BILINEAR,
         )
-        return _on_backdrop(converted) if has_alpha else converted
+        return self._on_backdrop(converted) if has_alpha else converted
+
+    def _on_backdrop(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """Lay RGBA over grey."""
+        if self._layer is None:
+            self._layer = _backdrop(frame)
+        frame.pts = self._painted
+        self._layer.vpush(frame)
+        return _pulled(self._layer)
 
     def _turned(self, frame: av.VideoFrame) -> av.VideoFrame:
         if self._turner is None:
             self._turner = _chain(frame, (self._turn.filter, self._turn.argument))
-        frame.pts = None
-        self._turner.push(frame)
+        frame.pts = self._painted
+        self._turner.vpush(frame)
         return _pulled(self._turner)
 
 
@@ -181,21 +192,6 @@ def in_rgba(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
     return cast("npt.NDArray[np.uint8]", pixels)
 
 
-def _on_backdrop(frame: av.VideoFrame) -> av.VideoFrame:
-    """Lay RGBA over grey."""
-    import numpy as np
-
-    pixels = frame.to_ndarray()
-    alpha = pixels[:, :, 3:]
-    if alpha.min() < 255:
-        weight = alpha.astype(np.uint16)
-        mixed = pixels[:, :, :3] * weight + _BACKDROP * (255 - weight) + 127
-        rgb = (mixed // 255).astype(np.uint8)
-    else:
-        rgb = np.ascontiguousarray(pixels[:, :, :3])
-    return av.VideoFrame.from_ndarray(rgb, format="rgb24")
-
-
 def _deinterlaced(picture: Picture) -> av.VideoFrame:
     """The frame with its two fields made one picture, by its neighbours in time."""
     frame = picture.frame
@@ -214,15 +210,33 @@ def _deinterlaced(picture: Picture) -> av.VideoFrame:
 
 def _chain(frame: av.VideoFrame, step: tuple[str, str]) -> av.filter.Graph:
     graph = av.filter.Graph()
-    source = graph.add_buffer(
+    graph.link_nodes(_source(graph, frame), graph.add(*step), graph.add("buffersink"))
+    graph.configure()
+    return graph
+
+
+def _backdrop(frame: av.VideoFrame) -> av.filter.Graph:
+    """The frame over itself painted grey, as RGB."""
+    graph = av.filter.Graph()
+    source, twice = _source(graph, frame), graph.add("split")
+    grey = graph.add("drawbox", f"w=iw:h=ih:color={_BACKDROP}:t=fill:replace=1")
+    over = graph.add("overlay", "format=rgb:eof_action=endall")
+    source.link_to(twice)
+    twice.link_to(grey, 0, 0)
+    grey.link_to(over, 0, 0)
+    twice.link_to(over, 1, 1)
+    graph.link_nodes(over, graph.add("format", "rgb24"), graph.add("buffersink"))
+    graph.configure()
+    return graph
+
+
+def _source(graph: av.filter.Graph, frame: av.VideoFrame) -> FilterContext:
+    return graph.add_buffer(
         width=frame.width,
         height=frame.height,
         format=frame.format,
         time_base=frame.time_base or Fraction(1, 1000),
     )
-    graph.link_nodes(source, graph.add(*step), graph.add("buffersink"))
-    graph.configure()
-    return graph
 
 
 def _pulled(graph: av.filter.Graph) -> av.VideoFrame:

@@ -1,6 +1,7 @@
 """Moving WebP pictures, which FFmpeg decodes only one by one: taken apart and laid together here.
 
-Runs in the child only. Offers what `footage.Footage` offers.
+Runs in the child only, and only where it is needed: it imports numpy. Offers what
+`footage.Footage` offers.
 """
 
 from __future__ import annotations
@@ -8,18 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import av
+import numpy as np
+import numpy.typing as npt
 
 from edge.scan.border import CODECS, Fault, Kind, RefusedError
 from edge.scan.footage import ERRORS, Bounds
 from edge.scan.pixels import in_rgba
 from edge.scan.sniff import Form
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 _HEADER_BYTES = 8
 _PLACE_BYTES = 16
@@ -50,8 +49,6 @@ class MovingWebp(Iterator[tuple[float, av.VideoFrame]]):
     def __init__(
         self, descriptor: int, form: Form, bounds: Bounds, alive: Callable[[int], None]
     ) -> None:
-        import numpy as np
-
         self.form = form
         self._descriptor = descriptor
         self._alive = alive
@@ -171,8 +168,6 @@ def _as_still(part: _Part, data: bytes) -> bytes:
 
 def _blend(under: npt.NDArray[np.uint8], over: npt.NDArray[np.uint8]) -> None:
     """Lay RGBA over RGBA, in place."""
-    import numpy as np
-
     top = over[:, :, 3:].astype(np.float32) / 255
     below = under[:, :, 3:].astype(np.float32) / 255 * (1 - top)
     alpha = top + below

@@ -17,7 +17,7 @@ import time
 from typing import NoReturn
 
 from edge.scan.border import MICROSECONDS, Fault, Order, RefusedError, Report, pack, read_exactly
-from edge.scan.decode import Reader
+from edge.scan.decode import Reader, prepare
 from edge.scan.footage import Bounds
 from edge.scan.sampling import Sampling
 
@@ -78,6 +78,7 @@ def main(orders: int, reports: int, clip: int, memory: int) -> NoReturn:
 
 def _serve(line: Line, clip: int, memory: int) -> None:
     *sampled, frame, video, picture, cpu, space = line.order(Order.OPEN)
+    prepare(clip)
     _confine(cpu, space)
     began = time.monotonic()
     reader = Reader(clip, Bounds(frame, video, picture), line.alive)
@@ -124,7 +125,10 @@ def _sampling(fields: list[int]) -> Sampling:
 
 
 def _confine(cpu_seconds: int, memory_bytes: int) -> None:
-    """Give up what decoding does not need. Everything is imported and open by now."""
+    """Give up what decoding does not need: all is imported and open, and nothing yet parsed.
+
+    The one place for further confinement.
+    """
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, 16)
