@@ -1,0 +1,1 @@
+"""The job: a clip goes in, a finding comes out."""
