@@ -47,7 +47,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--head-pairs", type=int, default=1600, help="pairs of windows the LSTM is trained on"
     )
-    parser.add_argument("--init", type=Path, help="torchvision's resnext50_32x4d ImageNet file")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--init", type=Path, help="torchvision's resnext50_32x4d ImageNet file")
+    start.add_argument("--start", type=Path, help="a checkpoint of ours to begin with")
     parser.add_argument("--every", type=int, default=100, help="steps between validations")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
@@ -81,9 +83,11 @@ def run(args: argparse.Namespace) -> int:
         f"{len(train.pictures)} pictures to train on, {len(train.blendable)} of them to blend."
     )
     torch.manual_seed(recipe.seed)
-    network = Detector(zero_init=args.init is None)
+    network = Detector(zero_init=True)
     if args.init:
         network.trunk.load_imagenet(torch.load(args.init, weights_only=True))
+    elif args.start:
+        network.load_state_dict(torch.load(args.start, weights_only=True)["model"])
     config = _config(args, phases)
     best = _train_trunk(args, console, network, recipe, (train, held_out), config)
     network.load_state_dict(torch.load(best, weights_only=True)["model"])

@@ -28,10 +28,10 @@ from export.training.data import Picture
 class Recipe:
     """Everything that decides what is trained, besides the pictures."""
 
-    phases: tuple[Phase, ...] = (Phase(64, 1600, 64, 2e-3), Phase(112, 450, 48, 6e-4))
+    phases: tuple[Phase, ...] = (Phase(64, 1600, 64, 2e-3), Phase(96, 400, 48, 1.2e-3))
     mix: Mix = field(default_factory=Mix)
     seed: int = 0
-    warm_up: int = 100  # steps, at the start of each phase
+    warm_up: int = 50  # steps, at the start of each phase
     weight_decay: float = 0.02
     smoothing: float = 0.05  # of the labels: some DFDC fakes show the face that was not swapped
     ema: float = 0.995  # decay of the averaged weights a step; those are what is kept
