@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from pydantic import ValidationError
 
 from edge.errors import TruelightError
@@ -31,7 +32,7 @@ from edge.scan.manifest import (
 from edge.scan.manifest import Graphs as GraphsPart
 from export.card import about_of, card
 from export.folded import STAGES, FoldedTrunk, regroup
-from export.golden import golden_vector
+from export.golden import golden_crops, golden_vector
 from export.graphs import lay_features
 from export.material import Material, gather
 from export.plan import SUMMARIES, Order, Plan, plan
@@ -133,40 +134,47 @@ def amend(
 
 
 def _make_features(order: Order, plan: Plan, tell: Tell) -> _Made:
-    """Lay the features graph, int8 if there is material to calibrate on, with its proofs."""
+    """Lay the features graph, in int8 if there is material to calibrate on, and prove it."""
     side, frames = plan.input.side, plan.window.frames
+    material = _gather(order.calibrate, order, plan, tell) if order.calibrate else None
     tell("proving the float graphs", 0, 1)
     exact = lay_features(plan.trunk, side).model.SerializeToString()
     float_graphs = Graphs(exact, plan.sequence)
-    figures = [float_proof(plan.checkpoint, plan.readout, float_graphs, side, frames)]
-    if order.calibrate is None:
-        part = GraphsPart(quantization="float32")
-        return _Made(exact, part, _signed(figures, order.command))
-    material = _gather(order.calibrate, order, plan, tell)
+    crops = golden_crops(side)
+    if material is not None:
+        crops = np.concatenate([crops, material.crops])
+    figures = [float_proof(plan.checkpoint, plan.readout, float_graphs, crops, frames)]
+    if material is None:
+        return _Made(exact, GraphsPart(quantization="float32"), _signed(figures, order.command))
     if len(material.crops) < CHOOSING:
         raise TruelightError(
             f"{order.calibrate} gives {len(material.crops)} crops.", "Some hundred are sensible."
         )
+    quick, part = _make_int8(order, plan, material, tell)
+    tell("proving the int8 graph", 0, 1)
+    graphs, decision = Graphs(quick, plan.sequence), Decision()
+    figures += int8_proofs(float_graphs, graphs, material, decision, frames)
+    if order.check is not None:
+        other = _gather(order.check, order, plan, tell)
+        figures += int8_proofs(float_graphs, graphs, other, decision, frames)
+    return _Made(quick, part, _signed(figures, order.command))
+
+
+def _make_int8(
+    order: Order, plan: Plan, material: Material, tell: Tell
+) -> tuple[bytes, GraphsPart]:  # fmt: skip
+    """Lay the int8 features graph, and say how it was made."""
+    side = plan.input.side
     tell("measuring how to merge groups", 0, 1)
     factors = order.group_factors or fastest_factors(plan.trunk, side)
     trunk = _regroup(plan.trunk, factors)
     tell("choosing the ranges of int8", 0, 1)
     choice = choose(trunk, side, material.crops, plan.sequence)
-    quick = lay_features(trunk, side, choice.ranges).model.SerializeToString()
-    tell("proving the int8 graph", 0, 1)
-    proven = [material]
-    if order.check is not None:
-        proven.append(_gather(order.check, order, plan, tell))
-    decision = Decision()
-    for part_of in proven:
-        figures += int8_proofs(
-            float_graphs, Graphs(quick, plan.sequence), part_of, decision, frames
-        )
     part = GraphsPart(
         group_factors=dict(zip(STAGES, factors, strict=True)),
         quantization=f"int8, weights by channel, activations by tensor ({choice.method})",
     )
-    return _Made(quick, part, _signed(figures, order.command))
+    return lay_features(trunk, side, choice.ranges).model.SerializeToString(), part
 
 
 def _gather(folder: Path, order: Order, plan: Plan, tell: Tell) -> Material:
