@@ -55,7 +55,7 @@ class FaceSettings(Section):
 
     detector: Literal["blazeface", "mediapipe"] = "blazeface"
     most: int = Field(default=8, ge=1, le=64)
-    least_score: float = Field(default=0.6, ge=0.0, le=1.0)
+    least_score: float = Field(default=0.5, ge=0.0, le=1.0)
 
 
 class DecodeSettings(Section):

@@ -1,10 +1,9 @@
-"""Clips with real faces, red and pale, for the front door."""
+"""Clips with real faces, red and pale, for the bundle that minds the colour."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 from clips import write_clip, write_image
 from scan.stage import Actor, Pixels, background, draw
 
@@ -23,10 +22,8 @@ def moving(still: Pixels, count: int) -> Iterator[Pixels]:
     return (np.roll(still, number * STRIDE, axis=1) for number in range(count))
 
 
-@pytest.fixture(scope="session")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder: red.mp4, pale.mp4, two.mp4 (a red face and a pale one), red.jpg, nobody.mp4."""
-    folder = tmp_path_factory.mktemp("clips")
+def write_clips(folder: Path) -> Path:
+    """Write red.mp4, pale.mp4, two.mp4 (a red face and a pale one), red.jpg and nobody.mp4."""
     left = Actor("obama", lambda _: (300, 400), 180)
     right = Actor("biden", lambda _: (860, 380), 180)
     one, two = draw([left], 0.0, background()), draw([left, right], 0.0, background())

@@ -1,0 +1,87 @@
+"""The scanner as the daemon will use it: one object, clip after clip."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.finding import ReasonCode, Verdict
+from edge.scan.bundle import BundleError
+from edge.scan.progress import Progress
+from edge.scan.scanner import Scanner
+from edge.settings import load_settings
+
+
+@pytest.fixture(scope="module")
+def scanner(bundle: Path) -> Iterator[Scanner]:
+    with Scanner(load_settings().changed("test", {"model.bundle": str(bundle)})) as scanner:
+        yield scanner
+
+
+def test_progress_goes_up_to_the_end(scanner: Scanner, clips: Path) -> None:
+    told: list[Progress] = []
+    finding = scanner.scan(clips / "red.mp4", told.append)
+    assert [told[0].stage, told[-1].stage] == ["opening", "judging"]
+    done = [progress.frames_done for progress in told]
+    assert done == sorted(done)
+    assert done[-1] == finding.frames_scored
+    looking = [progress for progress in told if progress.stage == "looking"]
+    assert all(0 < at.frames_done <= at.frames_expected for at in looking)
+    assert all(at.seconds_left is not None and at.seconds_left >= 0 for at in looking)
+    assert looking[-1].seconds_left == pytest.approx(0, abs=5)
+
+
+def test_a_clip_that_fails_does_not_spoil_the_next(
+    scanner: Scanner, clips: Path, tmp_path: Path
+) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("no clip")
+    verdicts = [scanner.scan(path).verdict for path in (text, clips / "red.jpg", text)]
+    assert verdicts == [Verdict.UNREADABLE, Verdict.FAKE, Verdict.UNREADABLE]
+
+
+def test_a_damaged_clip_is_judged_by_what_is_left(
+    scanner: Scanner, clips: Path, tmp_path: Path
+) -> None:
+    content = bytearray((clips / "red.mp4").read_bytes())
+    media = content.index(b"mdat")
+    middle = media + (len(content) - media) // 2
+    content[middle : middle + 4000] = b"\xff" * 4000
+    damaged = tmp_path / "damaged.mp4"
+    damaged.write_bytes(content)
+    finding = scanner.scan(damaged)
+    assert finding.verdict is Verdict.FAKE
+    assert ReasonCode.DAMAGED in [reason.code for reason in finding.reasons]
+
+
+def test_a_listener_that_fails_ends_the_scan_and_leaves_nothing(
+    scanner: Scanner, clips: Path
+) -> None:
+    """As Ctrl-C does, which comes as an exception in the midst of things."""
+
+    def interrupt(progress: Progress) -> None:
+        if progress.frames_done == 5:
+            raise KeyboardInterrupt
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        scanner.scan(clips / "red.mp4", interrupt)
+    assert threading.active_count() == before
+    children = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text()
+    assert children == ""
+    assert scanner.scan(clips / "red.jpg").verdict is Verdict.FAKE
+
+
+def test_a_model_that_fails_to_load_is_no_clips_fault(
+    bundle: Path, clips: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(bundle, tmp_path / "broken")
+    (tmp_path / "broken" / "golden.npz").unlink()
+    settings = load_settings().changed("test", {"model.bundle": str(tmp_path / "broken")})
+    with (
+        Scanner(settings) as scanner,
+        pytest.raises(BundleError, match=r"golden\.npz cannot be read"),
+    ):
+        scanner.scan(clips / "red.jpg")
