@@ -68,8 +68,8 @@ class Limits:
     cpu_per_second: float = 8.0
     frame_pixels: int = 4096 * 2304  # larger frames are handed out scaled down to this
     video_pixels: int = 8192 * 8192
-    picture_pixels: int = 120_000_000
-    memory: int = 4 * 1024**3  # address space, of which the child really uses a small part
+    picture_pixels: int = 120_000_000  # a third of it for pictures without loss
+    memory: int = 1536 * 1024**2  # address space; what is really used is far less
     slots: int = 3  # frames that wait in shared memory; fewer where they are large:
     shared: int = 52_000_000
     grace: float = 1.0  # from one step of ending the child to the next

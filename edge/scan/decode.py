@@ -23,7 +23,7 @@ from edge.scan.stills import orientation, pixel_count
 if TYPE_CHECKING:
     from edge.scan.webp import MovingWebp
 
-_MOST_EXIF_BYTES = 32 * 1024**2
+_MOST_EXIF_BYTES = 8 * 1024**2
 
 
 class Facts(NamedTuple):
@@ -53,7 +53,7 @@ class Reader:
         head = os.pread(descriptor, HEAD_BYTES, 0)
         form = sniff(head)
         still = form.kind is Kind.IMAGE
-        if still and pixel_count(head) > bounds.picture_pixels:
+        if still and pixel_count(head) > bounds.most_pixels(form):
             raise RefusedError(Fault.TOO_LARGE)
         self._footage = _opener(form)(descriptor, form, bounds, alive)
         first = self._footage.ahead

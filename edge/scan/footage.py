@@ -46,6 +46,15 @@ class Bounds(NamedTuple):
     video_pixels: int
     picture_pixels: int
 
+    def most_pixels(self, form: Form) -> int:
+        """The most that is decoded of this kind of clip.
+
+        Pictures without loss take three times the memory a pixel, and more.
+        """
+        if form.kind is Kind.VIDEO:
+            return self.video_pixels
+        return self.picture_pixels // (1 if form.container in ("jpg", "webp") else 3)
+
 
 class DescriptorFile:
     """A read-only file over a descriptor; it keeps its own place, so that two can share one."""
@@ -226,14 +235,14 @@ class Footage(Iterator[tuple[float, av.VideoFrame]]):
                 buffer_size=_BUFFER_BYTES,
                 io_open=_deny,
             )
-        except ERRORS:
-            raise RefusedError(Fault.BROKEN) from None
+        except ERRORS as error:
+            short = isinstance(error, MemoryError)
+            raise RefusedError(Fault.MEMORY if short else Fault.BROKEN) from None
         return container
 
     @property
     def _most_pixels(self) -> int:
-        is_image = self.form.kind is Kind.IMAGE
-        return self._bounds.picture_pixels if is_image else self._bounds.video_pixels
+        return self._bounds.most_pixels(self.form)
 
     def _check_size(self) -> None:
         context = self._stream.codec_context

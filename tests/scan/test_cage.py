@@ -312,9 +312,11 @@ opened(); read(); frame(); say(Report.DONE, 1, 0, 1)
     with open_clip(clip, FOUR_HERTZ) as opened:
         assert opened.clip.seconds == 2.0
         limits = Path(f"/proc/{child_of(opened)}/limits").read_text()
-    for name, value in (("file size", "0"), ("core file size", "0"), ("open files", "16")):
+    confined = {"file size": 0, "core file size": 0, "open files": 16}
+    confined["address space"] = Limits().memory
+    for name, value in confined.items():
         line = next(line for line in limits.splitlines() if line.startswith(f"Max {name}"))
-        assert line.removeprefix(f"Max {name}").split()[:2] == [value, value]
+        assert line.removeprefix(f"Max {name}").split()[:2] == [str(value)] * 2
 
 
 def test_nothing_is_left_behind_after_many_clips(clip: Path, tmp_path: Path) -> None:
