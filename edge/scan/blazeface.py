@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -18,20 +18,31 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from edge.finding import Box
+from edge.scan.crops import CropSpec
 from edge.scan.detector_models import FULL_RANGE, SHORT_RANGE, read_model
 from edge.scan.faces import Detection, Pixels
 
 Floats = NDArray[np.float32]
 
-# What MediaPipe's graphs are set to.
-FULL_RANGE_SCORE = 0.6
-SHORT_RANGE_SCORE = 0.5
+# How certain an answer must be. Full range at 0.5 instead of MediaPipe's 0.6: on clips of 34
+# sources it finds 84 instead of 71 % of faces 11 px wide (as the network sees them), 89 instead of
+# 52 % of those as wide as 0.8 of the picture, and still nothing in 134 pictures without a face.
+FULL_RANGE_SCORE = 0.5
+SHORT_RANGE_SCORE = 0.6
+
+# The short-range network is trusted with faces at least this part of the picture's longer side.
+NEAR = 0.5
+
+# The overlap from which two answers are about one face, and the limit of a logit: as MediaPipe.
 SAME_FACE = 0.3
 LOGIT_LIMIT = 100.0
 
 # The grids of anchors: (cells a side, anchors a cell).
 FULL_RANGE_GRIDS = ((48, 1),)
 SHORT_RANGE_GRIDS = ((16, 2), (8, 6))
+
+# What makes the short-range box span what the full-range one does: measured where both answer.
+SHORT_RANGE_BOX = CropSpec(side=0, scale=1.07, shift_y=-0.05)
 
 # Of a large picture only this many pixels for each of the network's are averaged: enough against
 # aliasing, and the cost no longer grows with the resolution.
@@ -50,10 +61,16 @@ class BlazeFace:
     def detect(self, pixels: Pixels) -> list[Detection]:
         """Return the faces in `pixels` (uint8 [h, w, 3] RGB), best score first.
 
-        The full-range network misses faces that fill the picture, which the short-range one was
-        made for: it is asked when the first finds nothing.
+        Faces down to about 1/16 of the picture's longer side are found. The full-range network
+        misses those that fill the picture, which the short-range one was made for: it is asked
+        when the first finds nothing.
         """
-        return self._full.detect(pixels) or self._short.detect(pixels)
+        return self._full.detect(pixels) or self._near(pixels)
+
+    def _near(self, pixels: Pixels) -> list[Detection]:
+        least = NEAR * max(pixels.shape[:2])
+        found = [face for face in self._short.detect(pixels) if face.box.width >= least]
+        return [replace(face, box=SHORT_RANGE_BOX.square(face.box)) for face in found]
 
 
 @contextmanager
