@@ -342,7 +342,7 @@ def test_noise_in_the_stream_costs_little(tmp_path: Path) -> None:
     noisy.write_bytes(data)
     first, second = look(noisy), look(noisy)
     assert first[2].damaged
-    assert len(first[1]) > 30
+    assert len(first[1]) >= 20
     assert [seen[:2] for seen in first[1]] == [seen[:2] for seen in second[1]]
 
 
