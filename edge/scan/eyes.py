@@ -1,18 +1,20 @@
-"""Finds the faces of a frame, knows them again, and cuts them out."""
+"""Finds the faces of a clip's frames, knows them again, and cuts them out."""
 
 from __future__ import annotations
 
-from edge.finding import Box
+from dataclasses import dataclass, field
+
 from edge.scan.crops import Crop, CropSpec, cut
 from edge.scan.faces import FaceDetector, load_detector
 from edge.scan.follow import Follower, Sighting
 from edge.scan.manifest import Manifest
 from edge.scan.sampling import Frame
+from edge.scan.search import FaceSearch
 from edge.settings import FaceSettings
 
 
 class Eyes:
-    """A loaded detector, and what of its answers is followed and cut."""
+    """A loaded detector and the bundle's way of cropping: all that outlasts a clip."""
 
     def __init__(self, settings: FaceSettings, manifest: Manifest) -> None:
         """Load the detector.
@@ -21,28 +23,28 @@ class Eyes:
             TruelightError: its model or its library is not on this machine.
         """
         self._detector: FaceDetector = load_detector(settings.detector)
-        self._least_score = settings.least_score
-        self._most = settings.most
+        self._settings = settings
         rule = manifest.input.crop
         self._spec = CropSpec(manifest.input.side, rule.scale, rule.shift_x, rule.shift_y)
 
-    def follower(self) -> Follower:
-        """A fresh follower, for a clip of its own."""
-        return Follower()
+    def gaze(self) -> Gaze:
+        """A look at one clip, from its first frame on."""
+        settings = self._settings
+        return Gaze(FaceSearch(self._detector, settings.most, settings.least_score), self._spec)
 
-    def find(self, frame: Frame, follower: Follower) -> list[tuple[Sighting, Crop]]:
-        """The faces in the next frame of a clip: whose they are, and their crops."""
-        found = [
-            detection
-            for detection in self._detector.detect(frame.pixels)
-            if detection.score >= self._least_score
-        ]
-        found.sort(key=lambda detection: _area(detection.box), reverse=True)
+
+@dataclass
+class Gaze:
+    """What looks at one clip and remembers its faces."""
+
+    _search: FaceSearch
+    _spec: CropSpec
+    _follower: Follower = field(default_factory=Follower)
+
+    def find(self, frame: Frame) -> list[tuple[Sighting, Crop]]:
+        """The faces in the clip's next frame: whose they are, and their crops."""
+        sightings = self._follower.step(frame, self._search.look(frame))
         return [
             (sighting, cut(frame.pixels, sighting.detection.box, self._spec))
-            for sighting in follower.step(frame, found[: self._most])
+            for sighting in sightings
         ]
-
-
-def _area(box: Box) -> float:
-    return box.width * box.height

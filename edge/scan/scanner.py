@@ -126,11 +126,10 @@ class Scanner:
         """Look through an opened clip, have its faces scored meanwhile, and decide."""
         pace.expect(opened.expected_frames)
         with Scoring(self._bundle.result, 1 / self._manifest.window.rate) as scoring:
-            eyes = self._eyes.result()
-            follower = eyes.follower()
+            gaze = self._eyes.result().gaze()
             for frame in opened.frames():
                 started = time.perf_counter()
-                crops = eyes.find(frame, follower)
+                crops = gaze.find(frame)
                 look.add(frame, crops)
                 look.spend("faces", time.perf_counter() - started)
                 faces = {face.track: crop.pixels for face, crop in crops}
