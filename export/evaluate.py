@@ -23,7 +23,7 @@ from edge.scan.manifest import Manifest
 from edge.scan.verdict import calibrated
 from export.metrics import auc, calibration_error, interval
 from export.training.augment import PLAIN
-from export.training.data import read_folder
+from export.training.data import held_out, read_folder
 
 if TYPE_CHECKING:
     from edge.scan.bundle import Bundle
@@ -108,10 +108,16 @@ def judge_clips(scanner: Scanner, folder: Path, progress: Progress) -> list[Judg
     return judged
 
 
-def judge_crops(bundle: Bundle, folder: Path, progress: Progress) -> list[Judged]:
-    """Score every crop of a folder as it is: as a window of one picture that stands still."""
-    rows = _rows(folder)
-    pictures = read_folder(folder)
+def judge_crops(
+    bundle: Bundle, folder: Path, progress: Progress, share: float = 1.0
+) -> list[Judged]:
+    """Score the crops of a folder as they are: as a window of one picture that stands still.
+
+    `share` below 1 takes only the sources that training with that validation share holds out.
+    """
+    both = zip(_rows(folder), read_folder(folder), strict=True)
+    chosen = [(row, picture) for row, picture in both if held_out(picture.source, share)]
+    rows, pictures = [row for row, _ in chosen], [picture for _, picture in chosen]
     manifest = bundle.manifest
     judged: list[Judged] = []
     for at in range(0, len(pictures), CROPS_AT_ONCE):

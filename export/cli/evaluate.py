@@ -25,6 +25,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("bundle", type=Path, help="folder of the bundle")
     parser.add_argument("clips", type=Path, nargs="?", help="folder of clips with labels.tsv")
     parser.add_argument("--crops", type=Path, help="folder of face crops, taken as they are")
+    parser.add_argument(
+        "--held-out",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="with --crops: only the sources that train holds out for validation (its share: 0.06)",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.set_defaults(run=run)
 
@@ -43,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
         if args.crops is not None:
             from edge.scan.bundle import load_bundle
 
-            judged = judge_crops(load_bundle(args.bundle), args.crops, bar.at)
+            bundle = load_bundle(args.bundle)
+            judged = judge_crops(bundle, args.crops, bar.at, args.held_out)
         else:
             with scanner_of(args.bundle) as scanner:
                 judged = judge_clips(scanner, args.clips, bar.at)

@@ -36,9 +36,9 @@ class Phase:
 class Mix:
     """How the draws change over the whole of training; shares of the way from 0 to 1."""
 
-    blends_at_start: float = 0.6  # share of pairs that are self-blends
-    blends_at_end: float = 0.5
-    settled: float = 0.5  # where both curricula end
+    blends_at_start: float = 0.4  # share of pairs that are self-blends
+    blends_at_end: float = 0.35
+    settled: float = 0.4  # where both curricula end
     stills: float = 0.35  # share of the blends made from photographs that have margin
 
     def blends(self, way: float) -> float:
