@@ -11,21 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import av
 from av.filter.context import FilterContext
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_COLORSPACES = {
-    1: Colorspace.ITU709,
-    4: Colorspace.FCC,
-    5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
-    7: Colorspace.SMPTE240M,
-    9: Colorspace.BT2020,
-    10: Colorspace.BT2020,
-}
+# From the number of a frame's colour matrix to swscale's number for it.
+_ITU601, _ITU709 = 5, 1
+_COLORSPACES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _HD_HEIGHT = 720
 _BACKDROP = "0x808080"
 
@@ -163,16 +157,16 @@ class Painter:
         return _pulled(self._turner)
 
 
-def _colours(frame: av.VideoFrame) -> tuple[Colorspace, ColorRange]:
+def _colours(frame: av.VideoFrame) -> tuple[int, int]:
     """The frame's own tags; what is untagged follows the custom of its size and format."""
     shape = frame.format
-    custom = Colorspace.ITU709 if frame.height >= _HD_HEIGHT else Colorspace.ITU601
+    custom = _ITU709 if frame.height >= _HD_HEIGHT else _ITU601
     colorspace = _COLORSPACES.get(int(frame.colorspace), custom)
     full = shape.is_rgb or shape.has_palette or shape.name.startswith(("yuvj", "gray", "ya"))
     color_range = int(frame.color_range)
     if color_range not in (ColorRange.MPEG, ColorRange.JPEG):
         color_range = ColorRange.JPEG if full else ColorRange.MPEG
-    return colorspace, ColorRange(color_range)
+    return colorspace, int(color_range)
 
 
 def _has_alpha(shape: av.VideoFormat) -> bool:
