@@ -63,7 +63,7 @@ def too_small(who: Portrait, seed: int) -> Iterator[Pixels]:
     """A coarse clip of 426 x 240 pixels: the face is found, but too small to be judged."""
     camera = HandHeld(seed)
     scene = landscape()
-    paste(scene, cut_out(who, 120), (760, 480))
+    paste(scene, cut_out(who, 96), (760, 480))
     for second in seconds(4):
         frame = camera.shoot(scene, second)
         yield np.asarray(cv2.resize(frame, (426, 240), interpolation=cv2.INTER_AREA), np.uint8)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -50,7 +51,10 @@ def main() -> None:
     console = Console(record=True, width=WIDTH, force_terminal=True, file=io.StringIO())
     console.print(f"$ truelight scan {' '.join(CLIPS)}\n", soft_wrap=True)
     show = PeopleShow(console)
-    with Scanner(load_settings()) as scanner:
+    settings = load_settings()
+    if bundles := sys.argv[1:]:
+        settings = settings.changed(sys.argv[0], {"model.bundle": bundles[0]})
+    with Scanner(settings) as scanner:
         for clip in CLIPS:
             show.finding(scanner.scan(Path(clip)))
     show.end()
