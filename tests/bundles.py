@@ -48,7 +48,7 @@ def write_bundle(folder: Path, **said: object) -> Path:
         input=Input(side=SIDE),
         window=Window(frames=FRAMES, rate=RATE),
         thresholds=Thresholds(real=0.3, fake=0.7),
-        quality=QualityLimits(face_px=40, light=20, sharpness=1, seconds=0.5),
+        quality=QualityLimits(face_px=48, light=20, sharpness=1, seconds=0.5),
         kind="truelight",
         graphs=Graphs(quantization="none"),
         figures=(Figure(name="AUC", value=0.5, low=0.4, high=0.6, data="nothing", command="none"),),
