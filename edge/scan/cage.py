@@ -67,7 +67,7 @@ class Limits:
     cpu: int = 120  # of computing by the child, plus the following per clip second
     cpu_per_second: float = 8.0
     frame_pixels: int = 4096 * 2304  # larger frames are handed out scaled down to this
-    video_pixels: int = 8192 * 8192
+    video_pixels: int = 8192 * 5120
     picture_pixels: int = 120_000_000  # a third of it for pictures without loss
     memory: int = 1536 * 1024**2  # address space; what is really used is far less
     slots: int = 3  # frames that wait in shared memory; fewer where they are large:
