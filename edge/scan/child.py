@@ -30,6 +30,10 @@ _START = (
     "import sys; sys.path[:] = {path!r}; from edge.scan.worker import main; "
     "main(*map(int, sys.argv[1:]))"
 )
+_HERE = str(Path(__file__).resolve().parents[2])
+# Kept from before threads import things: cv2, while it is imported, has a folder on the path whose
+# `typing` would stand before Python's own in a child that is started in that moment.
+_PATH = [_HERE, *(entry for entry in sys.path if entry and entry != _HERE)]
 _LOG_BYTES = 65536
 _POLL_SECONDS = 0.002
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
@@ -175,9 +179,7 @@ def _mode(path: Path) -> int:
 
 def _command() -> list[str]:
     """A fresh interpreter that imports from where this one does, and reads no settings."""
-    here = str(Path(__file__).resolve().parents[2])
-    path = [here, *(entry for entry in sys.path if entry and entry != here)]
-    return [sys.executable, "-I", "-S", "-c", _START.format(path=path)]
+    return [sys.executable, "-I", "-S", "-c", _START.format(path=_PATH)]
 
 
 def _spawn(

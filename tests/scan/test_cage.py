@@ -420,3 +420,12 @@ def test_the_child_runs_where_the_program_is_not_installed(clip: Path, tmp_path:
     finally:
         os.chdir(here)
         del os.environ["PYTHONPATH"]
+
+
+def test_a_path_that_changes_meanwhile_does_not_reach_the_child(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As cv2 does while another thread imports it, with a `typing` in that folder.
+    (tmp_path / "typing.py").write_text("raise ImportError('not the real one')", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert watch(clip, Limits())
