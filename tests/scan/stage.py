@@ -90,7 +90,7 @@ def draw(actors: Sequence[Actor], time: float, behind: Pixels) -> Pixels:
     for actor in actors:
         part, mask = cutout(actor.name, actor.side)
         x, y = actor.way(time)
-        left, top = round(x) - part.shape[1] // 2, round(y) - part.shape[0] * 2 // 5
+        left, top = round(x) - actor.side, round(y - 1.15 * actor.side)
         rows = np.arange(max(0, top), min(frame.shape[0], top + part.shape[0]))
         columns = np.arange(max(0, left), min(frame.shape[1], left + part.shape[1]))
         here, there = np.ix_(rows, columns), np.ix_(rows - top, columns - left)

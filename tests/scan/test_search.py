@@ -1,0 +1,101 @@
+"""Searching a clip: faces that are too small for one look at the whole frame."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from stage import Actor, detector, shoot, stand, walk, wall
+
+from edge.scan.faces import Detection
+from edge.scan.sampling import Frame
+from edge.scan.search import FaceSearch
+
+FULL_HD = (1920, 1080)
+TIMES = [index / 10 for index in range(10)]
+
+
+class Counting:
+    """The real detector, and how often it was asked."""
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def detect(self, pixels: np.ndarray) -> list[Detection]:
+        self.looks += 1
+        return detector().detect(pixels)
+
+
+def far(name: str) -> Actor:
+    """A face of 80 px in 1080 lines: 8 px as the network sees the whole frame."""
+    return Actor(name, walk((500, 400), (900, 600), 0, 1), 80)
+
+
+@pytest.mark.parametrize("name", ["obama", "biden", "collins"])
+def test_a_small_face_is_found_and_its_box_is_exact(name: str) -> None:
+    actor = far(name)
+    search = FaceSearch(detector())
+    for frame in shoot([actor], TIMES, FULL_HD):
+        (found,) = search.look(frame)
+
+        assert actor.distance(frame.time, found) < 0.12
+        assert found.box.width == pytest.approx(80, rel=0.12)
+
+
+def test_faces_at_the_seams_and_corners_are_found_once() -> None:
+    places = [(300, 200), (840, 500), (1080, 800), (1850, 150), (70, 1000)]
+    actors = [Actor("obama", stand(*place), 90) for place in places]
+
+    (frame,) = shoot(actors, [0.0], FULL_HD)
+    found = FaceSearch(detector()).look(frame)
+
+    assert len(found) == len(places)
+    assert all(min(actor.distance(0, face) for face in found) < 0.15 for actor in actors)
+
+
+def test_a_large_face_costs_one_look_a_frame_after_the_first() -> None:
+    counting = Counting()
+    search = FaceSearch(counting)
+    frames = shoot([Actor("biden", stand(640, 400), 250)], TIMES[:6])
+    search.look(frames[0])
+    first = counting.looks
+    for frame in frames[1:]:
+        search.look(frame)
+
+    assert counting.looks - first == 5
+
+
+def test_a_window_begins_with_a_search_by_parts() -> None:
+    wanderer = far("biden")
+    search = FaceSearch(detector())
+    frames = [Frame(0, 0, 0.0, wall(FULL_HD)), Frame(1, 0, 0.1, wall(FULL_HD))]
+    frames += shoot([wanderer], [9.0], FULL_HD, window=lambda _: 1)
+
+    found = [search.look(frame) for frame in frames]
+
+    assert [len(faces) for faces in found] == [0, 0, 1]
+
+
+def test_only_the_largest_are_kept() -> None:
+    actors = [Actor("obama", stand(250 + 260 * n, 400), 90 + 20 * n) for n in range(4)]
+
+    (frame,) = shoot(actors, [0.0])
+    found = FaceSearch(detector(), most=2).look(frame)
+
+    assert [min(actors, key=lambda a: a.distance(0, face)).side for face in found] == [150, 130]
+
+
+def test_faces_that_score_too_little_are_left_out() -> None:
+    (frame,) = shoot([Actor("obama", stand(640, 350), 200)], [0.0])
+    (found,) = FaceSearch(detector()).look(frame)
+
+    assert len(FaceSearch(detector(), least_score=found.score - 0.01).look(frame)) == 1
+    assert FaceSearch(detector(), least_score=found.score + 0.01).look(frame) == []
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 900), (900, 2), (17, 13)])
+def test_odd_sizes_are_searched(size: tuple[int, int]) -> None:
+    blank = np.zeros((size[1], size[0], 3), np.uint8)
+
+    assert FaceSearch(detector()).look(Frame(0, 0, 0.0, blank)) == []
