@@ -180,7 +180,8 @@ command_run() { # [PATH...]
     else
         ensure_samples
         say "Judging the sample clips in samples/clips"
-        "$VENV/bin/truelight" scan "$CLIPS" || status=$?
+        cd -- "$ROOT"
+        "$VENV/bin/truelight" scan samples/clips || status=$?
         # One sample is broken on purpose, so "some could not be read" is the right answer here.
         [ "$status" -ne 1 ] || status=0
     fi
