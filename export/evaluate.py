@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
-from edge.scan.manifest import Manifest
+from edge.scan.manifest import Figure, Manifest
 from edge.scan.verdict import calibrated
 from export.metrics import auc, calibration_error, interval
 from export.training.augment import PLAIN
@@ -183,6 +183,30 @@ def figures(judged: Sequence[Judged]) -> Figures:
         by_source=_groups(judged, lambda j: j.source),
         by_method=_groups(judged, lambda j: j.method if j.fake else "(real)"),
     )
+
+
+def recorded(measured: Figures, data: str, command: str) -> list[Figure]:
+    """The figures that a bundle carries in `bundle.json` and its card; shares are 0 to 1."""
+    m = measured
+    nothing = (None, None)
+    rows: list[tuple[str, float | None, tuple[float | None, float | None]]] = [
+        ("AUC", m.auc, m.auc_interval),
+        ("AUC, every source weighing the same", m.auc_sources, m.auc_sources_interval),
+        ("accuracy if forced at 0.5", m.accuracy, m.accuracy_interval),
+        ("share decided (REAL or FAKE)", m.decided, nothing),
+        ("accuracy where decided", m.accuracy_when_decided, nothing),
+        ("false alarms (FAKE said of a real)", m.false_alarms, m.false_alarms_interval),
+        ("missed (REAL said of a fake)", m.missed, nothing),
+        ("calibration error", m.calibration_error, nothing),
+        ("UNSURE, share", m.unsure, nothing),
+        ("NO_FACE, share", m.no_face, nothing),
+    ]
+    data = f"{data}: {m.reals} real, {m.fakes} fake, {m.sources} sources"
+    return [
+        Figure(name=name, value=value, low=low, high=high, data=data, command=command)
+        for name, value, (low, high) in rows
+        if value is not None
+    ]
 
 
 def weighted_auc(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from export.cli.typed import typed
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,12 +52,6 @@ def _factors(text: str) -> tuple[int, ...]:
     return factors
 
 
-def _command(arguments: Sequence[str]) -> str:
-    """What was typed, for the card: of whole paths only the names, they say nothing elsewhere."""
-    told = [Path(text).name if Path(text).is_absolute() else text for text in arguments]
-    return shlex.join(["truelight-export", *told])
-
-
 def run(args: argparse.Namespace) -> int:
     """Export; show the proofs."""
     from rich.console import Console
@@ -82,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         summary=args.summary,
         about=args.about.read_text(encoding="utf-8") if args.about else "",
         replace=args.replace,
-        command=_command(sys.argv[1:]),
+        command=typed(sys.argv[1:]),
     )
     console = Console()
     with StepBar(Console(stderr=True), "exporting") as bar:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+
+from export.cli.typed import typed
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -18,6 +21,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("bundle", type=Path, help="folder of the bundle; it is changed")
     parser.add_argument("clips", type=Path, help="folder of clips with labels.tsv")
     parser.add_argument("--error", type=float, default=0.05, help="share of wrong REAL, wrong FAKE")
+    parser.add_argument("--data", default="clips", help="what the card calls the clips")
     parser.add_argument("--dry-run", action="store_true", help="show, change nothing")
     parser.set_defaults(run=run)
 
@@ -26,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """Scan, fit, show, write."""
     from rich.console import Console
 
+    from edge.scan.manifest import Figure
     from export.bundle import amend
     from export.calibrate import fit, samples
     from export.cli.evaluate import scanner_of
@@ -46,6 +51,22 @@ def run(args: argparse.Namespace) -> int:
         f"{found.unsure:.1%} of the clips UNSURE."
     )
     if not args.dry_run:
-        amend(args.bundle, calibration=found.calibration, thresholds=found.thresholds)
+        data = f"{args.data}, each source judged by the others' fit: {found.clips} clips"
+        command = typed(sys.argv[1:])
+        shares = {
+            "false alarms (FAKE said of a real)": found.false_alarms,
+            "missed (REAL said of a fake)": found.missed,
+            "UNSURE, share": found.unsure,
+        }
+        figures = [
+            Figure(name=name, value=share, data=data, command=command)
+            for name, share in shares.items()
+        ]
+        amend(
+            args.bundle,
+            calibration=found.calibration,
+            thresholds=found.thresholds,
+            figures=figures,
+        )
         console.print(f"Written to {args.bundle / 'bundle.json'}.")
     return 0

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from export.cli.typed import typed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +36,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="with --crops: only the sources that train holds out for validation (its share: 0.06)",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.add_argument(
+        "--record",
+        metavar="DATA",
+        help="write the figures into the bundle and its card, as of DATA",
+    )
     parser.set_defaults(run=run)
 
 
@@ -41,8 +49,9 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from edge.errors import TruelightError
+    from export.bundle import amend
     from export.cli.progress import StepBar
-    from export.evaluate import figures, judge_clips, judge_crops
+    from export.evaluate import figures, judge_clips, judge_crops, recorded
 
     if (args.clips is None) is (args.crops is None):
         raise TruelightError("Either CLIPS or --crops FOLDER is needed.")
@@ -56,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
             with scanner_of(args.bundle) as scanner:
                 judged = judge_clips(scanner, args.clips, bar.at)
     measured = figures(judged)
+    if args.record:
+        amend(args.bundle, figures=recorded(measured, args.record, typed(sys.argv[1:])))
     if args.json:
         print(measured.model_dump_json())
     else:

@@ -90,6 +90,11 @@ def test_calibration_is_written_and_the_card_with_it(
     assert after.calibration != before.calibration
     assert after.thresholds.real <= 0.5 <= after.thresholds.fake
     assert "8 clips with a face of 4 sources" in capsys.readouterr().out
+    assert main(["evaluate", str(mine), str(labelled), "--record", "tinted stills"]) == 0
+    figure = next(f for f in load_bundle(mine).manifest.figures if "tinted stills" in f.data)
+    assert (figure.name, figure.value, figure.low) == ("AUC", 1.0, 1.0)
+    assert figure.data == "tinted stills: 5 real, 4 fake, 5 sources"
+    assert "missed (REAL said of a fake)" in (mine / "CARD.md").read_text()
 
 
 def test_a_folder_without_both_classes_is_refused(
