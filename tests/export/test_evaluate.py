@@ -7,37 +7,31 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from clips import write_image
-from scan.stage import Actor, Pixels, background, draw
+from redpale import PALE, RED, hang, photograph, tinted, wall
 
 from edge.scan.bundle import load_bundle
 from export.cli.main import main
 
-TINTS = {"FAKE": (1.0, 0.55, 0.3), "REAL": (0.4, 0.7, 1.0)}
-
 
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight photographs of two people on four backgrounds, red (FAKE) and pale (REAL)."""
+    """Eight photographs of two people, red (FAKE) and pale (REAL), and an empty wall."""
     folder = tmp_path_factory.mktemp("labelled")
     with (folder / "labels.tsv").open("w", newline="") as table:
         rows = csv.writer(table, delimiter="\t")
         rows.writerow(("file", "label", "source", "method"))
         for number in range(8):
-            label = "FAKE" if number % 2 else "REAL"
-            person = ("obama", "biden")[number // 2 % 2]
-            actor = Actor(person, lambda _, n=number: (300 + 40 * n, 380), 180)
-            write_image(folder / f"{number}.png", tinted(draw([actor], 0.0, background()), label))
+            label, tint = ("FAKE", RED) if number % 2 else ("REAL", PALE)
+            picture = wall()
+            person = photograph(("obama", "biden")[number // 2 % 2])
+            hang(picture, tinted(person, tint), 100 + 60 * number)
+            write_image(folder / f"{number}.png", picture)
             rows.writerow((f"{number}.png", label, f"source {number // 2}", "tint"))
-        write_image(folder / "nobody.png", background())
+        write_image(folder / "nobody.png", wall())
         rows.writerow(("nobody.png", "REAL", "source 9", "tint"))
     return folder
-
-
-def tinted(pixels: Pixels, label: str) -> Pixels:
-    return np.round(pixels * np.array(TINTS[label])).astype(np.uint8)
 
 
 def test_figures_of_clips(bundle: Path, labelled: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +66,7 @@ def test_crops_are_cut_and_measured(
         rows = list(csv.DictReader(lines, delimiter="\t"))
     assert [row["label"] for row in rows] == ["REAL", "FAKE"] * 4
     assert {row["margin"] for row in rows} == {"1.6"}
-    assert all(120 < int(row["native_px"]) < 260 for row in rows)
+    assert all(150 < int(row["native_px"]) < 400 for row in rows)
     assert main(["evaluate", str(bundle), "--crops", str(crops), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["auc"] == 1.0
 
