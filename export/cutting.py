@@ -9,10 +9,12 @@ from pathlib import Path
 
 import cv2
 
+from edge.finding import Box
 from edge.scan.cage import ClipError, open_clip
 from edge.scan.crops import CropSpec, cut
 from edge.scan.faces import FaceDetector, Pixels
 from edge.scan.sampling import Sampling
+from edge.scan.search import FaceSearch
 
 LEAST, MOST = 32, 320  # px, of the side of what is written
 QUALITY = 95
@@ -69,20 +71,26 @@ def cut_folder(
 
 def _crops(path: Path, detector: FaceDetector, cutting: Cutting) -> Iterator[tuple[Pixels, float]]:
     """Crops uint8 [side, side, 3] RGB at no more than native size, and the face's side in px."""
-    sampling = Sampling(1, 1.0, cutting.frames, None)
+    scale = cutting.scale * cutting.margin
+    for pixels, box in largest_faces(path, detector, cutting.frames):
+        face_px = min(box.width, box.height)
+        if face_px >= cutting.least_px:
+            side = min(MOST, max(LEAST, round(max(box.width, box.height) * scale)))
+            spec = CropSpec(side, scale, cutting.shift_x, cutting.shift_y)
+            yield cut(pixels, box, spec).pixels, face_px
+
+
+def largest_faces(path: Path, detector: FaceDetector, frames: int) -> Iterator[tuple[Pixels, Box]]:
+    """The largest face of frames spread over a clip, found as the box finds it.
+
+    Pixels are uint8 [h, w, 3] RGB, valid until the next is asked for. A clip that cannot be read
+    has none.
+    """
+    search = FaceSearch(detector)
     try:
-        with open_clip(path, sampling) as clip:
+        with open_clip(path, Sampling(1, 1.0, frames, None)) as clip:
             for frame in clip.frames():
-                faces = detector.detect(frame.pixels)
-                if not faces:
-                    continue
-                box = max(faces, key=lambda face: face.box.width).box
-                face_px = min(box.width, box.height)
-                if face_px < cutting.least_px:
-                    continue
-                scale = cutting.scale * cutting.margin
-                side = min(MOST, max(LEAST, round(max(box.width, box.height) * scale)))
-                spec = CropSpec(side, scale, cutting.shift_x, cutting.shift_y)
-                yield cut(frame.pixels, box, spec).pixels, face_px
+                if faces := search.look(frame):
+                    yield frame.pixels, faces[0].box
     except ClipError:
-        return  # named in the list of files without a face
+        return

@@ -10,11 +10,10 @@ import numpy as np
 
 from edge.errors import TruelightError
 from edge.scan.bundle import Crops
-from edge.scan.cage import ClipError, open_clip
 from edge.scan.collect import collect
 from edge.scan.crops import CropSpec, cut
 from edge.scan.faces import load_detector
-from edge.scan.sampling import Sampling
+from export.cutting import largest_faces
 from export.training.augment import PLAIN
 from export.training.data import Picture, read_folder
 
@@ -78,14 +77,7 @@ def _from_clips(spec: CropSpec) -> Callable[[Picture], Iterator[Crops]]:
     detector = load_detector()
 
     def read(picture: Picture) -> Iterator[Crops]:
-        try:
-            with open_clip(picture.path, Sampling(1, 1.0, FRAMES, None)) as clip:
-                for frame in clip.frames():
-                    faces = [face.box for face in detector.detect(frame.pixels)]
-                    if faces:
-                        largest = max(faces, key=lambda box: box.width)
-                        yield cut(frame.pixels, largest, spec).pixels
-        except ClipError:
-            return  # the others will do
+        for pixels, box in largest_faces(picture.path, detector, FRAMES):
+            yield cut(pixels, box, spec).pixels
 
     return read
