@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 
 from edge.finding import Box
 from edge.scan.faces import FaceDetector, Pixels, load_detector, overlap
+from edge.scan.sampling import Frame
+from edge.scan.search import FaceSearch
 
 Floats = NDArray[np.float64]
 MAPPED_LEAST = 0.1  # below this overlap the two detectors speak of different things
@@ -69,7 +71,7 @@ def _measure(folder: Path, frames: int) -> tuple[list[Pair], int, dict[str, int]
 def _pair(
     source: str, pixels: Pixels, ours: FaceDetector, hog: dlib.fhog_object_detector
 ) -> Pair | str:
-    boxes = [face.box for face in ours.detect(pixels)]
+    boxes = [face.box for face in FaceSearch(ours).look(Frame(0, 0, 0.0, pixels))]
     rects = [_trimmed(rect, pixels) for rect in hog(pixels, 1)]
     if not boxes or not rects:
         return "ours alone" if boxes else "dlib alone" if rects else "neither"

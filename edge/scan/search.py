@@ -7,7 +7,7 @@ a moment ago, it is shown the surroundings: that finds it again and tells its bo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from math import ceil, hypot
 
 from edge.finding import Box
@@ -59,10 +59,7 @@ class FaceSearch:
         found = self._seen(pixels, _whole(pixels))
         if self._since % BETWEEN == 0:
             for part in _parts(pixels):
-                seen = self._seen(pixels, part)
-                found = _joined(
-                    found, (face for face in seen if _is_inside(face.box, part, pixels))
-                )
+                found = _joined(found, self._seen(pixels, part))
         found = self._close_by(pixels, self._largest(found))
         self._remember(found)
         self._window, self._since = frame.window, self._since + 1
@@ -134,17 +131,6 @@ def _starts(length: float, side: float) -> list[float]:
     return [spare * step / steps for step in range(steps + 1)] if steps else [0.0]
 
 
-def _is_inside(box: Box, part: Box, pixels: Pixels) -> bool:
-    """Whether a part shows the whole face: only the frame's own border may cut it."""
-    height, width = pixels.shape[:2]
-    return (
-        (box.x >= part.x or part.x <= 0)
-        and (box.y >= part.y or part.y <= 0)
-        and (box.x + box.width <= part.x + part.width or part.x + part.width >= width)
-        and (box.y + box.height <= part.y + part.height or part.y + part.height >= height)
-    )
-
-
 def _moved(place: Box, box: Box) -> bool:
     """Whether a face that was at `place` may be the one in `box` now."""
     away = hypot(
@@ -154,7 +140,7 @@ def _moved(place: Box, box: Box) -> bool:
     return away < MOVED * max(place.width, box.width)
 
 
-def _joined(faces: list[Detection], more: Iterable[Detection]) -> list[Detection]:
+def _joined(faces: list[Detection], more: list[Detection]) -> list[Detection]:
     """Return `faces` and those of `more` that are not among them."""
     joined = list(faces)
     for new in more:

@@ -77,6 +77,22 @@ def test_people_who_cross_keep_their_tracks(crossing: str, rate: int) -> None:
     assert len(strays) <= 2
 
 
+def test_twins_are_told_apart_by_how_they_move() -> None:
+    twins = [
+        Actor("obama", walk((200, 260), (1080, 380), 0, 2), 110),
+        Actor("obama", walk((1080, 260), (200, 380), 0, 2), 110),
+    ]
+    search, follower = FaceSearch(detector()), Follower()
+    ways: dict[int, list[float]] = {}
+    for frame in shoot(twins, steps(2, 5)):
+        for sighting in follower.step(frame, search.look(frame)):
+            ways.setdefault(sighting.track, []).append(sighting.detection.box.x)
+
+    assert sorted(ways) == [1, 2]
+    for way in ways.values():
+        assert way in (sorted(way), sorted(way, reverse=True)), "nobody turned round"
+
+
 def test_a_person_hidden_for_long_comes_back_as_the_same() -> None:
     hidden = Actor("collins", stand(640, 350), 110)
     passer = Actor(

@@ -77,6 +77,18 @@ def test_a_window_begins_with_a_search_by_parts() -> None:
     assert [len(faces) for faces in found] == [0, 0, 1]
 
 
+def test_a_small_face_hidden_for_some_frames_is_looked_for_where_it_was() -> None:
+    actor = Actor("obama", stand(1500, 800), 66)
+    frames = shoot([actor], TIMES[:6], FULL_HD)
+    frames[2:5] = [Frame(index, 0, index / 10, wall(FULL_HD)) for index in (2, 3, 4)]
+    assert detector().detect(frames[5].pixels) == [], "too small for one look"
+
+    search = FaceSearch(detector())
+    found = [len(search.look(frame)) for frame in frames]
+
+    assert found == [1, 1, 0, 0, 0, 1]
+
+
 def test_only_the_largest_are_kept() -> None:
     actors = [Actor("obama", stand(250 + 260 * n, 400), 90 + 20 * n) for n in range(4)]
 
