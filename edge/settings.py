@@ -45,7 +45,7 @@ class ModelSettings(Section):
 class ScanSettings(Section):
     """How much of a clip is looked at, and with how much of the machine."""
 
-    windows: int = Field(default=6, ge=1, le=256)
+    windows: int = Field(default=12, ge=1, le=256)
     first: Annotated[int, Field(ge=1, le=100_000)] | None = None
     threads: int = Field(default=0, ge=0, le=64)
 
