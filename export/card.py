@@ -68,14 +68,12 @@ def _use(manifest: Manifest) -> list[str]:
 
 
 def _table(figures: Sequence[Figure]) -> list[str]:
-    if not figures:
-        return ["Nothing yet."]
-    rows = ["| figure | value | 95 % interval | on | by |", "| --- | --- | --- | --- | --- |"]
+    """A row a figure; the commands that made them stand below, once each."""
+    commands = list(dict.fromkeys(figure.command for figure in figures))
+    lines = ["| figure | value | 95 % interval | on | by |", "| --- | --- | --- | --- | --- |"]
     for figure in figures:
-        within = ""
-        if figure.low is not None and figure.high is not None:
-            within = f"{figure.low:.3g} to {figure.high:.3g}"
-        command = f"`{figure.command}`" if figure.command else ""
-        cells = (figure.name, f"{figure.value:.3g}", within, figure.data, command)
-        rows.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
-    return rows
+        known = figure.low is not None and figure.high is not None
+        interval = f"{figure.low:.3g} to {figure.high:.3g}" if known else ""
+        by = commands.index(figure.command) + 1
+        lines.append(f"| {figure.name} | {figure.value:.3g} | {interval} | {figure.data} | {by} |")
+    return [*lines, "", *(f"{at}. `{command}`" for at, command in enumerate(commands, 1))]
