@@ -69,11 +69,15 @@ def _use(manifest: Manifest) -> list[str]:
 
 def _table(figures: Sequence[Figure]) -> list[str]:
     """A row a figure; the commands that made them stand below, once each."""
-    commands = list(dict.fromkeys(figure.command for figure in figures))
-    lines = ["| figure | value | 95 % interval | on | by |", "| --- | --- | --- | --- | --- |"]
+    if not figures:
+        return ["Nothing yet."]
+    commands = list(dict.fromkeys(figure.command for figure in figures if figure.command))
+    rows = ["| figure | value | 95 % interval | on | by |", "| --- | --- | --- | --- | --- |"]
     for figure in figures:
-        known = figure.low is not None and figure.high is not None
-        interval = f"{figure.low:.3g} to {figure.high:.3g}" if known else ""
-        by = commands.index(figure.command) + 1
-        lines.append(f"| {figure.name} | {figure.value:.3g} | {interval} | {figure.data} | {by} |")
-    return [*lines, "", *(f"{at}. `{command}`" for at, command in enumerate(commands, 1))]
+        within = ""
+        if figure.low is not None and figure.high is not None:
+            within = f"{figure.low:.3g} to {figure.high:.3g}"
+        by = str(commands.index(figure.command) + 1) if figure.command else ""
+        cells = (figure.name, f"{figure.value:.3g}", within, figure.data, by)
+        rows.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+    return [*rows, "", *(f"{at}. `{command}`" for at, command in enumerate(commands, 1))]
