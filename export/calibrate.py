@@ -115,6 +115,8 @@ def _fit_once(part: Sequence[Sample], error: float) -> tuple[Calibration, Thresh
     lower = _quantile(p[fake], weights[fake], error)
     # Beyond both quantiles lies nothing where the classes hardly overlap: say all of it then.
     real, said_fake = (lower, upper) if lower <= upper else ((lower + upper) / 2,) * 2
+    # Outward to whole per cents, so that what people are told and what is decided are the same.
+    real, said_fake = math.floor(100 * real) / 100, math.ceil(100 * said_fake) / 100
     return calibration, Thresholds(real=min(real, 0.5), fake=max(said_fake, 0.5))
 
 

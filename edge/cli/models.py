@@ -82,6 +82,7 @@ def _entry(bundle: Listed, default: bool) -> dict[str, object]:
 
 def _paragraph(bundle: Listed, default: bool) -> str:
     """A bundle for people: name and place, what it is, how good it is."""
+    from edge.scan.manifest import CARD
     from edge.words import one_line, path_text
 
     mark = "*" if default else " "
@@ -94,7 +95,10 @@ def _paragraph(bundle: Listed, default: bool) -> str:
     if bundle.manifest:
         head += f"  version {bundle.manifest.version}, {bundle.manifest.licence}"
         lines.append(f"    {bundle.manifest.summary}")
-        lines += [f"    {_figure(figure)}" for figure in bundle.manifest.figures]
+        # Those with an interval are what its quality hangs on; --json and the card have them all.
+        told = [figure for figure in bundle.manifest.figures if figure.low is not None]
+        lines += [f"    {_figure(figure)}" for figure in told]
+        lines.append(f"    More: {one_line(path_text(bundle.path / CARD))}")
     return "\n".join([head, *lines])
 
 
