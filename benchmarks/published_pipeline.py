@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -104,11 +103,8 @@ def compare(clip: Path, runs: int, frames: int) -> None:
         seconds, answer = timed(ours_command)
         finding = json.loads(answer)
         ours.append(seconds)
-        memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         theirs.append(timed(theirs_command)[0])
         print(f"run {run + 1}: scan {ours[-1]:.2f} s, published {theirs[-1]:.2f} s")
-        if run == 0:
-            print(f"largest process of the scan: {memory:.0f} MB")
     a, b = statistics.median(ours), statistics.median(theirs)
     print(
         f"{clip.name}: whole clip in {a:.2f} s ({finding['frames_scored']} frames scored, "
