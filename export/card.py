@@ -62,7 +62,8 @@ def _use(manifest: Manifest) -> list[str]:
             "- A published checkpoint with its own semantics: BGR planes, classes FAKE and REAL,"
             f" read-out {manifest.readout}. Its LSTM takes the batch for time, so every frame is"
             " judged by itself from a zero state and the order of frames is nothing to it; the"
-            " graph holds the closed form of that."
+            " graph holds the closed form of that. The crop stands in for dlib's box: their overlap"
+            " (IoU) is 0.84 in the median over 351 frames of 34 sources."
         )
     return lines
 
