@@ -8,15 +8,32 @@ an unknown or a wrong one is refused with its path, its place and what would be 
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from edge.errors import TruelightError
+from edge.sections import (
+    ButtonSettings,
+    CameraSettings,
+    DecodeSettings,
+    DisplaySettings,
+    FaceSettings,
+    HealthSettings,
+    InboxSettings,
+    LampSettings,
+    ModelSettings,
+    PanelSettings,
+    ScanSettings,
+    Section,
+    StickSettings,
+    StoreSettings,
+)
 
 HOME = Path(__file__).resolve().parent.parent
 """The folder that holds `config/` and `models/`."""
@@ -27,41 +44,6 @@ MACHINE = Path("/etc/truelight/truelight.yaml")
 
 class SettingsError(TruelightError):
     """A setting that is not known or not allowed, or a file of settings that cannot be read."""
-
-
-class Section(BaseModel):
-    """A group of settings; sections may hold sections."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class ModelSettings(Section):
-    """Which network judges."""
-
-    bundle: str = Field(default="truelight", min_length=1)
-    folder: str = Field(default="models", min_length=1)
-
-
-class ScanSettings(Section):
-    """How much of a clip is looked at, and with how much of the machine."""
-
-    windows: int = Field(default=12, ge=1, le=256)
-    first: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    threads: int = Field(default=0, ge=0, le=64)
-
-
-class FaceSettings(Section):
-    """How faces are found."""
-
-    detector: Literal["blazeface", "mediapipe"] = "blazeface"
-    most: int = Field(default=8, ge=1, le=64)
-    least_score: float = Field(default=0.5, ge=0.0, le=1.0)
-
-
-class DecodeSettings(Section):
-    """What a stranger's file may cost."""
-
-    deadline: float = Field(default=30.0, ge=1.0, le=3600.0)
 
 
 @dataclass(frozen=True)
@@ -83,6 +65,15 @@ class Settings(Section):
     scan: ScanSettings = ScanSettings()
     faces: FaceSettings = FaceSettings()
     decode: DecodeSettings = DecodeSettings()
+    panel: PanelSettings = PanelSettings()
+    button: ButtonSettings = ButtonSettings()
+    lamps: LampSettings = LampSettings()
+    display: DisplaySettings = DisplaySettings()
+    camera: CameraSettings = CameraSettings()
+    stick: StickSettings = StickSettings()
+    inbox: InboxSettings = InboxSettings()
+    store: StoreSettings = StoreSettings()
+    health: HealthSettings = HealthSettings()
 
     _layers: tuple[Layer, ...] = PrivateAttr(default=())
 
@@ -110,6 +101,22 @@ class Settings(Section):
         chosen = Path(self.model.bundle).expanduser()
         is_name = self.model.bundle == chosen.name
         return self.models_folder / chosen if is_name else chosen
+
+    @property
+    def store_folder(self) -> Path:
+        """What stays lies here: as set, else as systemd says, else in the user's own place."""
+        if self.store.folder is not None:
+            return Path(self.store.folder).expanduser()
+        if given := os.environ.get("STATE_DIRECTORY"):
+            return Path(given)
+        state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+        return Path(state).expanduser() / "truelight"
+
+    @property
+    def inbox_folder(self) -> Path:
+        """Clips may be dropped here."""
+        chosen = self.inbox.folder
+        return self.store_folder / "inbox" if chosen is None else Path(chosen).expanduser()
 
 
 def load_settings(config: Path | None = None) -> Settings:

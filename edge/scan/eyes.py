@@ -10,7 +10,7 @@ from edge.scan.follow import Follower, Sighting
 from edge.scan.manifest import Manifest
 from edge.scan.sampling import Frame
 from edge.scan.search import FaceSearch
-from edge.settings import FaceSettings
+from edge.sections import FaceSettings
 
 
 class Eyes:

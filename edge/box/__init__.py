@@ -1,0 +1,1 @@
+"""The appliance: what people touch and see, and what happens then."""

@@ -1,0 +1,1 @@
+"""What people touch and see: button, lamps and display, or a terminal that draws them."""

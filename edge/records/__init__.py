@@ -1,0 +1,1 @@
+"""What stays: the history of findings, and the reports made from it."""
