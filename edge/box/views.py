@@ -113,7 +113,10 @@ class Writing:
 
 @dataclass(frozen=True)
 class Judged:
-    """One clip's verdict. `number` and `of` tell its place where there are several."""
+    """One clip's verdict. `number` and `of` tell its place where there are several.
+
+    `note` says where the report is and if the stick may go.
+    """
 
     verdict: Verdict
     fake_probability: float | None
@@ -122,6 +125,7 @@ class Judged:
     number: int = 1
     of: int = 1
     source: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
