@@ -19,6 +19,10 @@ INNER = 0.7
 MEASURED_SIDE = 80
 MEASURED_LUMA = 128.0
 
+# What people recognise a face by: some hair and the chin's outline with it.
+PORTRAIT_SIDE = 160
+PORTRAIT_SCALE = 1.6
+
 
 @dataclass(frozen=True)
 class CropSpec:
@@ -57,6 +61,15 @@ def cut(pixels: Pixels, box: Box, spec: CropSpec) -> Crop:
     What lies beyond the frame's border repeats the border.
     """
     return Crop(resized(pixels, spec.square(box), spec.side), measure(pixels, box))
+
+
+def portrait(pixels: Pixels, box: Box) -> Pixels:
+    """Cut the face in `box` out of `pixels` (uint8 [h, w, 3] RGB, upright) for people to see.
+
+    uint8 [s, s, 3] RGB with `s` at most `PORTRAIT_SIDE`; never enlarged.
+    """
+    square = CropSpec(PORTRAIT_SIDE, PORTRAIT_SCALE).square(box)
+    return resized(pixels, square, max(1, min(PORTRAIT_SIDE, round(square.width))))
 
 
 def measure(pixels: Pixels, box: Box) -> Quality:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import stat
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -33,8 +34,13 @@ class FileHash:
         self._stop.set()
         self._pool.shutdown()
 
-    def result(self) -> str | None:
-        """Wait for the hash in hex; None if there is no such file, or it is no regular one."""
+    def result(self, waiting: Callable[[], None]) -> str | None:
+        """The hash in hex; None if there is no such file, or it is no regular one.
+
+        A large file takes long: `waiting` is called twice a second until then.
+        """
+        while not wait((self._answer,), timeout=0.5).done:
+            waiting()
         return self._answer.result()
 
     def _hash(self, path: Path) -> str | None:

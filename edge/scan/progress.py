@@ -21,6 +21,11 @@ class Progress:
 
 
 Listener = Callable[[Progress], None]
+"""Whoever is told; it may raise `Cancelled`."""
+
+
+class Cancelled(Exception):  # noqa: N818 (nothing went wrong)
+    """Raised by a listener to end the scan at once: there will be no finding."""
 
 
 class Pace:

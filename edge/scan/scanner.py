@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +16,14 @@ from statistics import median
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from edge.errors import TruelightError
-from edge.finding import Clip, Finding, Model, Reason, ReasonCode, Verdict
+from edge.finding import Clip, Face, Finding, Model, Reason, ReasonCode, Verdict
 from edge.scan.bundle import load_bundle, read_manifest
 from edge.scan.cage import ClipError, Limits, OpenClip, open_clip
 from edge.scan.filehash import FileHash
 from edge.scan.manifest import Manifest
-from edge.scan.progress import Listener, Pace
+from edge.scan.progress import Cancelled, Listener, Pace
 from edge.scan.sampling import Frame, Sampling
 from edge.scan.scoring import Scoring
-from edge.scan.tracks import Track
 from edge.scan.verdict import Circumstances, Judgement, judge
 from edge.settings import Settings
 from edge.words import path_text
@@ -32,11 +31,22 @@ from edge.words import path_text
 if TYPE_CHECKING:
     from edge.scan.crops import Crop
     from edge.scan.eyes import Eyes
+    from edge.scan.faces import Pixels
     from edge.scan.follow import Sighting
+    from edge.scan.tracks import Track
 
 Loaded = TypeVar("Loaded")
 
 log = logging.getLogger("truelight")
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What came of one clip."""
+
+    finding: Finding
+    portraits: dict[int, Pixels]
+    """Each face of the finding at its best, by its id: uint8 `[s, s, 3]` RGB, `s` up to 160."""
 
 
 class Scanner:
@@ -73,34 +83,41 @@ class Scanner:
         self._loading.shutdown(cancel_futures=True)
 
     def scan(self, path: Path, listener: Listener | None = None) -> Finding:
-        """Judge one clip, telling `listener` how far it is.
+        """Judge one clip: the finding of `look`, which tells of what it raises."""
+        return self.look(path, listener).finding
+
+    def look(self, path: Path, listener: Listener | None = None) -> Look:
+        """Judge one clip, telling `listener` how far it is, and keep what its faces look like.
 
         A clip that cannot be judged gives a finding all the same: `UNREADABLE`, with the reason.
 
         Raises:
             TruelightError: the model or the detector cannot be used; no clip could be judged.
+            Cancelled: the listener wanted an end.
         """
         start = time.perf_counter()
-        look = _Look()
+        notes = _Notes()
         with FileHash(path) as file_hash:
-            judgement = self._attempt(path, look, Pace(listener))
-            sha256 = file_hash.result()
-        return Finding(
+            pace = Pace(listener)
+            judgement = self._attempt(path, notes, pace)
+            sha256 = file_hash.result(waiting=lambda: pace.tell("judging", notes.frames))
+        finding = Finding(
             path=path_text(path),
             sha256=sha256,
             verdict=judgement.verdict,
             fake_probability=judgement.fake_probability,
             reasons=judgement.reasons,
             faces=judgement.faces,
-            clip=look.clip,
-            frames_read=look.frames_read,
-            frames_scored=look.frames_scored,
-            seconds=look.seconds | {"total": time.perf_counter() - start},
+            clip=notes.clip,
+            frames_read=notes.frames_read,
+            frames_scored=notes.frames_scored,
+            seconds=notes.seconds | {"total": time.perf_counter() - start},
             model=self._model,
             thresholds=self._manifest.thresholds,
         )
+        return Look(finding, notes.portraits(judgement.faces))
 
-    def _attempt(self, path: Path, look: _Look, pace: Pace) -> Judgement:
+    def _attempt(self, path: Path, notes: _Notes, pace: Pace) -> Judgement:
         """Judge a clip; what goes wrong with this one is the judgement."""
         pace.tell("opening")
         window, scan = self._manifest.window, self._settings.scan
@@ -108,21 +125,21 @@ class Scanner:
         sampling = Sampling(window.frames, window.rate, scan.windows, scan.first)
         try:
             with open_clip(path, sampling, Limits(silence=deadline)) as opened:
-                look.clip = opened.clip
+                notes.clip = opened.clip
                 try:
-                    return self._judge(opened, look, pace)
+                    return self._judge(opened, notes, pace)
                 finally:
-                    look.frames_read = opened.frames_read
-                    look.seconds |= opened.seconds
+                    notes.frames_read = opened.frames_read
+                    notes.seconds |= opened.seconds
         except ClipError as failure:
             return _unreadable(failure.message)
-        except TruelightError:
+        except (TruelightError, Cancelled):
             raise
         except Exception as failure:
             log.exception("%r could not be judged", path)
             return _unreadable(f"The program failed on this clip: {failure!r}.")
 
-    def _judge(self, opened: OpenClip, look: _Look, pace: Pace) -> Judgement:
+    def _judge(self, opened: OpenClip, notes: _Notes, pace: Pace) -> Judgement:
         """Look through an opened clip, have its faces scored meanwhile, and decide."""
         pace.expect(opened.expected_frames)
         with Scoring(self._bundle.result, 1 / self._manifest.window.rate) as scoring:
@@ -130,22 +147,22 @@ class Scanner:
             for frame in opened.frames():
                 started = time.perf_counter()
                 crops = gaze.find(frame)
-                look.add(frame, crops)
-                look.spend("faces", time.perf_counter() - started)
+                notes.add(frame, crops)
+                notes.spend("faces", time.perf_counter() - started)
                 faces = {face.track: crop.pixels for face, crop in crops}
                 scoring.add(frame.window, frame.time, faces)
-                pace.tell("looking", look.frames)
-            pace.tell("judging", look.frames)
+                pace.tell("looking", notes.frames)
+            pace.tell("judging", notes.frames)
             logits = scoring.finish()
-            look.seconds |= scoring.seconds
-        tracks = [track.evidence(logits[track.id], look.step) for track in look.tracks.values()]
+            notes.seconds |= scoring.seconds
+        tracks = [track.evidence(logits[track.id], notes.step) for track in notes.tracks.values()]
         first, damaged = self._settings.scan.first, opened.damaged
-        seconds = look.frames * look.step
-        return judge(tracks, self._manifest, Circumstances(look.frames, seconds, first, damaged))
+        seconds = notes.frames * notes.step
+        return judge(tracks, self._manifest, Circumstances(notes.frames, seconds, first, damaged))
 
 
 @dataclass
-class _Look:
+class _Notes:
     """What is noted while a clip goes by."""
 
     clip: Clip | None = None
@@ -170,9 +187,16 @@ class _Look:
         if window == frame.window:
             self._steps.append(frame.time - moment)
         self._last = (frame.window, frame.time)
+        from edge.scan.tracks import Track  # brings OpenCV, which is loaded by now
+
         for face, crop in crops:
             track = self.tracks.setdefault(face.track, Track(face.track))
-            track.add(frame.time, face.detection.box, crop.quality)
+            track.add(frame.time, face.detection.box, crop.quality, frame.pixels)
+
+    def portraits(self, faces: Sequence[Face]) -> dict[int, Pixels]:
+        """What these faces look like."""
+        tracks = ((face.id, self.tracks[face.id].portrait) for face in faces)
+        return {track: pixels for track, pixels in tracks if pixels is not None}
 
     def spend(self, stage: str, seconds: float) -> None:
         """Note that a stage took time."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import sqrt
 from statistics import median
 
 from edge.finding import Box, Quality
+from edge.scan.crops import PORTRAIT_SCALE, PORTRAIT_SIDE, portrait
+from edge.scan.faces import Pixels
 from edge.scan.verdict import TrackEvidence, WindowLogit
 
 
@@ -17,12 +20,20 @@ class Track:
     times: list[float] = field(default_factory=list)
     boxes: list[Box] = field(default_factory=list)
     qualities: list[Quality] = field(default_factory=list)
+    portrait: Pixels | None = None
+    """The face at its best, for people to see."""
+    _merit: float = -1.0
 
-    def add(self, time: float, box: Box, quality: Quality) -> None:
-        """Note that the face was found at `time` (seconds)."""
+    def add(self, time: float, box: Box, quality: Quality, pixels: Pixels) -> None:
+        """Note that the face was found at `time` (seconds) in `pixels` (uint8 [h, w, 3] RGB)."""
         self.times.append(time)
         self.boxes.append(box)
         self.qualities.append(quality)
+        # More pixels than a portrait shows make it no better.
+        size = min(quality.face_px, PORTRAIT_SIDE / PORTRAIT_SCALE)
+        merit = size * sqrt(quality.sharpness)
+        if merit > self._merit:
+            self._merit, self.portrait = merit, portrait(pixels, box)
 
     def evidence(self, windows: list[WindowLogit], step: float) -> TrackEvidence:
         """Sum up; each sighting stands for `step` seconds."""

@@ -1,15 +1,18 @@
 """The scanner as the daemon will use it: one object, clip after clip."""
 
+import os
 import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from stage import detector
 
 from edge.finding import ReasonCode, Verdict
 from edge.scan.bundle import BundleError
-from edge.scan.progress import Progress
+from edge.scan.progress import Cancelled, Progress
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
 
@@ -56,22 +59,58 @@ def test_a_damaged_clip_is_judged_by_what_is_left(
     assert ReasonCode.DAMAGED in [reason.code for reason in finding.reasons]
 
 
-def test_a_listener_that_fails_ends_the_scan_and_leaves_nothing(
-    scanner: Scanner, clips: Path
+@pytest.mark.parametrize("reason", [Cancelled, KeyboardInterrupt])
+def test_a_listener_may_end_the_scan_and_nothing_of_it_stays(
+    scanner: Scanner, clips: Path, reason: type[BaseException]
 ) -> None:
-    """As Ctrl-C does, which comes as an exception in the midst of things."""
+    """Ctrl-C comes as an exception in the midst of things, too."""
 
     def interrupt(progress: Progress) -> None:
         if progress.frames_done == 5:
-            raise KeyboardInterrupt
+            raise reason
 
     before = threading.active_count()
-    with pytest.raises(KeyboardInterrupt):
-        scanner.scan(clips / "red.mp4", interrupt)
+    with pytest.raises(reason):
+        scanner.look(clips / "red.mp4", interrupt)
     assert threading.active_count() == before
     children = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text()
     assert children == ""
     assert scanner.scan(clips / "red.jpg").verdict is Verdict.FAKE
+
+
+def test_a_large_file_may_be_given_up_while_it_is_hashed(scanner: Scanner, tmp_path: Path) -> None:
+    large = tmp_path / "large.mp4"
+    large.touch()
+    os.truncate(large, 400 * 1024**3)
+
+    def cancel(progress: Progress) -> None:
+        if progress.stage == "judging":
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        scanner.look(large, cancel)
+
+
+def test_every_face_has_a_portrait_that_shows_it(scanner: Scanner, clips: Path) -> None:
+    look = scanner.look(clips / "two.mp4")
+    faces = sorted(look.finding.faces, key=lambda face: face.box.x)
+    red, pale = (look.portraits[face.id] for face in faces)
+    assert len(look.portraits) == 2
+    for pixels in (red, pale):
+        assert (pixels.shape, pixels.dtype) == ((160, 160, 3), np.uint8)
+        (found,) = detector().detect(pixels)
+        assert 90 < found.box.width < 125  # the whole head, with some of what is around it
+    assert red[..., 0].mean() > 2 * red[..., 2].mean()
+    assert pale[..., 2].mean() > 1.5 * pale[..., 0].mean()
+
+
+def test_the_same_clip_gives_the_same_portrait(scanner: Scanner, clips: Path) -> None:
+    first, second = (scanner.look(clips / "red.mp4").portraits[1] for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+def test_without_a_face_there_is_no_portrait(scanner: Scanner, clips: Path) -> None:
+    assert scanner.look(clips / "nobody.mp4").portraits == {}
 
 
 def test_a_model_that_fails_to_load_is_no_clips_fault(
