@@ -1,0 +1,78 @@
+#!/bin/bash
+# The root of a Debian trixie that stands in for the Pi's system: built once, then only looked at.
+#
+# root_ready  makes it and sets $ROOT. It lies in $TRUELIGHT_VM, else in the user's cache, and is
+#             made anew when what it is made from changes.
+# in_root     runs a command in it; what the command writes there is forgotten.
+
+PACKAGES=(
+    systemd systemd-sysv udev dbus kmod mount util-linux procps
+    python3 python3-venv python3-dev python3-systemd python3-prctl
+    python3-libcamera libcamera-tools libcamera-ipa
+    gcc libc6-dev swig ca-certificates
+    dosfstools exfatprogs ntfs-3g e2fsprogs
+)
+PICAMERA=picamera2==0.3.38
+
+VM=$(dirname "${BASH_SOURCE[0]}")
+REPOSITORY=$(cd "$VM/../.." && pwd)
+CACHE=${TRUELIGHT_VM:-${XDG_CACHE_HOME:-$HOME/.cache}/truelight-vm}
+CERTIFICATES=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}
+
+root_ready() {
+    local made_from
+    made_from=$({
+        printf '%s\n' "${PACKAGES[@]}" "$PICAMERA"
+        wanted
+    } | sha256sum | cut -c 1-16)
+    ROOT=$CACHE/trixie-$made_from
+    [ -d "$ROOT" ] && return
+    mkdir -p "$CACHE"
+    local half=$ROOT.half
+    rm -rf "$half"
+    bootstrap "$half"
+    python_packages "$half"
+    mv "$half" "$ROOT"
+}
+
+bootstrap() {
+    nice mmdebstrap --quiet --variant=minbase --mode=root \
+        --aptopt='APT::Install-Recommends "false"' \
+        --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Check-Date "false"' \
+        --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*' \
+        --include="$(
+            IFS=,
+            echo "${PACKAGES[*]}"
+        )" trixie "$1"
+    # A container's system gets its name, and its own tty, from outside.
+    rm -f "$1/etc/hostname" "$1/etc/resolv.conf"
+    # Nothing of it may run by the clock.
+    rm -f "$1"/etc/systemd/system/timers.target.wants/*
+}
+
+# What the project needs at run time, one requirement a line.
+wanted() {
+    python3 - "$REPOSITORY/pyproject.toml" <<'PYTHON'
+import sys, tomllib
+print(*tomllib.load(open(sys.argv[1], "rb"))["project"]["dependencies"], sep="\n")
+PYTHON
+}
+
+python_packages() {
+    local requirements
+    mapfile -t requirements < <(wanted)
+    contained --directory="$1" --bind-ro="$CERTIFICATES:/run/certificates" \
+        --setenv=SSL_CERT_FILE=/run/certificates --setenv=PYPI=1 --setenv=PIP_NO_CACHE_DIR=1 \
+        /bin/sh -euc '
+            python3 -m venv --system-site-packages /opt/python
+            /opt/python/bin/pip install --quiet "$@"' - "$PICAMERA" "lgpio>=0.2.2" "${requirements[@]}"
+}
+
+contained() {
+    nice systemd-nspawn --quiet --register=no --keep-unit --as-pid2 "$@"
+}
+
+in_root() {
+    contained --directory="$ROOT" --volatile=overlay --bind-ro="$REPOSITORY:/opt/truelight" "$@"
+}
