@@ -132,7 +132,8 @@ def miss_camera(state: State, event: CameraFailed, at: Moment) -> Step:
 
 
 def _seen(state: State, event: Viewed, at: Moment) -> State:
-    good_since = (state.good_since or at.now) if event.aim is Aim.GOOD else None
+    since = at.now if state.good_since is None else state.good_since
+    good_since = since if event.aim is Aim.GOOD else None
     return replace(state, picture=event.picture, aim=event.aim, good_since=good_since)
 
 

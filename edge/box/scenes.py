@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from edge.box.events import Ending, Origin
 from edge.box.rules import COUNTDOWN_SECONDS
 from edge.box.state import RESTING, Phase, Run, State
@@ -52,7 +54,7 @@ def view(state: State, now: float, settings: Settings) -> View:  # noqa: PLR0911
             return Aiming(state.picture, state.aim)
         case Phase.COUNTING:
             left = COUNTDOWN_SECONDS - (now - state.since)
-            return Aiming(state.picture, state.aim, countdown=max(1, int(left) + 1))
+            return Aiming(state.picture, state.aim, countdown=max(1, ceil(left)))
         case Phase.RECORDING:
             return Recording(state.filmed, (1 - state.filmed) * settings.camera.seconds)
         case Phase.WORKING | Phase.WRITING:

@@ -1,0 +1,90 @@
+"""A box to live with: the state machine, a clock, and what it asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from edge.box.appliance import step
+from edge.box.events import (
+    Batch,
+    Effect,
+    Event,
+    Filmed,
+    Found,
+    ModelReady,
+    Origin,
+    Outcome,
+    Pressed,
+    Recorded,
+    Ticked,
+)
+from edge.box.scenes import scene
+from edge.box.state import State
+from edge.box.views import (
+    Kind,
+    Picture,
+    Scene,
+    Trouble,
+)
+from edge.finding import Verdict
+from edge.settings import Settings
+
+SETTINGS = Settings()
+PICTURE = Picture(np.zeros((72, 128), np.uint8))
+HOT = Trouble(Kind.TOO_HOT, "Too hot: 85 C", "Give it air.")
+FULL = Trouble(Kind.DISK_FULL, "The card is full", "Delete recordings.")
+NO_CAMERA = Trouble(Kind.CAMERA_MISSING, "No camera", "Check the ribbon.")
+BROKEN = Trouble(Kind.STICK_UNREADABLE, "Cannot read the stick", "Format it anew.")
+BAD_MODEL = Trouble(Kind.MODEL_REFUSED, "The model was changed", "Install it again.")
+
+
+def stick(key: str, *names: str) -> Batch:
+    return Batch(Origin.STICK, key, f"stick {key}", tuple(Path(key) / name for name in names))
+
+
+def outcome(verdict: Verdict, name: str = "a.mp4") -> Outcome:
+    return Outcome(name, verdict, 0.5, "A reason.")
+
+
+class Box:
+    """A box to live with: takes events, keeps the time, notes what is to be done."""
+
+    def __init__(self, *, ready: bool = True, settings: Settings = SETTINGS) -> None:
+        self.state, self.now, self.settings = State(), 0.0, settings
+        self.effects: list[Effect] = []
+        if ready:
+            self.on(ModelReady())
+
+    def on(self, *events: Event) -> tuple[Effect, ...]:
+        """What the last of the events led to."""
+        done: tuple[Effect, ...] = ()
+        for event in events:
+            self.state, done = step(self.state, event, self.now, self.settings)
+            self.effects += done
+        return done
+
+    def wait(self, seconds: float) -> tuple[Effect, ...]:
+        self.now += seconds
+        return self.on(Ticked())
+
+    def scene(self) -> Scene:
+        return scene(self.state, self.now, self.settings)
+
+    def view(self) -> object:
+        return self.scene().view
+
+    def judge(self, *verdicts: Verdict) -> tuple[Effect, ...]:
+        """Every clip that is asked for is judged as said."""
+        done: tuple[Effect, ...] = ()
+        for verdict in verdicts:
+            assert self.state.run is not None
+            clip = self.state.run.clip
+            self.now += 2.0
+            done = self.on(Found(clip, outcome(verdict, clip.name)))
+        return done
+
+    def record(self) -> tuple[Effect, ...]:
+        self.on(Pressed(), Pressed(), Filmed(1.0))
+        return self.on(Recorded(Path("recording.mp4")))
