@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -83,7 +83,12 @@ class OpenClip:
     """
 
     def __init__(
-        self, path: Path, sampling: Sampling, limits: Limits, command: Sequence[str] | None
+        self,
+        path: Path,
+        sampling: Sampling,
+        limits: Limits,
+        command: Sequence[str] | None,
+        waiting: Callable[[], None],
     ) -> None:
         self.frames_read = 0
         """Frames decoded so far."""
@@ -93,6 +98,7 @@ class OpenClip:
         """Seconds by the child's own clock: `open`, and at the end `decode`."""
         self._sampling = sampling
         self._limits = limits
+        self._waiting = waiting
         self._clip: Clip | None = None
         self._waited = 0.0
         self._signs = 0
@@ -235,6 +241,7 @@ class OpenClip:
             if self._signs > 50 + 10 * (time.monotonic() - self._began):
                 raise RefusedError(Fault.LIED)
             self._progress(message[1], int(self.damaged))
+            self._waiting()
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
@@ -252,15 +259,17 @@ def open_clip(
     limits: Limits | None = None,
     *,
     command: Sequence[str] | None = None,
+    waiting: Callable[[], None] = lambda: None,
 ) -> OpenClip:
     """Start a child on this file and return at once; use the result as a context manager.
 
     Raises ClipError here when there is no such file, or none that may be read; all that only the
     child can tell is raised by `OpenClip.clip` and `OpenClip.frames`. `command` stands in for the
     child: it is started with four descriptors as arguments (orders, reports, clip, memory).
+    `waiting` is called now and then while the child works on what is not there yet.
     """
     try:
-        return OpenClip(path, sampling, limits or Limits(), command)
+        return OpenClip(path, sampling, limits or Limits(), command, waiting)
     except RefusedError as refusal:
         raise ClipError(refusal.fault) from None
 

@@ -35,11 +35,17 @@ class Pace:
         self._listener = listener
         self._expected = 0
         self._start = 0.0
+        self._last: tuple[Stage, int] = ("opening", 0)
 
     def tell(self, stage: Stage, done: int = 0) -> None:
         """Say that `stage` goes on and that `done` frames have been looked at."""
+        self._last = stage, done
         if self._listener:
             self._listener(Progress(stage, done, self._expected, self._left(done)))
+
+    def again(self) -> None:
+        """Say the same once more: work goes on, though nothing new came of it yet."""
+        self.tell(*self._last)
 
     def expect(self, frames: int) -> None:
         """Start the clock: so many frames will come."""

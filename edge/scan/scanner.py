@@ -82,6 +82,15 @@ class Scanner:
     def __exit__(self, *_: object) -> None:
         self._loading.shutdown(cancel_futures=True)
 
+    def wait(self) -> None:
+        """Wait until all is loaded.
+
+        Raises:
+            TruelightError: the model or the detector cannot be used.
+        """
+        self._eyes.result()
+        self._bundle.result()
+
     def scan(self, path: Path, listener: Listener | None = None) -> Finding:
         """Judge one clip: the finding of `look`, which tells of what it raises."""
         return self.look(path, listener).finding
@@ -117,6 +126,19 @@ class Scanner:
         )
         return Look(finding, notes.portraits(judgement.faces))
 
+    def unread(self, path: Path, text: str) -> Finding:
+        """A finding on a clip that is not looked at: `UNREADABLE`, for the reason `text`."""
+        judgement = _unreadable(text)
+        return Finding(
+            path=path_text(path),
+            sha256=None,
+            verdict=judgement.verdict,
+            fake_probability=None,
+            reasons=judgement.reasons,
+            model=self._model,
+            thresholds=self._manifest.thresholds,
+        )
+
     def _attempt(self, path: Path, notes: _Notes, pace: Pace) -> Judgement:
         """Judge a clip; what goes wrong with this one is the judgement."""
         pace.tell("opening")
@@ -124,7 +146,8 @@ class Scanner:
         deadline = self._settings.decode.deadline
         sampling = Sampling(window.frames, window.rate, scan.windows, scan.first)
         try:
-            with open_clip(path, sampling, Limits(silence=deadline)) as opened:
+            limits = Limits(silence=deadline)
+            with open_clip(path, sampling, limits, waiting=pace.again) as opened:
                 notes.clip = opened.clip
                 try:
                     return self._judge(opened, notes, pace)

@@ -9,6 +9,7 @@ from clips import number_of
 
 from edge.scan.border import Fault
 from edge.scan.cage import ClipError, Frame, Limits, open_clip
+from edge.scan.progress import Cancelled
 from edge.scan.sampling import Sampling
 
 
@@ -151,6 +152,24 @@ def test_signs_of_life_are_not_taken_for_progress_for_ever(clip: Path) -> None:
     limits = Limits(silence=5.0, patience=0.6, patience_per_second=0.0, grace=0.2)
     body = "while True:\n    say(Report.ALIVE, 1)\n    time.sleep(0.1)"
     assert fault_of(clip, body, limits) is Fault.TOO_MUCH_WORK
+
+
+def test_whoever_waits_for_a_slow_child_may_give_it_up(clip: Path) -> None:
+    waits = 0
+
+    def waiting() -> None:
+        nonlocal waits
+        waits += 1
+        if waits == 3:
+            raise Cancelled
+
+    body = liar("while True:\n    say(Report.ALIVE, 1)\n    time.sleep(0.05)")
+    with (
+        pytest.raises(Cancelled),
+        open_clip(clip, FOUR_HERTZ, command=body, waiting=waiting) as opened,
+    ):
+        _ = opened.clip
+    assert waits == 3
 
 
 def test_a_child_that_reads_no_orders_does_not_block_its_parent(clip: Path) -> None:

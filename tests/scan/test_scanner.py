@@ -104,6 +104,13 @@ def test_every_face_has_a_portrait_that_shows_it(scanner: Scanner, clips: Path) 
     assert pale[..., 2].mean() > 1.5 * pale[..., 0].mean()
 
 
+def test_a_clip_may_be_passed_over_with_a_reason(scanner: Scanner, clips: Path) -> None:
+    scanner.wait()
+    finding = scanner.unread(clips / "red.mp4", "It was too long.")
+    assert (finding.verdict, finding.reasons[0].text) == (Verdict.UNREADABLE, "It was too long.")
+    assert finding.model == scanner.scan(clips / "red.jpg").model
+
+
 def test_the_same_clip_gives_the_same_portrait(scanner: Scanner, clips: Path) -> None:
     first, second = (scanner.look(clips / "red.mp4").portraits[1] for _ in range(2))
     assert np.array_equal(first, second)
