@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,7 +14,6 @@ from frontdoor import ROOT, run
 
 LARGEST = 30_000_000  # bytes; clones and cards are small
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-SHELL = ("bash", "cat", "cut", "dirname", "env", "id", "mktemp", "rm", "sha256sum", "tail")
 
 
 def tracked(ending: str = "") -> list[Path]:
@@ -101,69 +99,6 @@ def test_the_readmes_commands_exist(line: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert [word for word in rest if word.startswith("--") and word not in done.stdout] == []
-
-
-# ---- setup.sh
-
-
-def setup(
-    where: Path, *arguments: str, path: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run a copy of setup.sh in the folder `where`, seeing only the programs in `path`."""
-    shutil.copy(ROOT / "setup.sh", where)
-    (where / "pyproject.toml").touch()
-    environment = {name: value for name, value in os.environ.items() if "PYTHON" not in name}
-    if path:
-        environment["PATH"] = str(path)
-    return subprocess.run(
-        [where / "setup.sh", *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def programs(folder: Path, python: str) -> Path:
-    """A folder of programs: what setup.sh needs of the shell, and `python3` as given."""
-    folder.mkdir()
-    for name in SHELL:
-        found = shutil.which(name)
-        assert found
-        (folder / name).symlink_to(found)
-    (folder / "python3").write_text(f"#!{shutil.which('bash')}\n{python}\n", encoding="utf-8")
-    (folder / "python3").chmod(0o755)
-    return folder
-
-
-def test_setup_tells_what_it_can_do(tmp_path: Path) -> None:
-    done = setup(tmp_path)
-    assert done.returncode == 0
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for command in re.findall(r"\./setup\.sh (\w+)", readme):
-        assert f"./setup.sh {command}" in done.stdout
-
-
-def test_setup_refuses_what_it_does_not_know(tmp_path: Path) -> None:
-    done = setup(tmp_path, "fly")
-    assert done.returncode == 1
-    assert '"fly"' in done.stderr
-    assert not (tmp_path / ".venv").exists()
-
-
-def test_setup_names_the_python_it_needs(tmp_path: Path) -> None:
-    old = 'if [ "$1" = --version ]; then echo Python 3.9.2; else exit 1; fi'
-    done = setup(tmp_path, "run", path=programs(tmp_path / "bin", old))
-    assert done.returncode == 1
-    assert "Python 3.11 or newer is needed; found here: Python 3.9.2." in done.stderr
-
-
-def test_setup_names_the_package_it_may_not_install(tmp_path: Path) -> None:
-    bare = f'case "$*" in *ensurepip*) exit 1 ;; *) exec {sys.executable} "$@" ;; esac'
-    done = setup(tmp_path, "run", path=programs(tmp_path / "bin", bare))
-    assert done.returncode == 1
-    package = f"python3.{sys.version_info.minor}-venv"
-    assert f"sudo apt-get install {package}" in done.stderr
 
 
 # ---- Samples

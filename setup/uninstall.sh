@@ -1,0 +1,63 @@
+# shellcheck shell=bash
+# Takes back what install put into the system.
+
+PURGE= # also settings, history and the user
+
+command_uninstall() { # [--dry-run] [--purge]
+    take_options "$@"
+    [ -n "$DRY_RUN" ] || check_root uninstall
+    cd /
+    if [ -e "$OPT" ]; then
+        say "Uninstalling"
+        stop_units
+        remove_placed
+        ! boot_says '# Truelight begin' ||
+            must "Removing Truelight's lines from $BOOT" boot_remove
+        must "Removing the program, $OPT" rm -rf -- "$OPT"
+        reload
+    else
+        say "Truelight is not installed: there is no $OPT."
+    fi
+    purge
+    [ -z "$DRY_RUN" ] || say "Nothing was changed: this was a dry run."
+}
+
+stop_units() {
+    local unit
+    [ -f "$PLACED" ] || return 0
+    while read -r unit; do
+        must "Stopping $unit" stop_unit "$unit"
+    done < <(sed -n 's:.*/etc/systemd/system/::p' "$PLACED")
+}
+
+stop_unit() { # UNIT: now and with the next start; of a template every instance
+    case $1 in
+        *@.*) set -- "${1/@./@*.}" ;;
+        *) systemctl disable "$1" ;;
+    esac
+    [ ! -d /run/systemd/system ] || systemctl stop "$1"
+}
+
+remove_placed() {
+    local target
+    [ -f "$PLACED" ] || return 0
+    while read -r target; do
+        must "Removing $target" rm -f -- "$target"
+    done <"$PLACED"
+}
+
+purge() {
+    local folder folders=("${OVERLAY%/*}" "$SYSTEM/var/lib/truelight")
+    if [ -z "$PURGE" ]; then
+        for folder in "${folders[@]}"; do
+            [ ! -e "$folder" ] || say "  Kept: $folder"
+        done
+        say "  Kept: system packages (${BOX_PACKAGES[*]}), and whether I2C and the camera are on"
+        say "  To remove settings and history too: setup.sh uninstall --purge"
+        return
+    fi
+    for folder in "${folders[@]}"; do
+        [ ! -e "$folder" ] || must "Removing $folder" rm -rf -- "$folder"
+    done
+    ! grep -q '^truelight:' "$SYSTEM/etc/passwd" 2>/dev/null || must "Removing the user truelight" userdel truelight
+}
