@@ -22,6 +22,7 @@ MEASURED_LUMA = 128.0
 # What people recognise a face by: some hair and the chin's outline with it.
 PORTRAIT_SIDE = 160
 PORTRAIT_SCALE = 1.6
+PORTRAIT_SHIFT = -0.06
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def portrait(pixels: Pixels, box: Box) -> Pixels:
 
     uint8 [s, s, 3] RGB with `s` at most `PORTRAIT_SIDE`; never enlarged.
     """
-    square = CropSpec(PORTRAIT_SIDE, PORTRAIT_SCALE).square(box)
+    square = CropSpec(PORTRAIT_SIDE, PORTRAIT_SCALE, shift_y=PORTRAIT_SHIFT).square(box)
     return resized(pixels, square, max(1, min(PORTRAIT_SIDE, round(square.width))))
 
 
