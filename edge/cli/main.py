@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from edge import __version__
-from edge.cli import models, scan, schema
+from edge.cli import config, models, scan, schema
 from edge.errors import TruelightError
 
 WRONG_USAGE = 2
@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"truelight {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (scan, models, schema):
+    for command in (scan, models, config, schema):
         command.add_parser(commands)
     return top
 
@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except TruelightError as failure:
-        print(f"truelight: {failure.message}", failure.remedy, sep="\n  ", file=sys.stderr)
+        lines = [f"truelight: {failure.message}", failure.remedy]
+        print("\n  ".join(filter(None, lines)), file=sys.stderr)
         return WRONG_USAGE
     except KeyboardInterrupt:
         # Whoever is in more of a hurry is obeyed at once.

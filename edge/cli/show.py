@@ -5,7 +5,6 @@ On a terminal there are colours; into a pipe or a file go the same words without
 
 from __future__ import annotations
 
-import io
 import sys
 import textwrap
 from collections import Counter
@@ -15,6 +14,7 @@ from typing import NamedTuple, Protocol
 from rich.console import Console
 from rich.text import Text
 
+from edge.cli.console import open_console
 from edge.finding import Clip, Face, Finding, ReasonCode, Thresholds, Verdict
 from edge.words import clock, one_line, percent, shortened
 
@@ -24,7 +24,6 @@ SHORTEST_LINE, LONGEST_LINE = 4, 48
 """Columns of a time-line, as the terminal has them."""
 _STEP = 0.15
 """A window's last crop stands for some time after it too: this part of the window, generously."""
-UNBOUNDED = 10_000
 
 COLOURS = {
     Verdict.REAL: "green",
@@ -218,11 +217,4 @@ def open_show(as_json: bool) -> Show:
     """Findings for a program or for people, on stdout."""
     if as_json:
         return JsonShow()
-    # What a terminal's character set lacks becomes a question mark, not an error.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-    console = Console(highlight=False, emoji=False, markup=False)
-    if not sys.stdout.isatty():
-        # A file has no edge to wrap at, and no use for colours.
-        console = Console(file=sys.stdout, width=UNBOUNDED, color_system=None, highlight=False)
-    return PeopleShow(console)
+    return PeopleShow(open_console())

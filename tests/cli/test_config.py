@@ -1,0 +1,83 @@
+"""`truelight config`."""
+
+import json
+from pathlib import Path
+
+import pytest
+from frontdoor import run
+
+from edge.settings import SHIPPED, Settings
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    file = tmp_path / "mine.yaml"
+    file.write_text("display:\n  driver: sh1106\n  address: 0x3d\nscan: {windows: 12}\n")
+    return file
+
+
+def test_a_right_file_takes_one_line(mine: Path) -> None:
+    ran = run("config", "check", mine)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == f"OK: {mine} holds 3 settings.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "lamps:\n  red: 40\n",
+            "line 2: lamps.red is 40.\n  Allowed is a whole number from 0 to 27.",
+        ),
+        ("\ncamera: {kynd: none}", "line 2: there is no setting camera.kynd.\n  Is kind meant?"),
+        ("button: [", "line 1: not YAML"),
+    ],
+)
+def test_a_wrong_file_is_told_by_place_and_range(mine: Path, text: str, said: str) -> None:
+    mine.write_text(text)
+    for command in (("check", mine), ("show", "--config", mine)):
+        ran = run("config", *command)
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert ran.stderr.startswith(f"truelight: {mine}, {said}")
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    ran = run("config", "check", tmp_path / "none.yaml")
+    assert ran.returncode == 2
+    assert (
+        ran.stderr
+        == f"truelight: {tmp_path}/none.yaml cannot be read: No such file or directory.\n"
+    )
+
+
+def test_what_holds_is_shown_with_its_origin(mine: Path) -> None:
+    ran = run("config", "show", "--config", mine)
+    assert ran.returncode == 0
+    lines = {line[2:].split()[0]: line for line in ran.stdout.splitlines() if line}
+    assert len(lines) == sum(len(section) for section in Settings().model_dump().values())
+    assert lines["display.address"].split(maxsplit=2) == [
+        "*",
+        "display.address",
+        f"0x3d       {mine}, line 3  (default: 0x3c)",
+    ]
+    assert lines["scan.windows"].split() == ["scan.windows", "12", f"{mine},", "line", "4"]
+    assert lines["camera.keep"].split() == ["camera.keep", "false"]
+    assert lines["scan.first"].split() == ["scan.first", "null"]
+
+
+def test_what_is_set_here_stands_in_one_column(mine: Path) -> None:
+    ran = run("config", "show", "--config", mine)
+    places = {line.index(str(mine)) for line in ran.stdout.splitlines() if str(mine) in line}
+    assert len(places) == 1
+
+
+def test_the_same_as_json(mine: Path) -> None:
+    shown = json.loads(run("config", "show", "--json", "--config", mine).stdout)
+    assert shown["display.driver"] == {
+        "value": "sh1106",
+        "default": "ssd1306",
+        "changed": True,
+        "origin": f"{mine}, line 2",
+    }
+    assert not shown["scan.windows"]["changed"]
+    assert shown["panel.kind"]["origin"].startswith(f"{SHIPPED}, line ")
