@@ -1,0 +1,142 @@
+"""The panel in a terminal: the display's points, both lamps, keys for the button.
+
+Plain control codes and no library: it works over ssh and serial lines, at any size.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import select
+import sys
+import termios
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from edge.box.events import Event, Held, HeldLong, Pressed, Terminated
+from edge.box.panel.blocks import layout
+from edge.box.panel.panel import PATIENCE, PaintedPanel, Painter, Post
+from edge.box.views import Scene
+from edge.errors import TruelightError
+
+ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
+"""Another screen, no cursor, no wrapping of lines."""
+LEAVE = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
+KEYS: Mapping[str, Event] = {
+    " ": Pressed(),
+    "\r": Pressed(),
+    "\n": Pressed(),
+    "h": Held(),
+    "s": HeldLong(),
+    "q": Terminated(),
+    "\x03": Terminated(),
+}
+REDRAW = "\x0c"
+"""Ctrl-L: draw everything again, should something else have written there."""
+
+
+class Terminal:
+    """A terminal that is read key by key, painted line by line, and restored in the end.
+
+    Raises:
+        TruelightError: input or output is no terminal.
+    """
+
+    def __init__(self, post: Post) -> None:
+        source, sink = sys.__stdin__, sys.__stdout__
+        if not (source and sink and source.isatty() and sink.isatty()):
+            raise TruelightError(
+                "The panel cannot be drawn: this is no terminal.",
+                "Start it in one, or with --panel none.",
+            )
+        self._in, self._out = source.fileno(), sink.fileno()
+        self._post = post
+        self._before: list[Any] = termios.tcgetattr(self._in)
+        self._lock = threading.Lock()
+        self._lines: list[str] = []
+        self._is_closed = False
+        self._wake, self._woken = os.pipe()
+        self._take_over()
+        self._reader = threading.Thread(target=self._read, name="panel-keys", daemon=True)
+        self._reader.start()
+
+    def paint(self, scene: Scene, seconds: float) -> None:
+        """Write what changed since the last time."""
+        width, height = os.get_terminal_size(self._out)
+        lines = layout(scene, seconds, width, height)
+        with self._lock:
+            if self._is_closed:
+                return
+            is_anew = len(lines) != len(self._lines)
+            text = "\x1b[2J" if is_anew else ""
+            for row, line in enumerate(lines):
+                if is_anew or line != self._lines[row]:
+                    text += f"\x1b[{row + 1};1H{line}\x1b[0m\x1b[K"
+            self._lines = lines
+            self._write(text)
+
+    def close(self) -> None:
+        """Give the terminal back as it was. May be called again."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._write(LEAVE)
+        atexit.unregister(self.close)
+        os.write(self._woken, b"x")
+        if threading.current_thread() is not self._reader:
+            self._reader.join(PATIENCE)
+        with contextlib.suppress(termios.error):  # The terminal may be gone.
+            termios.tcsetattr(self._in, termios.TCSADRAIN, self._before)
+
+    def _take_over(self) -> None:
+        atexit.register(self.close)
+        now = termios.tcgetattr(self._in)
+        now[3] &= ~(termios.ICANON | termios.ECHO | termios.ISIG)
+        now[6][termios.VMIN], now[6][termios.VTIME] = 1, 0
+        termios.tcsetattr(self._in, termios.TCSADRAIN, now)
+        self._write(ENTER)
+
+    def _read(self) -> None:
+        while True:
+            ready, _, _ = select.select([self._in, self._wake], [], [])
+            if self._wake in ready:
+                return
+            try:
+                typed = os.read(self._in, 64)
+            except OSError:
+                typed = b""
+            if not typed:
+                self._post(Terminated())
+                return
+            # What begins with an escape is an arrow or another key that means nothing here.
+            for key in "" if typed.startswith(b"\x1b") else typed.decode("ascii", "ignore"):
+                self._obey(key.lower())
+
+    def _obey(self, key: str) -> None:
+        if key in KEYS:
+            self._post(KEYS[key])
+        elif key == REDRAW:
+            with self._lock:
+                self._lines = []
+
+    def _write(self, text: str) -> None:
+        data = text.encode()
+        with contextlib.suppress(OSError):  # It is gone; reading from it says so too.
+            while data:
+                data = data[os.write(self._out, data) :]
+
+
+def open_terminal(post: Post) -> PaintedPanel:
+    """The panel in this process's terminal.
+
+    Raises:
+        TruelightError: there is none.
+    """
+    from edge.box.panel.screens import subject
+
+    terminal = Terminal(post)
+    painter = Painter("terminal", terminal.paint, lambda scene: subject(scene.view))
+    return PaintedPanel([painter], [terminal])
