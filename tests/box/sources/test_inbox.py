@@ -1,0 +1,262 @@
+"""Clips dropped into the inbox, as people and their programs drop them."""
+
+import os
+import queue
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from clips import card, write_clip, write_image
+
+from edge.box.events import Brought, Event, Origin
+from edge.box.sources.inbox import (
+    HOLD_SECONDS,
+    REPORT,
+    SETTLE_SECONDS,
+    STABLE_SECONDS,
+    Arrivals,
+    Inbox,
+    Stamp,
+    result_of,
+    write_results,
+)
+from edge.errors import TruelightError
+from edge.finding import Finding, Model, Thresholds, Verdict
+
+PATIENCE = 30.0  # far more than it takes
+
+
+@pytest.fixture
+def events() -> "queue.Queue[Event]":
+    return queue.Queue()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "inbox"
+
+
+@pytest.fixture
+def inbox(folder: Path, events: "queue.Queue[Event]") -> Iterator[Inbox]:
+    opened = Inbox(folder, events.put)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", 3)
+
+
+def brought(events: "queue.Queue[Event]") -> list[Path]:
+    event = events.get(timeout=PATIENCE)
+    assert isinstance(event, Brought)
+    assert event.batch.origin is Origin.INBOX
+    return list(event.batch.clips)
+
+
+# ---- The real folder
+
+
+def test_copied_clips_come_together(
+    inbox: Inbox, folder: Path, clip: Path, events: "queue.Queue[Event]"
+) -> None:
+    shutil.copy(clip, folder / "one.mp4")
+    (folder / "within" / "deeper").mkdir(parents=True)
+    shutil.copy(clip, folder / "within" / "deeper" / "two.mp4")
+    write_image(folder / "three.png", card())
+    assert brought(events) == [
+        folder / "one.mp4",
+        folder / "three.png",
+        folder / "within" / "deeper" / "two.mp4",
+    ]
+
+
+def test_what_is_no_clip_or_not_whole_stays(
+    inbox: Inbox, folder: Path, clip: Path, events: "queue.Queue[Event]", tmp_path: Path
+) -> None:
+    (folder / "notes.txt").write_text("to do")
+    for name in (".hidden.mp4", "loading.mp4.part", "saving.mp4~", "fetched.mp4.crdownload"):
+        shutil.copy(clip, folder / name)
+    (folder / "elsewhere.mp4").symlink_to(clip)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    shutil.copy(clip, outside)
+    (folder / "linked").symlink_to(outside)
+    shutil.copy(clip, folder / "real.mp4")
+    assert brought(events) == [folder / "real.mp4"]
+    (folder / "loading.mp4.part").rename(folder / "loaded.mp4")
+    assert brought(events) == [folder / "loaded.mp4"]
+
+
+def test_a_copy_that_grows_waits_until_it_is_closed(
+    inbox: Inbox, folder: Path, clip: Path, events: "queue.Queue[Event]"
+) -> None:
+    data = clip.read_bytes()
+    with (folder / "slow.mp4").open("wb") as file:
+        for start in range(0, len(data), len(data) // 8):
+            file.write(data[start : start + len(data) // 8])
+            file.flush()
+            time.sleep(0.2)
+        shutil.copy(clip, folder / "whole.mp4")
+        time.sleep(SETTLE_SECONDS)
+        assert events.empty()
+    assert brought(events) == [folder / "slow.mp4", folder / "whole.mp4"]
+
+
+def test_what_lies_there_comes_unless_it_was_judged(
+    folder: Path, clip: Path, events: "queue.Queue[Event]"
+) -> None:
+    folder.mkdir()
+    for name, age, judged in (("new", 60, None), ("done", 60, 30), ("changed", 60, 90)):
+        path = Path(shutil.copy(clip, folder / f"{name}.mp4"))
+        stamp(path, age)
+        if judged is not None:
+            result_of(path).write_text("{}")
+            stamp(result_of(path), judged)
+    inbox = Inbox(folder, events.put)
+    assert brought(events) == [folder / "changed.mp4", folder / "new.mp4"]
+    inbox.close()
+
+
+def test_results_lie_beside_their_clips_and_are_no_news(
+    inbox: Inbox, folder: Path, clip: Path, events: "queue.Queue[Event]"
+) -> None:
+    name = os.fsdecode(b"caf\xe9.mp4")  # not UTF-8
+    (folder / "within").mkdir()
+    first, second = folder / name, folder / "within" / "b.mp4"
+    shutil.copy(clip, first)
+    shutil.copy(clip, second)
+    clips = brought(events)
+    assert sorted(clips) == sorted([first, second])
+    gone = folder / "gone.mp4"
+    write_results(folder, [entry(path) for path in (first, second, gone)], Page())
+    assert Finding.model_validate_json(result_of(first).read_text()).verdict is Verdict.NO_FACE
+    assert Finding.model_validate_json(result_of(second).read_text()).path == str(second)
+    assert (folder / REPORT).read_text() == "<p>all of it</p>"
+    assert not result_of(gone).exists()
+    assert [path.name for path in folder.rglob(".*")] == []
+    shutil.copy(clip, folder / "later.mp4")
+    assert brought(events) == [folder / "later.mp4"]
+
+
+def test_results_never_go_through_links(folder: Path, clip: Path, tmp_path: Path) -> None:
+    folder.mkdir()
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    path = Path(shutil.copy(clip, folder / "a.mp4"))
+    result_of(path).symlink_to(victim)
+    (folder / REPORT).symlink_to(victim)
+    write_results(folder, [entry(path)], Page())
+    assert victim.read_text() == "untouched"
+    assert not result_of(path).is_symlink()
+
+
+def test_results_that_cannot_be_written_are_told(folder: Path) -> None:
+    folder.mkdir()
+    (folder / REPORT).mkdir()
+    with pytest.raises(TruelightError, match="cannot be written"):
+        write_results(folder, [], Page())
+
+
+def test_a_folder_that_is_none_is_told(tmp_path: Path, events: "queue.Queue[Event]") -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TruelightError, match="cannot be used"):
+        Inbox(tmp_path / "file", events.put)
+
+
+# ---- The decision, without waiting
+
+
+A, B = Path("a.mp4"), Path("b.mp4")
+SMALL, LARGE = Stamp(10**9, 1), Stamp(10**9, 2)
+
+
+def begun() -> Arrivals:
+    """As it is after it found nothing at its start."""
+    arrivals = Arrivals()
+    assert arrivals.look({}, 0.0, 1000.0) == ((), None)
+    return arrivals
+
+
+def test_a_closed_file_waits_a_moment_and_comes_once() -> None:
+    arrivals = begun()
+    arrivals.close(A)
+    assert arrivals.look({A: SMALL}, 5.0, 1005.0) == ((), 5.0 + SETTLE_SECONDS)
+    assert arrivals.look({A: SMALL}, 5.0 + SETTLE_SECONDS, 1006.0) == ((A,), None)
+    assert arrivals.look({A: SMALL}, 99.0, 1099.0) == ((), None)
+
+
+def test_a_file_nobody_closed_must_stay_as_it_is() -> None:
+    arrivals = begun()
+    assert arrivals.look({A: SMALL}, 5.0, 1005.0) == ((), 5.0 + STABLE_SECONDS)
+    assert arrivals.look({A: LARGE}, 9.0, 1009.0) == ((), 9.0 + STABLE_SECONDS)
+    arrivals.close(A)
+    arrivals.write(A)  # opened again
+    assert arrivals.look({A: LARGE}, 12.0, 1012.0) == ((), 9.0 + STABLE_SECONDS)
+    assert arrivals.look({A: LARGE}, 9.0 + STABLE_SECONDS, 1014.0) == ((A,), None)
+
+
+def test_a_file_that_changed_comes_again() -> None:
+    arrivals = begun()
+    arrivals.look({A: SMALL}, 5.0, 1005.0)
+    assert arrivals.look({A: SMALL}, 50.0, 1050.0)[0] == (A,)
+    arrivals.look({A: LARGE}, 60.0, 1060.0)
+    assert arrivals.look({A: LARGE}, 70.0, 1070.0)[0] == (A,)
+
+
+def test_a_clip_waits_for_others_but_not_for_ever() -> None:
+    arrivals = begun()
+    arrivals.close(A)
+    arrivals.look({A: SMALL}, 0.0, 1000.0)
+    ready = SETTLE_SECONDS
+    for second in range(1, 12):
+        growing = Stamp(10**9, second)
+        clips, again = arrivals.look({A: SMALL, B: growing}, float(second), 1000.0 + second)
+        assert again is not None
+        if second < ready + HOLD_SECONDS:
+            assert clips == ()
+    assert clips == (A,)
+
+
+def test_at_the_start_a_files_own_time_tells_if_it_still_grows() -> None:
+    arrivals = Arrivals()
+    now = {A: Stamp(990 * 10**9, 1), B: Stamp(999 * 10**9, 1)}
+    assert arrivals.look(now, 0.0, 1000.0) == ((), STABLE_SECONDS - 1.0)
+    assert arrivals.look(now, STABLE_SECONDS - 1.0, 1004.0) == ((A, B), None)
+
+
+# ---- Stand-ins for the history's and the report's records
+
+
+class Page:
+    html = "<p>all of it</p>"
+    json = "{}"
+
+
+class Line:
+    def __init__(self, finding: Finding) -> None:
+        self.finding = finding
+
+
+def entry(clip: Path) -> Line:
+    from edge.words import path_text
+
+    return Line(
+        Finding(
+            path=path_text(clip),
+            sha256=None,
+            verdict=Verdict.NO_FACE,
+            fake_probability=None,
+            reasons=(),
+            model=Model(name="m", version="1", sha256="0"),
+            thresholds=Thresholds(real=0.3, fake=0.7),
+        )
+    )
+
+
+def stamp(path: Path, age: float) -> None:
+    then = time.time() - age
+    os.utime(path, (then, then))
