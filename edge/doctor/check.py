@@ -1,0 +1,125 @@
+"""What is said of a part, and what a check may know."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from edge.settings import SHIPPED, Settings
+
+
+class State(StrEnum):
+    """How a part is; the later, the worse."""
+
+    ABSENT = "absent"
+    """Not here, not wanted, or not tried: nothing is wrong with that."""
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found out about one part."""
+
+    name: str
+    state: State
+    sentence: str
+    remedy: str = ""
+
+
+class Person(Protocol):
+    """Whoever stands before the box."""
+
+    def confirms(self, question: str) -> bool | None:
+        """Answer yes or no; None if nobody is there to be asked."""
+        ...
+
+    def asked(self, request: str) -> bool:
+        """Be asked to do something; False if nobody is there."""
+        ...
+
+
+class Nobody:
+    """Is not asked anything."""
+
+    def confirms(self, question: str) -> bool | None:
+        """Nobody answers."""
+        return None
+
+    def asked(self, request: str) -> bool:
+        """Nobody does it."""
+        return False
+
+
+def ask_system(command: Sequence[str]) -> str:
+    """What a program prints, stripped; empty if it is not there, or is too slow."""
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=5,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()
+
+
+@dataclass(frozen=True)
+class Patient:
+    """The machine that is looked at. Tests give another root, and answers of their own."""
+
+    settings: Settings
+    root: Path = Path("/")
+    person: Person = field(default_factory=Nobody)
+    ask: Callable[[Sequence[str]], str] = ask_system
+    pause: Callable[[float], None] = time.sleep
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    @cached_property
+    def board(self) -> str:
+        """The Pi's model, as in "Raspberry Pi 5 Model B Rev 1.0"; empty if this is none."""
+        try:
+            model = (self.root / "proc/device-tree/model").read_text(errors="replace")
+        except OSError:
+            return ""
+        model = model.rstrip("\0\n")
+        return model if model.startswith("Raspberry Pi") else ""
+
+    @cached_property
+    def service(self) -> dict[str, str]:
+        """What systemd says of the box's service; empty where there is none."""
+        if not (self.root / "run/systemd/system").is_dir():
+            return {}
+        said = self.ask(
+            [
+                "systemctl",
+                "show",
+                "truelight.service",
+                "--property=LoadState,ActiveState,SubState,StatusText,NRestarts",
+            ]
+        )
+        pairs = dict(line.partition("=")[::2] for line in said.splitlines())
+        return pairs if pairs.get("LoadState") == "loaded" else {}
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the box runs and has the pins, the display and the camera."""
+        return self.service.get("ActiveState") in ("active", "activating", "reloading")
+
+    def wants(self, *settings: str) -> bool:
+        """Whether such a part should be here: on a Pi, and where somebody has set it up."""
+        shipped = (f"{SHIPPED}, ", "built in")
+        return bool(self.board) or any(
+            not self.settings.origin(path).startswith(shipped) for path in settings
+        )

@@ -1,0 +1,102 @@
+"""`truelight doctor`."""
+
+import json
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+import pytest
+from frontdoor import ROOT, command, run
+
+from edge.doctor import PARTS
+
+STATUS = {"ok": 0, "absent": 0, "warning": 1, "failure": 2}
+
+
+@pytest.fixture
+def mine(tmp_path: Path, bundle: Path) -> Path:
+    """Settings with a model that is known to be right."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"model: {{bundle: {bundle}}}\nstore: {{folder: {tmp_path}}}\n")
+    return file
+
+
+def test_the_whole_round_as_json(mine: Path) -> None:
+    ran = run("doctor", "--json", "--config", mine)
+    told = json.loads(ran.stdout)
+    checks = {check["name"]: check for check in told["checks"]}
+    assert list(checks) == list(PARTS)
+    assert ran.returncode == STATUS[told["state"]]
+    assert told["state"] == max(
+        (check["state"] for check in checks.values()),
+        key=["absent", "ok", "warning", "failure"].index,
+    )
+    assert (checks["model"]["state"], checks["detector"]["state"]) == ("ok", "ok")
+    assert all(check["sentence"] for check in checks.values())
+
+
+def test_a_round_for_people_has_a_line_a_part(mine: Path) -> None:
+    ran = run("doctor", "--config", mine)
+    for part in PARTS:
+        assert f"  {part} " in ran.stdout
+    assert "\x1b" not in ran.stdout
+
+
+def test_some_parts_alone(mine: Path) -> None:
+    ran = run("doctor", "--config", mine, "--only", "model", "--only", "detector")
+    assert ran.returncode == 0
+    assert ran.stdout.splitlines()[-1] == "  2 well."
+    assert run("doctor", "--only", "wings").returncode == 2
+
+
+def test_a_model_that_is_not_there_fails_with_its_remedy(mine: Path) -> None:
+    ran = run("doctor", "--config", mine, "--only", "disk", "--only", "model")
+    assert ran.returncode == 0
+    mine.write_text("model: {bundle: nobody}")
+    ran = run("doctor", "--config", mine, "--only", "disk", "--only", "model")
+    assert ran.returncode == 2
+    failing = [line for line in ran.stdout.splitlines() if "FAILS" in line]
+    assert len(failing) == 1
+    assert "There is no bundle at" in failing[0]
+    assert "Export it again" in ran.stdout
+
+
+def test_wrong_settings_are_told_and_hide_nothing_else(mine: Path) -> None:
+    mine.write_text("lamps: {green: 99}")
+    ran = run("doctor", "--json", "--config", mine)
+    checks = {check["name"]: check for check in json.loads(ran.stdout)["checks"]}
+    assert ran.returncode == 2
+    assert checks["settings"]["state"] == "failure"
+    assert "lamps.green is 99" in checks["settings"]["sentence"]
+    assert "from 0 to 27" in checks["settings"]["remedy"]
+    assert sorted(checks) == sorted(PARTS)
+
+
+@pytest.mark.parametrize(("answer", "status", "said"), [("y", 0, "light, at"), ("n", 2, "did not")])
+def test_on_a_terminal_the_person_is_asked(mine: Path, answer: str, status: int, said: str) -> None:
+    # Whoever sets a pin expects a lamp there, on any machine. The pins themselves are pretended.
+    mine.write_text("lamps: {green: 5}")
+    ours, theirs = pty.openpty()
+    ran = subprocess.Popen(
+        command("doctor", "--only", "lamps", "--config", mine),
+        cwd=ROOT,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=os.environ | {"GPIOZERO_PIN_FACTORY": "mock", "TERM": "dumb"},
+    )
+    os.close(theirs)
+    sent = b""
+    try:
+        while part := os.read(ours, 4096):
+            sent += part
+            if sent.endswith(b"[y/n] "):
+                os.write(ours, f"perhaps\n{answer}\n".encode())
+                sent += b"\n"
+    except OSError:  # how Linux says that the last writer has gone
+        pass
+    os.close(ours)
+    assert ran.wait() == status, sent.decode()
+    assert sent.decode().count("Did green and red light in turn? [y/n]") == 2
+    assert said in sent.decode()
