@@ -124,7 +124,8 @@ SPELLED = {
     **{"ё": "yo", "ж": "zh", "ч": "ch", "ш": "sh", "щ": "shch", "ю": "yu", "я": "ya", "ъ": ""},
     **{"ь": "", "є": "ye", "ї": "yi", "ј": "j", "љ": "lj", "њ": "nj", "ћ": "c", "ђ": "dj"},
     **{"џ": "dz", "θ": "th", "ξ": "x", "χ": "ch", "ψ": "ps"},
+    **{"Ð": "Đ", "Ħ": "H", "ĸ": "k", "ŋ": "n", "ŧ": "t", "ʼ": "'"},
     **{"‘": "'", "’": "'", "‚": ",", "“": '"', "”": '"', "„": '"', "‹": "<", "›": ">"},
     **{"‐": "-", "‒": "-", "−": "-", "―": "—", "⁄": "/", "ー": "-", "‑": "-", "∕": "/"},
 }
-"""Lower-case letters of other scripts, and signs, as they are written in the sheet's own."""
+"""Letters of other scripts and signs in those of the sheet; capitals follow their small letters."""

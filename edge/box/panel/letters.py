@@ -40,19 +40,25 @@ def plain(text: str) -> str:
 def _drawable(character: str) -> str:
     if character == " " or character in _sheet() or _composed(character) is not None:
         return character
-    if (lower := character.lower()) in SPELLED:
-        spelled = SPELLED[lower]
-        return spelled if lower == character else spelled.capitalize()
-    name = unicodedata.name(character, "")
-    if name.startswith(_NAMED):
-        return name.split()[-1].lower()
-    if character.isspace():
-        return " "
+    if (spelled := _spelled(character)) is not None:
+        return spelled
     base, *marks = list(unicodedata.normalize("NFD", character))
     if marks:
         return _drawable(base)
+    if character.isspace():
+        return " "
     is_silent = unicodedata.category(character) in ("Cc", "Cf", "Mn", "Me")
     return "" if is_silent else UNKNOWN
+
+
+def _spelled(character: str) -> str | None:
+    """A letter of another script in Latin letters, if that is known."""
+    if character in SPELLED:
+        return SPELLED[character]
+    if (small := character.lower()) in SPELLED:
+        return SPELLED[small].capitalize()
+    name = unicodedata.name(character, "")
+    return name.split()[-1].lower() if name.startswith(_NAMED) else None
 
 
 @functools.lru_cache(maxsize=1024)

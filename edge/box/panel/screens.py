@@ -180,7 +180,7 @@ def _recording(canvas: Canvas, view: Recording, seconds: float, marks: Marks) ->
 
 def _working(canvas: Canvas, view: Working, seconds: float, marks: Marks) -> None:
     _header(canvas, marks, view.source or CAMERA, view.number, view.of)
-    canvas.line(shortened(plain(view.name), WIDTH), 0, 17)
+    canvas.line(shortened(plain(view.name), WIDTH) or "What was filmed", 0, 17)
     canvas.bar(28, 11, view.fraction, seconds)
     canvas.line(f"{min(max(view.fraction, 0.0), 1.0) * 100:.0f} %", 0, 43)
     if view.seconds_left is not None:
@@ -198,19 +198,20 @@ def _writing(canvas: Canvas, view: Writing, seconds: float, marks: Marks) -> Non
 
 
 def _judged(canvas: Canvas, view: Judged, seconds: float, marks: Marks) -> None:
-    _header(canvas, marks, view.name, view.number, view.of)
+    _header(canvas, marks, view.name or CAMERA, view.number, view.of)
+    what = f"{view.reason} {view.note}".strip()
     word, times = VERDICTS[view.verdict]
     is_fake = view.verdict is Verdict.FAKE
     if is_fake:
         canvas.fill(0, 14, WIDTH, 27)
     canvas.large_centred(word, 14 + (27 - 7 * times) // 2, times, lit=not is_fake)
     if view.fake_probability is None:
-        _paragraph(canvas, view.reason, 0, 43, WIDTH, 2, seconds)
+        _paragraph(canvas, what, 0, 43, WIDTH, 2, seconds)
         return
     words = f"fake {percent(view.fake_probability)}"
     canvas.line(words, 0, 43)
     _gauge(canvas, width(words) + 6, 43, view.fake_probability)
-    canvas.scrolling(plain(view.reason), 0, 53, WIDTH, seconds)
+    canvas.scrolling(plain(what), 0, 53, WIDTH, seconds)
 
 
 def _gauge(canvas: Canvas, x: int, y: int, fraction: float) -> None:
@@ -235,11 +236,11 @@ def _summary(canvas: Canvas, view: Summary, seconds: float, marks: Marks) -> Non
     for at, (count, words, verdict) in enumerate(counts):
         if not count and verdict is None:
             continue
-        x, y = (at % 2) * 68, 15 + (at // 2) * LEAST_PITCH
-        canvas.right(_few(count), x + 13, y)
-        canvas.line(words, x + 16, y)
+        x, y = (at % 2) * 69, 15 + (at // 2) * LEAST_PITCH
+        canvas.right(_few(count), x + 15, y)
+        canvas.line(words, x + 19, y)
         if count and verdict is view.worst:
-            canvas.invert(x, y - 1, 16 + width(words) + 2, LEAST_PITCH)
+            canvas.invert(x, y - 1, 19 + width(words) + 2, LEAST_PITCH)
     _paragraph(canvas, view.note, 0, 44, WIDTH, 2, seconds)
 
 

@@ -1,0 +1,208 @@
+"""Every view as people see it. TRUELIGHT_GOLDEN=write pytest ... draws the golden pictures anew."""
+
+import os
+from pathlib import Path
+from typing import Any, get_args
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from shown import DOCS, GREY, SCENES
+
+from edge.box.panel import screens
+from edge.box.panel.canvas import HEIGHT, WIDTH, Canvas
+from edge.box.panel.letters import Mask
+from edge.box.panel.screens import draw, subject
+from edge.box.views import (
+    Aim,
+    Aiming,
+    Judged,
+    Kind,
+    Reading,
+    Recording,
+    Scene,
+    ShuttingDown,
+    Starting,
+    Stopped,
+    Summary,
+    Trouble,
+    View,
+    Working,
+    Writing,
+)
+from edge.finding import Verdict
+
+GOLDEN = Path(__file__).parent / "golden"
+VIEWS = get_args(View)
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_screen_is_the_golden_one(name: str) -> None:
+    picture, file = draw(SCENES[name], 0.5), GOLDEN / f"{name}.png"
+    if os.environ.get("TRUELIGHT_GOLDEN") == "write":
+        picture.save(file, optimize=True)
+    golden = Image.open(file)
+    assert (picture.mode, picture.size) == ("1", (128, 64))
+    assert picture.tobytes() == golden.convert("1").tobytes()
+
+
+def test_no_golden_picture_is_left_over() -> None:
+    assert {file.stem for file in GOLDEN.glob("*.png")} == set(SCENES)
+
+
+def test_every_view_verdict_and_trouble_has_an_example() -> None:
+    views = [scene.view for scene in SCENES.values()]
+    assert {type(view) for view in views} == set(VIEWS)
+    assert {view.verdict for view in views if isinstance(view, Judged)} == set(Verdict)
+    assert {view.kind for view in views if isinstance(view, Trouble)} == set(Kind)
+
+
+def test_no_two_states_look_alike() -> None:
+    pictures = [draw(Scene(row.view), 0.0).tobytes() for row in DOCS.ROWS]
+    assert len(set(pictures)) == len(pictures)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        Starting(),
+        Reading("A"),
+        Aiming(None, Aim.NOBODY),
+        Recording(0.5, 4),
+        Working("a.mp4", 1, 1, 0.5, None),
+        Working("a.mp4", 1, 1, 1.0, None),
+        Writing("A"),
+        ShuttingDown(),
+    ],
+    ids=lambda view: type(view).__name__,
+)
+@pytest.mark.parametrize("start", [0.0, 3.3, 3600.1])
+def test_something_moves_every_second_while_anything_runs(view: View, start: float) -> None:
+    seen = [draw(Scene(view), start + beat / 8).tobytes() for beat in range(8)]
+    assert len(set(seen)) > 1
+
+
+def test_the_remedy_can_be_read_to_its_end() -> None:
+    trouble = Trouble(Kind.DISK_FULL, "Full", " ".join(f"word{number}" for number in range(40)))
+    canvases = [screens.drawn(Scene(trouble), seconds) for seconds in range(0, 60, 2)]
+    said = {word for canvas in canvases for line in canvas.words for word in line.split()}
+    assert {f"word{number}" for number in range(40)} <= said
+
+
+def test_more_marks_than_there_is_room_for_take_turns() -> None:
+    scene = SCENES["ready-with-all-marks"]
+    pictures = {draw(scene, seconds).crop((80, 0, 128, 14)).tobytes() for seconds in (0, 2, 4, 6)}
+    assert len(pictures) == 4
+
+
+def test_viewfinder_shows_what_the_camera_sees() -> None:
+    points = np.asarray(draw(Scene(Aiming(GREY, Aim.GOOD)), 0.0), np.float64)
+    thirds = [points[at : at + 12, 30:100].mean() for at in (2, 18, 36)]
+    assert thirds[0] < 0.25 < thirds[1] < 0.75 and thirds[1] + 0.2 < thirds[2]
+
+
+# ---- Nothing runs over, whatever is said
+
+
+class Strict(Canvas):
+    """Cuts nothing off: what lies beyond its edge is an error."""
+
+    def stamp(self, mask: Mask, x: int, y: int, lit: bool = True) -> None:
+        rows, columns = np.nonzero(mask)
+        if rows.size and lit:
+            assert y + rows.min() >= 0 and y + rows.max() < HEIGHT
+            assert x + columns.min() >= 0 and x + columns.max() < WIDTH
+            self.check(rows + y, columns + x)
+        super().stamp(mask, x, y, lit)
+
+    def check(self, rows: Any, columns: Any) -> None:
+        pass
+
+
+class Apart(Strict):
+    """Nothing is written over anything."""
+
+    def check(self, rows: Any, columns: Any) -> None:
+        assert not self.points[rows, columns].any()
+
+
+def scenes(words: st.SearchStrategy[str]) -> st.SearchStrategy[Scene]:
+    counts = st.integers(0, 10**7)
+    fractions = st.floats(0, 1)
+    times = st.floats(0, 1e6)
+    views = st.one_of(
+        st.builds(Reading, words),
+        st.builds(Recording, fractions, times.map(lambda seconds: seconds % 60)),
+        st.builds(
+            Working,
+            words,
+            st.integers(1, 9999),
+            st.integers(1, 9999),
+            fractions,
+            st.none() | st.floats(0, 359_999),
+            words,
+            st.booleans(),
+            st.booleans(),
+        ),
+        st.builds(Writing, words),
+        st.builds(
+            Judged,
+            st.sampled_from(Verdict),
+            st.none() | fractions,
+            words,
+            words,
+            st.integers(1, 9999),
+            st.integers(1, 9999),
+            words,
+            words,
+        ),
+        st.builds(Summary, words, counts, counts, counts, counts, counts, counts, words),
+        st.builds(Stopped, words),
+        st.builds(Trouble, st.sampled_from(Kind), words, words),
+    )
+    marks = st.lists(st.sampled_from(Kind), unique=True, max_size=10).map(tuple)
+    return st.builds(Scene, views, marks)
+
+
+PRINTED = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=80)
+
+
+@given(scene=scenes(st.text(max_size=80)), seconds=st.floats(0, 1e6))
+@settings(max_examples=300, deadline=None)
+def test_nothing_is_cut_off(scene: Scene, seconds: float) -> None:
+    with mock.patch.object(screens, "Canvas", Strict):
+        points = np.asarray(draw(scene, seconds))
+    assert not points[[0, -1]].any() and not points[:, [0, -1]].any()
+
+
+@given(scene=scenes(PRINTED), seconds=st.floats(0, 1e6))
+@settings(max_examples=300, deadline=None)
+def test_nothing_is_written_over_anything(scene: Scene, seconds: float) -> None:
+    with mock.patch.object(screens, "Canvas", Apart):
+        draw(scene, seconds)
+
+
+@given(
+    shape=st.tuples(st.integers(1, 80), st.integers(1, 200)),
+    aim=st.sampled_from(Aim),
+    countdown=st.none() | st.integers(0, 9),
+    level=st.integers(0, 255),
+)
+@settings(deadline=None)
+def test_viewfinder_takes_any_picture(
+    shape: tuple[int, int], aim: Aim, countdown: int | None, level: int
+) -> None:
+    from edge.box.views import Picture
+
+    view = Aiming(Picture(np.full(shape, level, np.uint8)), aim, countdown)
+    with mock.patch.object(screens, "Canvas", Strict):
+        assert draw(Scene(view), 0.0).size == (128, 64)
+
+
+def test_a_bar_that_grows_is_the_same_subject() -> None:
+    assert subject(Working("a", 1, 2, 0.1, 9)) == subject(Working("a", 1, 2, 0.2, 8))
+    assert subject(Working("a", 1, 2, 0.1, 9)) != subject(Working("b", 2, 2, 0.1, 9))
+    assert subject(Starting()) != subject(ShuttingDown())
