@@ -93,6 +93,7 @@ class PiCamera:
             return
         with contextlib.suppress(CameraError):
             self._ask(lambda: _put_away(camera), self._settings.deadline)
+            self._stuck = None
 
     def _opened(self) -> Picamera2:
         self.open()

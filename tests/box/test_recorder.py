@@ -1,0 +1,312 @@
+"""The camera's thread, with cameras that work, hang, vanish or belong to somebody else."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge.box.events import CameraFailed, Event, Filmed, Recorded, Viewed
+from edge.box.recorder import FOLDER, Recorder
+from edge.box.sources.camera import Camera, CameraError, CameraStuckError
+from edge.box.views import Aim, Kind
+from edge.box.whole import HALF, half_file, make_whole
+from edge.errors import TruelightError
+from edge.finding import Box
+from edge.settings import Settings
+
+PATIENCE = 30.0  # far more than it takes
+
+
+class Double:
+    """A camera that does as it is told, and does wrong as it is told."""
+
+    def __init__(self) -> None:
+        self.refusal: CameraError | None = None
+        self.hangs = 0
+        """How often it does not answer until it works again."""
+        self.opened = 0
+        self.is_open = False
+        self.rolling = threading.Event()
+        self.rolling.set()
+        """A recording goes on while this is set."""
+
+    def open(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        if not self.is_open:
+            self.opened += 1
+            self.is_open = True
+
+    def frame(self) -> NDArray[np.uint8]:
+        self._answer()
+        return np.full((360, 640, 3), 128, np.uint8)
+
+    def record(
+        self,
+        seconds: float,
+        path: Path,
+        tell: Callable[[float], None],
+        stopped: threading.Event,
+    ) -> None:
+        with half_file(path) as half:
+            tell(0.0)
+            self._answer()
+            while not self.rolling.wait(0.01):
+                if stopped.is_set():
+                    return
+            half.write_text(f"{seconds} s")
+            tell(1.0)
+            make_whole(half, path)
+
+    def close(self) -> None:
+        self.is_open = False
+
+    def _answer(self) -> None:
+        assert self.is_open
+        if self.hangs:
+            self.hangs -= 1
+            raise CameraStuckError
+
+
+class Face:
+    def __init__(self, side: float) -> None:
+        self.box = Box(x=100, y=100, width=side, height=side)
+
+
+class House:
+    """Everything around the recorder."""
+
+    def __init__(self, store: Path, camera: Camera) -> None:
+        self.events: queue.Queue[Event] = queue.Queue()
+        self.faces: Callable[[], list[Face]] = lambda: [Face(100)]
+        self.store = store
+        settings = Settings().changed("test", {"store.folder": str(store)})
+        self.recorder = Recorder(settings, camera, lambda _: self.faces(), self.events.put)
+
+    def next(self, kind: type) -> Event:
+        """The next event of a kind."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            event = self.events.get(timeout=max(0.0, until - time.monotonic()))
+            if isinstance(event, kind):
+                return event
+
+    def quiet(self) -> bool:
+        """Whether nothing more comes."""
+        while not self.events.empty():
+            self.events.get()
+        time.sleep(0.3)
+        return self.events.empty()
+
+
+@pytest.fixture
+def camera() -> Double:
+    return Double()
+
+
+@pytest.fixture
+def box(tmp_path: Path, camera: Double) -> Iterator[House]:
+    around = House(tmp_path, camera)
+    yield around
+    around.recorder.end()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_viewing_shows_pictures_and_says_what_to_do(box: House, camera: Double) -> None:
+    assert not camera.is_open
+    box.recorder.view()
+    first = box.next(Viewed)
+    assert isinstance(first, Viewed)
+    assert first.picture.pixels.shape == (72, 128)
+    wait_until(lambda: aim_of(box) is Aim.GOOD)
+    box.faces = lambda: [Face(10)]
+    wait_until(lambda: aim_of(box) is Aim.CLOSER)
+    box.faces = list
+    wait_until(lambda: aim_of(box) is Aim.NOBODY)
+    box.recorder.close()
+    wait_until(lambda: not camera.is_open)
+    assert box.quiet()
+
+
+def aim_of(box: House) -> Aim:
+    event = box.next(Viewed)
+    assert isinstance(event, Viewed)
+    return event.aim
+
+
+def test_a_slow_detector_does_not_hold_the_picture_up(box: House) -> None:
+    found = threading.Event()
+
+    def slowly() -> list[Face]:
+        assert found.wait(PATIENCE)
+        return [Face(100)]
+
+    box.faces = slowly
+    box.recorder.view()
+    assert [aim_of(box) for _ in range(5)] == [Aim.NOBODY] * 5
+    found.set()
+    wait_until(lambda: aim_of(box) is Aim.GOOD)
+
+
+def test_what_was_seen_of_the_last_person_is_forgotten(box: House) -> None:
+    box.recorder.view()
+    wait_until(lambda: aim_of(box) is Aim.GOOD)
+    box.recorder.close()
+    assert box.quiet()
+    box.recorder.view()
+    assert aim_of(box) is Aim.NOBODY
+
+
+def test_a_recording_lies_in_the_store_under_its_time(box: House, camera: Double) -> None:
+    box.recorder.view()
+    box.next(Viewed)
+    box.recorder.record(3.0)
+    done = box.next(Recorded)
+    assert isinstance(done, Recorded)
+    assert done.clip.parent == box.store / FOLDER
+    assert done.clip.suffix == ".mp4"
+    assert done.clip.read_text() == "3.0 s"
+    assert camera.opened == 1
+    box.recorder.record(3.0)
+    again = box.next(Recorded)
+    assert isinstance(again, Recorded)
+    assert again.clip != done.clip
+    assert again.clip > done.clip
+
+
+def test_how_far_it_is_is_told(box: House, camera: Double) -> None:
+    camera.rolling.clear()
+    box.recorder.record(3.0)
+    assert box.next(Filmed) == Filmed(0.0)
+    camera.rolling.set()
+    assert box.next(Filmed) == Filmed(1.0)
+
+
+def test_a_recording_that_is_cancelled_leaves_nothing(box: House, camera: Double) -> None:
+    camera.rolling.clear()
+    box.recorder.record(3.0)
+    box.next(Filmed)
+    box.recorder.close()
+    wait_until(lambda: not camera.is_open)
+    assert list((box.store / FOLDER).iterdir()) == []
+    assert box.quiet()
+
+
+def test_the_end_comes_at_once_and_leaves_nothing(box: House, camera: Double) -> None:
+    camera.rolling.clear()
+    box.recorder.record(3.0)
+    box.next(Filmed)
+    box.recorder.end()
+    assert not camera.is_open
+    assert list((box.store / FOLDER).iterdir()) == []
+    assert not [thread for thread in threading.enumerate() if thread.name == "camera"]
+
+
+@pytest.mark.parametrize("words", ["No camera found", "Another program has the camera"])
+def test_a_camera_that_cannot_be_had_is_named_and_asked_again_later(
+    box: House, camera: Double, words: str
+) -> None:
+    camera.refusal = CameraError(words, "Do this.")
+    box.recorder.view()
+    failed = box.next(CameraFailed)
+    assert isinstance(failed, CameraFailed)
+    assert failed.trouble.kind is Kind.CAMERA_MISSING
+    assert (failed.trouble.message, failed.trouble.remedy) == (words, "Do this.")
+    assert box.quiet()
+    camera.refusal = None
+    box.recorder.view()
+    box.next(Viewed)
+
+
+def test_a_camera_that_hangs_once_is_opened_anew(box: House, camera: Double) -> None:
+    box.recorder.view()
+    box.next(Viewed)
+    camera.hangs = 1
+    wait_until(lambda: camera.opened == 2)
+    box.next(Viewed)
+    box.recorder.close()
+    wait_until(lambda: not camera.is_open)
+    while not box.events.empty():
+        assert isinstance(box.events.get(), Viewed)
+
+
+def test_a_camera_that_hangs_twice_is_missing(box: House, camera: Double) -> None:
+    camera.hangs = 2
+    box.recorder.view()
+    failed = box.next(CameraFailed)
+    assert isinstance(failed, CameraFailed)
+    assert failed.trouble.kind is Kind.CAMERA_MISSING
+    assert failed.trouble.message == "Camera does not answer"
+    assert not camera.is_open
+    assert camera.opened == 2
+
+
+def test_a_recording_that_hangs_is_begun_anew(box: House, camera: Double) -> None:
+    camera.hangs = 1
+    box.recorder.record(2.0)
+    done = box.next(Recorded)
+    assert isinstance(done, Recorded)
+    assert [path.name for path in done.clip.parent.iterdir()] == [done.clip.name]
+
+
+def test_a_full_disk_is_told_in_its_words(box: House, camera: Double) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    camera.record = full  # type: ignore[method-assign]
+    box.recorder.record(2.0)
+    failed = box.next(CameraFailed)
+    assert isinstance(failed, CameraFailed)
+    assert failed.trouble.remedy == "No space left on device"
+    assert not camera.is_open
+
+
+def test_a_camera_that_breaks_in_an_unknown_way_does_not_end_the_thread(
+    box: House, camera: Double
+) -> None:
+    frame = camera.frame
+
+    def broken() -> NDArray[np.uint8]:
+        camera.frame = frame  # type: ignore[method-assign]
+        raise ValueError("what is this")
+
+    camera.frame = broken  # type: ignore[method-assign]
+    box.recorder.view()
+    failed = box.next(CameraFailed)
+    assert isinstance(failed, CameraFailed)
+    assert "what is this" in failed.trouble.remedy
+    box.recorder.view()
+    box.next(Viewed)
+
+
+def test_a_detector_that_is_missing_is_no_missing_camera(box: House, camera: Double) -> None:
+    def missing() -> list[Face]:
+        raise TruelightError("No detector", "Run ./setup.sh.")
+
+    box.faces = missing
+    box.recorder.view()
+    failed = box.next(CameraFailed)
+    assert isinstance(failed, CameraFailed)
+    assert failed.trouble.kind is Kind.MODEL_REFUSED
+    assert failed.trouble.remedy == "Run ./setup.sh."
+    assert not camera.is_open
+
+
+def test_halves_of_a_power_cut_are_swept_away(tmp_path: Path, camera: Double) -> None:
+    folder = tmp_path / FOLDER
+    folder.mkdir()
+    (folder / f"{HALF}abc.mp4").write_text("half")
+    (folder / "whole.mp4").write_text("whole")
+    House(tmp_path, camera).recorder.end()
+    assert [path.name for path in folder.iterdir()] == ["whole.mp4"]
