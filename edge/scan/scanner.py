@@ -82,6 +82,11 @@ class Scanner:
     def __exit__(self, *_: object) -> None:
         self._loading.shutdown(cancel_futures=True)
 
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle says of itself."""
+        return self._manifest
+
     def wait(self) -> None:
         """Wait until all is loaded.
 

@@ -1,0 +1,237 @@
+"""The daemon as a process: what systemd hears of it, how it ends, what it does when it is stuck."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from frontdoor import ROOT, command, run
+from waiting import until
+
+from edge.records.history import open_archive
+
+WATCHDOG_SECONDS = 1.0
+
+
+class Box:
+    """`truelight run` as systemd starts it, and all that it tells systemd."""
+
+    def __init__(self, folder: Path, bundle: Path, *, wrong: str = "", **more: object) -> None:
+        self.store, self.config = folder / "store", folder / "settings.yaml"
+        self.inbox = self.store / "inbox"
+        self.settings = {"model": {"bundle": str(bundle)}, "camera": {"kind": "none"}, **more}
+        self.configure(wrong)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._listener.bind(str(folder / "notify"))
+        self.told: list[tuple[float, str]] = []
+        threading.Thread(target=self._listen, daemon=True).start()
+        environment = os.environ | {
+            "NOTIFY_SOCKET": str(folder / "notify"),
+            "WATCHDOG_USEC": str(int(WATCHDOG_SECONDS * 1e6)),
+            "RUNTIME_DIRECTORY": str(folder / "run"),
+        }
+        self.process = subprocess.Popen(
+            command("run", "--panel", "none", "--store", self.store, "--config", self.config),
+            cwd=ROOT,
+            env=environment,
+            stderr=(folder / "log").open("w"),
+        )
+        self.log = folder / "log"
+
+    def configure(self, text: str = "") -> None:
+        """Write the settings; `text` in their stead."""
+        self.config.write_text(text or yaml.safe_dump(self.settings))
+
+    def drop(self, clip: Path, name: str = "") -> Path:
+        """Move a clip into the inbox, whole."""
+        place = self.inbox / (name or clip.name)
+        shutil.copy(clip, place.with_suffix(".part"))
+        return place.with_suffix(".part").rename(place)
+
+    def lines(self, beginning: str = "") -> list[str]:
+        return [line for _, line in self.told if line.startswith(beginning)]
+
+    def says(self, beginning: str, times: int = 1) -> None:
+        """Wait until it has said this."""
+        until(lambda: len(self.lines(beginning)) >= times, 60, f"{beginning}: {self.told}")
+
+    def reload(self) -> None:
+        before = len(self.lines("READY=1"))
+        self.process.send_signal(signal.SIGHUP)
+        self.says("READY=1", before + 1)
+
+    def end(self) -> tuple[int, float]:
+        """Have it end; exit status and seconds."""
+        began = time.monotonic()
+        self.process.terminate()
+        return self.process.wait(30), time.monotonic() - began
+
+    def children(self) -> list[int]:
+        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
+        found = [(task / "children").read_text().split() for task in tasks]
+        return [int(child) for children in found for child in children]
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._listener.close()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                message = self._listener.recv(4096).decode()
+            except OSError:
+                return
+            self.told += [(time.monotonic(), line) for line in message.split("\n")]
+
+
+Start = Callable[..., Box]
+
+
+@pytest.fixture
+def start(tmp_path: Path, bundle: Path) -> Iterator[Start]:
+    boxes: list[Box] = []
+
+    def start_one(folder: Path = tmp_path, **more: object) -> Box:
+        (folder / "notify").unlink(missing_ok=True)
+        boxes.append(Box(folder, bundle, **more))
+        return boxes[-1]
+
+    yield start_one
+    for box in boxes:
+        box.close()
+
+
+def leftovers(store: Path) -> list[str]:
+    """What lies in the store beside what shall lie there."""
+    shall = ("history.sqlite", "inbox", "lock", "recordings")
+    return sorted(path.name for path in store.iterdir() if not path.name.startswith(shall))
+
+
+def test_from_start_to_end(start: Start, clips: Path) -> None:
+    box = start()
+    box.says("STATUS=Ready")
+    assert box.lines()[0] == "READY=1"
+    box.drop(clips / "red.mp4", "holiday.mp4")
+    box.says("STATUS=Judging holiday.mp4")
+    box.says("STATUS=FAKE: holiday.mp4")
+    beside = box.inbox / "holiday.mp4.truelight.json"
+    assert json.loads(beside.read_text())["verdict"] == "FAKE"
+    assert "holiday.mp4" in (box.inbox / "TRUELIGHT-REPORT.html").read_text()
+    box.says("WATCHDOG=1", len(box.lines("WATCHDOG=1")) + 3)
+    assert box.end()[0] == 0
+    assert box.lines()[-1] == "STOPPING=1"
+    stated = box.lines("STATUS=")
+    assert stated == list(dict.fromkeys(stated))
+    assert "holiday.mp4: FAKE over 99 %" in box.log.read_text()
+    assert leftovers(box.store) == []
+
+
+def test_it_ends_within_five_seconds_and_loses_nothing(start: Start, clips: Path) -> None:
+    box = start()
+    box.says("STATUS=Ready")
+    for number in range(20):
+        box.drop(clips / "red.mp4", f"{number:02}.mp4")
+    box.says("STATUS=Judging 3 of 20: ")
+    until(box.children, 10)
+    (child, *_) = box.children()
+    status, seconds = box.end()
+    assert (status, seconds < 5) == (0, True)
+    assert not Path(f"/proc/{child}").exists()
+    archive = open_archive(box.store)
+    assert archive
+    with archive:
+        (visit,) = archive.visits()
+        assert (visit.ending, visit.report) == ("cancelled", "The program ended.")
+        judged = [Path(entry.finding.path).name for entry in archive.entries(visit.id)]
+    assert judged == [f"{number:02}.mp4" for number in range(len(judged))]
+    assert len(judged) >= 2
+    assert leftovers(box.store) == []
+
+
+def test_the_settings_are_read_anew(start: Start, clips: Path) -> None:
+    box = start()
+    box.says("STATUS=Ready")
+    box.configure("button: {pin: 99}")
+    box.reload()
+    box.says("STATUS=" + f"{box.config}, line 1: button.pin is 99")
+    assert len(box.lines("RELOADING=1")) == len(box.lines("MONOTONIC_USEC=")) == 1
+    # It goes on, judges nothing, and forgets nothing.
+    box.drop(clips / "red.mp4", "later.mp4")
+    other = box.store / "other"
+    box.settings["inbox"] = {"folder": str(other)}
+    box.configure()
+    box.reload()
+    box.says("STATUS=Ready", 2)
+    shutil.copy(clips / "pale.mp4", other)
+    box.says("STATUS=REAL: pale.mp4")
+    assert box.end()[0] == 0
+
+
+def test_wrong_settings_do_not_keep_it_from_starting(start: Start) -> None:
+    box = start(wrong="buton: {pin: 17}")
+    box.says(f"STATUS={box.config}, line 1: there is no setting buton. Is button meant?")
+    assert box.lines()[0] == "READY=1"
+    box.configure()
+    box.reload()
+    box.says("STATUS=Ready")
+    assert box.end()[0] == 0
+
+
+def test_the_watchdog_is_fed_by_progress(start: Start, clips: Path) -> None:
+    """A clip whose child does not get on: the program says no more that all is well."""
+    box = start(health={"stuck": 10}, decode={"deadline": 3600})
+    box.says("STATUS=Ready")
+    box.drop(clips / "red.mp4", "evil.mp4")
+    child = until(box.children, 30)[0]
+    os.kill(child, signal.SIGSTOP)
+    stopped = time.monotonic()
+    until(lambda: "no sign of life" in box.log.read_text(), 60)
+    last = max(at for at, line in box.told if line == "WATCHDOG=1")
+    assert 8 < last - stopped < 11
+    # Asked to end it does, and takes the child along.
+    status, seconds = box.end()
+    assert (status, seconds < 5) == (1, True)
+    until(lambda: not Path(f"/proc/{child}").exists(), 5)
+    # When it is started again, that clip is not tried a second time.
+    box = start()
+    box.says("STATUS=UNREADABLE: evil.mp4")
+    said = json.loads((box.inbox / "evil.mp4.truelight.json").read_text())["reasons"][0]["text"]
+    assert said == "The program ended while judging this clip."
+    assert box.end()[0] == 0
+
+
+def test_two_do_not_work_in_one_store(start: Start) -> None:
+    box = start()
+    box.says("STATUS=Ready")
+    done = run("run", "--panel", "none", "--store", box.store, "--config", box.config)
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        f"truelight: Truelight runs already, with its store in {box.store}."
+    )
+    assert "--store" in done.stderr
+    assert box.end()[0] == 0
+
+
+def test_a_store_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run("run", "--panel", "none", "--store", tmp_path / "file")
+    assert done.returncode == 2
+    assert f"The store {tmp_path / 'file'} cannot be used" in done.stderr
+
+
+def test_a_terminal_is_needed_to_draw_in(tmp_path: Path) -> None:
+    done = run("run", "--panel", "terminal", "--store", tmp_path)
+    assert done.returncode == 2
+    assert "this is none" in done.stderr
+    assert "--panel none" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,286 @@
+"""The thread that judges: real clips, a real history, and what goes wrong with either."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+import pytest
+from frontdoor import ROOT
+
+from edge.box.events import (
+    Batch,
+    Ending,
+    Event,
+    Found,
+    ModelReady,
+    Origin,
+    Progressed,
+    Refused,
+    Reported,
+    Skipped,
+)
+from edge.box.guard import Guard
+from edge.box.views import Kind
+from edge.box.work import KILLED, Worker
+from edge.finding import Verdict
+from edge.records.history import Entry, open_archive
+from edge.records.report import Report
+from edge.settings import Settings
+
+Wanted = TypeVar("Wanted")
+
+
+class Bench:
+    """A worker, and what comes of what it is asked."""
+
+    def __init__(self, store: Path) -> None:
+        self.store = store
+        self.events: SimpleQueue[Event] = SimpleQueue()
+        self.reports: list[Report] = []
+        self.worker = Worker(store, self.events.put, self.deliver)
+
+    def deliver(self, batch: Batch, entries: list[Entry], report: Report) -> None:
+        assert json.loads(report.json)["counts"].values()
+        self.reports.append(report)
+        self.events.put(Reported(batch.key, True, "Delivered."))
+
+    def next(self, kind: type[Wanted]) -> Wanted:
+        """The next event of a kind; those before it are passed over."""
+        while not isinstance(event := self.events.get(timeout=60), kind):
+            pass
+        return event
+
+    def judge(self, clip: Path, origin: Origin = Origin.STICK) -> Found:
+        self.worker.scan(batch(clip, origin=origin), clip)
+        return self.next(Found)
+
+    def visits(self) -> list[tuple[str, str, str, int]]:
+        """Name, ending, report and number of findings; the newest first."""
+        archive = open_archive(self.store)
+        assert archive
+        with archive:
+            return [
+                (visit.name, visit.ending, visit.report, len(archive.entries(visit.id)))
+                for visit in archive.visits()
+            ]
+
+
+def batch(*clips: Path, origin: Origin = Origin.STICK) -> Batch:
+    return Batch(origin, "sda1", "HOLIDAYS", clips)
+
+
+@pytest.fixture
+def settings(bundle: Path) -> Settings:
+    return Settings().changed("test", {"model.bundle": str(bundle)})
+
+
+Open = Callable[..., Bench]
+
+
+@pytest.fixture
+def open_bench(tmp_path: Path, settings: Settings) -> Iterator[Open]:
+    benches: list[Bench] = []
+
+    def open_one(settings: Settings = settings) -> Bench:
+        bench = Bench(tmp_path)
+        benches.append(bench)
+        bench.worker.load(settings)
+        return bench
+
+    yield open_one
+    for bench in benches:
+        assert bench.worker.close(30)
+
+
+def test_a_stick_from_the_first_clip_to_the_report(open_bench: Open, clips: Path) -> None:
+    bench = open_bench()
+    bench.next(ModelReady)
+    both = batch(clips / "red.mp4", clips / "pale.mp4")
+    verdicts = []
+    for clip in both.clips:
+        bench.worker.scan(both, clip)
+        assert bench.next(Progressed).clip == clip
+        found = bench.next(Found)
+        verdicts.append((found.clip, found.outcome.name, found.outcome.verdict))
+        assert found.outcome.reason
+    assert verdicts == [
+        (clips / "red.mp4", "red.mp4", Verdict.FAKE),
+        (clips / "pale.mp4", "pale.mp4", Verdict.REAL),
+    ]
+    bench.worker.finish(both, Ending.COMPLETE)
+    bench.worker.reported(bench.next(Reported))
+    assert "red.mp4" in bench.reports[0].html
+    assert bench.worker.close(30)
+    assert bench.visits() == [("HOLIDAYS", "complete", "Delivered.", 2)]
+    assert bench.worker.silence(1e9) == 0
+
+
+def test_a_scan_that_is_cancelled_is_over_soon(open_bench: Open, clips: Path) -> None:
+    bench = open_bench()
+    bench.worker.scan(batch(clips / "red.mp4"), clips / "red.mp4")
+    bench.next(Progressed)
+    bench.worker.cancel()
+    assert bench.next(Skipped).clip == clips / "red.mp4"
+    assert bench.judge(clips / "red.jpg").outcome.verdict is Verdict.FAKE
+
+
+def test_without_a_model_nothing_is_judged_until_there_is_one(
+    open_bench: Open, settings: Settings, bundle: Path, clips: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(bundle, tmp_path / "broken")
+    (tmp_path / "broken" / "golden.npz").unlink()
+    bench = open_bench(settings.changed("test", {"model.bundle": str(tmp_path / "broken")}))
+    first = bench.next(Refused).trouble
+    assert first.kind is Kind.MODEL_REFUSED
+    assert "golden.npz" in first.message
+    bench.worker.scan(batch(clips / "red.jpg"), clips / "red.jpg")
+    assert bench.next(Refused).trouble == first
+    bench.worker.load(settings)
+    bench.next(ModelReady)
+    assert bench.judge(clips / "red.jpg").outcome.verdict is Verdict.FAKE
+
+
+KILLED_AT_WORK = """
+import os, signal, sys
+from pathlib import Path
+from edge.box.events import Batch, Origin, Progressed
+from edge.box.work import Worker
+from edge.settings import Settings
+store, bundle, clip = map(Path, sys.argv[1:])
+def post(event):
+    if isinstance(event, Progressed) and event.progress.frames_done > 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+worker = Worker(store, post, print)
+worker.load(Settings().changed("test", {"model.bundle": str(bundle)}))
+worker.scan(Batch(Origin.STICK, "sda1", "EVIL", (clip,)), clip)
+worker._thread.join()
+"""
+
+
+def killed_at_work(store: Path, bundle: Path, clip: Path) -> None:
+    """A program of its own is killed while it judges a clip."""
+    arguments = [sys.executable, "-c", KILLED_AT_WORK, *map(str, (store, bundle, clip))]
+    done = subprocess.run(arguments, cwd=ROOT, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
+def test_a_clip_that_takes_the_program_down_does_so_once(
+    open_bench: Open, bundle: Path, clips: Path, tmp_path: Path
+) -> None:
+    killed_at_work(tmp_path, bundle, clips / "red.mp4")
+    bench = open_bench()
+    assert bench.judge(clips / "pale.mp4").outcome.verdict is Verdict.REAL
+    accused = bench.judge(clips / "red.mp4").outcome
+    assert (accused.verdict, accused.reason) == (Verdict.UNREADABLE, KILLED)
+    # Brought once more, by someone who wants to know, it is judged.
+    assert bench.judge(clips / "red.mp4").outcome.verdict is Verdict.FAKE
+    # The visit that had no end has one now.
+    assert (
+        bench.visits()[1:]
+        == [("EVIL", "cancelled", "The program ended.", 0)][: len(bench.visits()) - 1]
+    )
+
+
+def test_a_cut_in_the_power_is_no_clips_fault(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"content")
+    Guard(tmp_path / "note", boot="monday").begin(clip)
+    assert not Guard(tmp_path / "note", boot="tuesday").accuses(clip)
+    assert Guard(tmp_path / "note", boot="monday").accuses(clip)
+    clip.write_bytes(b"another one")
+    assert not Guard(tmp_path / "note", boot="monday").accuses(clip)
+
+
+@pytest.mark.parametrize("left", [b"", b"{", b"[]", b'{"clip": 1}', b"\xff"])
+def test_a_note_that_makes_no_sense_accuses_nobody(tmp_path: Path, left: bytes) -> None:
+    (tmp_path / "note").write_bytes(left)
+    assert not Guard(tmp_path / "note").accuses(tmp_path / "clip.mp4")
+
+
+def test_a_history_that_cannot_be_written_costs_nobody_a_verdict(
+    open_bench: Open, clips: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "history.sqlite").mkdir()
+    bench = open_bench()
+    assert bench.judge(clips / "red.mp4").outcome.verdict is Verdict.FAKE
+    bench.worker.finish(batch(clips / "red.mp4"), Ending.COMPLETE)
+    assert bench.next(Reported).written
+    assert "red.mp4" in bench.reports[0].html
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("end", ["judged", "cancelled", "thrown away"])
+def test_recordings_are_kept_only_if_that_is_wanted(
+    open_bench: Open, settings: Settings, clips: Path, tmp_path: Path, keep: bool, end: str
+) -> None:
+    bench = open_bench(settings.changed("test", {"camera.keep": keep}))
+    bench.next(ModelReady)
+    clip = Path(shutil.copy(clips / "red.mp4", tmp_path / "recording.mp4"))
+    recording = batch(clip, origin=Origin.CAMERA)
+    if end != "thrown away":
+        bench.worker.scan(recording, clip)
+        bench.next(Progressed)
+    if end == "cancelled":
+        bench.worker.cancel()
+    if end == "judged":
+        bench.next(Found)
+    bench.worker.finish(recording, Ending.COMPLETE if end == "judged" else Ending.CANCELLED)
+    assert bench.worker.close(30)
+    assert clip.exists() == keep
+    assert [found for *_, found in bench.visits()] == [1] * (end == "judged")
+
+
+def test_a_clip_that_is_gone_was_not_unreadable(open_bench: Open, tmp_path: Path) -> None:
+    bench = open_bench()
+    bench.worker.scan(batch(tmp_path / "gone.mp4"), tmp_path / "gone.mp4")
+    assert bench.next(Skipped).clip == tmp_path / "gone.mp4"
+
+
+def test_sticks_get_no_report_if_none_is_wanted(open_bench: Open, settings: Settings) -> None:
+    bench = open_bench(settings.changed("test", {"stick.report": False}))
+    bench.worker.finish(batch(), Ending.COMPLETE)
+    assert not bench.next(Reported).written
+    assert bench.reports == []
+
+
+def test_an_empty_stick_gets_a_report_too(open_bench: Open) -> None:
+    bench = open_bench()
+    bench.worker.finish(batch(), Ending.COMPLETE)
+    assert bench.next(Reported).written
+    assert bench.visits() == [("HOLIDAYS", "complete", "", 0)]
+
+
+def test_a_stick_that_was_pulled_out_gets_none(open_bench: Open, clips: Path) -> None:
+    bench = open_bench()
+    bench.judge(clips / "red.jpg")
+    bench.worker.finish(batch(), Ending.PULLED)
+    assert bench.worker.close(30)
+    assert bench.reports == []
+    assert bench.visits() == [("HOLIDAYS", "pulled out", "The stick was pulled out.", 1)]
+
+
+def test_what_is_open_at_the_end_is_closed(open_bench: Open, clips: Path, tmp_path: Path) -> None:
+    bench = open_bench()
+    bench.judge(clips / "red.jpg")
+    bench.worker.scan(batch(), clips / "pale.mp4")
+    bench.next(Progressed)
+    assert bench.worker.close(30)
+    assert bench.visits() == [("HOLIDAYS", "cancelled", "The program ended.", 1)]
+    assert not (tmp_path / "working.json").exists()
+
+
+def test_silence_tells_how_long_nothing_came(open_bench: Open, clips: Path) -> None:
+    bench = open_bench()
+    bench.next(ModelReady)
+    heard: list[Any] = []
+    bench.worker.scan(batch(), clips / "red.mp4")
+    while not isinstance(bench.events.get(timeout=60), Found):
+        heard.append(bench.worker.silence(1e12))
+    assert heard
+    assert all(silence > 1e11 for silence in heard)
