@@ -44,6 +44,7 @@ _COUNTED = {
     "absent": "not here or not tried",
 }
 _INDENT = 2 + 5 + 2 + max(map(len, PARTS)) + 2
+_QUESTION = "  ?".ljust(_INDENT)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -147,7 +148,7 @@ class _PeopleShow:
     def _lines(self, text: str, room: int) -> list[str]:
         from edge.words import one_line
 
-        return textwrap.wrap(one_line(text), room, break_on_hyphens=False, break_long_words=False)
+        return textwrap.wrap(one_line(text), room, break_on_hyphens=False)
 
 
 class _Somebody:
@@ -157,7 +158,7 @@ class _Somebody:
         """Ask until it is yes or no; None when the terminal is closed."""
         while True:
             try:
-                answer = input(f"  ?  {question} [y/n] ").strip().lower()
+                answer = input(f"{_QUESTION}{question} [y/n] ").strip().lower()
             except EOFError:
                 print()
                 return None
@@ -166,5 +167,5 @@ class _Somebody:
 
     def asked(self, request: str) -> bool:
         """Say what is to be done."""
-        print(f"  ?  {request}", flush=True)
+        print(f"{_QUESTION}{request}", flush=True)
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import Protocol
 
 from edge.settings import SHIPPED, Settings
+
+LOCK = "lock"
+"""The file in the store that a running box holds locked."""
 
 
 class State(StrEnum):
@@ -112,10 +116,12 @@ class Patient:
         pairs = dict(line.partition("=")[::2] for line in said.splitlines())
         return pairs if pairs.get("LoadState") == "loaded" else {}
 
-    @property
-    def is_running(self) -> bool:
-        """Whether the box runs and has the pins, the display and the camera."""
-        return self.service.get("ActiveState") in ("active", "activating", "reloading")
+    @cached_property
+    def how_to_end(self) -> str:
+        """What ends the box, if it runs and has pins, display and camera to itself; else empty."""
+        if self.service.get("ActiveState") in ("active", "activating", "reloading"):
+            return "sudo systemctl stop truelight"
+        return "End it in its terminal" if _is_locked(self.settings.store_folder / LOCK) else ""
 
     def wants(self, *settings: str) -> bool:
         """Whether such a part should be here: on a Pi, and where somebody has set it up."""
@@ -123,3 +129,14 @@ class Patient:
         return bool(self.board) or any(
             not self.settings.origin(path).startswith(shipped) for path in settings
         )
+
+
+def _is_locked(file: Path) -> bool:
+    try:
+        with file.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False

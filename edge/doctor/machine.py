@@ -90,5 +90,5 @@ def check_clock(patient: Patient) -> Check:
         "clock",
         State.WARNING,
         f"{sentence}, if it is right: no network has set it, and no clock runs without power.",
-        "Times in history and reports may be wrong; what is judged does not depend on them.",
+        "Connect a network for a minute, if times in history and reports shall be right.",
     )

@@ -29,8 +29,8 @@ def on_the_header(name: str, *settings: str) -> Callable[[Examine], Examine]:
                 return Check(name, State.ABSENT, f"Not wanted: panel.kind is {kind}.")
             if not patient.wants(*settings):
                 return Check(name, State.ABSENT, "Not tried: this machine is no Raspberry Pi.")
-            if patient.is_running:
-                remedy = f"sudo systemctl stop truelight; truelight doctor --only {name}"
+            if patient.how_to_end:
+                remedy = f"{patient.how_to_end}; truelight doctor --only {name}"
                 return Check(name, State.ABSENT, "Not tried: the box runs and has it.", remedy)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # gpiozero tells of every back end that it tries

@@ -9,6 +9,7 @@ from edge.errors import TruelightError
 from edge.settings import MACHINE, read_layer
 
 INSTALL = "sudo ./setup.sh install"
+AGAIN = "sudo /opt/truelight/setup.sh install"
 USER = "truelight"
 GROUPS = ("gpio", "i2c", "video")
 FILE_SYSTEMS = ("vfat", "exfat", "ntfs3", "ext4")
@@ -52,9 +53,9 @@ def check_sticks(patient: Patient) -> Check:
     targets = [patient.root / line.lstrip("/") for line in placed.read_text().splitlines()]
     gone = [str(path) for path in targets if not path.is_symlink() and not path.exists()]
     if gone:
-        return Check("sticks", State.FAILURE, f"{', '.join(gone)} is missing.", INSTALL)
+        return Check("sticks", State.FAILURE, f"{', '.join(gone)} is missing.", AGAIN)
     if outside := _user_lacks(patient.root / "etc"):
-        return Check("sticks", State.FAILURE, outside, INSTALL)
+        return Check("sticks", State.FAILURE, outside, AGAIN)
     runtime = patient.root / "run/truelight/sticks"
     if not runtime.is_dir():
         remedy = "Restart the machine, or: sudo systemd-tmpfiles --create"

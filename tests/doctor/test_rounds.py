@@ -1,5 +1,6 @@
 """The doctor: what is said of each part of a Pi, well and not."""
 
+import fcntl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -354,6 +355,15 @@ def test_what_a_running_box_has_is_left_to_it(
     found = check(patient(root, systemctl=SERVICE.format("active", "Ready", 0)))
     assert (found.state, "the box runs" in found.sentence) == (State.ABSENT, True)
     assert "systemctl stop truelight" in found.remedy
+
+
+def test_a_box_in_a_terminal_is_noticed_by_its_lock(root: Path, pins: MockFactory) -> None:
+    write(root / "store/lock", "")
+    assert check_lamps(patient(root)).state is State.OK
+    with (root / "store/lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = check_lamps(patient(root))
+    assert (found.state, "the box runs" in found.sentence) == (State.ABSENT, True)
 
 
 @pytest.mark.parametrize("check", [check_lamps, check_display, check_button, check_camera])
