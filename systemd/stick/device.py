@@ -1,0 +1,137 @@
+"""A stick as a device: where all that belongs to it is, and what is done with it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+import struct
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+SAFE = "nosuid,nodev,noexec,nosymfollow,noatime"
+SHARED = "umask=0022"  # these know no owners: whoever has the stick may read it
+FAT = ("vfat", f"utf8,{SHARED}")
+EXT = ("ext4", "errors=remount-ro")
+DRIVERS = {  # by the name that blkid gives: the kernel's driver, and its options
+    "vfat": FAT,
+    "exfat": ("exfat", f"iocharset=utf8,{SHARED}"),
+    "ntfs": ("ntfs3", f"iocharset=utf8,{SHARED}"),
+    "ext2": EXT,
+    "ext3": EXT,
+    "ext4": EXT,
+}
+
+SECONDS = 40  # for one command
+BLKROSET = 0x125D
+
+
+class UnusableError(Exception):
+    """The stick cannot be read: what is wrong, and what a person can do about it."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+
+@dataclass(frozen=True)
+class Stick:
+    """Where all that belongs to one stick is."""
+
+    name: str
+    run: Path
+    dev: Path
+    sys: Path
+
+    @property
+    def device(self) -> Path:
+        """The block device."""
+        return self.dev / self.name
+
+    @property
+    def folder(self) -> Path:
+        """The mount point."""
+        return self.run / "sticks" / self.name
+
+    @property
+    def status(self) -> Path:
+        """What the daemon reads; written when the stick is mounted, removed before it is not."""
+        return self.run / "sticks" / f"{self.name}.json"
+
+    @property
+    def disk(self) -> Path:
+        """The whole disk, in /sys."""
+        entry = (self.sys / self.name).resolve()
+        return entry.parent if (entry / "partition").exists() else entry
+
+
+def do_mount(stick: Stick, kind: str, how: str) -> subprocess.CompletedProcess[str]:
+    """Mount by the kernel's own driver, never by a helper; `how` is ro, or a remount."""
+    driver, options = DRIVERS[kind]
+    options = f"{how},{SAFE},{options}"
+    return run("mount", "-i", "-t", driver, "-o", options, str(stick.device), str(stick.folder))
+
+
+def lock(stick: Stick, locked: bool) -> None:
+    """Make the kernel refuse every write to the device, or allow them again."""
+    with opened(stick.device) as device:
+        if stat.S_ISBLK(os.fstat(device).st_mode):
+            fcntl.ioctl(device, BLKROSET, struct.pack("i", locked))
+
+
+# ---- Tools
+
+
+@contextlib.contextmanager
+def opened(path: Path, flags: int = 0) -> Iterator[int]:
+    """A folder or a device, open for reading; it is not waited for."""
+    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
+    try:
+        yield number
+    finally:
+        os.close(number)
+
+
+def write_whole(folder: int, name: str, pieces: Iterable[bytes]) -> None:
+    """Write a file whole into an open folder: beside it, to the disk, then in its place."""
+    part = f"{name}.part"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(part, dir_fd=folder)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(part, flags, 0o644, dir_fd=folder), "wb") as file:
+            file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(part, dir_fd=folder)
+        raise
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the system. Raises UnusableError when it does not come to an end."""
+    try:
+        return subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env=os.environ | {"LC_ALL": "C"},
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise UnusableError("Stick does not answer", "Pull it out, try another") from None
+
+
+def say(text: str) -> None:
+    """Tell the journal; what came from a stick cannot steer a terminal."""
+    sys.stderr.write(ascii(text.strip())[1:-1] + "\n")
