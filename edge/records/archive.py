@@ -6,6 +6,7 @@ Reading is safe while the daemon writes, in the same program and in others.
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
@@ -64,6 +65,7 @@ class Filter:
 
     verdict: Verdict | None = None
     origin: str | None = None
+    visit: int | None = None
     since: datetime | None = None
     """UTC."""
     until: datetime | None = None
@@ -174,10 +176,16 @@ def open_archive(folder: Path) -> Archive | None:
     try:
         if not file.exists():
             return None
+        if not os.access(file, os.R_OK):
+            raise PermissionError
         return Archive(connect_reading(file))
     except NewerError:
         raise HistoryError(
             f"The history at {file} is of a later version of Truelight.", "Update this one."
+        ) from None
+    except PermissionError:
+        raise HistoryError(
+            f"The history in {folder} may not be read by this user.", "Use sudo."
         ) from None
     except (sqlite3.Error, OSError) as failure:
         raise unreadable(failure) from failure
@@ -188,8 +196,7 @@ def unreadable(failure: Exception) -> HistoryError:
     if is_damage(failure):
         remedy = "The daemon puts it aside and begins a new one when it starts."
         return HistoryError("The history is damaged.", remedy)
-    remedy = "Use sudo if it belongs to the box; check the disk."
-    return HistoryError(f"The history cannot be read: {failure}.", remedy)
+    return HistoryError(f"The history cannot be read: {failure}.", "Check the disk.")
 
 
 def moment(time: datetime) -> str:
@@ -216,6 +223,7 @@ def _clauses(wanted: Filter, column: str) -> tuple[list[str], list[Any]]:
     values: list[Any] = []
     for clause, value in (
         ("origin = ?", wanted.origin),
+        ("visits.id = ?", wanted.visit),
         (f"{column} >= ?", wanted.since and moment(wanted.since)),
         (f"{column} < ?", wanted.until and moment(wanted.until)),
     ):

@@ -88,6 +88,7 @@ def test_the_newest_comes_first_and_filters_choose(tmp_path: Path, looks: Looks)
             (Filter(origin="camera"), [camera], [3]),
             (Filter(since=later), [camera], [3]),
             (Filter(until=later), [stick], [2, 1]),
+            (Filter(visit=stick), [stick], [2, 1]),
             (Filter(Verdict.FAKE, "camera"), [], []),
         ):
             assert [visit.id for visit in history.visits(wanted)] == visits
