@@ -12,6 +12,7 @@ PROGRAM=(CHANGELOG.md LICENSE NOTICE README.md config docs edge export models py
 
 # The journal, the pins and the camera are spoken to by modules that only the system brings: what
 # the package index has is source without a compiler, empty on Python 3.13, or made for no Pi.
+SYSTEM_PYTHON=/usr/bin/python3
 BOX_PACKAGES=(python3-venv python3-systemd python3-lgpio python3-picamera2)
 
 SOURCE=$ROOT # what is installed from
@@ -88,10 +89,10 @@ install_program() {
     [ "$ROOT" = "$OPT" ] || copy_program
     ROOT=$OPT VENV=$OPT/.venv
     export PIP_NO_CACHE_DIR=1 TRUELIGHT_MODELS=$OPT/third_party/blazeface
-    make_venv "$VENV" /usr/bin/python3 --system-site-packages
+    make_venv "$VENV" "$SYSTEM_PYTHON" --system-site-packages
     # The system's modules, the camera's above all, were compiled for its numpy: a newer major
     # version in the environment would hide it and break them.
-    limit=$(/usr/bin/python3 -c 'import numpy; print("numpy<%d" % (int(numpy.__version__.split(".")[0]) + 1))' 2>/dev/null || true)
+    limit=$("$SYSTEM_PYTHON" -c 'import numpy; print("numpy<%d" % (int(numpy.__version__.split(".")[0]) + 1))' 2>/dev/null || true)
     ensure_truelight ${limit:+"$limit"}
     ensure_detector
     place_link "$VENV/bin/truelight" "$SYSTEM/usr/local/bin/truelight"
@@ -135,7 +136,7 @@ unpack() { # SUM: beside what is there, then in its place; other bundles and the
     done
     rm -rf -- "$new"
     # The box may not write here, so what Python keeps for a quicker start is made now.
-    /usr/bin/python3 -m compileall -q "$OPT/edge"
+    "$SYSTEM_PYTHON" -m compileall -q "$OPT/edge"
     sync
     printf '%s\n' "$1" >"$OPT/.copied"
 }

@@ -126,7 +126,10 @@ boot_says() { # PATTERN: is there such a line?
 }
 
 boot_add() { # LINE: in a block of its own, valid for every model, found again by uninstall
-    { cat -- "$BOOT" && printf '\n# Truelight begin\n[all]\n%s\n# Truelight end\n' "$1"; } >"$BOOT.new"
+    {
+        sed -e '$a\' -- "$BOOT" # its last line ends like the others
+        printf '# Truelight begin\n[all]\n%s\n# Truelight end\n' "$1"
+    } >"$BOOT.new"
     sync -- "$BOOT.new"
     mv -f -- "$BOOT.new" "$BOOT"
 }

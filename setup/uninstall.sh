@@ -19,6 +19,7 @@ command_uninstall() { # [--dry-run] [--purge]
         say "Truelight is not installed: there is no $OPT."
     fi
     purge
+    say "  Kept, since others may use them: system packages (${BOX_PACKAGES[*]}), I2C if raspi-config switched it on"
     [ -z "$DRY_RUN" ] || say "Nothing was changed: this was a dry run."
 }
 
@@ -52,7 +53,6 @@ purge() {
         for folder in "${folders[@]}"; do
             [ ! -e "$folder" ] || say "  Kept: $folder"
         done
-        say "  Kept: system packages (${BOX_PACKAGES[*]}), and whether I2C and the camera are on"
         say "  To remove settings and history too: setup.sh uninstall --purge"
         return
     fi

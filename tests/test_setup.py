@@ -1,6 +1,7 @@
 """setup.sh: what it can do, what it refuses, and what installing would change."""
 
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -9,10 +10,9 @@ from pathlib import Path
 
 import pytest
 from frontdoor import ROOT
+from machines import Done, content, on, started, steps, write_pi, write_program
 
 SHELL = ("bash", "cat", "cut", "dirname", "env", "id", "mktemp", "rm", "sha256sum", "tail")
-
-Done = subprocess.CompletedProcess[str]
 
 
 def setup(where: Path, *arguments: str, path: Path | None = None, **variables: str) -> Done:
@@ -21,19 +21,6 @@ def setup(where: Path, *arguments: str, path: Path | None = None, **variables: s
     shutil.copytree(ROOT / "setup", where / "setup")
     (where / "pyproject.toml").touch()
     return started(where / "setup.sh", *arguments, path=path, **variables)
-
-
-def started(script: Path, *arguments: str, path: Path | None = None, **variables: str) -> Done:
-    environment = {name: value for name, value in os.environ.items() if "PYTHON" not in name}
-    if path:
-        environment["PATH"] = str(path)
-    return subprocess.run(
-        [script, *arguments],
-        env=environment | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def programs(folder: Path, python: str) -> Path:
@@ -45,11 +32,6 @@ def programs(folder: Path, python: str) -> Path:
         (folder / name).symlink_to(found)
     write_program(folder / "python3", python)
     return folder
-
-
-def write_program(file: Path, text: str) -> None:
-    file.write_text(f"#!{shutil.which('bash')}\n{text}\n", encoding="utf-8")
-    file.chmod(0o755)
 
 
 def test_it_tells_what_it_can_do(tmp_path: Path) -> None:
@@ -84,41 +66,11 @@ def test_it_names_the_package_it_may_not_install(tmp_path: Path) -> None:
 
 # ---- install and uninstall, dry, on the roots of other machines
 
-RELEASES = {"bookworm": "12", "trixie": "13"}
 
-
-@pytest.fixture(params=RELEASES)
+@pytest.fixture(params=["bookworm", "trixie"])
 def pi(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """The root of a fresh Raspberry Pi OS of 64 bit, as far as setup.sh looks at it."""
     return write_pi(tmp_path / "pi", request.param)
-
-
-def write_pi(root: Path, codename: str) -> Path:
-    for folder in ("etc", "proc/device-tree", "boot/firmware", "usr/bin", "opt"):
-        (root / folder).mkdir(parents=True)
-    (root / "etc/os-release").write_text(
-        f'PRETTY_NAME="Debian GNU/Linux {RELEASES.get(codename, "")} ({codename})"\n'
-        f"VERSION_CODENAME={codename}\nID=debian\n"
-    )
-    (root / "etc/rpi-issue").touch()
-    (root / "proc/device-tree/model").write_bytes(b"Raspberry Pi 5 Model B Rev 1.0\0")
-    (root / "proc/meminfo").write_text("MemTotal:        8245844 kB\nMemFree: 1 kB\n")
-    (root / "boot/firmware/config.txt").write_text("dtparam=audio=on\ncamera_auto_detect=1\n")
-    write_program(root / "usr/bin/raspi-config", "exit 1")
-    return root
-
-
-def on(root: Path, *arguments: str, architecture: str = "arm64") -> Done:
-    """Run setup.sh for the machine whose root is given."""
-    programs = root.parent / "programs"
-    programs.mkdir(exist_ok=True)
-    write_program(programs / "dpkg", f"echo {architecture}")
-    path = f"{programs}:{os.environ['PATH']}"
-    return started(ROOT / "setup.sh", *arguments, TRUELIGHT_ROOT=str(root), PATH=path)
-
-
-def content(root: Path) -> dict[Path, bytes | None]:
-    return {path: path.read_bytes() if path.is_file() else None for path in root.rglob("*")}
 
 
 def test_a_dry_install_names_its_steps_and_changes_nothing(pi: Path) -> None:
@@ -139,3 +91,143 @@ def test_a_dry_install_names_its_steps_and_changes_nothing(pi: Path) -> None:
     assert "  The camera: is so already" in would
     assert "Raspberry Pi 5 Model B Rev 1.0" in done.stderr
     assert content(pi) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "architecture", "said", "remedy"),
+    [
+        ("etc/rpi-issue", "", "armhf", "one of 32 bit (armhf)", "(64-bit)"),
+        ("etc/rpi-issue", "", "amd64", "no Raspberry Pi: its architecture is amd64", "run"),
+        (
+            "etc/os-release",
+            "ID=ubuntu\nVERSION_CODENAME=noble\n",
+            "arm64",
+            "bookworm and trixie",
+            "",
+        ),
+        (
+            "etc/os-release",
+            'ID=debian\nVERSION_CODENAME=bullseye\nPRETTY_NAME="Debian GNU/Linux 11 (bullseye)"\n',
+            "arm64",
+            "This is Debian GNU/Linux 11 (bullseye), which is too old",
+            "bookworm or trixie",
+        ),
+        ("etc/rpi-issue", None, "arm64", "not Raspberry Pi OS", "onto the card"),
+        (
+            "proc/device-tree/model",
+            "Some Board\0",
+            "arm64",
+            "This machine is Some Board",
+            "Pi 4 or 5",
+        ),
+        ("proc/device-tree/model", None, "arm64", "This machine is no Raspberry Pi", "Pi 4 or 5"),
+        ("proc/meminfo", "MemTotal: 436000 kB\n", "arm64", "has 425 MB of memory", "1 GB"),
+    ],
+)
+def test_a_machine_that_will_not_do_is_refused_in_a_sentence(
+    tmp_path: Path, file: str, text: str | None, architecture: str, said: str, remedy: str
+) -> None:
+    root = write_pi(tmp_path / "pi", "bookworm")
+    if text is None:
+        (root / file).unlink()
+    else:
+        (root / file).write_text(text)
+    done = on(root, "install", "--dry-run", architecture=architecture)
+    assert done.returncode == 1
+    refusal, advice = done.stderr.splitlines()[-2:]
+    assert said in refusal
+    assert refusal.startswith("setup.sh: ")
+    assert remedy in advice
+    assert "would do" not in done.stderr
+
+
+def test_a_full_card_is_refused(pi: Path, tmp_path: Path) -> None:
+    (tmp_path / "programs").mkdir()
+    write_program(tmp_path / "programs" / "df", "echo Size Used; echo /dev/root 9 8 512000 9% /")
+    done = on(pi, "install", "--dry-run")
+    assert done.returncode == 1
+    assert "There are 500 MB free in" in done.stderr
+
+
+def test_other_machines_are_told_what_they_lack_and_served_anyway(tmp_path: Path) -> None:
+    root = write_pi(tmp_path / "pi", "trixie")
+    for file in ("etc/rpi-issue", "proc/device-tree/model", "boot/firmware/config.txt"):
+        (root / file).unlink()
+    (root / "usr/bin/raspi-config").unlink()
+    done = on(root, "install", "--dry-run", "--anyway", architecture="amd64")
+    assert done.returncode == 0
+    assert done.stderr.count("  Note: ") == 5
+    assert "would do: Making the user truelight" in done.stderr
+
+
+def test_only_root_installs(tmp_path: Path) -> None:
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    write_program(folder / "id", "echo 1000")
+    path = f"{folder}:{os.environ['PATH']}"
+    done = started(ROOT / "setup.sh", "install", "--anyway", PATH=path)
+    assert done.returncode == 1
+    assert "only root may do that" in done.stderr
+    assert "sudo " in done.stderr.splitlines()[-1]
+
+
+def test_another_root_is_for_looking_only(pi: Path) -> None:
+    done = on(pi, "install")
+    assert done.returncode == 1
+    assert "TRUELIGHT_ROOT is for --dry-run alone" in done.stderr
+
+
+def test_a_dry_uninstall_names_its_steps_and_changes_nothing(pi: Path) -> None:
+    steps(pi, "mkdir -p $OPT; place_everything; write_overlay")
+    before = content(pi)
+    done = on(pi, "uninstall", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    for said in (
+        "would do: Stopping truelight.service",
+        f"would do: Removing {pi}/etc/systemd/system/truelight.service",
+        f"would do: Removing the program, {pi}/opt/truelight",
+        f"Kept: {pi}/etc/truelight",
+    ):
+        assert said in done.stderr
+    purged = on(pi, "uninstall", "--dry-run", "--purge")
+    assert f"would do: Removing {pi}/etc/truelight" in purged.stderr
+    assert content(pi) == before
+
+
+def test_where_nothing_is_installed_uninstall_says_so(pi: Path) -> None:
+    done = on(pi, "uninstall", "--dry-run")
+    assert done.returncode == 0
+    assert "Truelight is not installed" in done.stderr
+
+
+# ---- run
+
+
+@pytest.fixture
+def ready(tmp_path: Path) -> Path:
+    """A checkout in which everything is installed, and `truelight` says what it is asked."""
+    for folder in (".venv/bin", "edge/scan", "third_party/blazeface", "samples/clips"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in ("edge/scan/detector_models.py", "samples/make.py"):
+        (tmp_path / file).touch()
+    write_program(tmp_path / ".venv/bin/python", "exit 0")
+    write_program(tmp_path / ".venv/bin/truelight", 'echo "asked to: $*"')
+    assert setup(tmp_path).returncode == 0
+    return tmp_path / "setup.sh"
+
+
+def test_without_a_terminal_the_samples_are_judged(ready: Path) -> None:
+    assert started(ready, "run").stdout == "asked to: scan samples/clips\n"
+    assert started(ready, "run", "--json", "a.mp4").stdout == "asked to: scan --json a.mp4\n"
+
+
+def test_on_a_terminal_the_box_starts_there(ready: Path) -> None:
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [ready, "run"], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, check=False
+    )
+    os.close(theirs)
+    assert done.returncode == 0
+    said = os.read(ours, 4096).decode()
+    os.close(ours)
+    assert said.strip() == "asked to: run --panel terminal --camera samples/clips/one-person.mp4"

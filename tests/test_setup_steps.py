@@ -1,0 +1,138 @@
+"""The steps of setup.sh, taken for real, in the root of a machine that nobody runs."""
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from frontdoor import ROOT
+from machines import content, steps, write_pi
+
+from edge.settings import load_settings, read_layer
+
+
+@pytest.fixture
+def pi(tmp_path: Path) -> Path:
+    """The root of a fresh Raspberry Pi OS."""
+    return write_pi(tmp_path / "pi", "trixie")
+
+
+def test_the_boot_configuration_is_changed_once_and_restored(pi: Path) -> None:
+    (pi / "usr/bin/raspi-config").unlink()
+    boot = pi / "boot/firmware/config.txt"
+    boot.write_text("# mine\ndtparam=audio=on\n[pi4]\narm_boost=1\n")
+    before = boot.read_text()
+    said = steps(pi, "mkdir -p $OPT; switch_on_i2c; switch_on_camera")
+    assert "Switching I2C on" in said
+    assert "Switching the camera on" in said
+    changed = boot.read_text()
+    for line in ("dtparam=i2c_arm=on", "camera_auto_detect=1"):
+        assert f"# Truelight begin\n[all]\n{line}\n# Truelight end\n" in changed
+    assert steps(pi, "switch_on_i2c; switch_on_camera").count("is so already") == 2
+    assert boot.read_text() == changed
+    steps(pi, "boot_remove")
+    assert boot.read_text() == before
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["dtparam=i2c_arm=on", "dtparam=spi=on,i2c_arm=on", "dtparam=i2c=on,i2c_baudrate=400000"],
+)
+def test_what_is_switched_on_stays_as_it_is(pi: Path, line: str) -> None:
+    boot = pi / "boot/firmware/config.txt"
+    boot.write_text(f"{line}\ncamera_auto_detect=0\ndtoverlay=imx708\n")
+    before = boot.read_text()
+    assert steps(pi, "switch_on_i2c; switch_on_camera").count("is so already") == 2
+    assert boot.read_text() == before
+
+
+def test_what_is_placed_is_taken_back(pi: Path) -> None:
+    (pi / "opt/truelight").mkdir()
+    before = content(pi)
+    said = steps(pi, "place_everything")
+    assert said.count("Writing ") >= 8
+    unit = pi / "etc/systemd/system/truelight.service"
+    assert unit.read_bytes() == (ROOT / "systemd/truelight.service").read_bytes()
+    hook = pi / "usr/lib/systemd/system-shutdown/truelight-halted"
+    assert os.access(hook, os.X_OK)
+    again = steps(pi, "place_everything")
+    assert "Writing" not in again
+    unit.write_text("spoilt")
+    assert f"Writing {unit}" in steps(pi, "place_everything")
+    steps(pi, "remove_placed; rm -r $OPT; mkdir $OPT")
+    assert {path for path in content(pi) if path.is_file()} == {
+        path for path in before if path.is_file()
+    }
+
+
+def test_what_is_no_longer_needed_goes(pi: Path) -> None:
+    placed = pi / "opt/truelight/.placed"
+    placed.parent.mkdir()
+    old, others = pi / "etc/systemd/system/truelight-old.service", pi / "etc/other"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    others.touch()
+    placed.write_text(f"{old}\n")
+    steps(pi, "place_everything")
+    assert not old.exists()
+    assert others.exists()
+    assert str(old) not in placed.read_text()
+
+
+def test_the_program_is_copied_without_what_only_checks_need(pi: Path, tmp_path: Path) -> None:
+    source = tmp_path / "checkout"
+    shutil.copytree(ROOT / "setup", source / "setup")
+    for name in ("CHANGELOG.md", "LICENSE", "NOTICE", "README.md", "pyproject.toml", "setup.sh"):
+        (source / name).touch()
+    for name in (
+        "config",
+        "docs",
+        "edge/__pycache__",
+        "export",
+        "models/truelight",
+        "samples/clips",
+    ):
+        (source / name).mkdir(parents=True)
+    for name in ("systemd", "tests", ".git", ".venv"):
+        (source / name).mkdir()
+        (source / name / "file").touch()
+    (source / "edge/a.py").write_text("a = 1\n")
+    (source / "edge/__pycache__/a.pyc").touch()
+    (source / "models/truelight/bundle.json").write_text("{}")
+    home = pi / "opt/truelight"
+    script = f"SYSTEM_PYTHON={sys.executable}; copy_program"
+    assert "Copying the program" in steps(pi, script, source)
+    assert (home / "edge/a.py").read_text() == "a = 1\n"
+    assert list((home / "edge").rglob("a.*.pyc")), "compiled, since the box may not write there"
+    for name in ("tests", ".git", ".venv", "samples/clips", "edge/__pycache__/a.pyc", ".new"):
+        assert not (home / name).exists(), name
+    assert "is so already" in steps(pi, script, source)
+    # The next version has another file, and finds a bundle that somebody made.
+    (home / "models/mine").mkdir()
+    (source / "edge/a.py").rename(source / "edge/b.py")
+    steps(pi, script, source)
+    assert [path.name for path in (home / "edge").glob("*.py")] == ["b.py"]
+    assert (home / "models/mine").is_dir()
+    assert (home / "models/truelight/bundle.json").exists()
+
+
+def test_this_machines_settings_are_written_once(pi: Path) -> None:
+    overlay = pi / "etc/truelight/truelight.yaml"
+    steps(pi, "write_overlay")
+    settings = load_settings(overlay)
+    assert settings.store_folder == Path("/var/lib/truelight")
+    assert len(read_layer(overlay)) == 1
+    overlay.write_text("camera: {kind: none}\n")
+    steps(pi, "write_overlay")
+    assert overlay.read_text() == "camera: {kind: none}\n"
+
+
+def test_every_example_in_this_machines_settings_is_allowed(tmp_path: Path) -> None:
+    text = (ROOT / "config/machine.yaml").read_text(encoding="utf-8")
+    examples = re.sub(r"^# (\w+:|  \w+: .+)$", r"\1", text, flags=re.MULTILINE)
+    assert examples != text
+    file = tmp_path / "all.yaml"
+    file.write_text(examples)
+    assert load_settings(file).camera.kind == "none"
