@@ -1,0 +1,207 @@
+"""A day in the life of the box, from the first press to the plug: real clips, the real daemon."""
+
+import shutil
+import threading
+from pathlib import Path
+
+from house import House
+from waiting import until
+
+from edge.box.events import Held, HeldLong, Pressed, Reloaded, Terminated
+from edge.box.views import (
+    Aim,
+    Aiming,
+    Halted,
+    Judged,
+    Kind,
+    Reading,
+    Ready,
+    Recording,
+    ShuttingDown,
+    Starting,
+    Summary,
+    Working,
+    Writing,
+)
+from edge.finding import Verdict
+from edge.records.history import open_archive
+
+
+def test_a_day(house: House, clips: Path) -> None:
+    house.sees(Starting)
+    house.sees(Ready, camera=True)
+    someone_is_recorded(house)
+    someone_changes_their_mind(house)
+    a_stick_is_judged(house, clips)
+    a_stick_is_pulled_out(house, clips)
+    a_stick_is_given_up(house, clips)
+    it_gets_hot(house)
+    the_disk_gets_full(house)
+    the_camera_is_gone(house)
+    the_settings_are_wrong(house)
+    a_clip_is_dropped(house, clips)
+    it_is_switched_off(house, clips)
+    archive = open_archive(house.store)
+    assert archive
+    with archive:
+        visits = [(visit.origin, visit.name, visit.ending) for visit in archive.visits()]
+    assert visits == [
+        ("inbox", "Inbox", "cancelled"),
+        ("inbox", "Inbox", "complete"),
+        ("stick", "EVENING", "cancelled"),
+        ("stick", "NOON", "pulled out"),
+        ("stick", "FRIENDS", "complete"),
+        ("camera", "Recording", "complete"),
+    ]
+
+
+def someone_is_recorded(house: House) -> None:
+    house.happens(Pressed())
+    house.sees(Aiming, aim=Aim.NOBODY)
+    start = house.moment
+    house.sees(Aiming, aim=Aim.GOOD)
+    for left in (3, 2, 1):
+        house.sees(Aiming, countdown=left)
+    house.sees(Recording)
+    assert house.sees(Working).name == ""
+    judged = house.sees(Judged, verdict=Verdict.FAKE)
+    assert judged.fake_probability is not None
+    assert judged.fake_probability > 0.9
+    assert house.views(start) == [Aiming, Recording, Working, Judged]
+    assert house.lamps(8) == ("........", "##..##..")
+    assert list((house.store / "recordings").iterdir()) == []
+
+
+def someone_changes_their_mind(house: House) -> None:
+    house.happens(Pressed())
+    house.sees(Aiming)
+    house.happens(Pressed())
+    house.sees(Recording, fraction=0.0)
+    assert house.lamps(8) == ("........", "#######.")
+    house.happens(Held())
+    house.sees(Ready)
+    assert house.lamps(16) == ("#" + "." * 15, "." * 16)
+    until(lambda: not list((house.store / "recordings").iterdir()), 10)
+
+
+def a_stick_is_judged(house: House, clips: Path) -> None:
+    text = house.folder / "text.mp4"
+    text.write_text("no clip")
+    chosen = [clips / name for name in ("nobody.mp4", "pale.mp4", "red.mp4")]
+    stick = house.plug("sda1", "FRIENDS", *chosen, text)
+    start = house.moment
+    house.sees(Reading, name="FRIENDS")
+    for number, name in enumerate(("nobody.mp4", "pale.mp4", "red.mp4", "text.mp4"), start=1):
+        house.sees(Working, number=number, of=4, name=name, source="FRIENDS")
+    house.sees(Writing, name="FRIENDS")
+    house.take_report(stick)
+    summary = house.sees(Summary)
+    assert house.views(start) == [Ready, Reading, Working, Writing, Summary]
+    counts = (summary.fake, summary.real, summary.no_face, summary.unreadable, summary.skipped)
+    assert counts == (1, 1, 1, 1, 0)
+    assert summary.note == "The report is on the stick. Safe to remove."
+    assert house.lamps(8) == ("........", "##..##..")
+    assert "red.mp4" in (stick / "TRUELIGHT-REPORT.html").read_text()
+    verdicts = (Verdict.NO_FACE, Verdict.REAL, Verdict.FAKE, Verdict.UNREADABLE)
+    for number, verdict in enumerate(verdicts, start=1):
+        house.happens(Pressed())
+        house.sees(Judged, number=number, of=4, verdict=verdict, source="FRIENDS")
+    house.happens(Pressed())
+    house.sees(Summary)
+    house.pull(stick)
+    house.sees(Summary, note="Stick taken out")
+    house.happens(Held())
+    house.sees(Ready)
+
+
+def a_stick_is_pulled_out(house: House, clips: Path) -> None:
+    many = [Path(shutil.copy(clips / "red.mp4", house.folder / f"{n}.mp4")) for n in range(6)]
+    stick = house.plug("sdb1", "NOON", *many)
+    house.sees(Working, number=3, of=6)
+    house.pull(stick)
+    trouble = house.sees_trouble(Kind.STICK_PULLED)
+    assert trouble.remedy == "2 of 6 judged. Plug in again."
+    assert house.lamps(8) == ("########", "#...#...")
+    assert list((house.run / "reports").iterdir()) == []
+    house.happens(Pressed())
+    house.sees(Ready)
+
+
+def a_stick_is_given_up(house: House, clips: Path) -> None:
+    stick = house.plug("sdb1", "EVENING", clips / "pale.mp4", clips / "red.mp4")
+    house.sees(Working, number=2, of=2)
+    house.happens(Held())
+    house.sees(Working, cancelling=True)
+    house.take_report(stick)
+    summary = house.sees(Summary, real=1, fake=0, skipped=1)
+    assert summary.worst is Verdict.REAL
+    assert house.lamps(4) == ("####", "....")
+    house.pull(stick)
+    house.happens(Held())
+    house.sees(Ready)
+
+
+def it_gets_hot(house: House) -> None:
+    house.feels(celsius=83.4)
+    assert house.sees_trouble(Kind.TOO_HOT).message == "Too hot: 83 °C"
+    assert house.lamps(12) == ("." * 12, "#...#...#...")
+    house.feels(celsius=60.0)
+    house.sees(Ready)
+
+
+def the_disk_gets_full(house: House) -> None:
+    house.feels(free_megabytes=12)
+    house.sees_trouble(Kind.DISK_FULL)
+    start = house.moment
+    house.happens(Pressed())
+    house.feels(free_megabytes=20_000)
+    house.happens(Pressed())
+    house.sees(Ready)
+    assert Aiming not in house.views(start)
+
+
+def the_camera_is_gone(house: House) -> None:
+    house.configure(camera={"kind": "file", "file": str(house.folder / "gone.mp4")})
+    house.happens(Reloaded())
+    house.sees(Starting)
+    house.sees(Ready)
+    house.happens(Pressed())
+    house.sees_trouble(Kind.CAMERA_MISSING)
+    assert house.lamps(8) == ("." * 8, "#...#...")
+    house.happens(Held())
+    house.sees(Ready)
+
+
+def the_settings_are_wrong(house: House) -> None:
+    house.configure(button={"pin": 99})
+    house.happens(Reloaded())
+    trouble = house.sees_trouble(Kind.SETTINGS_WRONG)
+    assert "button.pin is 99" in trouble.message
+    assert "from 0 to 27" in trouble.remedy
+    house.configure()
+    house.happens(Reloaded())
+    house.sees(Starting)
+    house.sees(Ready)
+
+
+def a_clip_is_dropped(house: House, clips: Path) -> None:
+    inbox = house.store / "inbox"
+    shutil.copy(clips / "red.jpg", inbox)
+    house.sees(Judged, name="red.jpg", verdict=Verdict.FAKE, source="Inbox")
+    assert (inbox / "red.jpg.truelight.json").exists()
+    house.happens(Held())
+    house.sees(Ready)
+
+
+def it_is_switched_off(house: House, clips: Path) -> None:
+    for name in ("pale.mp4", "red.mp4"):
+        shutil.copy(clips / name, house.store / "inbox")
+    house.sees(Working, name="red.mp4", number=2)
+    house.happens(HeldLong())
+    house.sees(ShuttingDown)
+    house.sees(Halted)
+    assert house.lamps(4) == ("....", "....")
+    house.happens(Terminated())
+    house.thread.join(10)
+    assert house.ended is True
+    assert threading.active_count() == 1
