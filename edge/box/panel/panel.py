@@ -90,16 +90,15 @@ class Painter:
         self._subject = subject
         self._changed = threading.Condition()
         self._scene: Scene | None = None
-        self._began = 0.0
         self._is_new = self._is_closing = False
+        self._began = 0.0
+        self._now: object = None
         self._thread = threading.Thread(target=self._run, name=f"panel-{name}", daemon=True)
         self._thread.start()
 
     def show(self, scene: Scene) -> None:
         """Paint this from now on."""
         with self._changed:
-            if self._scene is None or self._subject(scene) != self._subject(self._scene):
-                self._began = time.monotonic()
             self._scene, self._is_new = scene, True
             self._changed.notify()
 
@@ -114,10 +113,10 @@ class Painter:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._is_new or self._is_closing, self._rest())
-                scene, began, is_new = self._scene, self._began, self._is_new
-                is_closing, self._is_new = self._is_closing, False
+                scene, is_new, is_closing = self._scene, self._is_new, self._is_closing
+                self._is_new = False
             if scene is not None and (is_new or not is_closing):
-                self._try_to_paint(scene, time.monotonic() - began)
+                self._try_to_paint(scene)
             if is_closing:
                 return
 
@@ -127,10 +126,12 @@ class Painter:
             return None
         return BEAT - (time.monotonic() - self._began) % BEAT
 
-    def _try_to_paint(self, scene: Scene, seconds: float) -> None:
+    def _try_to_paint(self, scene: Scene) -> None:
         # What cannot be painted must not end the thread: the next scene may be painted again.
         try:
-            self._paint(scene, seconds)
+            if (subject := self._subject(scene)) != self._now:
+                self._now, self._began = subject, time.monotonic()
+            self._paint(scene, time.monotonic() - self._began)
         except Exception:
             _log.exception("%s cannot show %r", self._thread.name, scene.view)
 
