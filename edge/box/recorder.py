@@ -28,7 +28,7 @@ from edge.finding import Box
 from edge.scan.manifest import QualityLimits
 from edge.settings import Settings
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("truelight")
 
 VIEW_SECONDS = 0.1
 """Between two pictures of the viewfinder; the display takes no more."""
@@ -187,7 +187,7 @@ class Recorder:
     def _fail(self, wish: _Wish, failure: TruelightError) -> None:
         self._camera.close()
         kind = Kind.CAMERA_MISSING if isinstance(failure, CameraError) else Kind.MODEL_REFUSED
-        log.warning("%s", failure)
+        log.warning("%s", failure, exc_info=failure.__cause__)
         self._tell(wish, CameraFailed(Trouble(kind, failure.message, failure.remedy)))
 
 

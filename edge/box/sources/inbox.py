@@ -184,10 +184,7 @@ def write_results(folder: Path, entries: Iterable[Entry], report: Report) -> Non
                 write_whole(result_of(clip), text + "\n")
         write_whole(folder / REPORT, report.html)
     except OSError as failure:
-        raise TruelightError(
-            f"The results cannot be written to the inbox: {failure.strerror}.",
-            "Check the folder's owner and the room on the disk.",
-        ) from failure
+        raise TruelightError("Results not written", f"{folder}: {failure.strerror}.") from failure
 
 
 def result_of(clip: Path) -> Path:
@@ -251,11 +248,7 @@ def _watch(folder: Path, notice: Callable[[Path, bool], None]) -> BaseObserver:
     except OSError as failure:
         if failure.errno in (errno.ENOSPC, errno.EMFILE):
             raise TruelightError(
-                f"The inbox {folder} cannot be watched: too much is being watched already.",
-                "Raise fs.inotify.max_user_watches and max_user_instances.",
+                "Inbox cannot be watched", "Raise fs.inotify.max_user_watches, ...instances."
             ) from failure
-        raise TruelightError(
-            f"The inbox {folder} cannot be used: {failure.strerror}.",
-            "Check inbox.folder and who owns it.",
-        ) from failure
+        raise TruelightError("Inbox cannot be used", f"{folder}: {failure.strerror}.") from failure
     return observer

@@ -104,8 +104,8 @@ class PiCamera:
         try:
             from libcamera import Transform, controls
             from picamera2 import Picamera2
-        except ImportError:
-            raise CameraError("No Picamera2 here", "Run setup.sh install.") from None
+        except ModuleNotFoundError as missing:
+            raise CameraError("No Picamera2 here", "Run setup.sh install.") from missing
         if not Picamera2.global_camera_info():
             raise CameraError("No camera found", "Switch off, check its cable.")
         camera = Picamera2(0)
@@ -255,4 +255,4 @@ def _named(failure: BaseException) -> CameraError:
     text = " ".join(said).lower()
     if "busy" in text or "acquire" in text:
         return CameraError("Another program has the camera", "End it, press again.")
-    return CameraError("Camera failed", said[-1])
+    return CameraError("Camera failed", said[-1] or type(failure).__name__)

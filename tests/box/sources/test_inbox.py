@@ -157,7 +157,7 @@ def test_results_never_go_through_links(folder: Path, clip: Path, tmp_path: Path
 def test_results_that_cannot_be_written_are_told(folder: Path) -> None:
     folder.mkdir()
     (folder / REPORT).mkdir()
-    with pytest.raises(TruelightError, match="cannot be written"):
+    with pytest.raises(TruelightError, match="not written"):
         write_results(folder, [], Page())
 
 
