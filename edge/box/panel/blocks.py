@@ -13,7 +13,7 @@ from edge.box.panel.letters import Mask
 from edge.box.panel.screens import drawn
 from edge.box.views import Brightness, Scene
 
-KEYS = ("space press", "h hold 2 s", "s hold 6 s: shut down", "q quit")
+KEYS = ("space: press", "h: hold 2 s", "s: hold 6 s (shut down)", "q: quit")
 BRIGHT, FAINT, GREEN, RED, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[1;32m", "\x1b[1;31m", "\x1b[0m"
 _BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 """What each point of a Braille character adds to its number, 4 rows of 2."""
@@ -73,15 +73,17 @@ def _lamps(scene: Scene, seconds: float, width: int) -> list[str]:
     what = pattern(scene.view)
     green, red = lit(what, seconds)
     lamps = " ".join(
-        f"{colour}{'●' if is_lit else '○'} {name.upper() if is_lit else name}{PLAIN}"
+        f"{colour}● {name.upper()}{PLAIN}" if is_lit else f"{FAINT}○ {name}{PLAIN}"
         for name, colour, is_lit in (("green", GREEN, green), ("red", RED, red))
     )
     return [lamps if width >= 13 else "", *(FAINT + line for line in _wrapped(what.words, width))]
 
 
 def _keys(width: int) -> list[str]:
-    return [FAINT + line for line in _wrapped("  ".join(KEYS), width)]
+    whole = [key.replace(" ", "\N{NO-BREAK SPACE}") for key in KEYS]
+    return [FAINT + line for line in _wrapped("  ".join(whole), width)]
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, max(1, width)) or [""]
+    lines = textwrap.wrap(text, max(1, width)) or [""]
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]

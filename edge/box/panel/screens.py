@@ -9,7 +9,7 @@ from PIL import Image
 
 from edge.box.panel import icons
 from edge.box.panel.canvas import HEIGHT, WIDTH, Canvas, dithered, enlarged
-from edge.box.panel.letters import plain, width
+from edge.box.panel.letters import ABOVE, glyph, plain, width
 from edge.box.panel.text import page, shortened, wrapped
 from edge.box.views import (
     Aim,
@@ -260,7 +260,7 @@ def _trouble(canvas: Canvas, view: Trouble, seconds: float, marks: Marks) -> Non
     canvas.stamp(enlarged(icons.icon(view.kind), 2), 0, 2)
     _paragraph(canvas, view.message, 24, 3, max(40, marks.left - 24), 2, seconds)
     canvas.dots(25)
-    canvas.line("→", 0, 30)
+    canvas.stamp(glyph("→"), 0, 30 - ABOVE)
     _paragraph(canvas, view.remedy, 10, 30, WIDTH - 10, 3, seconds)
     marks.put()
 

@@ -169,7 +169,7 @@ def start() -> Iterator[Callable[[int, int], Person]]:
 
 def test_keys_are_the_button(start: Callable[[int, int], Person]) -> None:
     person = start(80, 24)
-    person.wait_for(lambda: "q quit" in person.text)
+    person.wait_for(lambda: "q: quit" in person.text)
     person.type(" hs\x1b[AxS ")
     assert person.events(5) == ["Pressed", "Held", "HeldLong", "HeldLong", "Pressed"]
     person.type("q")
@@ -180,7 +180,7 @@ def test_keys_are_the_button(start: Callable[[int, int], Person]) -> None:
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_the_picture_stands_there(start: Callable[[int, int], Person], columns: int) -> None:
     person = start(columns, 50)
-    person.wait_for(lambda: "q quit" in person.text)
+    person.wait_for(lambda: "q: quit" in person.text)
     wanted = np.asarray(draw(SCENE, 0.0), np.bool_)
     assert max(map(len, person.lines.values())) <= columns
     assert "GREEN" in person.text and "red" in person.text and "green on" in person.text
@@ -194,7 +194,7 @@ def test_the_picture_stands_there(start: Callable[[int, int], Person], columns: 
 
 def test_the_window_is_made_smaller_and_larger(start: Callable[[int, int], Person]) -> None:
     person = start(200, 50)
-    person.wait_for(lambda: "q quit" in person.text)
+    person.wait_for(lambda: "q: quit" in person.text)
     person.resize(30, 10)
     person.wait_for(lambda: "REAL" in person.text and "│" not in person.text)
     assert max(map(len, person.lines.values())) <= 30 and max(person.lines) <= 10
@@ -205,7 +205,7 @@ def test_the_window_is_made_smaller_and_larger(start: Callable[[int, int], Perso
 @pytest.mark.parametrize("end", ["q", "\x03"])
 def test_the_terminal_is_as_before(start: Callable[[int, int], Person], end: str) -> None:
     person = start(80, 24)
-    person.wait_for(lambda: "q quit" in person.text)
+    person.wait_for(lambda: "q: quit" in person.text)
     during = termios.tcgetattr(person.far)
     assert not during[3] & (termios.ECHO | termios.ICANON)
     assert "\x1b[?1049h" in person.seen and "\x1b[?25l" in person.seen
@@ -221,7 +221,7 @@ def test_the_terminal_is_as_before_even_if_nobody_closed_the_panel(
     start: Callable[[int, int], Person],
 ) -> None:
     person = start(80, 24)
-    person.wait_for(lambda: "q quit" in person.text)
+    person.wait_for(lambda: "q: quit" in person.text)
     person.program.send_signal(signal.SIGINT)
     person.program.wait(30)
     person.look()
@@ -231,7 +231,7 @@ def test_the_terminal_is_as_before_even_if_nobody_closed_the_panel(
 
 def test_a_terminal_that_goes_away_ends_the_program(start: Callable[[int, int], Person]) -> None:
     person = start(80, 24)
-    person.wait_for(lambda: "q quit" in person.text)
+    person.wait_for(lambda: "q: quit" in person.text)
     os.close(person.far)
     os.close(person.near)
     person.near, person.far = os.openpty()
