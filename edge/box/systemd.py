@@ -124,11 +124,11 @@ class _Journal(logging.Handler):
                 PRIORITY=str(_priority(record.levelno)),
                 LOGGER=record.name,
                 CODE_FILE=record.pathname,
-                CODE_LINE=str(record.lineno),
+                CODE_LINE=record.lineno,
                 CODE_FUNC=record.funcName,
                 **fields,
             )
-        except OSError:
+        except Exception:
             self.handleError(record)
 
 
