@@ -6,17 +6,18 @@ MEDIAPIPE_VENV=$ROOT/.venv-mediapipe
 # Programs that tests start, and the packages they come in.
 TEST_PROGRAMS=(
     chromium=chromium
-    dbus-daemon=dbus-daemon
-    mcopy=mtools
+    losetup=mount
+    mkfs.exfat=exfatprogs
+    mkfs.ext4=e2fsprogs
+    mkfs.ntfs=ntfs-3g
     mkfs.vfat=dosfstools
     systemd-analyze=systemd
-    tmux=tmux
 )
 
 ensure_test_programs() {
     local pair missing=()
     for pair in "${TEST_PROGRAMS[@]}"; do
-        # Programs for the system lie where a user's PATH does not lead.
+        # Some are for root, and lie where a user's PATH does not lead.
         PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
     done
     [ ${#missing[@]} -eq 0 ] || system_packages "Programs that the tests start are missing" "${missing[@]}"

@@ -136,3 +136,12 @@ def test_every_example_in_this_machines_settings_is_allowed(tmp_path: Path) -> N
     file = tmp_path / "all.yaml"
     file.write_text(examples)
     assert load_settings(file).camera.kind == "none"
+
+
+def test_every_file_for_the_system_is_placed_or_run_where_it_is(pi: Path) -> None:
+    steps(pi, "mkdir -p $OPT; place_everything")
+    placed = {path.read_bytes() for path in pi.rglob("*") if path.is_file()}
+    units = "".join(path.read_text() for path in (ROOT / "systemd").glob("*.service"))
+    for file in (ROOT / "systemd").iterdir():
+        if f"/opt/truelight/systemd/{file.name}" not in units:
+            assert file.read_bytes() in placed, file.name
