@@ -113,9 +113,13 @@ class ClipPage:
 
 def clip_pages(entries: Sequence[Entry], encode: Encode) -> list[ClipPage]:
     """A page for each entry, the worst first."""
-    names = _names([entry.finding.path for entry in entries])
-    pages = [_clip(entry, names, encode) for entry in sorted(entries, key=_badness)]
-    return pages
+    called = names([entry.finding.path for entry in entries])
+    return [_clip(entry, called, encode) for entry in worst_first(entries)]
+
+
+def worst_first(entries: Sequence[Entry]) -> list[Entry]:
+    """Entries in the order in which people want to know of them."""
+    return sorted(entries, key=_badness)
 
 
 def _badness(entry: Entry) -> tuple[int, float, int]:
@@ -124,7 +128,7 @@ def _badness(entry: Entry) -> tuple[int, float, int]:
     return worst, 1.0 if probability is None else -probability, entry.id
 
 
-def _clip(entry: Entry, names: Mapping[str, str], encode: Encode) -> ClipPage:
+def _clip(entry: Entry, called: Mapping[str, str], encode: Encode) -> ClipPage:
     finding = entry.finding
     faces = sorted(
         finding.faces, key=lambda face: (not face.counted, -(face.fake_probability or 0.0), face.id)
@@ -132,7 +136,7 @@ def _clip(entry: Entry, names: Mapping[str, str], encode: Encode) -> ClipPage:
     said = finding.fake_probability
     return ClipPage(
         anchor=f"clip-{entry.id}",
-        name=names[finding.path],
+        name=called[finding.path],
         verdict=finding.verdict,
         probability="" if said is None else percent(said),
         scale=None if said is None else Scale.of(finding.thresholds, said),
@@ -224,7 +228,7 @@ def _container(clip: Clip) -> str:
     return ", ".join(facts)
 
 
-def _names(paths: Sequence[str]) -> dict[str, str]:
+def names(paths: Sequence[str]) -> dict[str, str]:
     """What clips are called: their paths from the folder on that holds them all, fit to show."""
     folders = {str(PurePath(path).parent) for path in paths}
     try:
