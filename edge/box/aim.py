@@ -41,8 +41,9 @@ def judge_aim(
 def small_picture(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A frame, RGB [h, w, 3], as luma [h', 128] that keeps its shape in black and white dots.
 
-    The darkest and the lightest fiftieth become black and white; a picture that is almost even
-    stays so, for its noise is not worth showing.
+    The darkest and the lightest fiftieth become black and white, and parts that are all dark or
+    all light get some contrast of their own: a face before a window is seen to be one. A picture
+    that is almost even stays so, for its noise is not worth showing.
     """
     height = max(1, round(pixels.shape[0] * PICTURE_WIDTH / pixels.shape[1]))
     small = cv2.resize(pixels, (PICTURE_WIDTH, height), interpolation=cv2.INTER_AREA)
@@ -50,5 +51,5 @@ def small_picture(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     low, high = (float(value) for value in np.percentile(luma, (2, 98)))
     middle, contrast = (low + high) / 2, max(high - low, _LEAST_CONTRAST)
     black = min(max(middle - contrast / 2, 0.0), 255.0 - contrast)
-    stretched = (luma - black) * (255.0 / contrast)
-    return np.asarray(np.clip(np.round(stretched), 0, 255), np.uint8)
+    stretched = np.clip(np.round((luma - black) * (255.0 / contrast)), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.createCLAHE(2.0, (4, 3)).apply(stretched), np.uint8)
