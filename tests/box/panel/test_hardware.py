@@ -22,9 +22,9 @@ from edge.settings import Settings
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*getdata:DeprecationWarning")  # luma's
 BUTTON, GREEN, RED = 17, 22, 27
-FINGER = 0.1  # seconds that a quick tap lasts
+FINGER = 0.3  # seconds that a tap lasts
 SETTINGS = Settings().changed(
-    "the test", {"button.hold": 0.5, "button.long_hold": 1.0, "display.driver": "none"}
+    "the test", {"button.hold": 1.0, "button.long_hold": 1.5, "display.driver": "none"}
 )
 
 
@@ -113,7 +113,7 @@ def test_a_button_that_is_down_from_the_start_is_waited_for(make: Callable[..., 
     pin = factory.pin(BUTTON)
     pin._set_pull = lambda value: setattr(pin, "_pull", value)  # the wire is stronger
     box = make(SETTINGS, factory)
-    time.sleep(0.6)
+    time.sleep(1.1)
     assert box.posted.empty()
     box.contacts(False)
     time.sleep(FINGER)
