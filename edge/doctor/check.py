@@ -15,6 +15,9 @@ from typing import Protocol
 
 from edge.settings import SHIPPED, Settings
 
+INSTALL = "sudo ./setup.sh install"
+AGAIN = "sudo /opt/truelight/setup.sh install"
+
 LOCK = "lock"
 """The file in the store that a running box holds locked."""
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from functools import wraps
 
-from edge.doctor.check import Check, Patient, State
+from edge.doctor.check import AGAIN, Check, Patient, State
 from edge.errors import TruelightError
 
 PATIENCE = 15.0
@@ -50,7 +50,7 @@ def check_lamps(patient: Patient) -> Check:
     try:
         lamps = Leds(patient.settings.lamps)
     except Exception as failure:  # its back ends raise what they like
-        return Check("lamps", State.FAILURE, f"{pins}: {failure}.", WIRES)
+        return _unreachable("lamps", pins, failure)
     try:
         patient.person.asked("Look at the lamps: green and red light in turn.")
         for turn in range(2 * _BLINKS):
@@ -64,6 +64,13 @@ def check_lamps(patient: Patient) -> Check:
     if not seen:
         return Check("lamps", State.FAILURE, f"{pins} were switched and did not light.", WIRES)
     return Check("lamps", State.OK, f"Green and red light, at {pins}.")
+
+
+def _unreachable(name: str, pins: str, failure: Exception) -> Check:
+    from gpiozero import BadPinFactory
+
+    sentence = f"{pins} cannot be reached: {str(failure).rstrip('.!') or type(failure).__name__}."
+    return Check(name, State.FAILURE, sentence, AGAIN if isinstance(failure, BadPinFactory) else "")
 
 
 @on_the_header("display", "display.driver", "display.bus", "display.address")
@@ -132,7 +139,7 @@ def check_button(patient: Patient) -> Check:
         events: queue.Queue[Event] = queue.Queue()
         button = PushButton(patient.settings.button, events.put)
     except Exception as failure:  # its back ends raise what they like
-        return Check("button", State.FAILURE, f"{pin}: {failure}.", WIRES)
+        return _unreachable("button", pin, failure)
     try:
         if not patient.person.asked(f"Press the button, within {PATIENCE:.0f} seconds."):
             return Check("button", State.OK, f"{pin} is up; nobody was asked to press it.")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge.doctor.check import Check, Patient, State
+from edge.doctor.check import AGAIN, INSTALL, Check, Patient, State
 from edge.errors import TruelightError
 from edge.settings import MACHINE, read_layer
 
-INSTALL = "sudo ./setup.sh install"
-AGAIN = "sudo /opt/truelight/setup.sh install"
 USER = "truelight"
 GROUPS = ("gpio", "i2c", "video")
 FILE_SYSTEMS = ("vfat", "exfat", "ntfs3", "ext4")

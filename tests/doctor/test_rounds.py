@@ -266,6 +266,14 @@ def test_lamps_that_do_not_light(root: Path, pins: MockFactory) -> None:
     assert (check.state, bool(check.remedy)) == (State.FAILURE, True)
 
 
+def test_pins_that_cannot_be_reached(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpiozero.Device, "pin_factory", None)
+    monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "none-such")
+    for check in (check_lamps(patient(root)), check_button(patient(root))):
+        assert (check.state, "cannot be reached" in check.sentence) == (State.FAILURE, True)
+        assert "setup.sh install" in check.remedy
+
+
 def test_without_anybody_the_lamps_are_only_switched(root: Path, pins: MockFactory) -> None:
     check = check_lamps(patient(root))
     assert (check.state, "nobody" in check.sentence) == (State.OK, True)
