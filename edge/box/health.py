@@ -174,9 +174,9 @@ class HealthWatch:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread; one that hangs at the firmware is not waited for."""
         self._closed.set()
-        self._thread.join(_PATIENCE)
+        self._thread.join(0.5)
 
     def _run(self) -> None:
         while not self._closed.is_set():

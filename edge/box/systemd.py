@@ -59,7 +59,8 @@ def notify(*lines: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
-    text = "\n".join(lines)
+    # Names of files may hold bytes that are no text.
+    text = "\n".join(lines).encode("utf-8", "backslashreplace").decode()
     with contextlib.suppress(OSError):
         if daemon := _systemd("daemon"):
             daemon.notify(text)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge.box.events import (
     Batch,
+    Brought,
     Ending,
     Event,
     Found,
@@ -27,6 +28,7 @@ from edge.box.events import (
 )
 from edge.box.guard import Guard
 from edge.box.ledger import Ledger
+from edge.box.recorder import FOLDER
 from edge.box.views import Kind, Trouble
 from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
@@ -62,6 +64,7 @@ class Worker:
         self._settings = Settings()
         self._scanner: Scanner | None = None
         self._refusal = Trouble(Kind.MODEL_REFUSED, "There is no model yet.", "Wait a moment.")
+        self._recordings: Path | None = store / FOLDER
         self._guard = Guard(store / "working.json")
         self._ledger = Ledger(store)
         self._cancelled = threading.Event()
@@ -134,6 +137,7 @@ class Worker:
             self._refuse(Trouble(Kind.MODEL_REFUSED, failure.message, failure.remedy))
         else:
             self._post(ModelReady())
+            self._bring_recordings()
 
     def _unload(self) -> None:
         if self._scanner:
@@ -154,6 +158,8 @@ class Worker:
             look = self._look(self._scanner, clip)
         except Cancelled:
             self._post(Skipped(clip))
+            if self._leaving:
+                return  # a recording is judged when the program is started again
         except TruelightError as failure:
             self._refuse(Trouble(Kind.MODEL_REFUSED, failure.message, failure.remedy))
             return
@@ -198,6 +204,7 @@ class Worker:
         self._post(Found(clip, outcome))
 
     def _finish(self, batch: Batch, ending: Ending) -> None:
+        self._sign = None  # of many clips the report takes its time
         self._throw_away(batch)
         self._ledger.end(batch, ending)
         if batch.origin is Origin.CAMERA:
@@ -221,6 +228,13 @@ class Worker:
         except Exception:
             _log.exception("The report on %s failed", one_line(batch.name))
             self._post(Reported(batch.key, False, "Report failed. Safe to remove."))
+
+    def _bring_recordings(self) -> None:
+        """Recordings that were not judged when the program ended are judged now, once."""
+        folder, self._recordings = self._recordings, None
+        if folder and not self._settings.camera.keep:
+            for clip in sorted(folder.glob("[!.]*")):
+                self._post(Brought(Batch(Origin.CAMERA, str(clip), "Recording", (clip,))))
 
     def _throw_away(self, batch: Batch) -> None:
         """Recordings do not stay longer than needed."""

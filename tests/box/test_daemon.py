@@ -136,6 +136,16 @@ def test_from_start_to_end(start: Start, clips: Path) -> None:
     assert leftovers(box.store) == []
 
 
+def test_a_name_that_is_no_text_does_no_harm(start: Start, clips: Path) -> None:
+    box = start()
+    box.says("STATUS=Ready")
+    name = os.fsdecode(b"caf\xe9.jpg")
+    box.drop(clips / "red.jpg", name)
+    until((box.inbox / f"{name}.truelight.json").exists, 60)
+    box.says("STATUS=FAKE: caf")
+    assert box.end()[0] == 0
+
+
 def test_it_ends_within_five_seconds_and_loses_nothing(start: Start, clips: Path) -> None:
     box = start()
     box.says("STATUS=Ready")

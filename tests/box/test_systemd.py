@@ -33,12 +33,14 @@ def listener(
 def test_notifications_arrive_as_they_are_meant(listener: socket.socket) -> None:
     systemd.ready()
     systemd.status("Judging 3 of 12: a\nb.mp4")
+    systemd.status("\udcff.mp4")
     systemd.watchdog()
     systemd.stopping()
-    received = [listener.recv(4096) for _ in range(4)]
+    received = [listener.recv(4096) for _ in range(5)]
     assert received == [
         b"READY=1",
         b"STATUS=Judging 3 of 12: a b.mp4",
+        rb"STATUS=\udcff.mp4",
         b"WATCHDOG=1",
         b"STOPPING=1",
     ]

@@ -15,6 +15,7 @@ from frontdoor import ROOT
 
 from edge.box.events import (
     Batch,
+    Brought,
     Ending,
     Event,
     Found,
@@ -234,6 +235,25 @@ def test_recordings_are_kept_only_if_that_is_wanted(
     assert bench.worker.close(30)
     assert clip.exists() == keep
     assert [found for *_, found in bench.visits()] == [1] * (end == "judged")
+
+
+def test_a_recording_that_could_not_be_judged_is_judged_later(
+    open_bench: Open, clips: Path, tmp_path: Path
+) -> None:
+    bench = open_bench()
+    bench.next(ModelReady)
+    (tmp_path / "recordings").mkdir()
+    clip = Path(shutil.copy(clips / "red.mp4", tmp_path / "recordings"))
+    bench.worker.scan(batch(clip, origin=Origin.CAMERA), clip)
+    bench.next(Progressed)
+    assert bench.worker.close(30)
+    bench = open_bench()
+    brought = bench.next(Brought).batch
+    assert (brought.origin, brought.clips) == (Origin.CAMERA, (clip,))
+    bench.worker.scan(brought, clip)
+    assert bench.next(Found).outcome.verdict is Verdict.FAKE
+    assert bench.worker.close(30)
+    assert not clip.exists()
 
 
 def test_a_clip_that_is_gone_was_not_unreadable(open_bench: Open, tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ class House:
         patch.setattr(health, "read", lambda _: self.reading)
         self.store = self.folder / "store"
         self.configure()
+        self._before = set(threading.enumerate())
         self.daemon = Daemon(self._load, self._load(), lambda *_: self.panel)
         self.thread = threading.Thread(target=self._live)
         self.thread.start()
@@ -61,6 +62,10 @@ class House:
         """End the daemon, if it has not ended."""
         self.daemon.post(Terminated())
         self.thread.join(30)
+
+    def threads(self) -> set[threading.Thread]:
+        """Those that the daemon has started and that go on."""
+        return set(threading.enumerate()) - self._before
 
     def _load(self) -> Settings:
         return load_settings(self.folder / "settings.yaml")

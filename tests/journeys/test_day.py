@@ -1,7 +1,6 @@
 """A day in the life of the box, from the first press to the plug: real clips, the real daemon."""
 
 import shutil
-import threading
 from pathlib import Path
 
 from house import House
@@ -204,4 +203,4 @@ def it_is_switched_off(house: House, clips: Path) -> None:
     house.happens(Terminated())
     house.thread.join(10)
     assert house.ended is True
-    assert threading.active_count() == 1
+    until(lambda: not house.threads(), 10)
