@@ -239,10 +239,10 @@ class _Handler(FileSystemEventHandler):
 
 
 def _watch(folder: Path, notice: Callable[[Path, bool], None]) -> BaseObserver:
-    observer = Observer()
-    observer.daemon = True
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        observer = Observer()
+        observer.daemon = True
         observer.schedule(_Handler(notice), str(folder), recursive=True)
         observer.start()
     except OSError as failure:

@@ -3,12 +3,16 @@
 import os
 import queue
 import shutil
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from clips import card, write_clip, write_image
+from frontdoor import ROOT
 
 from edge.box.events import Brought, Event, Origin
 from edge.box.sources.inbox import (
@@ -165,6 +169,49 @@ def test_a_folder_that_is_none_is_told(tmp_path: Path, events: "queue.Queue[Even
     (tmp_path / "file").write_text("")
     with pytest.raises(TruelightError, match="cannot be used"):
         Inbox(tmp_path / "file", events.put)
+
+
+CROWDED = """
+import os, resource, sys
+from pathlib import Path
+from edge.box.sources.inbox import Inbox
+from edge.errors import TruelightError
+
+free = os.open("/", os.O_RDONLY)
+os.close(free)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free, free))
+try:
+    Inbox(Path(sys.argv[1]), print)
+except TruelightError as told:
+    print(told)
+"""
+
+
+def test_that_nothing_more_can_be_watched_is_told(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CROWDED, folder],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.startswith("Inbox cannot be watched")
+    assert "fs.inotify" in done.stdout
+
+
+def test_it_sleeps_while_nothing_happens(inbox: Inbox, folder: Path) -> None:
+    def wakings() -> list[str]:
+        tasks = Path("/proc/self/task")
+        own = [thread.native_id for thread in threading.enumerate() if thread.name == "inbox"]
+        texts = [(tasks / str(number) / "status").read_text() for number in own]
+        return [line for text in texts for line in text.splitlines() if "ctxt_switches" in line]
+
+    time.sleep(1.0)
+    before = wakings()
+    assert before
+    time.sleep(1.0)
+    assert wakings() == before
 
 
 # ---- The decision, without waiting
