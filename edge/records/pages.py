@@ -114,7 +114,10 @@ class ClipPage:
 def clip_pages(entries: Sequence[Entry], encode: Encode) -> list[ClipPage]:
     """A page for each entry, the worst first."""
     called = names([entry.finding.path for entry in entries])
-    return [_clip(entry, called, encode) for entry in worst_first(entries)]
+    return [
+        _clip(f"clip-{number}", entry, called, encode)
+        for number, entry in enumerate(worst_first(entries), start=1)
+    ]
 
 
 def worst_first(entries: Sequence[Entry]) -> list[Entry]:
@@ -128,14 +131,14 @@ def _badness(entry: Entry) -> tuple[int, float, int]:
     return worst, 1.0 if probability is None else -probability, entry.id
 
 
-def _clip(entry: Entry, called: Mapping[str, str], encode: Encode) -> ClipPage:
+def _clip(anchor: str, entry: Entry, called: Mapping[str, str], encode: Encode) -> ClipPage:
     finding = entry.finding
     faces = sorted(
         finding.faces, key=lambda face: (not face.counted, -(face.fake_probability or 0.0), face.id)
     )
     said = finding.fake_probability
     return ClipPage(
-        anchor=f"clip-{entry.id}",
+        anchor=anchor,
         name=called[finding.path],
         verdict=finding.verdict,
         probability="" if said is None else percent(said),

@@ -148,11 +148,12 @@ def _headline(counts: Counter[Verdict], visit: Visit) -> str:
         return _ALONE[next(iter(counts))]
     if fake:
         return f"{fake} of {total} clips look{'s' * (fake == 1)} fake."
-    if unsure:
-        return f"None of {total} clips looks fake; of {unsure} nothing can be said for sure."
-    if counts[Verdict.REAL]:
-        return f"None of {total} clips looks fake."
-    return f"There is no face to judge in these {total} clips."
+    if counts[Verdict.NO_FACE] == total:
+        return f"There is no face in any of {total} clips."
+    unread = counts[Verdict.UNREADABLE]
+    rest = [f"{unsure} could not be decided"] * bool(unsure)
+    rest += [f"{unread} could not be read"] * bool(unread)
+    return "; ".join([f"None of {total} clips looks fake", ", ".join(rest)][: 1 + bool(rest)]) + "."
 
 
 _ALONE = {

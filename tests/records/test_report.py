@@ -212,6 +212,7 @@ def test_a_strangers_names_do_nothing(
         ("complete", 0, ["No clips were found.", "Videos may be mp4"]),
         ("pulled out", 0, ["No clip was judged.", "pulled out too early"]),
         ("pulled out", 2, ["1 of 2 clips looks fake.", "pulled out too early"]),
+        ("complete", 3, ["2 of 3 clips look fake."]),
         ("cancelled", 1, ["This clip does not look fake.", "The work was cancelled"]),
         ("", 1, ["This clip does not look fake.", "did not come to its end"]),
     ],
@@ -225,7 +226,7 @@ def test_a_visit_without_clips_or_end(
     count: int,
     said: list[str],
 ) -> None:
-    chosen = [looks["pale.mp4"], looks["red.jpg"]][:count]
+    chosen = [looks["pale.mp4"], looks["red.jpg"], looks["red.mp4"]][:count]
     file = tmp_path / "report.html"
     file.write_text(report(tmp_path, chosen, bundle, ending=ending).html, encoding="utf-8")
     window.open(file, 360)
@@ -237,7 +238,7 @@ def test_hundreds_of_clips_stay_light(
     window: Browser, tmp_path: Path, looks: Looks, bundle: Path
 ) -> None:
     visit, entries = kept(tmp_path, [looks["two.mp4"]])
-    many = [replace(entries[0], id=number) for number in range(1, 501)]
+    many = [replace(entries[0], id=0)] * 500  # as when the history cannot be written
     html = make_report(visit, many, read_manifest(bundle)[0]).html
     assert len(html) < 500 * 12_000
     file = tmp_path / "report.html"
@@ -245,6 +246,10 @@ def test_hundreds_of_clips_stay_light(
     window.open(file, 360)
     assert window.complaints() == []
     assert window.value("document.images.length") == 1000
+    assert (
+        window.value("new Set([...document.querySelectorAll('article')].map(a => a.id)).size")
+        == 500
+    )
     assert window.value("document.documentElement.scrollWidth") == 360
 
 
@@ -312,6 +317,23 @@ def test_the_time_is_told(tmp_path: Path) -> None:
         html = make_report(visit, [], None).html
         assert said in html
         assert "Recorded by the camera" in html
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("pale.mp4", "nobody.mp4"), "None of 2 clips looks fake."),
+        (("pale.mp4", "text.mp4"), "None of 2 clips looks fake; 1 could not be read."),
+        (("nobody.mp4", "nobody.mp4"), "There is no face in any of 2 clips."),
+        (("text.mp4",), "This clip cannot be read."),
+        (("nobody.mp4",), "There is no face in this clip."),
+    ],
+)
+def test_the_sum_is_a_sentence(
+    tmp_path: Path, looks: Looks, bundle: Path, names: tuple[str, ...], said: str
+) -> None:
+    html = report(tmp_path, [looks[name] for name in names], bundle).html
+    assert f"<h1>{said}</h1>" in html
 
 
 def luminance(colour: str) -> float:
