@@ -110,7 +110,7 @@ def camera() -> Double:
 
 
 @pytest.fixture
-def box(tmp_path: Path, camera: Double) -> Iterator[House]:
+def house(tmp_path: Path, camera: Double) -> Iterator[House]:
     around = House(tmp_path, camera)
     yield around
     around.recorder.end()
@@ -123,128 +123,148 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_viewing_shows_pictures_and_says_what_to_do(box: House, camera: Double) -> None:
+def test_viewing_shows_pictures_and_says_what_to_do(house: House, camera: Double) -> None:
     assert not camera.is_open
-    box.recorder.view()
-    first = box.next(Viewed)
+    house.recorder.view()
+    first = house.next(Viewed)
     assert isinstance(first, Viewed)
     assert first.picture.pixels.shape == (72, 128)
-    wait_until(lambda: aim_of(box) is Aim.GOOD)
-    box.faces = lambda: [Face(10)]
-    wait_until(lambda: aim_of(box) is Aim.CLOSER)
-    box.faces = list
-    wait_until(lambda: aim_of(box) is Aim.NOBODY)
-    box.recorder.close()
+    wait_until(lambda: aim_of(house) is Aim.GOOD)
+    house.faces = lambda: [Face(10)]
+    wait_until(lambda: aim_of(house) is Aim.CLOSER)
+    house.faces = list
+    wait_until(lambda: aim_of(house) is Aim.NOBODY)
+    house.recorder.close()
     wait_until(lambda: not camera.is_open)
-    assert box.quiet()
+    assert house.quiet()
 
 
-def aim_of(box: House) -> Aim:
-    event = box.next(Viewed)
+def aim_of(house: House) -> Aim:
+    event = house.next(Viewed)
     assert isinstance(event, Viewed)
     return event.aim
 
 
-def test_a_slow_detector_does_not_hold_the_picture_up(box: House) -> None:
+def test_a_slow_detector_does_not_hold_the_picture_up(house: House) -> None:
     found = threading.Event()
 
     def slowly() -> list[Face]:
         assert found.wait(PATIENCE)
         return [Face(100)]
 
-    box.faces = slowly
-    box.recorder.view()
-    assert [aim_of(box) for _ in range(5)] == [Aim.NOBODY] * 5
+    house.faces = slowly
+    house.recorder.view()
+    assert [aim_of(house) for _ in range(5)] == [Aim.NOBODY] * 5
     found.set()
-    wait_until(lambda: aim_of(box) is Aim.GOOD)
+    wait_until(lambda: aim_of(house) is Aim.GOOD)
 
 
-def test_what_was_seen_of_the_last_person_is_forgotten(box: House) -> None:
-    box.recorder.view()
-    wait_until(lambda: aim_of(box) is Aim.GOOD)
-    box.recorder.close()
-    assert box.quiet()
-    box.recorder.view()
-    assert aim_of(box) is Aim.NOBODY
+def test_what_was_seen_of_the_last_person_is_forgotten(house: House) -> None:
+    house.recorder.view()
+    wait_until(lambda: aim_of(house) is Aim.GOOD)
+    house.recorder.close()
+    assert house.quiet()
+    house.recorder.view()
+    assert aim_of(house) is Aim.NOBODY
 
 
-def test_a_recording_lies_in_the_store_under_its_time(box: House, camera: Double) -> None:
-    box.recorder.view()
-    box.next(Viewed)
-    box.recorder.record(3.0)
-    done = box.next(Recorded)
+def test_a_recording_lies_in_the_store_under_its_time(house: House, camera: Double) -> None:
+    house.recorder.view()
+    house.next(Viewed)
+    house.recorder.record(3.0)
+    done = house.next(Recorded)
     assert isinstance(done, Recorded)
-    assert done.clip.parent == box.store / FOLDER
+    assert done.clip.parent == house.store / FOLDER
     assert done.clip.suffix == ".mp4"
     assert done.clip.read_text() == "3.0 s"
     assert camera.opened == 1
-    box.recorder.record(3.0)
-    again = box.next(Recorded)
+    house.recorder.record(3.0)
+    again = house.next(Recorded)
     assert isinstance(again, Recorded)
     assert again.clip != done.clip
     assert again.clip > done.clip
 
 
-def test_how_far_it_is_is_told(box: House, camera: Double) -> None:
+def test_how_far_it_is_is_told(house: House, camera: Double) -> None:
     camera.rolling.clear()
-    box.recorder.record(3.0)
-    assert box.next(Filmed) == Filmed(0.0)
+    house.recorder.record(3.0)
+    assert house.next(Filmed) == Filmed(0.0)
     camera.rolling.set()
-    assert box.next(Filmed) == Filmed(1.0)
+    assert house.next(Filmed) == Filmed(1.0)
 
 
-def test_a_recording_that_is_cancelled_leaves_nothing(box: House, camera: Double) -> None:
+def test_a_recording_that_is_cancelled_leaves_nothing(house: House, camera: Double) -> None:
     camera.rolling.clear()
-    box.recorder.record(3.0)
-    box.next(Filmed)
-    box.recorder.close()
+    house.recorder.record(3.0)
+    house.next(Filmed)
+    house.recorder.close()
     wait_until(lambda: not camera.is_open)
-    assert list((box.store / FOLDER).iterdir()) == []
-    assert box.quiet()
+    assert list((house.store / FOLDER).iterdir()) == []
+    assert house.quiet()
 
 
-def test_the_end_comes_at_once_and_leaves_nothing(box: House, camera: Double) -> None:
+def test_the_end_comes_at_once_and_leaves_nothing(house: House, camera: Double) -> None:
     camera.rolling.clear()
-    box.recorder.record(3.0)
-    box.next(Filmed)
-    box.recorder.end()
+    house.recorder.record(3.0)
+    house.next(Filmed)
+    house.recorder.end()
     assert not camera.is_open
-    assert list((box.store / FOLDER).iterdir()) == []
+    assert list((house.store / FOLDER).iterdir()) == []
     assert not [thread for thread in threading.enumerate() if thread.name == "camera"]
+
+
+def test_nothing_waits_for_a_camera_that_never_answers(house: House, camera: Double) -> None:
+    answer, asked = threading.Event(), threading.Event()
+
+    def never() -> NDArray[np.uint8]:
+        asked.set()
+        answer.wait()
+        raise CameraStuckError
+
+    camera.frame = never  # type: ignore[method-assign]
+    house.recorder.view()
+    assert asked.wait(PATIENCE)
+    house.recorder.close()
+    house.recorder.record(3.0)
+    house.recorder.end()
+    assert camera.is_open  # its thread is left behind
+    answer.set()
+    wait_until(lambda: not camera.is_open)
+    assert house.quiet()
 
 
 @pytest.mark.parametrize("words", ["No camera found", "Another program has the camera"])
 def test_a_camera_that_cannot_be_had_is_named_and_asked_again_later(
-    box: House, camera: Double, words: str
+    house: House, camera: Double, words: str
 ) -> None:
     camera.refusal = CameraError(words, "Do this.")
-    box.recorder.view()
-    failed = box.next(CameraFailed)
+    house.recorder.view()
+    failed = house.next(CameraFailed)
     assert isinstance(failed, CameraFailed)
     assert failed.trouble.kind is Kind.CAMERA_MISSING
     assert (failed.trouble.message, failed.trouble.remedy) == (words, "Do this.")
-    assert box.quiet()
+    assert house.quiet()
     camera.refusal = None
-    box.recorder.view()
-    box.next(Viewed)
+    house.recorder.view()
+    house.next(Viewed)
 
 
-def test_a_camera_that_hangs_once_is_opened_anew(box: House, camera: Double) -> None:
-    box.recorder.view()
-    box.next(Viewed)
+def test_a_camera_that_hangs_once_is_opened_anew(house: House, camera: Double) -> None:
+    house.recorder.view()
+    house.next(Viewed)
     camera.hangs = 1
     wait_until(lambda: camera.opened == 2)
-    box.next(Viewed)
-    box.recorder.close()
+    house.next(Viewed)
+    house.recorder.close()
     wait_until(lambda: not camera.is_open)
-    while not box.events.empty():
-        assert isinstance(box.events.get(), Viewed)
+    while not house.events.empty():
+        assert isinstance(house.events.get(), Viewed)
 
 
-def test_a_camera_that_hangs_twice_is_missing(box: House, camera: Double) -> None:
+def test_a_camera_that_hangs_twice_is_missing(house: House, camera: Double) -> None:
     camera.hangs = 2
-    box.recorder.view()
-    failed = box.next(CameraFailed)
+    house.recorder.view()
+    failed = house.next(CameraFailed)
     assert isinstance(failed, CameraFailed)
     assert failed.trouble.kind is Kind.CAMERA_MISSING
     assert failed.trouble.message == "Camera does not answer"
@@ -252,28 +272,28 @@ def test_a_camera_that_hangs_twice_is_missing(box: House, camera: Double) -> Non
     assert camera.opened == 2
 
 
-def test_a_recording_that_hangs_is_begun_anew(box: House, camera: Double) -> None:
+def test_a_recording_that_hangs_is_begun_anew(house: House, camera: Double) -> None:
     camera.hangs = 1
-    box.recorder.record(2.0)
-    done = box.next(Recorded)
+    house.recorder.record(2.0)
+    done = house.next(Recorded)
     assert isinstance(done, Recorded)
     assert [path.name for path in done.clip.parent.iterdir()] == [done.clip.name]
 
 
-def test_a_full_disk_is_told_in_its_words(box: House, camera: Double) -> None:
+def test_a_full_disk_is_told_in_its_words(house: House, camera: Double) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     camera.record = full  # type: ignore[method-assign]
-    box.recorder.record(2.0)
-    failed = box.next(CameraFailed)
+    house.recorder.record(2.0)
+    failed = house.next(CameraFailed)
     assert isinstance(failed, CameraFailed)
     assert failed.trouble.remedy == "No space left on device"
     assert not camera.is_open
 
 
 def test_a_camera_that_breaks_in_an_unknown_way_does_not_end_the_thread(
-    box: House, camera: Double
+    house: House, camera: Double
 ) -> None:
     frame = camera.frame
 
@@ -282,21 +302,21 @@ def test_a_camera_that_breaks_in_an_unknown_way_does_not_end_the_thread(
         raise ValueError("what is this")
 
     camera.frame = broken  # type: ignore[method-assign]
-    box.recorder.view()
-    failed = box.next(CameraFailed)
+    house.recorder.view()
+    failed = house.next(CameraFailed)
     assert isinstance(failed, CameraFailed)
     assert "what is this" in failed.trouble.remedy
-    box.recorder.view()
-    box.next(Viewed)
+    house.recorder.view()
+    house.next(Viewed)
 
 
-def test_a_detector_that_is_missing_is_no_missing_camera(box: House, camera: Double) -> None:
+def test_a_detector_that_is_missing_is_no_missing_camera(house: House, camera: Double) -> None:
     def missing() -> list[Face]:
         raise TruelightError("No detector", "Run ./setup.sh.")
 
-    box.faces = missing
-    box.recorder.view()
-    failed = box.next(CameraFailed)
+    house.faces = missing
+    house.recorder.view()
+    failed = house.next(CameraFailed)
     assert isinstance(failed, CameraFailed)
     assert failed.trouble.kind is Kind.MODEL_REFUSED
     assert failed.trouble.remedy == "Run ./setup.sh."
