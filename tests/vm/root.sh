@@ -29,7 +29,7 @@ root_ready() {
     [ -d "$ROOT" ] && return
     mkdir -p "$CACHE"
     local half=$ROOT.half
-    rm -rf "$half"
+    rm -rf --one-file-system "$half"
     bootstrap "$half"
     python_packages "$half"
     mv "$half" "$ROOT"
