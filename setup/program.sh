@@ -7,7 +7,7 @@ ensure_truelight() { # [PIP ARGUMENT...]: into VENV, which is made before if it 
     fresh "$VENV/.installed" "$ROOT/pyproject.toml" && return
     pip_install "$VENV" "Installing Truelight and what it needs (about 150 MB)" --editable "$ROOT" "$@"
     # The wheels bring their own libraries, down to glibc, the C++ runtime and zlib.
-    step "Trying them out" "$VENV/bin/python" -c 'import ai_edge_litert.interpreter, av, cv2, onnxruntime' ||
+    step "Trying them out" "$VENV/bin/python" -c 'import edge, ai_edge_litert.interpreter, av, cv2, onnxruntime' ||
         die "A package that was installed does not load." "The last line above names what it misses."
     remember "$VENV/.installed" "$ROOT/pyproject.toml"
 }

@@ -101,6 +101,14 @@ def test_the_readmes_commands_exist(line: str) -> None:
     assert [word for word in rest if word.startswith("--") and word not in done.stdout] == []
 
 
+def test_nothing_is_left_in_the_users_home(tmp_path: Path, bundle: Path, clips: Path) -> None:
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+    alone = alone | {"HOME": str(tmp_path)}
+    done = run("scan", "--json", "--bundle", bundle, clips / "red.jpg", env=alone)
+    assert json.loads(done.stdout)["verdict"] == "FAKE"
+    assert list(tmp_path.rglob("*")) == []
+
+
 # ---- Samples
 
 
