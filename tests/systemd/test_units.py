@@ -1,0 +1,139 @@
+"""The units as systemd reads them. No systemd has to run for it."""
+
+import configparser
+import grp
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from frontdoor import ROOT
+
+SYSTEMD = ROOT / "systemd"
+UNITS = sorted(path for path in SYSTEMD.iterdir() if path.suffix in (".service", ".path"))
+MOST_EXPOSED = 2.0
+
+
+def do(*command: object) -> str:
+    """What a command says, both ways; it must succeed."""
+    words = [str(word) for word in command]
+    done = subprocess.run(
+        words, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def units(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The units, with the program where they look for it."""
+    folder = tmp_path_factory.mktemp("units")
+    program = folder / "opt" / ".venv" / "bin" / "truelight"
+    program.parent.mkdir(parents=True)
+    program.touch(0o755)
+    for unit in UNITS:
+        text = unit.read_text().replace("/opt/truelight", str(folder / "opt"))
+        (folder / unit.name).write_text(text)
+    return folder
+
+
+def section(unit: str, name: str) -> configparser.SectionProxy:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read(SYSTEMD / unit)
+    return parser[name]
+
+
+def test_systemd_has_nothing_to_say_about_the_units(units: Path) -> None:
+    assert do("systemd-analyze", "verify", *(units / unit.name for unit in UNITS)) == ""
+
+
+def test_the_daemon_is_hardly_exposed(units: Path) -> None:
+    table = do(
+        "systemd-analyze", "security", "--offline=true", "--no-pager", units / "truelight.service"
+    )
+    exposure = float(re.findall(r"exposure level for .*: ([0-9.]+)", table)[0])
+    assert exposure <= MOST_EXPOSED
+
+
+def test_the_mount_point_does_not_hang_on_the_daemons_life() -> None:
+    service = section("truelight.service", "Service")
+    assert "RuntimeDirectory" not in service
+    folders = (SYSTEMD / "tmpfiles.conf").read_text()
+    for folder in (*service["ReadWritePaths"].split(), "/run/truelight/sticks"):
+        assert re.search(rf"^d {folder} ", folders, re.MULTILINE)
+
+
+def test_those_that_mount_have_no_view_of_their_own() -> None:
+    """Any of these would keep the mount from everybody else."""
+    for unit in ("truelight-stick@.service", "truelight-report@.service"):
+        service = section(unit, "Service")
+        for key in service:
+            assert not re.match(
+                "Protect(System|Home|Kernel|Control|Proc|Clock|Hostname)|Private|ReadOnly|ReadWrite"
+                "|Inaccessible|Bind|TemporaryFileSystem|Root|MountFlags|DynamicUser|ProcSubset",
+                key,
+            ), key
+
+
+@pytest.mark.parametrize("verb", ["mount", "unmount", "report"])
+def test_what_the_units_start_understands_them(verb: str) -> None:
+    lines = [
+        line
+        for unit in UNITS
+        for line in unit.read_text().splitlines()
+        if line.startswith("Exec") and f" {verb} %i" in line
+    ]
+    assert lines
+    for line in lines:
+        command = line.split("=", 1)[1].replace("/opt/truelight", str(ROOT))
+        command = command.replace("/usr/bin/python3", sys.executable)
+        done = subprocess.run(
+            [*command.replace("%i", "..").split()], check=False, capture_output=True, text=True
+        )
+        assert "NAME is not a device's" in done.stderr
+
+
+def test_the_user_gets_its_groups(tmp_path: Path) -> None:
+    etc = tmp_path / "etc"
+    (etc / "sysusers.d").mkdir(parents=True)
+    shutil.copy(SYSTEMD / "sysusers.conf", etc / "sysusers.d" / "truelight.conf")
+    do("systemd-sysusers", f"--root={tmp_path}", "truelight.conf")
+    assert "truelight:" in (etc / "passwd").read_text()
+    groups = {
+        line.split(":")[0]: line.split(":")[3] for line in (etc / "group").read_text().splitlines()
+    }
+    wanted = section("truelight.service", "Service")["SupplementaryGroups"].split()
+    assert {name for name, members in groups.items() if members == "truelight"} == set(wanted)
+
+
+def test_the_folders_are_made(tmp_path: Path) -> None:
+    """By whoever runs this: only root can give them to others."""
+    me, mine = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+    text = (SYSTEMD / "tmpfiles.conf").read_text()
+    lines = [line.split() for line in text.splitlines() if line.startswith("d ")]
+    own = [f"d {path} {mode} {me} {mine}\n" for _, path, mode, _, _ in lines]
+    (tmp_path / "etc" / "tmpfiles.d").mkdir(parents=True)
+    (tmp_path / "etc" / "tmpfiles.d" / "truelight.conf").write_text("".join(own))
+    for name, entry in (
+        ("passwd", f"{me}:x:{os.geteuid()}:{os.getegid()}::/:/bin/sh"),
+        ("group", f"{mine}:x:{os.getegid()}:"),
+    ):
+        (tmp_path / "etc" / name).write_text(entry + "\n")
+    do("systemd-tmpfiles", "--create", f"--root={tmp_path}", "truelight.conf")
+    for _, path, mode, user, group in lines:
+        made = tmp_path / path.lstrip("/")
+        assert made.stat().st_mode & 0o7777 == int(mode, 8)
+        assert (user, group) in (("root", "root"), ("truelight", "truelight"))
+    assert ["d", "/run/truelight/sticks", "0755", "root", "root"] in lines
+
+
+def test_the_shell_script_is_clean() -> None:
+    shellcheck = Path(sys.executable).with_name("shellcheck")
+    do(shellcheck, SYSTEMD / "truelight-halted")
+    done = subprocess.run([SYSTEMD / "truelight-halted", "reboot"], check=False)
+    assert done.returncode == 0

@@ -1,0 +1,195 @@
+"""In the booted system, as root: do the units keep their promises? Prints what was measured.
+
+systemd.py LOOP    a loop device with a file system on it, such as loop0: the stick
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+LOOP = sys.argv[1]
+UNIT = "truelight.service"
+STICK = f"truelight-stick@{LOOP}.service"
+STICKS = Path("/run/truelight/sticks")
+UNITS = sorted(str(path) for path in Path("/etc/systemd/system").glob("truelight*.*"))
+CLIPS = len(list(Path("/var/tmp/clips").glob("*.mp4")))
+
+
+def do(*command: str) -> str:
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout.strip()
+
+
+def show(name: str, unit: str = UNIT) -> str:
+    return do("systemctl", "show", "--value", "--property", name, unit)
+
+
+def until(what: str, condition: Callable[[], object], seconds: float = 90) -> float:
+    """Wait for it; how many seconds it took."""
+    start = time.monotonic()
+    while not condition():
+        if time.monotonic() - start > seconds:
+            print(do("journalctl", "--no-pager", "--lines", "80"))
+            raise SystemExit(f"not within {seconds} s: {what}")
+        time.sleep(0.05)
+    return time.monotonic() - start
+
+
+def journal(*match: str) -> list[dict[str, str]]:
+    lines = do("journalctl", "--no-pager", "--output", "json", *match).splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def said(text: str) -> int:
+    """How often the daemon, or systemd about it, said this."""
+    return sum(text in str(entry.get("MESSAGE")) for entry in journal("--unit", UNIT))
+
+
+def process() -> int:
+    return int(show("MainPID"))
+
+
+# ---- What is looked at
+
+
+def comes_up() -> None:
+    until("the system is up", lambda: show("ActiveState", "multi-user.target") == "active")
+    until("READY=1", lambda: show("ActiveState") == "active")
+    start, ready = (
+        int(show(name)) / 1e6
+        for name in ("InactiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic")
+    )
+    print(f"READY=1 {ready - start:.2f} s after the start; status: {show('StatusText')}")
+    failed = do("systemctl", "list-units", "--failed", "--plain", "--no-legend")
+    assert not failed, failed
+
+
+def are_in_order() -> None:
+    do("systemd-analyze", "verify", *UNITS)
+    do("udevadm", "verify", "/etc/udev/rules.d/99-truelight.rules")
+    for unit in (UNIT, "truelight-stick@x.service", "truelight-report@x.service"):
+        table = do("systemd-analyze", "security", "--no-pager", unit)
+        exposure = float(re.findall(r"exposure level for .*: ([0-9.]+)", table)[0])
+        print(f"exposure of {unit}: {exposure}")
+        assert exposure <= 2.0 or unit != UNIT
+
+
+def is_confined() -> None:
+    status = Path(f"/proc/{process()}/status").read_text()
+    facts = dict(re.findall(r"^(\w+):\s*(.*)$", status, re.MULTILINE))
+    assert facts["CapEff"] == facts["CapBnd"] == "0" * 16
+    assert (facts["NoNewPrivs"], facts["Seccomp"]) == ("1", "2")
+    assert int(facts["Uid"].split()[0]) != 0
+    links = Path(f"/proc/{process()}/net/dev").read_text().splitlines()[2:]
+    assert [line.split(":")[0].strip() for line in links] == ["lo"], links
+    print("no capability, seccomp on, no network but lo, its own user")
+
+
+def judges_a_stick() -> None:
+    plug_in()
+    took = until("the stick is seen", lambda: said("plugged in"))
+    assert " ro," in mount_of("self"), mount_of("self")
+    assert " ro," in mount_of(str(process())), mount_of(str(process()))
+    print(f"stick seen by the daemon {took:.2f} s after it was mounted, read-only there too")
+    page = STICKS / LOOP / "TRUELIGHT-REPORT.html"
+    took = until("the report is on the stick", page.is_file, 300)
+    print(f"{CLIPS} clips judged and the report written {took:.1f} s later")
+    until(
+        "its unit is done",
+        lambda: show("ActiveState", f"truelight-report@{LOOP}.service") == "inactive",
+    )
+    assert not list(Path(f"/run/truelight/reports/{LOOP}").glob("*"))
+    assert " ro," in mount_of("self")
+    assert Path(f"/sys/class/block/{LOOP}/ro").read_text() == "1\n"
+    report = json.loads((STICKS / LOOP / "truelight-report.json").read_text())
+    print("in the report:", ", ".join(sorted(report)))
+    assert "<html" in page.read_text()
+    entries = [entry for entry in journal("--unit", UNIT) if "TRUELIGHT_VERDICT" in entry]
+    assert len(entries) == CLIPS, entries
+    assert {"TRUELIGHT_CLIP", "TRUELIGHT_MODEL"} <= entries[0].keys()
+    for entry in entries:
+        print("  journal:", entry["TRUELIGHT_VERDICT"], Path(entry["TRUELIGHT_CLIP"]).name)
+
+
+def is_killed_by_its_watchdog() -> None:
+    before, restarts = process(), int(show("NRestarts"))
+    start = time.monotonic()
+    os.kill(before, signal.SIGSTOP)
+    until("the watchdog bites", lambda: said("Watchdog timeout"), 120)
+    bitten = time.monotonic() - start
+    until("it is back", lambda: show("ActiveState") == "active" and process() != before)
+    assert int(show("NRestarts")) == restarts + 1
+    back = time.monotonic() - start
+    print(f"stopped by SIGSTOP: killed after {bitten:.1f} s, READY again after {back:.1f} s")
+    assert (STICKS / f"{LOOP}.json").exists()
+    took = until("the stick is seen again", lambda: said("plugged in") == 2)
+    print(f"the stick outlives the daemon, and is seen again {took:.2f} s after READY")
+
+
+def ends_at_once() -> None:
+    until("a clip is being judged", lambda: child_of(process()))
+    start = time.monotonic()
+    do("systemctl", "stop", UNIT)
+    took = time.monotonic() - start
+    assert show("Result") == "success", show("Result")
+    assert took < 5, took
+    status = show("ExecMainStatus")
+    print(f"SIGTERM in the middle of a clip: ended within {took:.2f} s, status {status}")
+    do("systemctl", "start", UNIT)
+
+
+def loses_a_stick() -> None:
+    until("the stick is seen", lambda: said("plugged in") == 3)
+    do("systemctl", "stop", STICK)
+    took = until("it is missed", lambda: said("pulled out"))
+    assert not list(STICKS.iterdir())
+    until("its mount is gone for the daemon", lambda: not mount_of(str(process())), 30)
+    print(f"pulled out: missed after {took:.2f} s, no mount left")
+
+
+def switches_off() -> None:
+    print("asks to be switched off", flush=True)
+    do("runuser", "-u", "truelight", "--", "touch", "/run/truelight/power/off")
+
+
+# ---- Pieces
+
+
+def plug_in() -> None:
+    # No udev runs here: the unit is freed from the device that udev would name.
+    unit = Path("/etc/systemd/system/truelight-stick@.service")
+    unit.write_text(unit.read_text().replace("dev-%i.device", ""))
+    do("systemctl", "daemon-reload")
+    do("systemctl", "start", STICK)
+
+
+def mount_of(number: str) -> str:
+    lines = Path(f"/proc/{number}/mountinfo").read_text().splitlines()
+    return next((line for line in lines if f"{STICKS}/{LOOP} " in line), "")
+
+
+def child_of(number: int) -> bool:
+    tasks = Path(f"/proc/{number}/task").iterdir()
+    return any((task / "children").read_text().strip() for task in tasks)
+
+
+for look in (
+    comes_up,
+    are_in_order,
+    is_confined,
+    judges_a_stick,
+    is_killed_by_its_watchdog,
+    ends_at_once,
+    loses_a_stick,
+    switches_off,
+):
+    look()

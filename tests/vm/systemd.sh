@@ -1,0 +1,97 @@
+# shellcheck shell=bash
+# The real units in a system that is booted: installed by setup.sh, with a stick that is a loop
+# device, judged, reported on, watched, restarted, switched off. tests/vm/systemd.py looks on.
+
+BOX=$CACHE/systemd
+STICK=$BOX/stick.img
+LOOP=
+NSPAWN=
+
+box_ends() {
+    [ -z "$NSPAWN" ] || kill "$NSPAWN" 2>/dev/null || true
+    [ -z "$NSPAWN" ] || wait "$NSPAWN" || true
+    [ -z "$LOOP" ] || losetup --detach "$LOOP" || true
+    umount --lazy "$BOX/root" 2>/dev/null || true
+}
+trap box_ends EXIT
+
+in_box() { # [NSPAWN OPTION...] COMMAND...: in the installed system, not booted
+    contained --console=pipe --directory="$BOX/root" --bind-ro="$REPOSITORY:/run/source" \
+        --bind-ro="$CERTIFICATES:/run/certificates" --setenv=SSL_CERT_FILE=/run/certificates "$@"
+}
+
+# ---- Install it over the root, which stays as it is
+
+if [ "$(cat "$BOX/made-from" 2>/dev/null || true)" != "$ROOT" ]; then
+    rm -rf "$BOX"
+fi
+mkdir -p "$BOX/upper" "$BOX/work" "$BOX/root"
+echo "$ROOT" >"$BOX/made-from"
+mount -t overlay truelight-box \
+    -o "lowerdir=$ROOT,upperdir=$BOX/upper,workdir=$BOX/work" "$BOX/root"
+rm -rf "$BOX/root/var/lib/truelight/"* "$BOX/root/var/log/journal"
+in_box /run/source/setup.sh install --anyway
+[ -d "$BOX/root/var/tmp/clips" ] ||
+    in_box --chdir=/opt/truelight --setenv=TRUELIGHT_MODELS=/opt/truelight/third_party/blazeface \
+        /opt/truelight/.venv/bin/python samples/make.py /var/tmp/clips
+
+# A display that keeps what it is sent when the system goes down.
+cp "$REPOSITORY/tests/vm/display.py" "$BOX/root/var/tmp/display.py"
+rm -f "$BOX/root/var/tmp/display.hex"
+for packages in "$BOX"/root/opt/truelight/.venv/lib/python3*/site-packages; do
+    echo 'import sys; "edge.box.halted" in sys.orig_argv and exec(open("/var/tmp/display.py").read(), {})' \
+        >"$packages/display.pth"
+done
+
+# ---- A stick
+
+rm -rf "$BOX/things"
+mkdir -p "$BOX/things/album"
+cp "$BOX"/root/var/tmp/clips/*.mp4 "$BOX/things/album/"
+echo "Dear all" >"$BOX/things/letter.txt"
+rm -f "$STICK"
+truncate --size=64M "$STICK"
+mkfs.ext4 -q -L "My Stick" -d "$BOX/things" "$STICK"
+LOOP=$(losetup --find --show "$STICK")
+
+# ---- Boot it
+
+SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn --quiet --register=no --keep-unit --boot \
+    --console=read-only --private-network --directory="$BOX/root" --hostname=truelight \
+    --bind-ro="$REPOSITORY:/run/source" --bind="$LOOP" >"$BOX/console.log" 2>&1 </dev/null &
+NSPAWN=$!
+INIT=
+while [ -z "$INIT" ]; do
+    kill -0 "$NSPAWN" || { cat "$BOX/console.log" && exit 1; }
+    INIT=$(pgrep --parent "$NSPAWN" || true)
+    sleep 0.1
+done
+nsenter --target "$INIT" --all --wd=/ /usr/bin/python3 -B /run/source/tests/vm/systemd.py \
+    "${LOOP#/dev/}"
+
+# ---- It switches itself off
+
+STARTED=$SECONDS
+while kill -0 "$NSPAWN" 2>/dev/null; do
+    [ $((SECONDS - STARTED)) -lt 60 ] || { tail "$BOX/console.log" && exit 1; }
+    sleep 0.1
+done
+NSPAWN=
+echo "switched off $((SECONDS - STARTED)) s after it was asked for"
+in_box --setenv=PYTHONPATH=/run/source/tests/box/panel --setenv=PYTHONDONTWRITEBYTECODE=1 \
+    /opt/truelight/.venv/bin/python /run/source/tests/vm/display.py
+
+# ---- What is on the stick now
+
+losetup --detach "$LOOP"
+LOOP=
+rm -rf "$BOX/after"
+mkdir "$BOX/after"
+debugfs -R "rdump / $BOX/after" "$STICK" 2>/dev/null
+(cd "$BOX/things" && find . -type f -print0 | sort --zero-terminated | xargs -0 sha256sum) \
+    >"$BOX/before.sums"
+(cd "$BOX/after" && sha256sum --check --quiet "$BOX/before.sums")
+(cd "$BOX/after" && ls) | diff - <(printf '%s\n' album letter.txt lost+found \
+    TRUELIGHT-REPORT.html truelight-report.json | LC_ALL=C sort)
+e2fsck -fn "$STICK" >/dev/null
+echo "the stick holds what it held and the report, and nothing else; e2fsck finds it clean"
