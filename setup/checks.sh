@@ -70,7 +70,7 @@ command_test() { # [PYTEST ARGUMENT...]
     check "ruff format" "$bin/ruff" format --check .
     check "mypy" "$bin/mypy"
     check "import rules" "$bin/lint-imports"
-    check "shellcheck" "$bin/shellcheck" --external-sources --check-sourced setup.sh .ci/run
+    check "shellcheck" "$bin/shellcheck" --external-sources --check-sourced setup.sh .ci/run tests/vm/run tests/vm/*.sh
     say "  pytest"
     "$bin/pytest" "$@" || fail pytest
     say "Every check passed in $SECONDS s."

@@ -1,0 +1,34 @@
+# shellcheck shell=bash
+# setup.sh for real: install, install again, ask the doctor, uninstall. Nothing may be left of it.
+
+# shellcheck disable=SC2016  # it is the other shell that expands
+
+contained --console=pipe --directory="$ROOT" --volatile=overlay \
+    --bind-ro="$REPOSITORY:/run/source" --bind-ro="$CERTIFICATES:/run/certificates" \
+    --setenv=SSL_CERT_FILE=/run/certificates --resolv-conf=copy-host /bin/bash -euo pipefail -c '
+    files() { # but for the lists of packages, and what Python and the tools for users keep
+        find / -xdev \( -path /var/lib/apt -o -path /var/cache -o -path /tmp -o -path /run \
+            -o -name __pycache__ -o -path /etc/.pwd.lock -o -path "/etc/*-" \) -prune -o ! -type d -print | sort
+    }
+    setup=/run/source/setup.sh
+    mkdir -p /boot/firmware
+    echo dtparam=audio=on >/boot/firmware/config.txt
+    files >/tmp/before
+    cp /boot/firmware/config.txt /tmp/config.txt
+
+    "$setup" install --anyway
+    again=$("$setup" install --anyway 2>&1)
+    ! grep -E "Writing|Copying|Making|Installing T|Switching" <<<"$again"
+    grep -q i2c_arm /boot/firmware/config.txt
+    systemd-analyze verify /etc/systemd/system/truelight*
+    truelight doctor --no-questions --only model --only detector --only settings
+    runuser -u truelight -- truelight models >/dev/null
+
+    /opt/truelight/setup.sh uninstall
+    test -e /etc/truelight/truelight.yaml
+    "$setup" uninstall --purge
+    ! id truelight 2>/dev/null
+    cmp /tmp/config.txt /boot/firmware/config.txt
+    files | diff /tmp/before -
+    echo "installed twice, uninstalled, nothing left"
+'
