@@ -7,10 +7,14 @@ from typing import TypeVar
 Answer = TypeVar("Answer")
 
 
-def until(condition: Callable[[], Answer], seconds: float = 30.0, what: str = "") -> Answer:
-    """The first true answer of `condition`; fails when there is none in time."""
+def until(
+    condition: Callable[[], Answer],
+    seconds: float = 30.0,
+    what: Callable[[], str] = lambda: "it did not happen",
+) -> Answer:
+    """The first true answer of `condition`; fails with `what` when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
-        assert time.monotonic() < deadline, what or "it did not happen"
+        assert time.monotonic() < deadline, what()
         time.sleep(0.01)
     return answer

@@ -159,8 +159,10 @@ def _listen(post: Callable[[Event], None]) -> None:
 
 def _end_at_once() -> NoReturn:
     """End without waiting for threads that have not come to an end; take the children along."""
-    for task in Path("/proc/self/task").iterdir():
-        for child in (task / "children").read_text(encoding="ascii").split():
-            with contextlib.suppress(OSError):
-                os.killpg(int(child), signal.SIGKILL)
+    tasks = Path("/proc/self/task").iterdir()
+    texts = [(task / "children").read_text(encoding="ascii") for task in tasks]
+    # From here on nothing lets another thread run: none shall see its child die and judge by it.
+    for child in [int(child) for text in texts for child in text.split()]:
+        with contextlib.suppress(OSError):
+            os.killpg(child, signal.SIGKILL)
     os._exit(FAILED)

@@ -109,7 +109,7 @@ class House:
     def take_report(self, mounted: Path) -> None:
         """Wait for a report and put it onto the stick, as root does."""
         box = self.run / "reports" / mounted.name
-        until((box / "ready").exists, 30, "no report came")
+        until((box / "ready").exists, 30, lambda: "no report came")
         for name in ("TRUELIGHT-REPORT.html", "truelight-report.json"):
             shutil.copy(box / name, mounted)
         (box / "ready").unlink()
@@ -133,8 +133,10 @@ class House:
                     return view
             return None
 
-        now = self.panel.scene
-        view = until(found, seconds, f"no {view_of.__name__} {like}, but {now and now.view}")
+        def otherwise() -> str:
+            return f"no {view_of.__name__} {like}, but {self.panel.scene}"
+
+        view = until(found, seconds, otherwise)
         assert view is not None
         return view
 
