@@ -2,7 +2,6 @@
 # setup.sh for real: install, install again, ask the doctor, uninstall. Nothing may be left of it.
 
 # shellcheck disable=SC2016  # it is the other shell that expands
-
 contained --console=pipe --directory="$ROOT" --volatile=overlay \
     --bind-ro="$REPOSITORY:/run/source" --bind-ro="$CERTIFICATES:/run/certificates" \
     --setenv=SSL_CERT_FILE=/run/certificates --resolv-conf=copy-host /bin/bash -euo pipefail -c '
