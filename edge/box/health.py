@@ -90,22 +90,21 @@ def diagnose(
 ) -> tuple[Trouble, ...]:
     """What is wrong, by the latest of `readings` (oldest first, at least one).
 
-    What is in `standing` already stays until it is clearly over, so that nothing flickers.
+    What is in `standing` already stays until it is clearly over, so that nothing flickers; nor do
+    figures, which are for the log and the doctor.
     """
     now, found = readings[-1], []
     bits = now.throttled or Throttled(0)
     cool = settings.health.hot - (_COOLER if Kind.TOO_HOT in standing else 0.0)
     hot = now.celsius is not None and now.celsius >= cool
     if hot or bits & (Throttled.THROTTLED | Throttled.UNDER_VOLTAGE) == Throttled.THROTTLED:
-        degrees = "" if now.celsius is None else f": {now.celsius:.0f} °C"
-        found.append(Trouble(Kind.TOO_HOT, f"Too hot{degrees}", "Give it air"))
+        found.append(Trouble(Kind.TOO_HOT, "The box is too hot", "Give it air"))
     recent = [reading.throttled or Throttled(0) for reading in readings[-_LASTING:]]
     if any(Throttled.UNDER_VOLTAGE in each for each in recent):
         found.append(Trouble(Kind.UNDER_VOLTAGE, "Power is too weak", "Use the Pi's supply"))
     least = settings.store.free_megabytes * (_ROOMIER if Kind.DISK_FULL in standing else 1.0)
     if now.free_megabytes is not None and now.free_megabytes < least:
-        left = f"Disk is full: {now.free_megabytes:.0f} MB"
-        found.append(Trouble(Kind.DISK_FULL, left, "Delete old recordings"))
+        found.append(Trouble(Kind.DISK_FULL, "The disk is full", "Delete recordings"))
     return tuple(found)
 
 
@@ -185,6 +184,6 @@ class HealthWatch:
             troubles = diagnose(tuple(self._readings), self.settings, standing)
             for trouble in troubles:
                 if trouble.kind not in standing:
-                    _log.warning("%s. %s.", trouble.message, trouble.remedy)
+                    _log.warning("%s. %s. %s", trouble.message, trouble.remedy, self._readings[-1])
             self.troubles = troubles
             self._closed.wait(self._interval)

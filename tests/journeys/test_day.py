@@ -142,7 +142,7 @@ def a_stick_is_given_up(house: House, clips: Path) -> None:
 
 def it_gets_hot(house: House) -> None:
     house.feels(celsius=83.4)
-    assert house.sees_trouble(Kind.TOO_HOT).message == "Too hot: 83 °C"
+    assert house.sees_trouble(Kind.TOO_HOT).message == "The box is too hot"
     assert house.lamps(12) == ("." * 12, "#...#...#...")
     house.feels(celsius=60.0)
     house.sees(Ready)
