@@ -24,6 +24,7 @@ LEFT_OUT=() # packages that --anyway does without
 command_install() { # [--dry-run] [--anyway]
     take_options "$@"
     umask 022
+    cd /
     say "Checking the machine"
     check_machine
     [ ! -e "$UNFINISHED" ] || CHANGED=1

@@ -91,7 +91,7 @@ reload() { # where there is a systemd that runs, or in a dry run would be
 
 reload_managers() {
     systemctl daemon-reload
-    udevadm control --reload
+    [ ! -e /run/udev/control ] || udevadm control --reload
 }
 
 # ---- The boot configuration. Never a silent change: each is a step of its own, and said.
