@@ -118,7 +118,7 @@ def _print_table(held: list[Held]) -> None:
     console = open_console()
     paths = max(len(each.path) for each in held)
     said = [one_line(_said(each.path, each.value)) for each in held]
-    widest = min(_WIDEST, max(map(columns, said)))
+    widest = max(wide for wide in map(columns, said) if wide <= _WIDEST)
     section = held[0].path.split(".")[0]
     for each, value in zip(held, said, strict=True):
         if section != (section := each.path.split(".")[0]):
