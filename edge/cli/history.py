@@ -46,7 +46,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--last", type=int, default=LISTED, metavar="N", help=f"visits (default {LISTED}; 0: all)"
     )
     command.add_argument("--json", action="store_true", help="one JSON object a line for a visit")
-    command.add_argument("--config", type=Path, metavar="FILE", help="settings for this run")
+    _add_place(command)
     command.set_defaults(run=run_list, csv=False)
     actions = command.add_subparsers(title="actions", metavar="show|report|export")
     show = _add_action(actions, "show", "show one finding", run_show)
@@ -77,9 +77,14 @@ def _add_action(
         description=f"{what.capitalize()}.",
         argument_default=argparse.SUPPRESS,
     )
-    action.add_argument("--config", type=Path, metavar="FILE", help="settings for this run")
+    _add_place(action)
     action.set_defaults(run=run)
     return action
+
+
+def _add_place(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--store", type=Path, metavar="DIR", help="the history in this folder")
+    command.add_argument("--config", type=Path, metavar="FILE", help="settings for this run")
 
 
 def _add_filters(command: argparse.ArgumentParser) -> None:
@@ -223,7 +228,10 @@ def _archive(settings: Settings) -> Iterator[Archive | None]:
 def _settings(chosen: argparse.Namespace) -> Settings:
     from edge.settings import load_settings
 
-    return load_settings(chosen.config)
+    settings = load_settings(chosen.config)
+    if chosen.store:
+        settings = settings.changed("--store", {"store.folder": str(chosen.store.absolute())})
+    return settings
 
 
 def _filter(chosen: argparse.Namespace) -> Filter:

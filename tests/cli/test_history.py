@@ -213,6 +213,16 @@ def test_no_history_yet(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "Nothing is in the history yet.\n")
 
 
+def test_another_store_is_named_before_or_after_what_is_to_be_done(
+    config: Path, history: Truelight
+) -> None:
+    store = config.parent
+    assert run("history", "--store", store, "--json").stdout == history("--json").stdout
+    before = run("history", "--store", store, "show", 1, "--json")
+    after = run("history", "show", 1, "--json", "--store", store)
+    assert before.stdout == after.stdout == history("show", 1, "--json").stdout != ""
+
+
 @pytest.mark.parametrize("width", [40, 100])
 def test_no_line_is_wider_than_the_terminal(config: Path, width: int) -> None:
     sent = on_terminal(width, "history", "--config", config)
