@@ -1,1 +1,3 @@
 """Offline, on a machine with torch: checkpoint to bundle, training, evaluation."""
+
+import edge as edge  # first: it keeps ONNX Runtime, which comes later, from reporting
