@@ -101,7 +101,9 @@ def is_open(descriptor):
     except OSError: return False
 assert list(filter(is_open, range(1000))) == sorted([0, 1, 2, orders, reports, clip, memory])
 assert fcntl.fcntl(clip, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
-assert set(os.environ) <= {"LC_ALL", "LC_CTYPE", "OPENBLAS_NUM_THREADS", "LD_LIBRARY_PATH"}
+own = {"ORT_DISABLE_TELEMETRY"}  # set by the program itself
+given = {"LC_ALL", "LC_CTYPE", "OPENBLAS_NUM_THREADS", "LD_LIBRARY_PATH"}
+assert set(os.environ) - own <= given
 assert os.getcwd() == "/"
 opened(); read(); frame(); say(Report.DONE, 1, 0, 1)
 """
