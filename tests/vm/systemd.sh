@@ -2,8 +2,9 @@
 # The real units in a system that is booted: installed by setup.sh, with a stick that is a loop
 # device, judged, reported on, watched, restarted, switched off. tests/vm/systemd.py looks on.
 
-BOX=$CACHE/systemd
-STICK=$BOX/stick.img
+# shellcheck source=tests/vm/box.sh
+. "$VM/box.sh"
+
 LOOP=
 NSPAWN=
 
@@ -15,25 +16,8 @@ box_ends() {
 }
 trap box_ends EXIT
 
-in_box() { # [NSPAWN OPTION...] COMMAND...: in the installed system, not booted
-    contained --console=pipe --directory="$BOX/root" --bind-ro="$REPOSITORY:/run/source" \
-        --bind-ro="$CERTIFICATES:/run/certificates" --setenv=SSL_CERT_FILE=/run/certificates "$@"
-}
-
-# ---- Install it over the root, which stays as it is
-
-if [ "$(cat "$BOX/made-from" 2>/dev/null || true)" != "$ROOT" ]; then
-    rm -rf "$BOX"
-fi
-mkdir -p "$BOX/upper" "$BOX/work" "$BOX/root"
-echo "$ROOT" >"$BOX/made-from"
-mount -t overlay truelight-box \
-    -o "lowerdir=$ROOT,upperdir=$BOX/upper,workdir=$BOX/work" "$BOX/root"
-rm -rf "$BOX/root/var/lib/truelight/"* "$BOX/root/var/log/journal"
-in_box /run/source/setup.sh install --anyway
-[ -d "$BOX/root/var/tmp/clips" ] ||
-    in_box --chdir=/opt/truelight --setenv=TRUELIGHT_MODELS=/opt/truelight/third_party/blazeface \
-        /opt/truelight/.venv/bin/python samples/make.py /var/tmp/clips
+box_ready systemd
+STICK=$BOX/stick.img
 
 # A display that keeps what it is sent when the system goes down.
 cp "$REPOSITORY/tests/vm/display.py" "$BOX/root/var/tmp/display.py"
