@@ -1,0 +1,214 @@
+"""Plugs sticks into a virtual machine and pulls them out, for every kind of file system.
+
+stick.py FOLDER    with vm.img, vmlinuz, small.img and share/, as tests/vm/stick.sh makes them
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FOLDER = Path(sys.argv[1])
+SHARE = FOLDER / "share"
+SIZE = 64 * 1024**2
+FIRST = 2048  # sector of the partition, where there is one
+
+KINDS = {  # how each is made, on the whole stick or on a partition
+    "vfat": ("sda1", "mkfs.vfat -n 'MY STICK'", "fsck.vfat -n"),
+    "exfat": ("sda", "mkfs.exfat -L 'MY STICK'", "fsck.exfat -n"),
+    "ntfs": ("sda", "mkfs.ntfs -q -F -f -L 'MY STICK'", "ntfsfix --no-action"),
+    "ext4": ("sda", "mkfs.ext4 -q -L 'MY STICK'", "e2fsck -fn"),
+}
+DRIVERS = {"vfat": "vfat", "exfat": "exfat", "ntfs": "ntfs3", "ext4": "ext4"}
+SAFE = {"ro", "nosuid", "nodev", "noexec", "noatime", "nosymfollow"}
+
+
+class Machine:
+    """A virtual machine. No KVM: it may be there and boot nothing. A newer CPU panics at times."""
+
+    def __init__(self) -> None:
+        self._monitor = FOLDER / "monitor"
+        self._sticks = 0
+        share = f"local,id=host,path={SHARE},security_model=none"
+        drive = f"file={FOLDER}/vm.img,format=raw,if=virtio,cache=unsafe"
+        self._process = subprocess.Popen(
+            [
+                *("nice", "qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=512"),
+                *("-cpu", "Nehalem", "-machine", "q35", "-m", "2048", "-smp", "2"),
+                *("-kernel", FOLDER / "vmlinuz", "-initrd", FOLDER / "small.img"),
+                *("-append", "root=/dev/vda rw console=ttyS0 panic=-1 quiet"),
+                *("-drive", drive, "-fsdev", share),
+                *("-device", "virtio-9p-pci,fsdev=host,mount_tag=host"),
+                *("-device", "qemu-xhci,id=xhci", "-nic", "none", "-no-reboot"),
+                *("-display", "none", "-serial", f"file:{FOLDER}/console.log"),
+                *("-monitor", f"unix:{self._monitor},server,nowait"),
+            ],
+            stdin=subprocess.DEVNULL,
+        )
+
+    def ask(self, script: str, seconds: float = 300) -> str:
+        """Have the system run a script as root; what it says."""
+        (SHARE / "status").unlink(missing_ok=True)
+        (SHARE / "ask.new").write_text(script)
+        (SHARE / "ask.new").rename(SHARE / "ask")
+        until(f"an answer to {script}", (SHARE / "status").exists, seconds, self.is_alive)
+        told = (SHARE / "told").read_text(errors="replace")
+        status = (SHARE / "status").read_text().strip()
+        assert status == "0", f"{script}\n{told}\nstatus {status}"
+        return told.strip()
+
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def plug(self, image: Path, *, protected: bool = False) -> None:
+        self._sticks += 1
+        name = f"stick{self._sticks}"
+        flag = ",readonly=on" if protected else ""
+        self._order(f"drive_add 0 if=none,id={name},file={image},format=raw{flag}")
+        self._order(f"device_add usb-storage,id={name},bus=xhci.0,drive={name},removable=on")
+
+    def pull(self) -> None:
+        self._order(f"device_del stick{self._sticks}")
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _order(self, line: str) -> None:
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.settimeout(60)
+            monitor.connect(str(self._monitor))
+            while b"(qemu)" not in monitor.recv(4096):
+                pass
+            monitor.sendall(line.encode() + b"\n")
+            answer = b""
+            while not answer.endswith(b"(qemu) "):
+                answer += monitor.recv(4096)
+
+
+def until(what: str, ready: Callable[[], bool], seconds: float, alive: Callable[[], bool]) -> float:
+    start = time.monotonic()
+    while not ready():
+        if time.monotonic() - start > seconds or not alive():
+            raise SystemExit(
+                f"not within {seconds} s: {what}\n{(FOLDER / 'console.log').read_text()[-3000:]}"
+            )
+        time.sleep(0.1)
+    return time.monotonic() - start
+
+
+@contextmanager
+def plugged(machine: Machine, image: Path, name: str, **how: bool) -> Iterator[dict[str, object]]:
+    """A stick that is in; what the daemon gets to know of it. Afterwards nothing of it is left."""
+    start = time.monotonic()
+    machine.plug(image, **how)
+    status = f"/run/truelight/sticks/{name}.json"
+    told = machine.ask(
+        f"for _ in $(seq 900); do [ ! -e {status} ] || exec cat {status}; sleep 0.1; done;"
+        " journalctl --lines 60; udevadm info /dev/sda; exit 1"
+    )
+    facts = json.loads(told)
+    facts["seconds"] = time.monotonic() - start
+    yield facts
+    machine.pull()
+    machine.ask(
+        'while [ -e /sys/block/sda ] || [ -n "$(ls /run/truelight/sticks)" ]; do sleep 0.1; done'
+    )
+    assert "/run/truelight" not in machine.ask("cat /proc/self/mountinfo")
+
+
+def sha256(image: Path) -> str:
+    with image.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sums(machine: Machine, name: str) -> list[str]:
+    """Content, times and size of all that people have on it."""
+    return machine.ask(
+        f"cd /run/truelight/sticks/{name}; find . -type f ! -iname 'truelight-report.*' -print0 |"
+        ' sort -z | xargs -0 -I{} sh -c \'sha256sum "{}"; stat -c "%y %s" "{}"\''
+    ).splitlines()
+
+
+def try_kind(machine: Machine, kind: str) -> None:
+    name, make, check = KINDS[kind]
+    image = FOLDER / f"{kind}.img"
+    image.unlink(missing_ok=True)
+    with image.open("wb") as file:
+        file.truncate(SIZE)
+        if name != "sda":
+            file.seek(446)
+            no_place = b"\xfe\xff\xff"  # in cylinders and heads
+            where = FIRST, SIZE // 512 - FIRST
+            file.write(struct.pack("<B3sB3sII", 0, no_place, 0x0C, no_place, *where))
+            file.seek(510)
+            file.write(b"\x55\xaa")
+    with plugged(machine, image, name) as facts:
+        assert facts["error"] == "Stick is empty or damaged", facts
+        print(f"{kind}: before it is formatted, {facts['error']}", flush=True)
+        machine.ask(
+            f"{make} /dev/{name}; mount -i -t {DRIVERS[kind]} /dev/{name} /mnt;"
+            " mkdir /mnt/album; cp /var/tmp/clips/broken.mp4 /mnt/album/Käthe.mp4;"
+            " echo 'Dear all' >/mnt/letter.txt; umount /mnt"
+        )
+    before = sha256(image)
+    machine.ask("systemctl stop truelight")
+    with plugged(machine, image, name) as facts:
+        assert (facts["filesystem"], facts["name"], facts["error"]) == (kind, "MY STICK", None), (
+            facts
+        )
+        options = machine.ask(f"grep sticks/{name} /proc/self/mountinfo").split()
+        assert set(options[5].split(",")) >= SAFE, options
+        assert DRIVERS[kind] in options, options
+        first = sums(machine, name)
+        assert any("Käthe" in line for line in first), first
+        print(f"{kind}: mounted {facts['seconds']:.1f} s after plugging in:", " ".join(options[5:]))
+    assert sha256(image) == before
+    print(f"{kind}: without a report no bit of it changes", flush=True)
+    machine.ask("systemctl start truelight")
+    with plugged(machine, image, name):
+        page = f"/run/truelight/sticks/{name}/TRUELIGHT-REPORT.html"
+        machine.ask(f"while [ ! -e {page} ]; do sleep 0.1; done")
+        machine.ask(
+            f"while systemctl is-active -q truelight-report@{name}.service; do sleep 0.1; done"
+        )
+        options = machine.ask(f"grep sticks/{name} /proc/self/mountinfo").split()
+        assert set(options[5].split(",")) >= SAFE, options
+        assert "ro" in options[-1].split(","), options
+    machine.ask("systemctl stop truelight")
+    with plugged(machine, image, name):
+        assert sums(machine, name) == first
+        listed = machine.ask(
+            f"cd /run/truelight/sticks/{name}; find . -type f | grep -v System | sort"
+        )
+        print(f"{kind}: after the report, plugged in again: {listed.split()}")
+        machine.ask(f"{check} /dev/{name}")
+    before = sha256(image)
+    machine.ask("systemctl start truelight; journalctl --rotate; journalctl --vacuum-time=1s")
+    with plugged(machine, image, name, protected=True):
+        machine.ask("while ! journalctl | grep 'write-protected. The report'; do sleep 0.2; done")
+    assert sha256(image) == before
+    print(f"{kind}: write-protected, it is judged and the report is kept")
+
+
+def main() -> None:
+    machine = Machine()
+    try:
+        start = time.monotonic()
+        machine.ask("while ! systemctl is-active -q truelight; do sleep 0.2; done", 400)
+        print(f"booted within {time.monotonic() - start:.0f} s", flush=True)
+        for kind in KINDS:
+            try_kind(machine, kind)
+    finally:
+        machine.end()
+
+
+main()
