@@ -58,7 +58,7 @@ class Daemon:
         self._store = start.store_folder
         self._open_panel = open_panel
         self._events: SimpleQueue[Event] = SimpleQueue()
-        self._state = State()
+        self._state = State(sticks=places.STICKS.is_dir())
         self._ending = self._broken = False
         self._standing: tuple[Trouble, ...] = ()
         self._said = ""

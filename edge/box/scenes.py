@@ -75,7 +75,7 @@ def _ready(state: State, settings: Settings) -> View:
         return Reading(state.reading[0][1])
     if state.standing:
         return state.standing[0]
-    return Ready(camera=settings.camera.kind != "none")
+    return Ready(camera=settings.camera.kind != "none", sticks=state.sticks)
 
 
 def _working(state: State, now: float) -> View:

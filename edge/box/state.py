@@ -94,6 +94,8 @@ class State:
     notice: Notice | None = None
     pending: tuple[Notice, ...] = field(default=())
     standing: tuple[Trouble, ...] = ()
+    sticks: bool = True
+    """Whether sticks are heard of at all; not so where nothing mounts them."""
 
     def enter(self, phase: Phase, now: float) -> State:
         """The same in another phase, begun now."""

@@ -61,9 +61,13 @@ class Starting:
 
 @dataclass(frozen=True)
 class Ready:
-    """Nothing runs: press the button, plug in a stick. `camera` is False on a box without one."""
+    """Nothing runs: press the button, plug in a stick, drop in a file.
+
+    A box without a camera has no `camera`; where root mounts no sticks there are no `sticks`.
+    """
 
     camera: bool = True
+    sticks: bool = True
 
 
 @dataclass(frozen=True)

@@ -280,6 +280,13 @@ def test_a_box_without_a_camera_says_so_and_ignores_the_button() -> None:
     assert isinstance(working, Working) and not working.camera_next
 
 
+def test_sticks_are_not_asked_for_where_nothing_mounts_them() -> None:
+    box = Box(ready=False)
+    box.state = replace(box.state, sticks=False)
+    box.on(ModelReady())
+    assert box.view() == Ready(sticks=False)
+
+
 def test_nothing_is_recorded_on_a_full_disk() -> None:
     box = Box()
     box.on(Standing((FULL,)))

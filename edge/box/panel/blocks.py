@@ -19,14 +19,15 @@ _BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 """What each point of a Braille character adds to its number, 4 rows of 2."""
 
 
-def layout(scene: Scene, seconds: float, width: int, height: int) -> list[str]:
-    """Display, lamps and keys in at most `width` columns and `height` lines.
+def layout(scene: Scene, seconds: float, width: int, height: int, note: str = "") -> list[str]:
+    """Display, lamps, keys and a `note` in at most `width` columns and `height` lines.
 
     The points are drawn as half blocks, as Braille where there is less room; where there is no
     room for that either, what the display says stands there in words.
     """
     canvas = drawn(scene, seconds)
     below = [*_lamps(scene, seconds, width), *_keys(width)]
+    below += [FAINT + line for line in _wrapped(note, width)] if note else []
     room = height - len(below)
     points = np.asarray(canvas.image(), np.bool_)
     for rows in (_half_blocks(points), _braille(points)):

@@ -177,7 +177,7 @@ def open_panel(settings: Settings, post: Post) -> Panel:
     if settings.panel.kind == "terminal":
         from edge.box.panel.terminal import open_terminal
 
-        return open_terminal(post)
+        return open_terminal(post, f"files dropped into {settings.inbox_folder} are judged")
     from edge.box.panel.virtual import VirtualPanel
 
     return VirtualPanel()

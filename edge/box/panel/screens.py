@@ -134,7 +134,8 @@ def _ready(canvas: Canvas, view: Ready, seconds: float, marks: Marks) -> None:
     mark = icons.eye(seconds % 4 < 3.75)
     canvas.stamp(mark, 0, 3)
     canvas.large_centred("Ready", 11, 3)
-    lines = ["Press to film a face,", "or plug in a stick"] if view.camera else ["Plug in a stick"]
+    other = "plug in a stick" if view.sticks else "drop in a file"
+    lines = ["Press to film a face,", f"or {other}"] if view.camera else [other.capitalize()]
     for at, line in enumerate(lines):
         canvas.centred(line, 43 + PITCH * at)
     marks.put()

@@ -40,11 +40,13 @@ REDRAW = "\x0c"
 class Terminal:
     """A terminal that is read key by key, painted line by line, and restored in the end.
 
+    `note` stands below it all.
+
     Raises:
         TruelightError: input or output is no terminal.
     """
 
-    def __init__(self, post: Post) -> None:
+    def __init__(self, post: Post, note: str) -> None:
         source, sink = sys.__stdin__, sys.__stdout__
         if not (source and sink and source.isatty() and sink.isatty()):
             raise TruelightError(
@@ -53,6 +55,7 @@ class Terminal:
             )
         self._in, self._out = source.fileno(), sink.fileno()
         self._post = post
+        self._note = note
         self._before: list[Any] = termios.tcgetattr(self._in)
         self._lock = threading.Lock()
         self._lines: list[str] = []
@@ -65,7 +68,7 @@ class Terminal:
     def paint(self, scene: Scene, seconds: float) -> None:
         """Write what changed since the last time."""
         width, height = os.get_terminal_size(self._out)
-        lines = layout(scene, seconds, width, height)
+        lines = layout(scene, seconds, width, height, self._note)
         with self._lock:
             if self._is_closed:
                 return
@@ -129,14 +132,14 @@ class Terminal:
                 data = data[os.write(self._out, data) :]
 
 
-def open_terminal(post: Post) -> PaintedPanel:
-    """The panel in this process's terminal.
+def open_terminal(post: Post, note: str) -> PaintedPanel:
+    """The panel in this process's terminal, with a note below it.
 
     Raises:
         TruelightError: there is none.
     """
     from edge.box.panel.screens import subject
 
-    terminal = Terminal(post)
+    terminal = Terminal(post, note)
     painter = Painter("terminal", terminal.paint, lambda scene: subject(scene.view))
     return PaintedPanel([painter], [terminal])

@@ -42,6 +42,7 @@ LONG = "Urlaub auf Föhr, zweiter Tag, Strand mit Oma Käthe (Kopie 3).MP4"
 
 SCENES = {row.file.removesuffix(".png"): Scene(row.view, row.marks) for row in DOCS.ROWS} | {
     "ready-without-camera": Scene(Ready(camera=False)),
+    "ready-without-sticks": Scene(Ready(sticks=False)),
     "ready-with-marks": Scene(Ready(), (Kind.TOO_HOT, Kind.UNDER_VOLTAGE)),
     "ready-with-all-marks": Scene(Ready(), ALL_KINDS),
     "camera-opens": Scene(Aiming(None, Aim.NOBODY), (Kind.DISK_FULL,)),

@@ -19,7 +19,7 @@ import pytest
 from frontdoor import ROOT
 from shown import SCENES
 
-from edge.box.panel.blocks import layout
+from edge.box.panel.blocks import FAINT, layout
 from edge.box.panel.panel import open_panel
 from edge.box.panel.screens import draw
 from edge.box.panel.terminal import LEAVE
@@ -273,6 +273,17 @@ def test_a_dim_display_is_faint_and_a_sleeping_one_dark() -> None:
     assert re.sub(r"\x1b\[[0-9;]*m", "", full) == re.sub(r"\x1b\[[0-9;]*m", "", dim)
     assert not any(0x2800 <= ord(character) < 0x2900 for character in off)
     assert "sleeps" in "".join(layout(Scene(Ready(), (), Brightness.OFF), 0.0, 40, 24))
+
+
+def test_a_note_stands_below_it_all() -> None:
+    lines = layout(
+        Scene(Ready()), 0.0, 40, 24, "files dropped into a folder with a name are judged"
+    )
+    assert [line.removeprefix(FAINT) for line in lines[-2:]] == [
+        "files dropped into a folder with a name",
+        "are judged",
+    ]
+    assert len(lines) <= 24
 
 
 def test_open_panel_knows_the_kind() -> None:
