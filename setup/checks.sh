@@ -69,6 +69,7 @@ command_test() { # [PYTEST ARGUMENT...]
     check "ruff check" "$bin/ruff" check .
     check "ruff format" "$bin/ruff" format --check .
     check "mypy" "$bin/mypy"
+    check "mypy of root's part" "$bin/mypy" --config-file= --strict systemd/stick
     check "import rules" "$bin/lint-imports"
     check "shellcheck" "$bin/shellcheck" --external-sources --check-sourced setup.sh .ci/run tests/vm/run tests/vm/*.sh
     say "  pytest"

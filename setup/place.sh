@@ -51,10 +51,12 @@ place_link() { # FILE TARGET
 }
 
 forget_the_rest() { # what an earlier version placed and this one does not
-    local target
+    local target kept
     [ -f "$PLACED" ] || return 0
+    # No pipe into grep -q: it may end before its writer has, which then counts as a failure.
+    kept=$(printf '%s\n' "${TARGETS[@]}")
     while read -r target; do
-        printf '%s\n' "${TARGETS[@]}" | grep -qxF -- "$target" && continue
+        grep -qxF -- "$target" <<<"$kept" && continue
         must "Removing $target, which is no longer needed" rm -f -- "$target"
         changed
     done <"$PLACED"
