@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.finding import Box
-from edge.scan.faces import FaceDetector, Pixels, load_detector, overlap
+from edge.scan.detectors import load_detector
+from edge.scan.faces import FaceDetector, Pixels, overlap
 from edge.scan.sampling import Frame
 from edge.scan.search import FaceSearch
 

@@ -12,7 +12,7 @@ from edge.errors import TruelightError
 from edge.scan.bundle import Crops
 from edge.scan.collect import collect
 from edge.scan.crops import CropSpec, cut
-from edge.scan.faces import load_detector
+from edge.scan.detectors import load_detector
 from export.cutting import largest_faces
 from export.training.augment import PLAIN
 from export.training.data import Picture, read_folder

@@ -24,7 +24,8 @@ from camera import RATE, Pixels
 from faces import fetch_faces
 from scenes import FACE, Portrait
 
-from edge.scan.faces import FaceDetector, load_detector
+from edge.scan.detectors import load_detector
+from edge.scan.faces import FaceDetector
 
 PHOTOS = Path(__file__).resolve().parents[1] / "third_party" / "faces"
 

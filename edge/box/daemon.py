@@ -32,7 +32,7 @@ from edge.box.events import (
     Standing,
     Ticked,
 )
-from edge.box.panel.panel import open_panel
+from edge.box.panel.opening import open_panel
 from edge.box.parts import WORK_SECONDS, OpenPanel, Parts
 from edge.box.scenes import scene
 from edge.box.state import State

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Final
 from edge.box import places
 from edge.box.events import Batch, CameraFailed, Event, Origin, Reported
 from edge.box.health import HealthWatch
-from edge.box.panel.panel import Panel, open_panel
+from edge.box.panel.opening import open_panel
+from edge.box.panel.panel import Panel
 from edge.box.recorder import Recorder
-from edge.box.sources.camera import CameraError, open_camera
+from edge.box.sources.camera import CameraError
 from edge.box.sources.inbox import Inbox, write_results
 from edge.box.sources.listing import clips_within
+from edge.box.sources.opening import open_camera
 from edge.box.sources.stick import Sticks
 from edge.box.views import Kind, Trouble
 from edge.box.work import Worker
 from edge.errors import TruelightError
 from edge.scan.bundle import read_manifest
-from edge.scan.faces import Detection, FaceDetector, Pixels, load_detector
+from edge.scan.detectors import load_detector
+from edge.scan.faces import Detection, FaceDetector, Pixels
 from edge.scan.manifest import QualityLimits
 from edge.settings import Settings
 

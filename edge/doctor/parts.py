@@ -155,7 +155,7 @@ def check_button(patient: Patient) -> Check:
 @on_the_header("camera", "camera.kind", "camera.file")
 def check_camera(patient: Patient) -> Check:
     """Take a frame."""
-    from edge.box.sources.camera import open_camera
+    from edge.box.sources.opening import open_camera
 
     kind = patient.settings.camera.kind
     if kind == "none":

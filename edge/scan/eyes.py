@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from edge.scan.crops import Crop, CropSpec, cut
-from edge.scan.faces import FaceDetector, load_detector
+from edge.scan.detectors import load_detector
+from edge.scan.faces import FaceDetector
 from edge.scan.follow import Follower, Sighting
 from edge.scan.manifest import Manifest
 from edge.scan.sampling import Frame

@@ -8,7 +8,6 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import TruelightError
 from edge.finding import Box
 
 Pixels = NDArray[np.uint8]
@@ -46,25 +45,6 @@ class FaceDetector(Protocol):
     def detect(self, pixels: Pixels) -> list[Detection]:
         """Return the faces in `pixels` (uint8 [h, w, 3] RGB, upright), best score first."""
         ...
-
-
-def load_detector(kind: DetectorKind = "blazeface") -> FaceDetector:
-    """Load the detector that the settings name.
-
-    Raises `TruelightError` when its model files or its library are missing or altered.
-    """
-    if kind == "mediapipe":
-        from edge.scan.mediapipe_faces import MediaPipeFaces
-
-        return MediaPipeFaces()
-    if kind == "blazeface":
-        from edge.scan.blazeface import BlazeFace
-
-        return BlazeFace()
-    raise TruelightError(
-        f"There is no face detector named {kind!r}.",
-        "Set faces.detector to blazeface or mediapipe.",
-    )
 
 
 def overlap(one: Box, other: Box) -> float:

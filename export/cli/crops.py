@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     """Cut and say how many."""
     from rich.console import Console
 
-    from edge.scan.faces import load_detector
+    from edge.scan.detectors import load_detector
     from export.cli.progress import StepBar
     from export.cutting import Cutting, cut_folder
 

@@ -13,7 +13,7 @@ from clips import write_clip
 
 from edge.errors import TruelightError
 from edge.scan.crops import CropSpec, cut
-from edge.scan.faces import load_detector
+from edge.scan.detectors import load_detector
 from export.material import gather
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,7 +17,8 @@ from stage import HD, ROOT, Actor, detector, draw, photo, photos, stand, wall
 from edge.errors import TruelightError
 from edge.finding import Box
 from edge.scan.detector_models import SHA256, fetch_detector_models, read_model
-from edge.scan.faces import Detection, load_detector, overlap
+from edge.scan.detectors import load_detector
+from edge.scan.faces import Detection, overlap
 
 PEOPLE = ["obama", "obama2", "obama3", "biden", "coelho", "collins"]
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from edge.box.sources.camera import CameraError, CameraStuckError
 from edge.box.sources.picamera import PiCamera
 from edge.scan.cage import open_clip
-from edge.scan.faces import load_detector
+from edge.scan.detectors import load_detector
 from edge.scan.sampling import Sampling
 from edge.sections import CameraSettings
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from edge.box.events import Event
 from edge.box.views import Brightness, Scene, Trouble
-from edge.settings import Settings
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -162,22 +161,3 @@ class PaintedPanel:
         """End the threads, let go of the parts."""
         for part in (*self._painters, *self._parts):
             part.close()
-
-
-def open_panel(settings: Settings, post: Post) -> Panel:
-    """The panel that the settings name.
-
-    Raises:
-        TruelightError: a terminal is asked for, and there is none.
-    """
-    if settings.panel.kind == "hardware":
-        from edge.box.panel.hardware import open_hardware
-
-        return open_hardware(settings, post)
-    if settings.panel.kind == "terminal":
-        from edge.box.panel.terminal import open_terminal
-
-        return open_terminal(post, f"files dropped into {settings.inbox_folder} are judged")
-    from edge.box.panel.virtual import VirtualPanel
-
-    return VirtualPanel()

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.box.sources.camera import VIEW_WIDTH, CameraError, CameraStuckError
+from edge.box.sources.camera import CameraError, CameraStuckError, view_size
 from edge.box.whole import half_file, make_whole
 from edge.sections import CameraSettings
 
@@ -202,12 +202,6 @@ def _put_away(camera: Picamera2) -> None:
     # What waits for a frame stands before what would stop the camera.
     camera.cancel_all_and_flush()
     camera.close()
-
-
-def view_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height of the viewfinder's frames for a recording's: even, no larger."""
-    wide = min(VIEW_WIDTH, width)
-    return wide, max(2, round(height * wide / width / 2) * 2)
 
 
 def to_rgb(pixels: NDArray[np.uint8], name: str, size: tuple[int, int]) -> NDArray[np.uint8]:

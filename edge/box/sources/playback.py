@@ -20,8 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.box.sources.camera import CameraError
-from edge.box.sources.picamera import view_size
+from edge.box.sources.camera import CameraError, view_size
 from edge.box.whole import half_file, make_whole
 from edge.sections import CameraSettings
 

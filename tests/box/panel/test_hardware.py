@@ -14,7 +14,8 @@ from gpiozero.pins.mock import MockFactory
 from PIL import Image
 
 from edge.box.events import Event, Held, HeldLong, Pressed
-from edge.box.panel.panel import Panel, open_panel
+from edge.box.panel.opening import open_panel
+from edge.box.panel.panel import Panel
 from edge.box.panel.screens import draw
 from edge.box.views import Brightness, Judged, Kind, Ready, Scene, ShuttingDown, Working
 from edge.finding import Verdict

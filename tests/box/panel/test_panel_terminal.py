@@ -20,7 +20,7 @@ from frontdoor import ROOT
 from shown import SCENES
 
 from edge.box.panel.blocks import FAINT, layout
-from edge.box.panel.panel import open_panel
+from edge.box.panel.opening import open_panel
 from edge.box.panel.screens import draw
 from edge.box.panel.terminal import LEAVE
 from edge.box.views import Brightness, Judged, Ready, Scene
@@ -32,7 +32,7 @@ from edge.settings import Settings
 PROGRAM = """
 import json, os, queue, sys
 from edge.box.events import Terminated
-from edge.box.panel.panel import open_panel
+from edge.box.panel.opening import open_panel
 from edge.box.views import Judged, Scene
 from edge.finding import Verdict
 from edge.settings import Settings

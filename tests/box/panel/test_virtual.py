@@ -1,6 +1,6 @@
 """The panel that nobody sees."""
 
-from edge.box.panel.panel import open_panel
+from edge.box.panel.opening import open_panel
 from edge.box.panel.screens import draw
 from edge.box.panel.virtual import VirtualPanel
 from edge.box.views import Judged, Ready, Scene, Starting, Working

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from clips import CARD, card, number_of, write_clip, write_image
 
-from edge.box.sources.camera import CameraError, open_camera
+from edge.box.sources.camera import CameraError
+from edge.box.sources.opening import open_camera
 from edge.box.sources.playback import Playback
 from edge.scan.cage import open_clip
 from edge.scan.sampling import Sampling
