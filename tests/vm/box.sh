@@ -9,18 +9,18 @@ box_ready() {
     if [ "$(cat "$BOX/made-from" 2>/dev/null || true)" != "$ROOT" ]; then
         rm -rf "$BOX"
     fi
-    mkdir -p "$BOX/upper" "$BOX/work" "$BOX/root"
+    mkdir -p "$BOX/upper" "$BOX/work" "$BOX/tree"
     echo "$ROOT" >"$BOX/made-from"
     mount -t overlay truelight-box \
-        -o "lowerdir=$ROOT,upperdir=$BOX/upper,workdir=$BOX/work" "$BOX/root"
-    rm -rf "$BOX/root/var/lib/truelight/"* "$BOX/root/var/log/journal"
+        -o "lowerdir=$ROOT,upperdir=$BOX/upper,workdir=$BOX/work" "$BOX/tree"
+    rm -rf "$BOX/tree/var/lib/truelight/"* "$BOX/tree/var/log/journal"
     in_box /run/source/setup.sh install --anyway
-    [ -d "$BOX/root/var/tmp/clips" ] ||
+    [ -d "$BOX/tree/var/tmp/clips" ] ||
         in_box --chdir=/opt/truelight --setenv=TRUELIGHT_MODELS=/opt/truelight/third_party/blazeface \
             /opt/truelight/.venv/bin/python samples/make.py /var/tmp/clips
 }
 
 in_box() { # [NSPAWN OPTION...] COMMAND...
-    contained --console=pipe --directory="$BOX/root" --bind-ro="$REPOSITORY:/run/source" \
+    contained --console=pipe --directory="$BOX/tree" --bind-ro="$REPOSITORY:/run/source" \
         --bind-ro="$CERTIFICATES:/run/certificates" --setenv=SSL_CERT_FILE=/run/certificates "$@"
 }

@@ -12,7 +12,7 @@ box_ends() {
     [ -z "$NSPAWN" ] || kill "$NSPAWN" 2>/dev/null || true
     [ -z "$NSPAWN" ] || wait "$NSPAWN" || true
     [ -z "$LOOP" ] || losetup --detach "$LOOP" || true
-    umount --lazy "$BOX/root" 2>/dev/null || true
+    umount --lazy "$BOX/tree" 2>/dev/null || true
 }
 trap box_ends EXIT
 
@@ -20,9 +20,9 @@ box_ready systemd
 STICK=$BOX/stick.img
 
 # A display that keeps what it is sent when the system goes down.
-cp "$REPOSITORY/tests/vm/display.py" "$BOX/root/var/tmp/display.py"
-rm -f "$BOX/root/var/tmp/display.hex"
-for packages in "$BOX"/root/opt/truelight/.venv/lib/python3*/site-packages; do
+cp "$REPOSITORY/tests/vm/display.py" "$BOX/tree/var/tmp/display.py"
+rm -f "$BOX/tree/var/tmp/display.hex"
+for packages in "$BOX"/tree/opt/truelight/.venv/lib/python3*/site-packages; do
     echo 'import sys; "edge.box.halted" in sys.orig_argv and exec(open("/var/tmp/display.py").read(), {})' \
         >"$packages/display.pth"
 done
@@ -31,7 +31,7 @@ done
 
 rm -rf "$BOX/things"
 mkdir -p "$BOX/things/album"
-cp "$BOX"/root/var/tmp/clips/*.mp4 "$BOX/things/album/"
+cp "$BOX"/tree/var/tmp/clips/*.mp4 "$BOX/things/album/"
 echo "Dear all" >"$BOX/things/letter.txt"
 rm -f "$STICK"
 truncate --size=64M "$STICK"
@@ -41,7 +41,7 @@ LOOP=$(losetup --find --show "$STICK")
 # ---- Boot it
 
 SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn --quiet --register=no --keep-unit --boot \
-    --console=read-only --private-network --directory="$BOX/root" --hostname=truelight \
+    --console=read-only --private-network --directory="$BOX/tree" --hostname=truelight \
     --bind-ro="$REPOSITORY:/run/source" --bind="$LOOP" >"$BOX/console.log" 2>&1 </dev/null &
 NSPAWN=$!
 INIT=
