@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from edge.box.whole import write_whole
+from edge.whole import write_whole
 
 BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 """Changes when the machine is started: then a cut in the power may be to blame, not the clip."""

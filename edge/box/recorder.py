@@ -22,11 +22,11 @@ from edge.box.aim import judge_aim, small_picture
 from edge.box.events import CameraFailed, Event, Filmed, Recorded, Viewed
 from edge.box.sources.camera import Camera, CameraError, CameraStuckError
 from edge.box.views import Aim, Kind, Picture, Trouble
-from edge.box.whole import sweep
 from edge.errors import TruelightError
 from edge.finding import Box
 from edge.scan.manifest import QualityLimits
 from edge.settings import Settings
+from edge.whole import sweep
 
 log = logging.getLogger("truelight")
 

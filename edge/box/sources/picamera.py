@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.box.sources.camera import CameraError, CameraStuckError, view_size
-from edge.box.whole import half_file, make_whole
 from edge.sections import CameraSettings
+from edge.whole import half_file, make_whole
 
 if TYPE_CHECKING:
     from picamera2 import Picamera2

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.box.sources.camera import CameraError, view_size
-from edge.box.whole import half_file, make_whole
 from edge.sections import CameraSettings
+from edge.whole import half_file, make_whole
 
 Pixels = NDArray[np.uint8]
 

@@ -19,8 +19,8 @@ from edge.box import places
 from edge.box.events import Batch, Brought, Event, Origin, Plugged, Pulled, Reported, Unusable
 from edge.box.sources.watching import Watch
 from edge.box.views import Kind, Trouble
-from edge.box.whole import write_whole
 from edge.records.report import HTML_NAME, JSON_NAME, Report
+from edge.whole import write_whole
 from edge.words import one_line
 
 _log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.box.whole import HALF, half_file, make_whole, sweep, write_whole
+from edge.whole import HALF, half_file, make_whole, sweep, write_whole
 
 
 def names(folder: Path) -> list[str]:

@@ -38,10 +38,10 @@ def make_whole(half: Path, path: Path) -> None:
     _sync(path.parent)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file in UTF-8."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file; text in UTF-8."""
     with half_file(path) as half:
-        half.write_text(text, encoding="utf-8")
+        half.write_bytes(content.encode() if isinstance(content, str) else content)
         make_whole(half, path)
 
 
