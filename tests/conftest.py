@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from bundles import write_bundle
 
-
 # Started in the background of a script, this program is deaf to Ctrl-C, and so would be all that
 # tests start and then interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
