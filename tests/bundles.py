@@ -20,6 +20,7 @@ from edge.scan.manifest import (
     GOLDEN,
     MANIFEST,
     SEQUENCE,
+    TOWER,
     Figure,
     Graphs,
     Input,
@@ -29,17 +30,38 @@ from edge.scan.manifest import (
 )
 
 SIDE, FRAMES, RATE, WIDTH = 64, 8, 8.0, 2048
+TOWER_WIDTH = 5
 SLOPE = 20.0
 
 
 def write_bundle(folder: Path, **said: object) -> Path:
     """Write the bundle into `folder`; `said` replaces what its manifest says."""
     folder.mkdir(parents=True)
-    features, sequence = _features(), _sequence()
-    (folder / FEATURES).write_bytes(features.SerializeToString())
-    (folder / SEQUENCE).write_bytes(sequence.SerializeToString())
+    (folder / FEATURES).write_bytes(_features(WIDTH).SerializeToString())
+    return _write_rest(folder, WIDTH, FRAMES, said)
+
+
+def write_tower_bundle(folder: Path, **said: object) -> Path:
+    """Write one that does the same, crop by crop, with its weights in a `tower.onnx`."""
+    folder.mkdir(parents=True)
+    model = _features(TOWER_WIDTH)
+    (spread,) = model.graph.initializer
+    weights, at = spread.raw_data, 24
+    (folder / TOWER).write_bytes(b"#" * at + weights + b"#" * 8)
+    spread.ClearField("raw_data")
+    spread.data_location = TensorProto.EXTERNAL
+    where = {"location": TOWER, "offset": str(at), "length": str(len(weights))}
+    for key, value in where.items():
+        spread.external_data.add(key=key, value=value)
+    (folder / FEATURES).write_bytes(model.SerializeToString())
+    return _write_rest(folder, TOWER_WIDTH, 1, {"window": Window(frames=1, rate=1.0)} | said)
+
+
+def _write_rest(folder: Path, width: int, frames: int, said: dict[str, object]) -> Path:
+    (folder / SEQUENCE).write_bytes(_sequence(width).SerializeToString())
     (folder / CARD).write_text("# A bundle for tests\n", encoding="utf-8")
-    _write_golden(folder / GOLDEN)
+    _write_golden(folder / GOLDEN, width, frames)
+    files = (FEATURES, SEQUENCE, GOLDEN, CARD, *((TOWER,) if (folder / TOWER).is_file() else ()))
     manifest = Manifest(
         name=folder.name,
         version="1",
@@ -49,37 +71,37 @@ def write_bundle(folder: Path, **said: object) -> Path:
         window=Window(frames=FRAMES, rate=RATE),
         thresholds=Thresholds(real=0.3, fake=0.7),
         quality=QualityLimits(face_px=48, light=20, sharpness=1, seconds=0.5),
-        kind="truelight",
+        kind="tower" if (folder / TOWER).is_file() else "truelight",
         graphs=Graphs(quantization="none"),
         figures=(Figure(name="AUC", value=0.5, low=0.4, high=0.6, data="nothing", command="none"),),
-        files={name: _sha256(folder / name) for name in (FEATURES, SEQUENCE, GOLDEN, CARD)},
+        files={name: _sha256(folder / name) for name in files},
     )
     text = manifest.model_copy(update=said).model_dump_json(indent=2)
     (folder / MANIFEST).write_text(text, encoding="utf-8")
     return folder
 
 
-def _features() -> onnx.ModelProto:
-    """uint8 `[n, side, side, 3]` -> float32 `[n, 2048]`: the mean colour, then nothing."""
-    spread = np.eye(3, WIDTH, dtype=np.float32)
+def _features(width: int) -> onnx.ModelProto:
+    """uint8 `[n, side, side, 3]` -> float32 `[n, width]`: the mean colour, then nothing."""
+    spread = np.eye(3, width, dtype=np.float32)
     nodes = [
         helper.make_node("Cast", ["crops"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["float"], ["colour"], axes=[1, 2], keepdims=0),
         helper.make_node("MatMul", ["colour", "spread"], ["features"]),
     ]
     crops = helper.make_tensor_value_info("crops", TensorProto.UINT8, ["n", SIDE, SIDE, 3])
-    return _model(nodes, crops, "features", ["n", WIDTH], {"spread": spread})
+    return _model(nodes, crops, "features", ["n", width], {"spread": spread})
 
 
-def _sequence() -> onnx.ModelProto:
-    """float32 `[n, T, 2048]` -> float32 `[n]`."""
-    weight = np.zeros(WIDTH, np.float32)
+def _sequence(width: int) -> onnx.ModelProto:
+    """float32 `[n, T, width]` -> float32 `[n]`."""
+    weight = np.zeros(width, np.float32)
     weight[[0, 2]] = SLOPE / 255, -SLOPE / 255
     nodes = [
         helper.make_node("MatMul", ["features", "weight"], ["frames"]),
         helper.make_node("ReduceMean", ["frames"], ["logits"], axes=[1], keepdims=0),
     ]
-    shape = ["n", "T", WIDTH]
+    shape = ["n", "T", width]
     features = helper.make_tensor_value_info("features", TensorProto.FLOAT, shape)
     return _model(nodes, features, "logits", ["n"], {"weight": weight})
 
@@ -98,11 +120,11 @@ def _model(
     return helper.make_model(graph, opset_imports=opset, ir_version=8)
 
 
-def _write_golden(file: Path) -> None:
+def _write_golden(file: Path, width: int, frames: int) -> None:
     crops = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3), np.uint8)
-    features = np.zeros((2, WIDTH), np.float32)
+    features = np.zeros((2, width), np.float32)
     features[:, :3] = crops.mean((1, 2))
-    slots = np.array([[0, 1] * (FRAMES // 2)])
+    slots = np.resize([0, 1], (1, frames))
     logits = (features[slots][..., 0] - features[slots][..., 2]).mean(1) / 255 * SLOPE
     np.savez(
         file,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from edge.errors import TruelightError
-from edge.scan.manifest import FEATURES, GOLDEN, MANIFEST, SEQUENCE, Manifest
+from edge.scan.manifest import FEATURES, GOLDEN, MANIFEST, SEQUENCE, TOWER, Manifest
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 REMEDY = "Export it again with truelight-export, or name another with --bundle."
 BATCH = 8
 LARGEST = 1 << 30
+WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 Floats = NDArray[np.float32]
 Crops = NDArray[np.uint8]
@@ -67,26 +68,36 @@ class Bundle:
         return self.manifest.window.rate
 
     def features(self, crops: Crops) -> Floats:
-        """uint8 `[n, side, side, 3]` RGB -> float32 `[n, 2048]`."""
+        """uint8 `[n, side, side, 3]` RGB -> float32 `[n, D]`, of our networks `[n, 2048]`."""
         return self._graphs.features(crops)
 
     def maps(self, crops: Crops) -> Floats:
-        """uint8 `[n, side, side, 3]` RGB -> the last feature maps, float32 `[n, 2048, h, w]`."""
+        """uint8 `[n, side, side, 3]` RGB -> the last feature maps, float32 `[n, D, h, w]`.
+
+        A tower has none.
+        """
         return self._graphs.features(crops, "map")
 
     def sequence(self, features: Floats) -> Floats:
-        """float32 `[n, T, 2048]` -> float32 `[n]`, the windows' logits of FAKE."""
+        """float32 `[n, T, D]` -> float32 `[n]`, the windows' logits of FAKE."""
         return self._graphs.sequence(features)
 
 
 class Graphs:
     """The two ONNX graphs in ONNX Runtime sessions, without any check.
 
-    `threads` 0 leaves their number to ONNX Runtime: one a core.
+    `threads` 0 leaves their number to ONNX Runtime: one a core. `beside` is the folder of the file
+    that holds the weights of a features graph which has them outside.
     """
 
-    def __init__(self, features: bytes | str, sequence: bytes | str, threads: int = 0) -> None:
-        self._features = _session(features, threads, FEATURES)
+    def __init__(
+        self,
+        features: bytes | str,
+        sequence: bytes | str,
+        threads: int = 0,
+        beside: Path | None = None,
+    ) -> None:
+        self._features = _session(features, threads, FEATURES, beside)
         self._sequence = _session(sequence, 1, SEQUENCE)
         # Two callers at once would share the threads and double the working memory for no gain.
         self._turn = threading.Lock()
@@ -104,7 +115,9 @@ class Graphs:
         return answer
 
 
-def _session(model: bytes | str, threads: int, file: str) -> InferenceSession:
+def _session(
+    model: bytes | str, threads: int, file: str, beside: Path | None = None
+) -> InferenceSession:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -115,6 +128,8 @@ def _session(model: bytes | str, threads: int, file: str) -> InferenceSession:
     options.enable_cpu_mem_arena = False
     # Waiting threads would burn the core that decodes the next frames.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if beside is not None:
+        options.add_session_config_entry(WEIGHTS_FOLDER, str(beside))
     try:
         return onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"]
@@ -132,8 +147,15 @@ def load_bundle(path: Path, threads: int = 0) -> Bundle:
         BundleError: a file is missing, is not the one that was exported, or answers otherwise.
     """
     manifest, sha256 = read_manifest(path)
-    files = {name: _verified(path / name, hash_) for name, hash_ in manifest.files.items()}
-    graphs = Graphs(files[FEATURES], files[SEQUENCE], threads)
+    if absent := _absent(path, manifest):
+        raise absent
+    hashes = dict(manifest.files)
+    tower = hashes.pop(TOWER, None)
+    files = {name: _verified(path / name, hash_) for name, hash_ in hashes.items()}
+    if tower is not None:
+        _verify_large(path / TOWER, tower)
+    beside = None if tower is None else path.resolve()
+    graphs = Graphs(files[FEATURES], files[SEQUENCE], threads, beside)
     check_golden(graphs, files[GOLDEN], path)
     return Bundle(path, manifest, sha256, graphs)
 
@@ -158,7 +180,7 @@ def read_manifest(path: Path) -> tuple[Manifest, str]:
 
 @dataclass(frozen=True)
 class Listed:
-    """A folder in the folder of bundles: what it is, or why it cannot be used."""
+    """A folder in the folder of bundles: what it is, why it cannot be used, or both."""
 
     path: Path
     manifest: Manifest | None
@@ -171,10 +193,19 @@ def list_bundles(folder: Path) -> list[Listed]:
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if path.is_dir() and not path.name.startswith("."):
             try:
-                listed.append(Listed(path, read_manifest(path)[0], None))
+                manifest = read_manifest(path)[0]
+                listed.append(Listed(path, manifest, _absent(path, manifest)))
             except BundleError as problem:
                 listed.append(Listed(path, None, problem))
     return listed
+
+
+def _absent(path: Path, manifest: Manifest) -> BundleError | None:
+    """What is wrong with a bundle whose tower was never fetched, if it was not."""
+    if TOWER not in manifest.files or (path / TOWER).is_file():
+        return None
+    message = f"{path.name} is not installed: {path / TOWER} is missing."
+    return BundleError(message, f"Get it with: truelight models add {path.name}")
 
 
 def _read(file: Path) -> bytes:
@@ -191,6 +222,17 @@ def _verified(file: Path, sha256: str) -> bytes:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise BundleError(f"{file} differs from what was exported: another hash.", REMEDY)
     return content
+
+
+def _verify_large(file: Path, sha256: str) -> None:
+    """As `_verified`, of a file that is read in pieces: ONNX Runtime maps it by itself."""
+    try:
+        with file.open("rb") as content:
+            got = hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as failure:
+        raise BundleError(f"{file} cannot be read: {failure.strerror}.", REMEDY) from None
+    if got != sha256:
+        raise BundleError(f"{file} differs from what was exported: another hash.", REMEDY)
 
 
 def check_golden(graphs: Graphs, golden: bytes, path: Path) -> None:

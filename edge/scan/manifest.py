@@ -12,12 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edge.finding import Thresholds
 
-File = Literal["features.onnx", "sequence.onnx", "golden.npz", "CARD.md"]
+File = Literal["features.onnx", "sequence.onnx", "golden.npz", "CARD.md", "tower.onnx"]
 FEATURES: Final = "features.onnx"
 SEQUENCE: Final = "sequence.onnx"
 GOLDEN: Final = "golden.npz"
 CARD: Final = "CARD.md"
+TOWER: Final = "tower.onnx"
 FILES: tuple[File, ...] = (FEATURES, SEQUENCE, GOLDEN, CARD)
+"""What every bundle has; one of the kind `tower` has `TOWER` as well."""
 MANIFEST = "bundle.json"
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -26,6 +28,11 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 UNCALIBRATED = Thresholds(real=0.3, fake=0.7)
+
+
+def _check_order(thresholds: Thresholds) -> None:
+    if thresholds.real > thresholds.fake:
+        raise ValueError("thresholds.real is above thresholds.fake")
 
 
 class Part(BaseModel):
@@ -75,6 +82,28 @@ class QualityLimits(Part):
     seconds: float = Field(default=0.5, ge=0, le=3600)
 
 
+class Beside(Part):
+    """How this bundle's answer is joined with that of the bundle it is asked beside.
+
+    The logit of FAKE is first * z1 + second * z2 + offset, of a face's mean logits by the other
+    (z1) and by this one (z2), before calibration.
+    """
+
+    name: Name = Field(description="Of the other bundle.")
+    sequence: Sha256 = Field(description="Of the other's graphs: the rule holds for these alone.")
+    features: Sha256
+    crops: int = Field(ge=1, le=32, description="Of a face that are asked about.")
+    first: Finite
+    second: Finite
+    offset: Finite
+    thresholds: Thresholds
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _check_order(self.thresholds)
+        return self
+
+
 class Graphs(Part):
     """How the graphs were made."""
 
@@ -109,9 +138,10 @@ class Manifest(Part):
     calibration: Calibration = Calibration()
     thresholds: Thresholds = UNCALIBRATED
     quality: QualityLimits = QualityLimits()
-    kind: Literal["truelight", "published"]
+    kind: Literal["truelight", "published", "tower"]
     readout: Literal["mean", "last"] | None = None
     graphs: Graphs
+    beside: Beside | None = None
     figures: tuple[Figure, ...] = ()
     files: dict[File, Sha256]
 
@@ -119,6 +149,7 @@ class Manifest(Part):
     def _whole(self) -> Self:
         if missing := [name for name in FILES if name not in self.files]:
             raise ValueError(f"files has no hash of {', '.join(missing)}")
-        if self.thresholds.real > self.thresholds.fake:
-            raise ValueError("thresholds.real is above thresholds.fake")
+        if (self.kind == "tower") is not (TOWER in self.files):
+            raise ValueError(f"files has {TOWER} if the kind is tower, and only then")
+        _check_order(self.thresholds)
         return self

@@ -1,0 +1,92 @@
+"""A bundle whose weights lie in a file of their own, as a tower's do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bundles import SIDE, SLOPE, TOWER_WIDTH, write_bundle, write_tower_bundle
+
+from edge.finding import Thresholds
+from edge.scan.bundle import BundleError, list_bundles, load_bundle
+from edge.scan.manifest import Beside
+
+BESIDE = Beside(
+    name="red",
+    sequence="0" * 64,
+    features="1" * 64,
+    crops=6,
+    first=0.5,
+    second=1.5,
+    offset=-0.25,
+    thresholds=Thresholds(real=0.2, fake=0.9),
+)
+
+
+def test_a_tower_answers_with_the_weights_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_tower_bundle(tmp_path / "tower", beside=BESIDE)
+    monkeypatch.chdir(tmp_path)
+    bundle = load_bundle(Path("tower"))
+    crops = np.zeros((11, SIDE, SIDE, 3), np.uint8)
+    crops[:, :, :, 0] = np.arange(11)[:, None, None] * 25
+    features = bundle.features(crops)
+    assert features.shape == (11, TOWER_WIDTH)
+    logits = bundle.sequence(features[:, None])
+    assert logits == pytest.approx(np.arange(11) * 25 / 255 * SLOPE, abs=1e-3)
+    assert (bundle.window_frames, bundle.manifest.beside) == (1, BESIDE)
+    assert "2048" not in (folder / "bundle.json").read_text()
+
+
+def test_another_tower_is_refused(tmp_path: Path) -> None:
+    folder = write_tower_bundle(tmp_path / "tower")
+    content = bytearray((folder / "tower.onnx").read_bytes())
+    content[-1] ^= 1  # behind the weights: nothing would answer otherwise
+    (folder / "tower.onnx").write_bytes(content)
+    with pytest.raises(BundleError, match=r"tower\.onnx differs"):
+        load_bundle(folder)
+
+
+def test_a_tower_that_is_not_there_is_said_to_be_fetched(tmp_path: Path) -> None:
+    folder = write_tower_bundle(tmp_path / "thorough")
+    (folder / "tower.onnx").unlink()
+    with pytest.raises(BundleError, match=r"truelight models add thorough"):
+        load_bundle(folder)
+    (listed,) = list_bundles(tmp_path)
+    assert listed.manifest is not None
+    assert listed.problem is not None
+    assert "not installed" in listed.problem.message
+    assert listed.problem.remedy == "Get it with: truelight models add thorough"
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("kind",), "truelight"),
+        (("beside", "thresholds", "real"), 0.95),
+        (("beside", "crops"), 33),
+        (("beside", "first"), "NaN"),
+        (("beside", "sequence"), "none"),
+        (("beside", "third"), 1.0),
+    ],
+)
+def test_a_tower_of_nonsense_is_refused(
+    tmp_path: Path, where: tuple[str, ...], value: object
+) -> None:
+    folder = write_tower_bundle(tmp_path / "tower", beside=BESIDE)
+    manifest = json.loads((folder / "bundle.json").read_text())
+    part = manifest
+    for key in where[:-1]:
+        part = part[key]
+    part[where[-1]] = value
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=r"bundle\.json is not right"):
+        load_bundle(folder)
+
+
+def test_the_kind_tower_is_nothing_without_its_file(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"tower\.onnx if the kind is tower"):
+        load_bundle(write_bundle(tmp_path / "red", kind="tower"))
