@@ -41,6 +41,7 @@ class ReasonCode(StrEnum):
     SINGLE_PICTURE = "single-picture"
     FIRST_FRAMES_ONLY = "first-frames-only"
     DAMAGED = "damaged"
+    SECOND_OPINION = "second-opinion"
     UNREADABLE = "unreadable"
 
 
@@ -91,7 +92,9 @@ class Face(_Noun):
     box: Box = Field(description="Where the face was, in the frame at the middle of the track.")
     quality: Quality
     counted: bool = Field(description="Whether the face was good enough for the verdict.")
-    fake_probability: Probability | None = Field(description="Calibrated; null if not scored.")
+    fake_probability: Probability | None = Field(
+        description="Calibrated; null if not scored. By both models if a second one was asked."
+    )
     reasons: tuple[Reason, ...] = ()
     windows: tuple[WindowScore, ...] = ()
 
@@ -123,6 +126,30 @@ class Thresholds(_Noun):
     fake: Probability = Field(description="FAKE is said at or above this probability.")
 
 
+class SecondFace(_Noun):
+    """What the second model said of one face."""
+
+    id: int = Field(description="As in `faces`.")
+    crops: int = Field(description="How many crops of the face it was shown.")
+    logit: float = Field(description="The mean over these crops; positive leans to FAKE.")
+    fake_probability: Probability = Field(description="By the second model alone, calibrated.")
+    probability_before: Probability = Field(description="By the first model alone.")
+
+
+class SecondOpinion(_Noun):
+    """What a slower model said, asked since the first one was unsure, and what that cost."""
+
+    model: Model
+    crops: int = Field(description="Of all faces together.")
+    seconds: float = Field(description="Wall time; loading the model is in it if it had to be.")
+    verdict_before: Verdict = Field(description="By the first model alone.")
+    probability_before: Probability = Field(description="By the first model alone.")
+    thresholds_before: Thresholds = Field(
+        description="The first model's: what the scores of windows are to be held against."
+    )
+    faces: tuple[SecondFace, ...] = Field(description="Those that counted.")
+
+
 class Finding(_Noun):
     """Everything that is said of one clip."""
 
@@ -138,7 +165,17 @@ class Finding(_Noun):
     frames_scored: int = Field(default=0, description="Frames with at least one crop scored.")
     seconds: dict[str, float] = Field(
         default_factory=dict,
-        description="Time spent by stage: open, decode, faces, features, sequence; total is wall.",
+        description="Time spent by stage: open, decode, faces, features, sequence, second; "
+        "total is wall.",
     )
     model: Model
-    thresholds: Thresholds
+    thresholds: Thresholds = Field(description="Those that decided.")
+    second_opinion: SecondOpinion | None = Field(
+        default=None, description="Null if no second model was asked."
+    )
+
+    @property
+    def window_thresholds(self) -> Thresholds:
+        """What the scores of windows, which are the first model's, are to be held against."""
+        asked = self.second_opinion
+        return self.thresholds if asked is None else asked.thresholds_before

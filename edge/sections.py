@@ -34,6 +34,14 @@ class ScanSettings(Section):
     threads: int = Field(default=0, ge=0, le=64)
 
 
+class SecondOpinionSettings(Section):
+    """A slower model that is asked where the first one is unsure."""
+
+    ask: Literal["auto", "always", "never"] = "auto"
+    bundle: str = Field(default="thorough", min_length=1)
+    least_memory: int = Field(default=2048, ge=256, le=1_000_000)
+
+
 class FaceSettings(Section):
     """How faces are found."""
 

@@ -30,6 +30,7 @@ from edge.sections import (
     ModelSettings,
     PanelSettings,
     ScanSettings,
+    SecondOpinionSettings,
     Section,
     StickSettings,
     StoreSettings,
@@ -63,6 +64,7 @@ class Settings(Section):
 
     model: ModelSettings = ModelSettings()
     scan: ScanSettings = ScanSettings()
+    second_opinion: SecondOpinionSettings = SecondOpinionSettings()
     faces: FaceSettings = FaceSettings()
     decode: DecodeSettings = DecodeSettings()
     panel: PanelSettings = PanelSettings()
@@ -98,9 +100,16 @@ class Settings(Section):
     @property
     def bundle_folder(self) -> Path:
         """The chosen bundle: a name within `models_folder`, or a path of its own."""
-        chosen = Path(self.model.bundle).expanduser()
-        is_name = self.model.bundle == chosen.name
-        return self.models_folder / chosen if is_name else chosen
+        return self._bundle_at(self.model.bundle)
+
+    @property
+    def second_folder(self) -> Path:
+        """The bundle that is asked for a second opinion, there or not."""
+        return self._bundle_at(self.second_opinion.bundle)
+
+    def _bundle_at(self, place: str) -> Path:
+        chosen = Path(place).expanduser()
+        return self.models_folder / chosen if place == chosen.name else chosen
 
     @property
     def store_folder(self) -> Path:
