@@ -219,7 +219,7 @@ class _Notes:
 
         for face, crop in crops:
             track = self.tracks.setdefault(face.track, Track(face.track))
-            track.add(frame.time, face.detection.box, crop.quality, frame.pixels)
+            track.add(frame.time, face.detection.box, crop, frame.pixels)
 
     def portraits(self, faces: Sequence[Face]) -> dict[int, Pixels]:
         """What these faces look like."""

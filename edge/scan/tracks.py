@@ -7,7 +7,7 @@ from math import sqrt
 from statistics import median
 
 from edge.finding import Box, Quality
-from edge.scan.crops import PORTRAIT_SCALE, PORTRAIT_SIDE, portrait
+from edge.scan.crops import PORTRAIT_SCALE, PORTRAIT_SIDE, Crop, portrait
 from edge.scan.faces import Pixels
 from edge.scan.verdict import TrackEvidence, WindowLogit
 
@@ -22,10 +22,13 @@ class Track:
     qualities: list[Quality] = field(default_factory=list)
     portrait: Pixels | None = None
     """The face at its best, for people to see."""
+    best: Pixels | None = None
+    """What the network saw of it at that moment: uint8 [side, side, 3] RGB."""
     _merit: float = -1.0
 
-    def add(self, time: float, box: Box, quality: Quality, pixels: Pixels) -> None:
+    def add(self, time: float, box: Box, crop: Crop, pixels: Pixels) -> None:
         """Note that the face was found at `time` (seconds) in `pixels` (uint8 [h, w, 3] RGB)."""
+        quality = crop.quality
         self.times.append(time)
         self.boxes.append(box)
         self.qualities.append(quality)
@@ -33,7 +36,7 @@ class Track:
         size = min(quality.face_px, PORTRAIT_SIDE / PORTRAIT_SCALE)
         merit = size * sqrt(quality.sharpness)
         if merit > self._merit:
-            self._merit, self.portrait = merit, portrait(pixels, box)
+            self._merit, self.portrait, self.best = merit, portrait(pixels, box), crop.pixels
 
     def evidence(self, windows: list[WindowLogit], step: float) -> TrackEvidence:
         """Sum up; each sighting stands for `step` seconds."""

@@ -5,8 +5,10 @@ import numpy as np
 from stage import detector, photo
 
 from edge.finding import Box
-from edge.scan.crops import measure, portrait
+from edge.scan.crops import CropSpec, cut, portrait
 from edge.scan.tracks import Track
+
+CROP = CropSpec(64)
 
 
 def followed(*frames: np.ndarray) -> Track:
@@ -16,7 +18,7 @@ def followed(*frames: np.ndarray) -> Track:
     for second, pixels in enumerate(frames):
         scale = pixels.shape[0] / photo("obama").shape[0]
         here = Box(**{name: scale * value for name, value in box.model_dump().items()})
-        track.add(second, here, measure(pixels, here), pixels)
+        track.add(second, here, cut(pixels, here, CROP), pixels)
     return track
 
 
@@ -33,6 +35,15 @@ def test_the_sharpest_sighting_is_the_portrait() -> None:
 
     assert likeness(followed(blurred, sharp, blurred).portrait, alone) == 0
     assert likeness(followed(blurred).portrait, alone) > 3
+
+
+def test_the_crop_that_is_kept_is_of_the_portraits_moment() -> None:
+    sharp = photo("obama")
+    blurred = cv2.GaussianBlur(sharp, (0, 0), sharp.shape[0] / 60)
+    alone = followed(sharp).best
+
+    assert likeness(followed(blurred, sharp, blurred).best, alone) == 0
+    assert likeness(followed(blurred).best, alone) > 3
 
 
 def test_the_largest_sighting_is_the_portrait() -> None:
