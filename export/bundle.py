@@ -143,7 +143,8 @@ def _make_features(order: Order, plan: Plan, tell: Tell) -> _Made:
     crops = golden_crops(side)
     if material is not None:
         crops = np.concatenate([crops, material.crops])
-    figures = [float_proof(plan.checkpoint, plan.readout, float_graphs, crops, frames)]
+    figures = [*plan.figures]
+    figures.append(float_proof(plan.checkpoint, plan.readout, float_graphs, crops, frames))
     if material is None:
         return _Made(exact, GraphsPart(quantization="float32"), _signed(figures, order.command))
     if len(material.crops) < CHOOSING:

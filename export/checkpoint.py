@@ -30,6 +30,23 @@ class CheckpointError(TruelightError):
     """A checkpoint that cannot be exported."""
 
 
+class Temporal(BaseModel):
+    """What the LSTM adds to the mean of single frames, measured on the same windows."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    on: str
+    """The windows: what they are, of what."""
+    windows: int
+    sources: int
+    frame_mean_auc: float
+    lstm_auc: float
+    """Of the frames' mean and the LSTM together."""
+    low: float
+    high: float
+    """95 % interval of the difference of the two, drawn by source."""
+
+
 class Config(BaseModel):
     """What our own checkpoints say of themselves beside the weights."""
 
@@ -41,6 +58,8 @@ class Config(BaseModel):
     window: Window = Window(frames=16, rate=8.0)
     hidden: int = Field(ge=1, le=4096)
     readout: Readout
+    gate: float | None = None
+    temporal: Temporal | None = None
     layers: tuple[int, int, int, int] = LAYERS
     width: int = Field(default=WIDTH, ge=8, le=256, multiple_of=8)
 
@@ -120,7 +139,13 @@ def _own(file: Path, content: Mapping[str, Any]) -> Own:
     weights = content.get("model")
     if not isinstance(weights, Mapping):
         raise CheckpointError(f"{file} has no weights under 'model'.")
-    network = Detector(config.hidden, config.readout, layers=config.layers, width=config.width)
+    network = Detector(
+        config.hidden,
+        config.readout,
+        gate=config.gate,
+        layers=config.layers,
+        width=config.width,
+    )
     _fill(file, network, weights)
     return Own(network, config)
 

@@ -118,8 +118,9 @@ class Trunk(nn.Module):
 class Detector(nn.Module):
     """Our own network: trunk, a head for single frames, and an LSTM (batch first) over windows.
 
-    Every logit is of FAKE. The frame head trains the trunk and draws heat maps; verdicts come from
-    the window's logit. `readout` joins the LSTM's outputs: their mean over the window, or the last.
+    Every logit is of FAKE. `readout` joins the LSTM's outputs: their mean over the window, or the
+    last. A window's logit is the mean of its frames' logits plus `gate` times the LSTM's: at 0 the
+    LSTM does nothing. Without a gate, as older checkpoints have none, it is the LSTM's alone.
     """
 
     def __init__(
@@ -127,12 +128,14 @@ class Detector(nn.Module):
         hidden: int = 256,
         readout: Readout = "mean",
         *,
+        gate: float | None = None,
         layers: tuple[int, int, int, int] = LAYERS,
         width: int = WIDTH,
         zero_init: bool = False,
     ) -> None:
         super().__init__()
         self.readout = readout
+        self.gate = gate
         self.trunk = Trunk(layers, width, zero_init)
         self.frame_head = nn.Linear(self.trunk.features, 1)
         self.lstm = nn.LSTM(self.trunk.features, hidden, batch_first=True)
@@ -144,12 +147,19 @@ class Detector(nn.Module):
         return result
 
     def frame_logits(self, features: Tensor) -> Tensor:
-        """`[n, 2048]` -> `[n]`: each crop judged alone."""
+        """`[..., 2048]` -> `[...]`: each crop judged alone."""
         result: Tensor = self.frame_head(features).squeeze(-1)
         return result
 
     def window_logits(self, features: Tensor) -> Tensor:
         """`[b, T, 2048]` -> `[b]`: each window judged whole."""
+        whole = self.lstm_logits(features)
+        if self.gate is None:
+            return whole
+        return self.frame_logits(features).mean(1) + self.gate * whole
+
+    def lstm_logits(self, features: Tensor) -> Tensor:
+        """`[b, T, 2048]` -> `[b]`: what the LSTM says of each window, before its gate."""
         outputs, _ = self.lstm(features)
         joined = outputs.mean(1) if self.readout == "mean" else outputs[:, -1]
         result: Tensor = self.head(joined).squeeze(-1)

@@ -8,8 +8,8 @@ from typing import Literal
 
 from edge.errors import TruelightError
 from edge.scan.crops import CropSpec
-from edge.scan.manifest import CropRule, Input, Window
-from export.checkpoint import PUBLISHED_RATE, Own, Published, load_checkpoint
+from edge.scan.manifest import CropRule, Figure, Input, Window
+from export.checkpoint import PUBLISHED_RATE, Config, Own, Published, load_checkpoint
 from export.folded import FoldedTrunk, fold
 from export.network import MEAN, STD, Readout
 from export.published import DLIB_BOX
@@ -56,6 +56,8 @@ class Plan:
     input: Input
     window: Window
     readout: Readout
+    figures: tuple[Figure, ...] = ()
+    """What its training measured."""
 
     @property
     def spec(self) -> CropSpec:
@@ -113,4 +115,21 @@ def _own(order: Order, checkpoint: Own) -> Plan:
         Input(side=config.side, crop=config.crop),
         Window(frames=frames, rate=rate),
         config.readout,
+        _temporal(config),
+    )
+
+
+def _temporal(config: Config) -> tuple[Figure, ...]:
+    """What the LSTM does beside the mean of single frames, as figures."""
+    if config.temporal is None or config.gate is None:
+        return ()
+    t = config.temporal
+    data = f"{t.windows} windows of {t.sources} sources: {t.on}"
+    gain = t.lstm_auc - t.frame_mean_auc
+    gate = "gate of the LSTM" if config.gate else "gate of the LSTM (0: it does nothing)"
+    return (
+        Figure(name="AUC of windows, mean of the frames", value=t.frame_mean_auc, data=data),
+        Figure(name="AUC of windows, with the LSTM", value=t.lstm_auc, data=data),
+        Figure(name="gain by the LSTM, AUC", value=gain, low=t.low, high=t.high, data=data),
+        Figure(name=gate, value=config.gate, data=data),
     )

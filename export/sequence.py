@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+from torch import nn
 
 from export.builder import Builder, floats
 from export.folded import Floats
@@ -14,7 +15,10 @@ from export.network import Detector, PublishedNetwork, Readout
 
 
 def own_sequence(network: Detector) -> onnx.ModelProto:
-    """Lay the sequence graph of our own network: the LSTM over the window, batch first."""
+    """Lay the sequence graph of our own network: the LSTM over the window, batch first.
+
+    With a gate, the LSTM's logit is added to the mean of the frames' logits.
+    """
     g = Builder()
     x = g.then("Transpose", ["features"], "time_first", perm=[1, 0, 2])
     gates = {key: _gates(value.numpy()) for key, value in network.lstm.state_dict().items()}
@@ -27,8 +31,16 @@ def own_sequence(network: Detector) -> onnx.ModelProto:
     y = g.then("LSTM", [x, *weights], "lstm", hidden_size=network.lstm.hidden_size)
     y = g.then("Squeeze", [y, g.weight("direction", np.array([1], np.int64))], "outputs")
     y = _read_out(g, y, network.readout, axis=0)
-    weight, bias = network.head.weight.detach().numpy(), network.head.bias.detach().numpy()
-    return _finish(g, y, weight.T, bias, network.lstm.input_size)
+    weight, bias = _linear(network.head)
+    width = network.lstm.input_size
+    if network.gate is None:
+        return _finish(g, y, weight, bias, width)
+    # The frames' head is linear: the mean of its logits is its logit of the features' mean.
+    mean = g.then("ReduceMean", ["features"], "frame_mean", axes=[1], keepdims=0)
+    frame_weight, frame_bias = _linear(network.frame_head)
+    weights = [g.weight("frame.weight", frame_weight), g.weight("frame.bias", frame_bias)]
+    frames = g.then("Gemm", [mean, *weights], "frames")
+    return _finish(g, y, weight * network.gate, bias * network.gate, width, frames)
 
 
 def _gates(torch_order: Floats) -> Floats:
@@ -68,7 +80,17 @@ def _read_out(g: Builder, outputs: str, readout: Readout, axis: int) -> str:
     return g.then("Gather", [outputs, last], "read_out", axis=axis)
 
 
-def _finish(g: Builder, x: str, weight: Floats, bias: Floats, width: int) -> onnx.ModelProto:
+def _linear(layer: nn.Linear) -> tuple[Floats, Floats]:
+    """Weight `[inputs, outputs]` and bias `[outputs]`, as Gemm wants them."""
+    return layer.weight.detach().numpy().T, layer.bias.detach().numpy()
+
+
+def _finish(
+    g: Builder, x: str, weight: Floats, bias: Floats, width: int, beside: str | None = None
+) -> onnx.ModelProto:
+    """The head over `x`, to which `beside` `[n, 1]` is added."""
     x = g.then("Gemm", [x, g.weight("head.weight", weight), g.weight("head.bias", bias)], "head")
+    if beside is not None:
+        x = g.then("Add", [x, beside], "joined")
     g.then("Squeeze", [x, g.weight("only", np.array([1], np.int64))], "logits")
     return g.model([floats("features", ["n", "T", width])], [floats("logits", ["n"])])
