@@ -59,7 +59,7 @@ def test_an_empty_overlay_and_an_empty_section_change_nothing(tmp_path: Path) ->
         ("faces: {least_score: .nan}", "Allowed is a number from 0 to 1."),
         ("model: {bundle: ''}", "model.bundle is ''."),
         ("\nscan: {windws: 3}", "line 2: there is no setting scan.windws. Is windows meant?"),
-        ("colour: red", "there is no setting colour. Known here: model, scan, second_opinion, faces,"),
+        ("colour: red", "there is no setting colour. Known here: model, scan, second_opinion,"),
         ("scan: 5", "line 1: scan holds settings"),
         ("- 1", "line 1: the file holds settings"),
         ("scan: {windows: 1, windows: 2}", "scan.windows is set twice."),

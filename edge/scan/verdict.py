@@ -10,7 +10,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge.finding import Box, Face, Quality, Reason, ReasonCode, Verdict, WindowScore
+from edge.finding import (
+    Box,
+    Face,
+    Quality,
+    Reason,
+    ReasonCode,
+    SecondOpinion,
+    Thresholds,
+    Verdict,
+    WindowScore,
+)
 from edge.scan.manifest import Manifest
 from edge.words import percent
 
@@ -62,6 +72,9 @@ class Judgement:
     fake_probability: float | None
     reasons: tuple[Reason, ...]
     faces: tuple[Face, ...] = ()
+    second_opinion: SecondOpinion | None = None
+    thresholds: Thresholds | None = None
+    """Those that decided, if they are not the bundle's."""
 
 
 def judge(
@@ -81,13 +94,17 @@ def judge(
     if not counted:
         return Judgement(Verdict.UNSURE, None, (*_shortcomings(faces), *remarks), faces)
     worst = max(counted)
-    verdict, reason = _decide(worst, len(counted), manifest)
+    verdict, reason = decide(worst, len(counted), manifest.thresholds)
     return Judgement(verdict, worst, (reason, *remarks), faces)
 
 
 def calibrated(logit: float, manifest: Manifest) -> float:
     """The probability of FAKE that the bundle's calibration gives a logit."""
-    lean = manifest.calibration.scale * logit + manifest.calibration.offset
+    return sigmoid(manifest.calibration.scale * logit + manifest.calibration.offset)
+
+
+def sigmoid(lean: float) -> float:
+    """The probability of a logit."""
     # Two forms, so that neither overflows.
     return 1 / (1 + math.exp(-lean)) if lean >= 0 else math.exp(lean) / (1 + math.exp(lean))
 
@@ -174,9 +191,9 @@ def _shortcomings(faces: Sequence[Face]) -> list[Reason]:
     return [Reason(code=code, text=text) for code, text in _PLURAL.items() if code in met]
 
 
-def _decide(worst: float, counted: int, manifest: Manifest) -> tuple[Verdict, Reason]:
+def decide(worst: float, counted: int, thresholds: Thresholds) -> tuple[Verdict, Reason]:
     """The verdict on the worst face's probability, and why."""
-    real, fake = manifest.thresholds.real, manifest.thresholds.fake
+    real, fake = thresholds.real, thresholds.fake
     if worst >= fake:
         verdict, code = Verdict.FAKE, ReasonCode.ABOVE_FAKE_THRESHOLD
         said = f"FAKE is said from {percent(fake)}"
