@@ -1,4 +1,4 @@
-"""`truelight models`: lists the bundles; with `fetch` it gets the face detector's models."""
+"""`truelight models`: lists the bundles; `add` and `fetch` get what others made for them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,20 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     command.add_argument("--json", action="store_true", help="one JSON object a line, on stdout")
     command.add_argument("--config", type=Path, metavar="FILE", help="settings for this run")
     command.set_defaults(run=run)
-    actions = command.add_subparsers(metavar="fetch")
+    actions = command.add_subparsers(metavar="add|fetch")
+    add = actions.add_parser(
+        "add",
+        help="install a model whose weights are another maker's",
+        description="Gets the weights that a bundle needs and does not bring, checks them against "
+        "their hash, and tries the bundle out. It needs a network, or pip's own cache.",
+        epilog="NAME is thorough, the model that gives second opinions: about 90 MB on the disk.",
+    )
+    add.add_argument("name", metavar="NAME", help="a bundle in the models' folder")
+    add.add_argument(
+        "--folder", type=Path, metavar="FOLDER", help="put it, whole, into another folder"
+    )
+    add.add_argument("--config", type=Path, metavar="FILE", help="settings for this run")
+    add.set_defaults(run=run_add)
     fetch = actions.add_parser(
         "fetch",
         help="get the face detector's models",
@@ -51,6 +64,20 @@ def run(chosen: argparse.Namespace) -> int:
     if default not in [bundle.path for bundle in listed]:
         origin = settings.origin("model.bundle")
         print(f"The default, {path_text(default)} ({origin}), is not there.", file=sys.stderr)
+    return 0
+
+
+def run_add(chosen: argparse.Namespace) -> int:
+    """Get what the bundle lacks, and say where it is whole now."""
+    from edge.scan.towers import install_tower
+    from edge.settings import load_settings
+    from edge.words import one_line, path_text
+
+    settings = load_settings(chosen.config)
+    place = install_tower(settings.models_folder / chosen.name, chosen.folder)
+    print(one_line(path_text(place)))
+    if place.resolve() != settings.second_folder.resolve():
+        print(f"To ask it, set second_opinion.bundle: {place.resolve()}", file=sys.stderr)
     return 0
 
 
@@ -91,7 +118,7 @@ def _paragraph(bundle: Listed, default: bool) -> str:
         head += "  (default)"
     lines = [f"    {one_line(path_text(bundle.path))}"]
     if bundle.problem:
-        lines.append(f"    {bundle.problem}")
+        lines.append(f"    {_problem(bundle)}")
     if bundle.manifest:
         head += f"  version {bundle.manifest.version}, {bundle.manifest.licence}"
         lines.append(f"    {bundle.manifest.summary}")
@@ -100,6 +127,12 @@ def _paragraph(bundle: Listed, default: bool) -> str:
         lines += [f"    {_figure(figure)}" for figure in told]
         lines.append(f"    More: {one_line(path_text(bundle.path / CARD))}")
     return "\n".join([head, *lines])
+
+
+def _problem(bundle: Listed) -> str:
+    """What is wrong with a bundle, or how one that lacks its weights becomes whole."""
+    name = bundle.path.name
+    return f"not installed: truelight models add {name}" if bundle.manifest else str(bundle.problem)
 
 
 def _figure(figure: Figure) -> str:

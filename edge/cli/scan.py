@@ -46,6 +46,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="N",
         help="the first N frames instead, as published systems do",
     )
+    command.add_argument(
+        "--second",
+        metavar="WHEN",
+        help="whether a second model is asked where the first is unsure: auto, always or never",
+    )
     command.add_argument("--config", type=Path, metavar="FILE", help="settings for this run")
     command.set_defaults(run=run)
 
@@ -101,6 +106,7 @@ def _settings(chosen: argparse.Namespace) -> Settings:
         "--bundle": ("model.bundle", chosen.bundle),
         "--windows": ("scan.windows", chosen.windows),
         "--first": ("scan.first", chosen.first),
+        "--second": ("second_opinion.ask", chosen.second),
     }
     for option, (key, value) in options.items():
         if value is not None:

@@ -130,16 +130,27 @@ def _face(face: Face, finding: Finding, width: int) -> Text:
         "  ",
     )
     why = ", ".join(SHORTCOMINGS[reason.code] for reason in face.reasons)
+    why = why or _both(face, finding)
     room = width - line.cell_len - (len(why) + 2 if why else 0)
     if finding.clip and finding.clip.kind == "video" and face.windows:
         end = max(finding.clip.seconds, face.last_second)
         room -= len(f"{clock(0)}  {clock(end)}")
         if room >= SHORTEST_LINE:
-            scores = timeline(face, finding.thresholds, end, min(LONGEST_LINE, room))
+            scores = timeline(face, finding.window_thresholds, end, min(LONGEST_LINE, room))
             line = Text.assemble(line, (f"{clock(0)} ", "dim"), scores, (f" {clock(end)}  ", "dim"))
     line.append(why, style="dim")
     line.rstrip()
     return line
+
+
+def _both(face: Face, finding: Finding) -> str:
+    """What each model said of a face, if two were asked."""
+    asked = finding.second_opinion
+    view = next((each for each in asked.faces if each.id == face.id), None) if asked else None
+    if asked is None or view is None:
+        return ""
+    first, second = percent(view.probability_before), percent(view.fake_probability)
+    return f"{finding.model.name} {first}, {asked.model.name} {second}"
 
 
 def timeline(face: Face, thresholds: Thresholds, end: float, columns: int) -> Text:
@@ -205,6 +216,9 @@ def _facts(finding: Finding, clip: Clip) -> str:
     facts.append(f"{finding.frames_scored} frame{'s' * (finding.frames_scored != 1)} scored")
     facts.append(f"in {finding.seconds['total']:.1f} s")
     facts.append(f"by {finding.model.name}")
+    if asked := finding.second_opinion:
+        crops = f"{asked.crops} crop{'s' * (asked.crops != 1)}"
+        facts.append(f"{asked.seconds:.1f} s of it by {asked.model.name} ({crops})")
     return ", ".join(facts)
 
 

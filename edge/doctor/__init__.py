@@ -9,6 +9,7 @@ PARTS = (
     "settings",
     "service",
     "model",
+    "second",
     "detector",
     "lamps",
     "display",

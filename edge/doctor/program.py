@@ -1,4 +1,4 @@
-"""The program and what it keeps: settings, service, sticks, model, detector, history."""
+"""The program and what it keeps: settings, service, sticks, models, detector, history."""
 
 from __future__ import annotations
 
@@ -106,6 +106,27 @@ def check_model(patient: Patient) -> Check:
         return Check("model", State.FAILURE, failure.message, failure.remedy)
     sentence = f"{bundle.path.name}, version {bundle.manifest.version}, answers as it was exported."
     return Check("model", State.OK, sentence)
+
+
+def check_second(patient: Patient) -> Check:
+    """The model that is asked for a second opinion, or why none is."""
+    from edge.scan.adviser import Nobody, Why, find_second
+    from edge.scan.bundle import load_bundle, read_manifest
+
+    settings = patient.settings
+    try:
+        first, _ = read_manifest(settings.bundle_folder)
+        found = find_second(settings, first, patient.root / "proc/meminfo")
+        if isinstance(found, Nobody):
+            faults = {Why.OTHER_MODEL: State.WARNING, Why.UNUSABLE: State.FAILURE}
+            state = faults.get(found.why, State.ABSENT)
+            return Check("second", state, found.sentence, found.remedy)
+        load_bundle(found.folder, settings.scan.threads)
+    except TruelightError as failure:
+        return Check("second", State.FAILURE, failure.message, failure.remedy)
+    name, version = found.folder.name, found.manifest.version
+    sentence = f"{name}, version {version}, answers as it was exported; asked if {first.name} "
+    return Check("second", State.OK, f"{sentence}is unsure.")
 
 
 def check_detector(patient: Patient) -> Check:

@@ -13,6 +13,7 @@ _CHECKS: Final[dict[str, Callable[[Patient], Check]]] = {
     "settings": program.check_settings,
     "service": program.check_service,
     "model": program.check_model,
+    "second": program.check_second,
     "detector": program.check_detector,
     "lamps": parts.check_lamps,
     "display": parts.check_display,
