@@ -92,6 +92,8 @@ class FacePage:
     lean: str
     counted: bool
     facts: str
+    both: str
+    """What each model said, if two were asked."""
     why: str
     plot: Plot | None
 
@@ -170,14 +172,25 @@ def _face(face: Face, finding: Finding, portrait: str) -> FacePage:
         lean="" if said is None else _lean(said, finding.thresholds),
         counted=face.counted,
         facts=facts,
+        both=_both(face, finding),
         why=", ".join(_SHORTCOMINGS.get(reason.code, reason.code) for reason in face.reasons),
         plot=_plot(face, finding) if video and face.windows else None,
     )
 
 
+def _both(face: Face, finding: Finding) -> str:
+    asked = finding.second_opinion
+    views = {view.id: view for view in asked.faces} if asked else {}
+    if asked is None or face.id not in views:
+        return ""
+    view = views[face.id]
+    told = (finding.model.name, view.probability_before), (asked.model.name, view.fake_probability)
+    return ", ".join(f"{one_line(name)} {percent(said)}" for name, said in told)
+
+
 def _plot(face: Face, finding: Finding) -> Plot:
     length = max(finding.clip.seconds if finding.clip else 0.0, face.last_second, 0.001)
-    thresholds = finding.thresholds
+    thresholds = finding.window_thresholds
     windows = []
     for window in face.windows:
         height = 100 - _part(window.fake_probability)
@@ -217,6 +230,10 @@ def _facts(entry: Entry) -> list[tuple[str, str]]:
     seconds = f"in {finding.seconds['total']:.1f} s" if "total" in finding.seconds else ""
     judged = f"{entry.judged:%Y-%m-%d %H:%M} UTC {seconds}".strip()
     facts.append(("Judged", f"{judged}, by {one_line(model)}"))
+    if asked := finding.second_opinion:
+        crops = f"{asked.crops} crop{'s' * (asked.crops != 1)}"
+        model = one_line(f"{asked.model.name} {asked.model.version}")
+        facts.append(("Also asked", f"{model}, on {crops}, for {asked.seconds:.1f} s of that"))
     facts.append(("SHA-256", finding.sha256 or "not known: the file could not be read"))
     return facts
 

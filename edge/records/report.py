@@ -56,6 +56,8 @@ def _page(visit: Visit, entries: Sequence[Entry], model: Card | None) -> str:
     models = {(entry.finding.model.name, entry.finding.model.version) for entry in entries}
     known = model if model is not None and models <= {(model.name, model.version)} else None
     names = [f"{one_line(name)} {one_line(version)}" for name, version in sorted(models)]
+    asked = [entry.finding.second_opinion for entry in entries]
+    others = {(each.model.name, each.model.version) for each in asked if each}
     style, template = _template()
     return template.render(
         style=style,
@@ -70,6 +72,7 @@ def _page(visit: Visit, entries: Sequence[Entry], model: Card | None) -> str:
         counts=[(verdict, counts[verdict]) for verdict in WORST_FIRST],
         clips=clip_pages(entries, _small if len(entries) > _MANY else _address),
         models=names,
+        seconds=[f"{one_line(name)} {one_line(version)}" for name, version in sorted(others)],
         licence=one_line(known.licence) if known else "",
         summary=one_line(known.summary) if known else "",
         measured=measured(known) if known else [],
