@@ -21,6 +21,7 @@ from edge.scan.manifest import (
     MANIFEST,
     SEQUENCE,
     TOWER,
+    Beside,
     Figure,
     Graphs,
     Input,
@@ -55,6 +56,20 @@ def write_tower_bundle(folder: Path, **said: object) -> Path:
         spread.external_data.add(key=key, value=value)
     (folder / FEATURES).write_bytes(model.SerializeToString())
     return _write_rest(folder, TOWER_WIDTH, 1, {"window": Window(frames=1, rate=1.0)} | said)
+
+
+def beside(bundle: Path, crops: int, *, first: float, second: float, offset: float = 0.0) -> Beside:
+    """A rule for a tower that is asked beside `bundle`."""
+    return Beside(
+        name=bundle.name,
+        sequence=_sha256(bundle / SEQUENCE),
+        features=_sha256(bundle / FEATURES),
+        crops=crops,
+        first=first,
+        second=second,
+        offset=offset,
+        thresholds=Thresholds(real=0.3, fake=0.7),
+    )
 
 
 def _write_rest(folder: Path, width: int, frames: int, said: dict[str, object]) -> Path:
