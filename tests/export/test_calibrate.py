@@ -1,0 +1,155 @@
+"""Fits against simulated clips whose errors are known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from edge.errors import TruelightError
+from edge.finding import Verdict
+from export.calibrate import Sample, at_most, fit
+
+
+def drawn(seed: int, sources: int, apart: float, clips: int = 1, inputs: int = 1) -> list[Sample]:
+    """Normal logits; classes `apart` in the first input, sources differ as much as clips do."""
+    rng = np.random.default_rng(seed)
+    part = []
+    for fake in (False, True):
+        for source in range(sources):
+            lean = rng.normal(0, 0.7)
+            for _ in range(clips):
+                logits = rng.normal(lean, 0.7, inputs)
+                logits[0] += apart / 2 if fake else -apart / 2
+                part.append(Sample(fake, f"{fake}{source}", tuple(map(float, logits))))
+    return part
+
+
+def share(said: Sequence[bool]) -> float:
+    return sum(said) / len(said)
+
+
+def test_unseen_clips_are_wrongly_judged_as_seldom_as_was_measured() -> None:
+    found = fit(drawn(0, 150, 2.0), 0.05)
+    unseen = drawn(1, 4000, 2.0)
+    reals, fakes = [s for s in unseen if not s.fake], [s for s in unseen if s.fake]
+    alarms = share([found.rule.verdict(s.logits) is Verdict.FAKE for s in reals])
+    missed = share([found.rule.verdict(s.logits) is Verdict.REAL for s in fakes])
+    assert found.fake.wrong <= 0.05
+    assert found.real.wrong <= 0.05
+    assert found.fake.wrong_at_most < 0.11
+    # Within what 150 sources a class can tell of 5 % (two standard errors: 3.6 %).
+    assert 0.014 < alarms < 0.086
+    assert 0.014 < missed < 0.086
+    right = share([found.rule.verdict(s.logits) is Verdict.FAKE for s in fakes])
+    assert found.fake.right == pytest.approx(right, abs=0.1)
+
+
+def test_the_probability_is_the_true_one() -> None:
+    """Normal classes of variance 1 and means -1 and 1: the log-odds are 2 * logit."""
+    rng = np.random.default_rng(2)
+    part = [
+        Sample(fake, f"{i % 40}", (float(rng.normal(side)),))
+        for fake, side in ((False, -1.0), (True, 1.0))
+        for i in range(4000)
+    ]
+    rule = fit(part, 0.05).rule
+    assert rule.weights[0] == pytest.approx(2.0, rel=0.1)
+    assert rule.offset == pytest.approx(0.0, abs=0.1)
+
+
+def test_two_logits_weigh_by_what_they_tell() -> None:
+    """Independent normal logits: the log-odds are the sum of each one's own."""
+    rng = np.random.default_rng(3)
+    part = [
+        Sample(fake, f"{i % 40}", (rng.normal(side), rng.normal(0.5 * side), rng.normal(-side)))
+        for fake, side in ((False, -0.5), (True, 0.5))
+        for i in range(4000)
+    ]
+    rule = fit(part, 0.05).rule
+    assert rule.weights[0] == pytest.approx(1.0, abs=0.1)
+    assert rule.weights[1] == pytest.approx(0.5, abs=0.1)
+    assert rule.weights[2] == 0.0, "what tells the wrong way round tells nothing"
+    probability = rule.probability((0.3, -0.2, 9.0))
+    lean = 0.3 * rule.weights[0] - 0.2 * rule.weights[1] + rule.offset
+    assert probability == pytest.approx(1 / (1 + math.exp(-lean)))
+
+
+def test_a_source_with_many_clips_weighs_no_more_than_another() -> None:
+    part = drawn(4, 12, 2.0)
+    crowd = [s for s in part if s.source == "True0"] * 40
+    once, often = fit(part, 0.05).rule, fit([*part, *crowd], 0.05).rule
+    assert often.weights == pytest.approx(once.weights)
+    assert often.offset == pytest.approx(once.offset)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_left_out_sources_keep_to_the_error_however_few_they_are(seed: int) -> None:
+    found = fit(drawn(seed, 15, 1.5, clips=3), 0.05)
+    for word in (found.fake, found.real):
+        assert word.wrong <= 0.05
+        assert word.wrong_sources <= 0.05
+    assert found.rule.thresholds.real <= 0.5 <= found.rule.thresholds.fake
+
+
+def test_a_source_unlike_the_others_moves_the_threshold_out() -> None:
+    """A real that scores like the worst fake, alone of its source: in-sample it is known."""
+    part = drawn(5, 15, 4.0)
+    strange = [*part, Sample(False, "strange", (3.0,)), Sample(False, "as strange", (3.1,))]
+    usual, careful = fit(part, 0.05), fit(strange, 0.05)
+    assert careful.rule.thresholds.fake > usual.rule.thresholds.fake
+    assert careful.fake.wrong_sources <= 0.05
+    assert careful.fake.right < usual.fake.right
+
+
+def test_a_word_that_tells_nothing_is_not_said() -> None:
+    """Fakes that score as the reals do or lower: nothing above tells a fake."""
+    rng = np.random.default_rng(6)
+    part = [Sample(False, f"r{i}", (float(rng.normal()),)) for i in range(40)]
+    part += [Sample(True, f"f{i}", (float(rng.uniform(-0.5, 0.5)),)) for i in range(40)]
+    found = fit(part, 0.05)
+    assert found.rule.thresholds.fake == 1.0
+    assert found.rule.verdict((50.0,)) is not Verdict.FAKE
+    assert (found.fake.wrong, found.fake.right) == (0.0, 0.0)
+    assert Verdict.FAKE not in found.verdicts
+
+
+def test_classes_that_cannot_be_told_apart_are_left_undecided() -> None:
+    assert fit(drawn(7, 60, 0.0), 0.05).unsure > 0.85
+
+
+def test_what_was_decided_before_counts_against_the_error() -> None:
+    part = drawn(8, 40, 2.5, inputs=2)
+    reals = [i for i, s in enumerate(part) if not s.fake]
+
+    def after(errors: int) -> list[Sample]:
+        wrong = set(reals[:errors])
+        return [
+            Sample(s.fake, s.source, s.logits, Verdict.FAKE if i in wrong else None)
+            for i, s in enumerate(part)
+        ]
+
+    free, spent, over = (fit(after(errors), 0.05) for errors in (0, 2, 3))
+    assert free.fake.wrong > 0
+    assert spent.fake.wrong == pytest.approx(2 / 40), "what was said before, and no more"
+    assert spent.rule.thresholds.fake > free.rule.thresholds.fake
+    assert over.rule.thresholds.fake == 1.0
+    assert over.real.right > 0, "the other word is not touched"
+
+
+def test_the_bound_follows_the_rule_of_three() -> None:
+    assert at_most(0, 60) == pytest.approx(3 / 60, rel=0.05)
+    assert at_most(0, 58) > 0.05 > at_most(0, 59)
+    # The definition: so many errors or fewer would be seen once in twenty times.
+    rate, trials = at_most(2, 27), 27
+    seen = sum(math.comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(3))
+    assert seen == pytest.approx(0.05)
+    assert at_most(4, 4) == 1.0
+
+
+def test_one_source_is_too_few() -> None:
+    part = [Sample(True, "a", (1.0,)), Sample(True, "b", (1.0,)), Sample(False, "c", (0.0,))]
+    with pytest.raises(TruelightError, match="reals"):
+        fit(part, 0.05)
