@@ -7,7 +7,7 @@ number of times that its source was drawn. Weights may have leading axes, one ro
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,25 +86,31 @@ def weighted_mean(values: ArrayLike, weights: ArrayLike) -> Floats:
         return np.asarray((v * w).sum(axis=-1) / w.sum(axis=-1))
 
 
+def draws_of(sources: Sequence[str], draws: int, seed: int = 0) -> Iterator[Floats]:
+    """Weights of files for so many draws of their sources, in parts: [some, n] each.
+
+    sources: [n], of each file.
+    """
+    names, of = np.unique(np.asarray(sources), return_inverse=True)
+    rng = np.random.default_rng(seed)
+    at_once = max(1, _CELLS // max(1, len(of)))
+    for done in range(0, draws, at_once):
+        drawn = rng.integers(len(names), size=(min(at_once, draws - done), len(names)))
+        counts = np.stack([np.bincount(row, minlength=len(names)) for row in drawn])
+        yield counts[:, of].astype(np.float64)
+
+
 def over_sources(
     sources: Sequence[str], statistic: Statistic, draws: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
     """95 % interval of a statistic, by percentile bootstrap over sources (not over files).
 
-    sources: [n], of each file. Draws for which it is not defined are left out; NaN if all are.
+    Draws for which it is not defined are left out; NaN if all are.
     """
-    names, of = np.unique(np.asarray(sources), return_inverse=True)
-    if not len(names):
+    if not len(sources):
         return math.nan, math.nan
-    rng = np.random.default_rng(seed)
-    values: list[Floats] = []
-    at_once = max(1, _CELLS // len(of))
-    for done in range(0, draws, at_once):
-        drawn = rng.integers(len(names), size=(min(at_once, draws - done), len(names)))
-        counts = np.stack([np.bincount(row, minlength=len(names)) for row in drawn])
-        values.append(statistic(counts[:, of].astype(np.float64)))
-    known = np.concatenate(values)
-    known = known[~np.isnan(known)]
+    values = np.concatenate([statistic(weights) for weights in draws_of(sources, draws, seed)])
+    known = values[~np.isnan(values)]
     if not len(known):
         return math.nan, math.nan
     low, high = np.percentile(known, [2.5, 97.5])

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.cli.typed import typed
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
     from edge.scan.scanner import Scanner
-    from export.evaluate import Figures, Group
+    from export.evaluate import Judged
+    from export.evaluate.measure import Wish
+
+COLUMNS = "10,20,40,60,80,100"
+"""Numbers of frames for which published systems tell their accuracy."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,26 +24,75 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "evaluate",
         help="measure a bundle on labelled clips or crops",
-        description="Scan the clips that a folder's labels.tsv names (file, label, source; method "
-        "if there is one) and say how good the bundle is, with 95 %% intervals over sources.",
+        description="Scan the clips that a folder's labels.tsv names (file, label, source; method, "
+        "dataset and pair if there are) and say how good the bundle is, with 95 %% intervals over "
+        "sources. docs/evaluation.md explains every figure.",
     )
     parser.add_argument("bundle", type=Path, help="folder of the bundle")
     parser.add_argument("clips", type=Path, nargs="?", help="folder of clips with labels.tsv")
-    parser.add_argument("--crops", type=Path, help="folder of face crops, taken as they are")
-    parser.add_argument(
+    _add_data(parser)
+    _add_wishes(parser)
+    _add_results(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    data = parser.add_argument_group("what is measured on, instead of clips")
+    data.add_argument("--crops", type=Path, help="folder of face crops, taken as they are")
+    data.add_argument(
         "--held-out",
         type=float,
         default=1.0,
         metavar="SHARE",
         help="with --crops: only the sources that train holds out for validation (its share: 0.06)",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    parser.add_argument(
+    data.add_argument(
+        "--from",
+        dest="tables",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="scores that --scores wrote; nothing is scanned",
+    )
+
+
+def _add_wishes(parser: argparse.ArgumentParser) -> None:
+    more = parser.add_argument_group("what is measured besides")
+    more.add_argument(
+        "--compressions",
+        default="",
+        metavar="LIST",
+        help="recompress the clips: crf23,crf32,crf40,half,refilmed or all; crops: jpeg40",
+    )
+    more.add_argument(
+        "--cache", type=Path, metavar="FOLDER", help="keep recompressed clips here, and use them"
+    )
+    more.add_argument(
+        "--frames",
+        nargs="?",
+        const=COLUMNS,
+        default="",
+        metavar="LIST",
+        help=f"judge the first so many frames only ({COLUMNS})",
+    )
+    more.add_argument(
+        "--spread", action="store_true", help="with --frames: windows over the whole clip instead"
+    )
+    more.add_argument(
+        "--second", action="store_true", help="with the second opinion, and without it"
+    )
+
+
+def _add_results(parser: argparse.ArgumentParser) -> None:
+    results = parser.add_argument_group("what is made of it")
+    results.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    results.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots")
+    results.add_argument("--scores", type=Path, metavar="FILE", help="write a row for each score")
+    results.add_argument(
         "--record",
         metavar="DATA",
-        help="write the figures into the bundle and its card, as of DATA",
+        help="write the main figures into the bundle and its card, as of DATA",
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,94 +100,84 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from edge.errors import TruelightError
-    from export.bundle import amend
-    from export.cli.progress import StepBar
-    from export.evaluate import figures, judge_clips, judge_crops, recorded
+    from export.evaluate import figures, read_scores, recorded
 
-    if (args.clips is None) is (args.crops is None):
-        raise TruelightError("Either CLIPS or --crops FOLDER is needed.")
-    with StepBar(Console(stderr=True), "evaluating") as bar:
-        if args.crops is not None:
-            from edge.scan.bundle import load_bundle
-
-            bundle = load_bundle(args.bundle)
-            judged = judge_crops(bundle, args.crops, bar.at, args.held_out)
-        else:
-            with scanner_of(args.bundle) as scanner:
-                judged = judge_clips(scanner, args.clips, bar.at)
+    if sum(given is not None for given in (args.clips, args.crops, args.tables)) != 1:
+        raise TruelightError("One of CLIPS, --crops FOLDER and --from FILE is needed.")
+    judged = read_scores(args.tables) if args.tables else _judge(args)
     measured = figures(judged)
     if args.record:
+        from export.bundle import amend
+
         amend(args.bundle, figures=recorded(measured, args.record, typed(sys.argv[1:])))
+    if args.html:
+        from edge.scan.bundle import read_manifest
+        from export.evaluate.page import write_page
+
+        manifest, _ = read_manifest(args.bundle)
+        write_page(args.html, manifest, measured, judged, typed(sys.argv[1:]))
     if args.json:
         print(measured.model_dump_json())
     else:
+        from export.cli.figures import show
+
         show(Console(), measured)
     return 0
 
 
-def scanner_of(bundle: Path) -> Scanner:
-    """A scanner as it is deployed, with another bundle."""
+def scanner_of(bundle: Path, changes: Mapping[str, object] | None = None) -> Scanner:
+    """A scanner as it is deployed, with another bundle, and maybe other settings."""
     from edge.scan.scanner import Scanner
     from edge.settings import load_settings
 
-    path = str(bundle.resolve())
-    return Scanner(load_settings().changed("the command line", {"model.bundle": path}))
+    values = {"model.bundle": str(bundle.resolve()), **(changes or {})}
+    return Scanner(load_settings().changed("the command line", values))
 
 
-def show(console: Console, measured: Figures) -> None:
-    """The figures as tables."""
-    from rich.table import Table
+def _judge(args: argparse.Namespace) -> list[Judged]:
+    """Show everything to the bundle; the scores are written as far as they are known."""
+    from rich.console import Console
 
-    m = measured
-    console.print(
-        f"{m.clips} clips ({m.reals} real, {m.fakes} fake) of {m.sources} sources", style="bold"
-    )
-    table = Table("figure", "value", "95 % interval over sources", box=None, header_style="dim")
-    table.add_row("AUC", f"{m.auc:.3f}", _interval(m.auc_interval))
-    table.add_row(
-        "AUC, sources weigh the same", f"{m.auc_sources:.3f}", _interval(m.auc_sources_interval)
-    )
-    table.add_row(
-        "accuracy, if forced at 50 %", _percent(m.accuracy), _interval(m.accuracy_interval)
-    )
-    if m.accuracy_when_decided is not None:
-        table.add_row("accuracy where decided", _percent(m.accuracy_when_decided))
-    table.add_row(
-        "false alarms (FAKE of a real)",
-        _percent(m.false_alarms),
-        _interval(m.false_alarms_interval),
-    )
-    table.add_row("missed (REAL of a fake)", _percent(m.missed))
-    table.add_row("decided", _percent(m.decided))
-    table.add_row("UNSURE", _percent(m.unsure))
-    table.add_row("NO_FACE", _percent(m.no_face))
-    table.add_row("UNREADABLE", _percent(m.unreadable))
-    table.add_row("calibration error", f"{m.calibration_error:.3f}")
-    table.add_row("Brier score", f"{m.brier:.3f}")
-    console.print(table)
-    for name, groups in (("method", m.by_method), ("source", m.by_source)):
-        console.print(_by(name, groups))
+    from export.cli.progress import StepBar
+    from export.evaluate import write_scores
+    from export.evaluate.measure import measure_clips, measure_crops
+
+    def keep(judged: Sequence[Judged]) -> None:
+        if args.scores:
+            write_scores(args.scores, judged)
+
+    wish = _wish(args)
+    with StepBar(Console(stderr=True), "evaluating") as bar:
+
+        def tell(what: str, at: int, of: int) -> None:
+            bar.at(at, of, what)
+
+        if args.crops is None:
+            return measure_clips(
+                lambda changes: scanner_of(args.bundle, changes), args.clips, wish, tell, keep
+            )
+        from edge.scan.bundle import load_bundle
+
+        bundle = load_bundle(args.bundle)
+        return measure_crops(bundle, args.crops, args.held_out, wish, tell, keep)
 
 
-def _by(name: str, groups: tuple[Group, ...]) -> Table:
-    from rich.table import Table
+def _wish(args: argparse.Namespace) -> Wish:
+    """What is asked for, checked before anything is scanned."""
+    from edge.errors import TruelightError
+    from export.degrade import JPEGS, WAYS
+    from export.evaluate.measure import Wish, chosen
 
-    table = Table(
-        name, "reals", "fakes", "AUC", "mean fake probability", "right", "wrong", "unsure",
-        box=None, header_style="dim",
-    )  # fmt: skip
-    for g in groups:
-        mean = "" if g.mean_probability is None else _percent(g.mean_probability)
-        table.add_row(
-            g.name, str(g.reals), str(g.fakes), "" if g.auc is None else f"{g.auc:.2f}", mean,
-            str(g.right), str(g.wrong), str(g.unsure),
-        )  # fmt: skip
-    return table
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _interval(both: tuple[float, float]) -> str:
-    return f"{both[0]:.3f} to {both[1]:.3f}"
+    if args.crops is not None and (args.frames or args.second):
+        raise TruelightError(
+            "Crops have no frames and no second opinion.", "Give a folder of clips."
+        )
+    try:
+        frames = tuple(int(text) for text in args.frames.split(",") if text)
+    except ValueError:
+        raise TruelightError(
+            f"{args.frames!r} is no list of numbers.", f"As in {COLUMNS}."
+        ) from None
+    known = JPEGS if args.crops is not None else WAYS
+    words = chosen(args.compressions, known) if args.compressions else ()
+    return Wish(words, frames, args.spread, args.second, args.cache)

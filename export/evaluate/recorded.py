@@ -35,7 +35,7 @@ def _whole(m: Figures) -> Iterator[Told]:
     yield "accuracy if forced at 0.5", m.accuracy, m.accuracy_interval
     for share, found in m.at_false_alarms.items():
         within = m.at_false_alarms_interval[share]
-        yield f"fakes found at {float(share):.0%} false alarms", found, within
+        yield f"fakes found at {100 * float(share):g} % false alarms", found, within
     yield "fakes scored above their own original", m.pairs.above, m.pairs.above_interval
     yield "share decided (REAL or FAKE)", m.decided, None
     yield "accuracy where decided", m.accuracy_when_decided, None
