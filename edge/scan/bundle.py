@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 REMEDY = "Export it again with truelight-export, or name another with --bundle."
 BATCH = 8
+TOWER_BATCH = 4  # a tower takes 25 MB a crop
 LARGEST = 1 << 30
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
@@ -97,14 +98,16 @@ class Graphs:
         threads: int = 0,
         beside: Path | None = None,
     ) -> None:
-        self._features = _session(features, threads, FEATURES, beside)
-        self._sequence = _session(sequence, 1, SEQUENCE)
+        self._features = open_graph(features, threads, FEATURES, beside)
+        self._sequence = open_graph(sequence, 1, SEQUENCE)
+        self._batch = BATCH if beside is None else TOWER_BATCH
         # Two callers at once would share the threads and double the working memory for no gain.
         self._turn = threading.Lock()
 
     def features(self, crops: Crops, output: str = "features") -> Floats:
-        """Ask the features graph for `output`, `BATCH` crops at a time."""
-        parts = [crops[at : at + BATCH] for at in range(0, max(len(crops), 1), BATCH)]
+        """Ask the features graph for `output`, a few crops at a time."""
+        starts = range(0, max(len(crops), 1), self._batch)
+        parts = [crops[at : at + self._batch] for at in starts]
         with self._turn:
             answers = [self._features.run([output], {"crops": part})[0] for part in parts]
         return np.concatenate(answers)
@@ -115,9 +118,14 @@ class Graphs:
         return answer
 
 
-def _session(
+def open_graph(
     model: bytes | str, threads: int, file: str, beside: Path | None = None
 ) -> InferenceSession:
+    """A session that runs a graph as the box does; `file` is what errors call it.
+
+    Raises:
+        BundleError: ONNX Runtime cannot run it.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

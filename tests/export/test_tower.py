@@ -1,0 +1,102 @@
+"""The features graph of another maker's image transformer, its weights left in their file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from checkpoints import noise
+from towers import LAYERS, ROOT, SIDE, WIDTH, write_tower
+
+from edge.errors import TruelightError
+from edge.scan.bundle import open_graph
+from export.spans import raw_spans
+from export.tower import MEAN, SPREAD, lay_tower, read_taps, read_tower
+
+
+def asked(folder: Path, taps: str, crops: np.ndarray) -> np.ndarray:
+    """What the laid graph answers, one crop at a time: what is quantised hangs on the batch."""
+    sha256 = write_tower(folder / "tower.onnx")
+    graph = lay_tower(read_tower(folder / "tower.onnx", sha256), read_taps(taps))
+    session = open_graph(graph, 1, "features.onnx", folder)
+    return np.concatenate([session.run(None, {"crops": crop[None]})[0] for crop in crops])
+
+
+def stream(file: Path, layer: int, crops: np.ndarray) -> np.ndarray:
+    """The residual stream behind a layer, as the file itself has it."""
+    model = onnx.load(file)
+    name = f"{ROOT}.{layer - 1}/Add_1_output_0"
+    if name not in [output.name for output in model.graph.output]:
+        model.graph.output.append(onnx.ValueInfoProto(name=name))
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    pixels = crops.astype(np.float32) - 255 * np.array(MEAN, np.float32)
+    pixels = (pixels / (255 * np.array(SPREAD, np.float32))).transpose(0, 3, 1, 2)
+    return np.concatenate([session.run([name], {"pixel_values": p[None]})[0] for p in pixels])
+
+
+def test_the_taps_are_those_of_the_tower_with_halved_weights(tmp_path: Path) -> None:
+    crops = noise(5, SIDE, seed=6)
+    got = asked(tmp_path, "3:class,2:mean,2:std", crops)
+    write_tower(tmp_path / "halved.onnx", halved=True)
+    third, second = (stream(tmp_path / "halved.onnx", layer, crops) for layer in (3, 2))
+    patches = second[:, 1:]
+    expected = np.concatenate([third[:, 0], patches.mean(1), patches.std(1)], axis=1)
+    assert got.shape == (5, 3 * WIDTH)
+    assert np.abs(got - expected).max() < 1e-4 * np.abs(expected).max()
+    assert expected.std(0).min() > 1e-3  # the crops do differ in all of it
+
+
+def test_the_batch_is_free(tmp_path: Path) -> None:
+    crops = noise(5, SIDE, seed=6)
+    alone = asked(tmp_path, "1:mean", crops)
+    tower = read_tower(tmp_path / "tower.onnx", write_tower(tmp_path / "tower.onnx"))
+    session = open_graph(lay_tower(tower, read_taps("1:mean")), 1, "features.onnx", tmp_path)
+    together = session.run(None, {"crops": crops})[0]
+    assert np.abs(together - alone).max() < 0.1 * alone.std()
+
+
+def test_the_graph_holds_neither_weights_nor_what_lies_behind_the_last_tap(tmp_path: Path) -> None:
+    tower = read_tower(tmp_path / "tower.onnx", write_tower(tmp_path / "tower.onnx"))
+    model = onnx.load_model_from_string(lay_tower(tower, read_taps("2:class")))
+    content = (tmp_path / "tower.onnx").read_bytes()
+    theirs = {tensor.name: tensor for tensor in tower.model.graph.initializer}
+    outside = [t for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
+    # The kernel of the patches, and two products in each of two layers.
+    assert len(outside) == 1 + 2 * 2
+    for tensor in outside:
+        where = {entry.key: entry.value for entry in tensor.external_data}
+        start, length = int(where["offset"]), int(where["length"])
+        assert where["location"] == "tower.onnx"
+        assert content[start : start + length] == theirs[tensor.name].raw_data
+    assert not [node.name for node in model.graph.node if f"layers.{LAYERS - 1}/" in node.name]
+
+
+def test_spans_are_of_what_is_raw(tmp_path: Path) -> None:
+    write_tower(tmp_path / "tower.onnx")
+    content = (tmp_path / "tower.onnx").read_bytes()
+    spans = raw_spans(content)
+    for tensor in onnx.load_model_from_string(content).graph.initializer:
+        if tensor.HasField("raw_data"):
+            span = spans.pop(tensor.name)
+            assert content[span.offset : span.end] == tensor.raw_data
+    assert not spans
+    with pytest.raises(ValueError, match="cut off"):
+        raw_spans(content[:-1])
+
+
+def test_what_is_no_such_tower_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "tower.onnx"
+    sha256 = write_tower(file)
+    with pytest.raises(TruelightError, match="another hash"):
+        read_tower(file)
+    tower = read_tower(file, sha256)
+    with pytest.raises(TruelightError, match="there are 3 layers"):
+        lay_tower(tower, read_taps("4:class"))
+    with pytest.raises(TruelightError, match="is no tap"):
+        read_taps("3:class,3:median")
+    skewed = read_tower(file, write_tower(file, zero=1))
+    with pytest.raises(TruelightError, match="cannot be halved"):
+        lay_tower(skewed, read_taps("3:class"))
