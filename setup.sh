@@ -35,9 +35,12 @@ On any computer with Linux and Python 3.11 or newer; everything is kept in this 
                                 panel; without a terminal, judge the sample clips
   ./setup.sh run PATH...        judge your own clips or folders
   ./setup.sh test               install what the tests need, then run every check
+  ./setup.sh thorough           add the model that gives second opinions (about 90 MB), which is
+                                asked where the other one is unsure
 
 On a Raspberry Pi with Raspberry Pi OS (64-bit), bookworm or trixie:
   sudo ./setup.sh install       make it the box, or bring it up to date
+       afterwards, if wanted:   sudo /opt/truelight/setup.sh thorough
   sudo ./setup.sh uninstall     take back what install did; settings and history stay
        --purge                  they go too
        --dry-run                for both: say what would be done, change nothing
@@ -55,6 +58,7 @@ main() {
     case $command in
         run) command_run "$@" ;;
         test) command_test "$@" ;;
+        thorough) command_thorough "$@" ;;
         install) command_install "$@" ;;
         uninstall) command_uninstall "$@" ;;
         help | -h | --help) usage ;;

@@ -132,6 +132,7 @@ unpack() { # SUM: beside what is there, then in its place; other bundles and the
     for path in "$new"/models/* "$new"/third_party/* "$new"/*; do
         case ${path#"$new"/} in models | third_party) continue ;; esac
         [ -e "$path" ] || continue
+        keep_weights "$OPT/${path#"$new"/}" "$path"
         rm -rf -- "${OPT:?}/${path#"$new"/}"
         mv -- "$path" "$OPT/${path#"$new"/}"
     done
@@ -140,6 +141,14 @@ unpack() { # SUM: beside what is there, then in its place; other bundles and the
     "$SYSTEM_PYTHON" -m compileall -q "$OPT/edge"
     sync
     printf '%s\n' "$1" >"$OPT/.copied"
+}
+
+keep_weights() { # OLD NEW: what `thorough` fetched for a bundle stays, if its new version wants it
+    local sum
+    if [ -f "$1/tower.onnx" ] && [ ! -e "$2/tower.onnx" ]; then
+        sum=$(sha256sum <"$1/tower.onnx" | cut -d ' ' -f 1)
+        ! grep -qF -- "$sum" "$2/bundle.json" || ln -- "$1/tower.onnx" "$2/tower.onnx"
+    fi
 }
 
 # ---- Settings of this machine

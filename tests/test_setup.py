@@ -221,6 +221,16 @@ def test_without_a_terminal_the_samples_are_judged(ready: Path) -> None:
     assert started(ready, "run", "--json", "a.mp4").stdout == "asked to: scan --json a.mp4\n"
 
 
+def test_the_model_for_second_opinions_is_added_on_demand(ready: Path) -> None:
+    done = started(ready, "thorough")
+    assert done.returncode == 0
+    assert "Installing the model for second opinions" in done.stderr
+    write_program(ready.parent / ".venv/bin/truelight", 'echo "asked to: $*"; exit 2')
+    done = started(ready, "thorough")
+    assert done.returncode == 1
+    assert "asked to: models add thorough" in done.stderr
+
+
 def test_on_a_terminal_the_box_starts_there(ready: Path) -> None:
     ours, theirs = pty.openpty()
     done = subprocess.run(

@@ -1,5 +1,6 @@
 """The steps of setup.sh, taken for real, in the root of a machine that nobody runs."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -109,12 +110,21 @@ def test_the_program_is_copied_without_what_only_checks_need(pi: Path, tmp_path:
     for name in ("tests", ".git", ".venv", "samples/clips", "edge/__pycache__/a.pyc", ".new"):
         assert not (home / name).exists(), name
     assert "is so already" in steps(pi, script, source)
+    # Here two bundles get weights from elsewhere; only one is still in want of the same later.
+    for name, wanted in (("models/same", "weights"), ("models/other", "others")):
+        (source / name).mkdir()
+        (source / name / "bundle.json").write_text(hashlib.sha256(wanted.encode()).hexdigest())
+    steps(pi, script, source)
+    for name in ("same", "other"):
+        (home / "models" / name / "tower.onnx").write_text("weights")
     # The next version has another file, and finds a bundle that somebody made.
     (home / "models/mine").mkdir()
     (source / "edge/a.py").rename(source / "edge/b.py")
     steps(pi, script, source)
     assert [path.name for path in (home / "edge").glob("*.py")] == ["b.py"]
     assert (home / "models/mine").is_dir()
+    assert (home / "models/same/tower.onnx").read_text() == "weights"
+    assert not (home / "models/other/tower.onnx").exists()
     assert (home / "models/truelight/bundle.json").exists()
 
 
