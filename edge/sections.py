@@ -31,6 +31,7 @@ class ScanSettings(Section):
 
     windows: int = Field(default=12, ge=1, le=256)
     first: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    heat: bool = True
     threads: int = Field(default=0, ge=0, le=64)
 
 

@@ -19,11 +19,6 @@ INNER = 0.7
 MEASURED_SIDE = 80
 MEASURED_LUMA = 128.0
 
-# What people recognise a face by: some hair and the chin's outline with it.
-PORTRAIT_SIDE = 160
-PORTRAIT_SCALE = 1.6
-PORTRAIT_SHIFT = -0.06
-
 
 @dataclass(frozen=True)
 class CropSpec:
@@ -47,6 +42,20 @@ class CropSpec:
         y = box.y + box.height / 2 + self.shift_y * longest - side / 2
         return Box(x=x, y=y, width=side, height=side)
 
+    def within(self, other: CropSpec) -> Box:
+        """Return where this square lies in the square that `other` cuts around the same box.
+
+        In parts of the other's side, from its upper left corner; whatever the box is.
+        """
+        unit = Box(x=0, y=0, width=1, height=1)
+        mine, its = self.square(unit), other.square(unit)
+        x, y = (mine.x - its.x) / its.width, (mine.y - its.y) / its.width
+        return Box(x=x, y=y, width=mine.width / its.width, height=mine.width / its.width)
+
+
+PORTRAIT = CropSpec(side=160, scale=1.6, shift_y=-0.06)
+"""What people recognise a face by: some hair and the chin's outline with it."""
+
 
 @dataclass(frozen=True)
 class Crop:
@@ -67,10 +76,10 @@ def cut(pixels: Pixels, box: Box, spec: CropSpec) -> Crop:
 def portrait(pixels: Pixels, box: Box) -> Pixels:
     """Cut the face in `box` out of `pixels` (uint8 [h, w, 3] RGB, upright) for people to see.
 
-    uint8 [s, s, 3] RGB with `s` at most `PORTRAIT_SIDE`; never enlarged.
+    uint8 [s, s, 3] RGB with `s` at most `PORTRAIT.side`; never enlarged.
     """
-    square = CropSpec(PORTRAIT_SIDE, PORTRAIT_SCALE, shift_y=PORTRAIT_SHIFT).square(box)
-    return resized(pixels, square, max(1, min(PORTRAIT_SIDE, round(square.width))))
+    square = PORTRAIT.square(box)
+    return resized(pixels, square, max(1, min(PORTRAIT.side, round(square.width))))
 
 
 def measure(pixels: Pixels, box: Box) -> Quality:

@@ -49,6 +49,8 @@ class Look:
     finding: Finding
     portraits: dict[int, Pixels]
     """Each face of the finding at its best, by its id: uint8 `[s, s, 3]` RGB, `s` up to 160."""
+    heat: dict[int, Pixels] = field(default_factory=dict)
+    """Where the network looks, drawn on the portraits of the faces that count; see `heat.py`."""
 
 
 class Scanner:
@@ -104,7 +106,7 @@ class Scanner:
 
     def scan(self, path: Path, listener: Listener | None = None) -> Finding:
         """Judge one clip: the finding of `look`, which tells of what it raises."""
-        return self.look(path, listener).finding
+        return self._look(path, listener, heat=False).finding
 
     def look(self, path: Path, listener: Listener | None = None) -> Look:
         """Judge one clip, telling `listener` how far it is, and keep what its faces look like.
@@ -115,11 +117,15 @@ class Scanner:
             TruelightError: the model or the detector cannot be used; no clip could be judged.
             Cancelled: the listener wanted an end.
         """
+        return self._look(path, listener, heat=self._settings.scan.heat)
+
+    def _look(self, path: Path, listener: Listener | None, *, heat: bool) -> Look:
         start = time.perf_counter()
         notes = _Notes()
         with FileHash(path) as file_hash:
             pace = Pace(listener)
             judgement = self._attempt(path, notes, pace)
+            drawn = self._heat(judgement, notes) if heat else {}
             sha256 = file_hash.result(waiting=lambda: pace.tell("judging", notes.frames))
         finding = Finding(
             path=path_text(path),
@@ -136,7 +142,7 @@ class Scanner:
             thresholds=judgement.thresholds or self._manifest.thresholds,
             second_opinion=judgement.second_opinion,
         )
-        return Look(finding, notes.portraits(judgement.faces))
+        return Look(finding, notes.portraits(judgement.faces), drawn)
 
     def unread(self, path: Path, text: str) -> Finding:
         """A finding on a clip that is not looked at: `UNREADABLE`, for the reason `text`."""
@@ -150,6 +156,17 @@ class Scanner:
             model=self._model,
             thresholds=self._manifest.thresholds,
         )
+
+    def _heat(self, judgement: Judgement, notes: _Notes) -> dict[int, Pixels]:
+        """Where the network looks in the faces that count."""
+        if judgement.fake_probability is None:
+            return {}
+        from edge.scan.heat import draw_heat  # brings OpenCV, which is loaded by now
+
+        started = time.perf_counter()
+        drawn = draw_heat(judgement.faces, notes.tracks, self._bundle.result())
+        notes.spend("heat", time.perf_counter() - started)
+        return drawn
 
     def _attempt(self, path: Path, notes: _Notes, pace: Pace) -> Judgement:
         """Judge a clip; what goes wrong with this one is the judgement."""

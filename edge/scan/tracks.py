@@ -7,7 +7,7 @@ from math import sqrt
 from statistics import median
 
 from edge.finding import Box, Quality
-from edge.scan.crops import PORTRAIT_SCALE, PORTRAIT_SIDE, Crop, portrait
+from edge.scan.crops import PORTRAIT, Crop, portrait
 from edge.scan.faces import Pixels
 from edge.scan.verdict import TrackEvidence, WindowLogit
 
@@ -33,7 +33,7 @@ class Track:
         self.boxes.append(box)
         self.qualities.append(quality)
         # More pixels than a portrait shows make it no better.
-        size = min(quality.face_px, PORTRAIT_SIDE / PORTRAIT_SCALE)
+        size = min(quality.face_px, PORTRAIT.side / PORTRAIT.scale)
         merit = size * sqrt(quality.sharpness)
         if merit > self._merit:
             self._merit, self.portrait, self.best = merit, portrait(pixels, box), crop.pixels
