@@ -73,7 +73,7 @@ class Ledger:
         entry = Entry(0, page.visit.id, datetime.now(UTC), look.finding)
         with _forgiven():
             if self._history and page.visit.id:
-                self._history.add(page.visit.id, look.finding, look.portraits)
+                self._history.add(page.visit.id, look.finding, look.portraits, look.heat)
                 page.kept += 1
         page.entries.append(entry)
 

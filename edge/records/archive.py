@@ -57,6 +57,8 @@ class Entry:
     finding: Finding
     portraits: Mapping[int, bytes] = field(default_factory=dict)
     """JPEG by the face's id; the most suspicious faces, if there were many."""
+    heat: Mapping[int, bytes] = field(default_factory=dict)
+    """JPEG by the face's id: where the network looked. Some or all faces may lack it."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class Archive:
         return self._entry(rows[0]) if rows else None
 
     def find(self, wanted: Filter | None = None, *, portraits: bool = False) -> Iterator[Entry]:
-        """Entries, the newest first, a few at a time; with portraits if they are wanted."""
+        """Entries, the newest first, a few at a time; with their pictures if they are wanted."""
         wanted = wanted or Filter()
         clauses, values = _clauses(wanted, "judged")
         if wanted.verdict is not None:
@@ -153,10 +155,15 @@ class Archive:
             log.warning("Entry %d of the history cannot be understood; it is left out.", number)
             return None
         kept: dict[int, bytes] = {}
+        heat: dict[int, bytes] = {}
         if portraits:
-            query = "SELECT face, jpeg FROM portraits WHERE entry = ? ORDER BY face"
-            kept = dict(self._ask(query, [number]))
-        return Entry(number, visit, datetime.fromisoformat(judged), finding, kept)
+            # Of all columns: a file that no writer has brought up to date yet has no heat.
+            query = "SELECT * FROM portraits WHERE entry = ? ORDER BY face"
+            for _, face, jpeg, *more in self._ask(query, [number]):
+                kept[face] = jpeg
+                if any(more):
+                    heat[face] = more[0]
+        return Entry(number, visit, datetime.fromisoformat(judged), finding, kept, heat)
 
     def _ask(self, query: str, values: list[Any]) -> list[tuple[Any, ...]]:
         try:

@@ -33,6 +33,9 @@ __all__ = ["Archive", "Entry", "Filter", "History", "HistoryError", "Visit", "op
 
 Answer = TypeVar("Answer")
 
+Pictures = Mapping[int, npt.NDArray[np.uint8]]
+"""By the face's id: uint8 `[s, s, 3]` RGB."""
+
 MEGABYTE = 1_000_000
 
 MOST_PORTRAITS = 16
@@ -102,23 +105,29 @@ class History(Archive):
         return visit
 
     def add(
-        self, visit: int, finding: Finding, portraits: Mapping[int, npt.NDArray[np.uint8]]
+        self, visit: int, finding: Finding, portraits: Pictures, heat: Pictures | None = None
     ) -> int:
-        """Keep a finding and its faces (uint8 `[s, s, 3]` RGB by id); returns the entry's id.
+        """Keep a finding and pictures of its faces; returns the entry's id.
+
+        A heat map is kept where there is a portrait.
 
         When this returns, the entry survives whatever happens to the power.
 
         Raises:
             HistoryError: it cannot be written, as when the disk is full. What was there stays.
         """
-        pictures = [(face, _jpeg(portraits[face])) for face in _chosen(finding, portraits)]
+        heat = heat or {}
+        pictures = [
+            (face, _jpeg(portraits[face]), _jpeg(heat[face]) if face in heat else None)
+            for face in _chosen(finding, portraits)
+        ]
         values = (visit, moment(self._clock()), finding.verdict, finding.model_dump_json())
 
         def insert(database: sqlite3.Connection) -> int:
             query = "INSERT INTO entries (visit, judged, verdict, finding) VALUES (?, ?, ?, ?)"
             entry = _new_id(database.execute(query, values))
-            rows = [(entry, face, jpeg) for face, jpeg in pictures]
-            database.executemany("INSERT INTO portraits VALUES (?, ?, ?)", rows)
+            rows = [(entry, *picture) for picture in pictures]
+            database.executemany("INSERT INTO portraits VALUES (?, ?, ?, ?)", rows)
             self._prune(database, keep=entry)
             return entry
 

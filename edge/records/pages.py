@@ -27,7 +27,7 @@ MOST_FACES = 8
 """Of a clip; the others are counted."""
 
 Encode = Callable[[bytes], str]
-"""Makes a portrait (JPEG) the address of a picture."""
+"""Makes a picture (JPEG) an address."""
 
 _SHORTCOMINGS = {
     ReasonCode.FACES_TOO_SMALL: "too small",
@@ -88,6 +88,8 @@ class FacePage:
 
     number: int
     portrait: str
+    heat: str
+    """Where the network looked; empty if nobody knows."""
     said: str
     lean: str
     counted: bool
@@ -110,6 +112,8 @@ class ClipPage:
     reasons: tuple[str, ...]
     faces: tuple[FacePage, ...]
     more_faces: int
+    heat: bool
+    """Whether a face has a heat map."""
     facts: tuple[tuple[str, str], ...]
 
 
@@ -146,20 +150,15 @@ def _clip(anchor: str, entry: Entry, called: Mapping[str, str], encode: Encode) 
         probability="" if said is None else percent(said),
         scale=None if said is None else Scale.of(finding.thresholds, said),
         reasons=tuple(one_line(reason.text) for reason in finding.reasons),
-        faces=tuple(
-            _face(
-                face,
-                finding,
-                encode(entry.portraits[face.id]) if face.id in entry.portraits else "",
-            )
-            for face in faces[:MOST_FACES]
-        ),
+        faces=tuple(_face(face, entry, encode) for face in faces[:MOST_FACES]),
         more_faces=max(0, len(faces) - MOST_FACES),
+        heat=any(face.id in entry.heat for face in faces[:MOST_FACES]),
         facts=tuple(_facts(entry)),
     )
 
 
-def _face(face: Face, finding: Finding, portrait: str) -> FacePage:
+def _face(face: Face, entry: Entry, encode: Encode) -> FacePage:
+    finding = entry.finding
     said = face.fake_probability
     video = finding.clip is not None and finding.clip.kind == "video"
     facts = f"{face.quality.face_px:.0f} px wide"
@@ -167,7 +166,8 @@ def _face(face: Face, finding: Finding, portrait: str) -> FacePage:
         facts = f"seen {clock(face.first_second)} to {clock(face.last_second)}, {facts}"
     return FacePage(
         number=face.id,
-        portrait=portrait,
+        portrait=encode(entry.portraits[face.id]) if face.id in entry.portraits else "",
+        heat=encode(entry.heat[face.id]) if face.id in entry.heat else "",
         said="not scored" if said is None else percent(said),
         lean="" if said is None else _lean(said, finding.thresholds),
         counted=face.counted,

@@ -50,6 +50,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (entry, face)
         )""",
     ),
+    ("ALTER TABLE portraits ADD COLUMN heat BLOB",),
 )
 """What leads from each version of the tables to the next; an empty file is version 0."""
 

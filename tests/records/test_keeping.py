@@ -39,7 +39,7 @@ def opened(
 
 
 def keep(history: History, visit: int, look: Look) -> int:
-    return history.add(visit, look.finding, look.portraits)
+    return history.add(visit, look.finding, look.portraits, look.heat)
 
 
 def test_what_was_kept_is_there_again(tmp_path: Path, looks: Looks) -> None:
@@ -62,11 +62,14 @@ def test_what_was_kept_is_there_again(tmp_path: Path, looks: Looks) -> None:
         assert archive.entry(two.id) == two
         assert archive.counts(visit) == {Verdict.FAKE: 1, Verdict.UNREADABLE: 1}
         assert (archive.entry(99), archive.visit(99), archive.entries(99)) == (None, None, [])
-        for face, pixels in looks["two.mp4"].portraits.items():
-            jpeg = cv2.imdecode(np.frombuffer(two.portraits[face], np.uint8), cv2.IMREAD_COLOR)
-            assert jpeg is not None
-            rgb = cv2.cvtColor(jpeg, cv2.COLOR_BGR2RGB).astype(int)
-            assert np.abs(rgb - pixels).mean() < 6
+        look = looks["two.mp4"]
+        for pictures, kept_ones in ((look.portraits, two.portraits), (look.heat, two.heat)):
+            assert set(kept_ones) == set(pictures) == {1, 2}
+            for face, pixels in pictures.items():
+                jpeg = cv2.imdecode(np.frombuffer(kept_ones[face], np.uint8), cv2.IMREAD_COLOR)
+                assert jpeg is not None
+                rgb = cv2.cvtColor(jpeg, cv2.COLOR_BGR2RGB).astype(int)
+                assert np.abs(rgb - pixels).mean() < 6
 
 
 def test_the_newest_comes_first_and_filters_choose(tmp_path: Path, looks: Looks) -> None:
@@ -312,3 +315,30 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(TruelightError, match="cannot be written"):
         opened(tmp_path / "file")
+
+
+def test_what_was_kept_before_there_were_heat_maps_is_still_there(
+    tmp_path: Path, looks: Looks
+) -> None:
+    """Also where nobody has written since, and the tables are as they were."""
+    file = tmp_path / FILE
+    finding = looks["red.jpg"].finding
+    with sqlite3.connect(file, isolation_level=None) as database:
+        upgrade(database, STEPS[:1])
+        time = "2026-11-22T12:00:00.000+00:00"
+        query = "INSERT INTO visits (origin, name, began) VALUES ('stick', 'A', ?)"
+        database.execute(query, [time])
+        query = "INSERT INTO entries (visit, judged, verdict, finding) VALUES (1, ?, ?, ?)"
+        database.execute(query, [time, finding.verdict, finding.model_dump_json()])
+        database.execute("INSERT INTO portraits VALUES (1, 1, ?)", [b"a JPEG"])
+    database.close()
+    for attempt in range(2):
+        archive = open_archive(tmp_path)
+        assert archive is not None
+        with archive:
+            first, *later = archive.entries(1)
+        assert (first.finding, first.portraits, first.heat) == (finding, {1: b"a JPEG"}, {})
+        assert [set(entry.heat) for entry in later] == [{1}] * attempt
+        if attempt == 0:
+            with opened(tmp_path) as history:
+                keep(history, 1, looks["red.jpg"])
