@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.errors import TruelightError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from rich.console import Console
 
+    from export.checkpoint import Temporal
     from export.network import Detector
-    from export.training.batches import Phase
-    from export.training.data import Pairs, Picture
-    from export.training.recipe import Moment, Recipe
+    from export.training.batches import Kind, Phase
+    from export.training.course import Gathered, Tell
+    from export.training.curve import Moment
+    from export.training.recipe import Recipe
+
+PHASES = "SIDE:STEPS:BATCH:RATE, as 64:1700:64:2e-3, or distil:64:1700:64:2e-3"
+HIDDEN = 256
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,33 +30,68 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "train",
         help="train a detector on folders of crops",
         description="Train the ResNeXt50 trunk on labelled crops and on self-blended images made "
-        "from the real ones, then the LSTM on windows made of them. Run again with the same --out "
-        "to resume.",
+        "from the real ones, if wanted after distilling a teacher's cached features into it; then "
+        "the LSTM on windows made of them. Run again with the same --out to resume.",
     )
     parser.add_argument("folders", type=Path, nargs="+", help="folders with labels.tsv")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument(
         "--watch", type=Path, action="append", default=[], help="crops to measure, never to train"
     )
-    parser.add_argument(
-        "--phase",
-        action="append",
-        metavar="SIDE:STEPS:BATCH:RATE",
-        help="a stretch of training at one picture size; may be repeated",
-    )
-    parser.add_argument(
-        "--crop", default="1,0,0", help="scale,shift_x,shift_y of the deployed crop"
-    )
-    parser.add_argument(
-        "--head-pairs", type=int, default=1600, help="pairs of windows the LSTM is trained on"
-    )
-    start = parser.add_mutually_exclusive_group()
-    start.add_argument("--init", type=Path, help="torchvision's resnext50_32x4d ImageNet file")
-    start.add_argument("--start", type=Path, help="a checkpoint of ours to begin with")
+    _add_how(parser)
+    _add_beginnings(parser)
+    _add_head(parser)
     parser.add_argument("--every", type=int, default=100, help="steps between validations")
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--workers", type=int, help="processes that make batches")
     parser.add_argument("--seed", type=int, default=0)
     parser.set_defaults(run=run)
+
+
+def _add_how(parser: argparse.ArgumentParser) -> None:
+    how = parser.add_argument_group("how it is trained")
+    how.add_argument(
+        "--phase",
+        action="append",
+        metavar="[distil:]SIDE:STEPS:BATCH:RATE",
+        help="a stretch of training at one picture size, by labels or by the teacher's features "
+        "and labels; may be repeated",
+    )
+    how.add_argument("--teacher", type=Path, help="features to distil, from truelight-export teach")
+    how.add_argument(
+        "--weight",
+        action="append",
+        default=[],
+        metavar="FOLDER=WEIGHT",
+        help="what a source of this folder weighs in the draws (1)",
+    )
+    how.add_argument("--blends", type=float, help="share of self-blends (0.4, at the end 0.35)")
+    how.add_argument(
+        "--singles", type=float, default=0.3, help="share of single pictures, while distilling"
+    )
+    how.add_argument("--landmarks", type=Path, help="kept landmarks (OUT/landmarks.npz)")
+    how.add_argument("--crop", default="1,0,0", help="scale,shift_x,shift_y of the deployed crop")
+
+
+def _add_beginnings(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what it begins with")
+    start = group.add_mutually_exclusive_group()
+    start.add_argument("--init", type=Path, help="torchvision's resnext50_32x4d ImageNet file")
+    start.add_argument("--start", type=Path, help="a checkpoint of ours to begin with")
+    group.add_argument("--layers", default="3,4,6,3", help="blocks a stage, for smaller networks")
+    group.add_argument("--width", type=int, default=64, help="channels of the stem")
+
+
+def _add_head(parser: argparse.ArgumentParser) -> None:
+    head = parser.add_argument_group("the LSTM")
+    head.add_argument("--head-only", action="store_true", help="take the trunk of --start as it is")
+    head.add_argument("--clips", type=Path, help="labelled clips to learn windows from, too")
+    head.add_argument(
+        "--head-pairs", type=int, default=1600, help="pairs of windows made of stills"
+    )
+    head.add_argument("--epochs", type=int, default=12)
+    head.add_argument("--frames", type=int, default=8, help="of a window")
+    head.add_argument("--rate", type=float, default=4.0, help="of a window, Hz")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,48 +99,40 @@ def run(args: argparse.Namespace) -> int:
     import torch
     from rich.console import Console
 
-    from export.cli.progress import StepBar
     from export.network import Detector
-    from export.training.batches import Mix
-    from export.training.data import Pairs, read_folder, split
-    from export.training.landmarks import landmarks_of
-    from export.training.recipe import Recipe
+    from export.training import course
 
     console = Console()
-    phases = tuple(_phase(text) for text in args.phase) if args.phase else Recipe().phases
-    recipe = Recipe(phases=phases, mix=Mix(), seed=args.seed)
-    pictures = [picture for folder in args.folders for picture in read_folder(folder)]
-    reals = [picture for picture in pictures if not picture.fake]
-    with StepBar(console, "landmarks") as bar:
-        landmarks = landmarks_of(reals, args.out / "landmarks.npz", bar.at)
-    train, held_out = (
-        Material(part, [p for p in part if str(p.path) in landmarks], Pairs(part), landmarks)
-        for part in split(pictures, recipe.validation)
-    )
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    if args.head_only and not args.start:
+        raise TruelightError("--head-only needs a checkpoint.", "Name it by --start.")
+    recipe = _recipe(args)
+    with _bars(console) as tell:
+        gathered = course.gather(
+            args.folders,
+            recipe,
+            args.teacher,
+            args.landmarks or args.out / "landmarks.npz",
+            _weights(args.weight),
+            tell,
+        )
     console.print(
-        f"{len(train.pictures)} pictures to train on, {len(train.blendable)} of them to blend."
+        f"{len(gathered.train.pictures)} pictures to train on, "
+        f"{len(gathered.train.blendable)} of them to blend."
     )
+    if gathered.teacher:
+        console.print(f"The teacher's probe: AUC {gathered.teacher.held_out_auc:.3f}, held out.")
     torch.manual_seed(recipe.seed)
-    network = Detector(zero_init=True)
-    if args.init:
-        network.trunk.load_imagenet(torch.load(args.init, weights_only=True))
-    elif args.start:
-        network.load_state_dict(torch.load(args.start, weights_only=True)["model"])
-    config = _config(args, phases)
-    best = _train_trunk(args, console, network, recipe, (train, held_out), config)
-    network.load_state_dict(torch.load(best, weights_only=True)["model"])
-    _train_head(args, console, network, (train, held_out), config)
+    layers = _layers(args.layers)
+    network = Detector(HIDDEN, gate=0.0, layers=layers, width=args.width, zero_init=True)
+    course.begin(network, args.init, args.start)
+    config = _config(args, recipe, layers)
+    if not args.head_only:
+        best = _train_trunk(args, console, network, recipe, gathered, config)
+        network.load_state_dict(torch.load(best, weights_only=True)["model"])
+    _train_head(args, console, network, gathered, config)
     return 0
-
-
-@dataclass(frozen=True)
-class Material:
-    """Pictures of one side of the split, and what can be made of them."""
-
-    pictures: list[Picture]
-    blendable: list[Picture]  # reals whose landmarks are known
-    pairs: Pairs
-    landmarks: dict[str, NDArray[np.float32]]
 
 
 def _train_trunk(
@@ -110,26 +140,23 @@ def _train_trunk(
     console: Console,
     network: Detector,
     recipe: Recipe,
-    material: tuple[Material, Material],
+    gathered: Gathered,
     config: dict[str, Any],
 ) -> Path:
     from export.cli.progress import StepBar
-    from export.training.batches import Batches
-    from export.training.data import one_each, read_folder
+    from export.training.course import validation_sets
     from export.training.recipe import Training
 
-    train, held_out = material
-    validation = {"validation": one_each(held_out.pictures, 1000)}
-    validation |= {folder.name: read_folder(folder) for folder in args.watch}
-    batches = Batches(
-        train.blendable, train.pairs, train.landmarks, recipe.phases, recipe.mix, recipe.seed
+    validation = validation_sets(gathered.held_out, args.watch)
+    training = Training(
+        args.out, network, recipe, gathered.train, validation, config, gathered.teacher
     )
-    training = Training(args.out, network, recipe, batches, validation, config, args.threads)
     with StepBar(console, "trunk") as bar:
         return training.run(
             args.every,
             lambda moment: console.print(_row(moment), soft_wrap=True),
-            lambda step, loss: bar.at(step, len(batches), f"loss {loss:.3f}"),
+            lambda step, loss: bar.at(step, len(training), f"loss {loss:.3f}"),
+            args.workers,
         )
 
 
@@ -137,67 +164,136 @@ def _train_head(
     args: argparse.Namespace,
     console: Console,
     network: Detector,
-    material: tuple[Material, Material],
+    gathered: Gathered,
     config: dict[str, Any],
 ) -> None:
-    from export.cli.progress import StepBar
-    from export.training.head import HeadRecipe, features_of, save, train_head
-    from export.training.sequences import Windows
+    from export.training.course import finish
+    from export.training.head import HeadRecipe
 
-    recipe = HeadRecipe(pairs=args.head_pairs, seed=args.seed)
-    counts = (recipe.pairs, recipe.validation_pairs)
-    parts = []
-    for part, count in zip(material, counts, strict=True):
-        windows = Windows(
-            part.blendable, part.pairs, part.landmarks, recipe.frames, config["side"], args.seed
-        )
-        with StepBar(console, "windows") as bar:
-            parts.append(features_of(network, windows, count, bar.at))
-    with StepBar(console, "head") as bar:
-        result = train_head(
-            network,
-            parts[0],
-            parts[1],
-            recipe,
-            lambda epoch, loss, auc: bar.at(
-                epoch, recipe.epochs, f"loss {loss:.3f} validation AUC {auc:.3f}"
-            ),
-        )
-    console.print(
-        f"Windows of held-out sources: AUC {result.lstm_auc:.3f} by the LSTM, "
-        f"{result.frame_mean_auc:.3f} by the mean of single frames."
+    recipe = HeadRecipe(
+        frames=args.frames,
+        rate=args.rate,
+        pairs=args.head_pairs,
+        epochs=args.epochs,
+        seed=args.seed,
     )
-    window = {"frames": recipe.frames, "rate": recipe.rate}
-    save(args.out / "checkpoint.pt", network, config | {"window": window})
-    console.print(f"The checkpoint is {args.out / 'checkpoint.pt'}.")
+    args.out.mkdir(parents=True, exist_ok=True)
+    with _bars(console) as tell:
+        found = finish(network, gathered, args.clips, recipe, config, args.out, tell)
+    for temporal in found:
+        console.print(_said(temporal), soft_wrap=True)
+    console.print(
+        "The LSTM is added to the mean of the frames."
+        if network.gate
+        else "The LSTM gains nothing for certain: its gate is shut, the mean of the frames judges."
+    )
+    console.print(f"The checkpoint is {args.out / 'checkpoint.pt'}.", soft_wrap=True)
+
+
+def _said(t: Temporal) -> str:
+    return (
+        f"{t.windows} windows of {t.sources} sources ({t.on}): AUC {t.frame_mean_auc:.3f} by the "
+        f"mean of the frames, {t.lstm_auc:.3f} with the LSTM; difference "
+        f"{t.lstm_auc - t.frame_mean_auc:+.3f} ({t.low:+.3f} to {t.high:+.3f})."
+    )
+
+
+def _recipe(args: argparse.Namespace) -> Recipe:
+    from export.training.batches import Mix, Phase
+    from export.training.recipe import Recipe
+
+    if args.phase:
+        phases = tuple(_phase(text) for text in args.phase)
+    elif args.teacher:
+        phases = (Phase(64, 3000, 64, 2e-3, "distil"), Phase(64, 800, 64, 5e-4))
+    else:
+        phases = Recipe().phases
+    mix = Mix(singles=args.singles)
+    if args.blends is not None:
+        mix = Mix(args.blends, args.blends, singles=args.singles)
+    return Recipe(phases=phases, mix=mix, seed=args.seed)
 
 
 def _phase(text: str) -> Phase:
     from export.training.batches import Phase
 
+    distil = text.startswith("distil:")
     try:
-        side, steps, batch, rate = text.split(":")
-        return Phase(int(side), int(steps), int(batch), float(rate))
+        side, steps, batch, rate = text.removeprefix("distil:").removeprefix("labels:").split(":")
+        kind: Kind = "distil" if distil else "labels"
+        phase = Phase(int(side), int(steps), int(batch), float(rate), kind)
     except ValueError:
-        raise TruelightError(
-            f"--phase {text} is not understood.", "It is SIDE:STEPS:BATCH:RATE, as 64:1700:64:2e-3."
-        ) from None
+        phase = Phase(0, 0, 0, 0.0)
+    if phase.side < 32 or phase.steps < 1 or phase.batch < 2:
+        raise TruelightError(f"--phase {text} is not understood.", f"It is {PHASES}.")
+    return phase
 
 
-def _config(args: argparse.Namespace, phases: Sequence[Phase]) -> dict[str, Any]:
+def _weights(texts: list[str]) -> dict[str, float]:
+    try:
+        pairs = [text.rsplit("=", 1) for text in texts]
+        weights = {name: float(weight) for name, weight in pairs}
+    except ValueError:
+        weights = {"": -1.0}
+    if any(weight < 0 for weight in weights.values()):
+        raise TruelightError(f"--weight {' '.join(texts)} is not understood.", "As crops=0.5.")
+    return weights
+
+
+def _layers(text: str) -> tuple[int, int, int, int]:
+    try:
+        one, two, three, four = (int(number) for number in text.split(","))
+    except ValueError:
+        raise TruelightError(f"--layers {text} is not understood.", "As 3,4,6,3.") from None
+    return one, two, three, four
+
+
+def _config(
+    args: argparse.Namespace, recipe: Recipe, layers: tuple[int, int, int, int]
+) -> dict[str, Any]:
     """What a bundle must know of the network, kept in the checkpoint."""
-    scale, shift_x, shift_y = (float(number) for number in args.crop.split(","))
+    try:
+        scale, shift_x, shift_y = (float(number) for number in args.crop.split(","))
+    except ValueError:
+        raise TruelightError(f"--crop {args.crop} is not understood.", "As 0.96,0,0.") from None
     return {
-        "side": phases[-1].side,
+        "side": recipe.phases[-1].side,
         "crop": {"scale": scale, "shift_x": shift_x, "shift_y": shift_y},
-        "hidden": 256,
+        "window": {"frames": args.frames, "rate": args.rate},
+        "hidden": HIDDEN,
         "readout": "mean",
+        "gate": 0.0,
+        "layers": layers,
+        "width": args.width,
     }
 
 
 def _row(moment: Moment) -> str:
-    aucs = "  ".join(f"{name} {value:.3f}" for name, value in moment.aucs.items())
+    scores = "  ".join(
+        f"{name} {score.auc:.3f} (pairs {score.pairs:.3f})" for name, score in moment.scores.items()
+    )
     return (
-        f"step {moment.step}/{moment.steps}  {moment.side} px  loss {moment.loss:.3f}  AUC {aucs}  "
+        f"step {moment.step}/{moment.steps}  {moment.kind} {moment.side} px  "
+        f"loss {moment.losses['loss']:.3f}  AUC {scores}  "
         f"{moment.minutes:.0f} min, {moment.minutes_left:.0f} to go"
     )
+
+
+@contextmanager
+def _bars(console: Console) -> Iterator[Tell]:
+    """One bar after another, each for what is being done."""
+    from contextlib import ExitStack
+
+    from export.cli.progress import StepBar
+
+    with ExitStack() as stack:
+        open_bars: dict[str, StepBar] = {}
+
+        def tell(what: str, done: int, total: int) -> None:
+            if what not in open_bars:
+                stack.pop_all().close()
+                open_bars.clear()
+                open_bars[what] = stack.enter_context(StepBar(console, what))
+            open_bars[what].at(done, total)
+
+        yield tell

@@ -1,13 +1,16 @@
 """Batches as functions of (seed, step): what makes training deterministic and resumable.
 
-Half of each batch and more, at first, are self-blends of real faces (easy ones first); the rest
-are labelled pairs, real and fake of one source. Every pair shares one treatment.
+A batch is made of couples: a self-blend of a real face (easy ones first), a labelled pair, real
+and fake of one source, which share one treatment, or, while a teacher is learned from, two single
+pictures without any label.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -15,11 +18,13 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from export.training.augment import Treatment, draw
+from export.training.augment import draw
 from export.training.blends import self_blend
-from export.training.data import Image, Pairs, Picture
+from export.training.data import Image, Pairs, Picture, Singles
 
 WORK = 1.4  # blends are made at this multiple of the crop's side, then cut
+
+Kind = Literal["distil", "labels"]
 
 
 @dataclass(frozen=True)
@@ -30,16 +35,18 @@ class Phase:
     steps: int
     batch: int
     rate: float  # the learning rate's peak
+    kind: Kind = "labels"
 
 
 @dataclass(frozen=True)
 class Mix:
     """How the draws change over the whole of training; shares of the way from 0 to 1."""
 
-    blends_at_start: float = 0.4  # share of pairs that are self-blends
+    blends_at_start: float = 0.4  # share of couples that are self-blends
     blends_at_end: float = 0.35
     settled: float = 0.4  # where both curricula end
     stills: float = 0.35  # share of the blends made from photographs that have margin
+    singles: float = 0.3  # share of couples, while distilling, that are any two pictures
 
     def blends(self, way: float) -> float:
         """The share of self-blends at a point of the way."""
@@ -53,23 +60,68 @@ class Mix:
         return start + (end - start) * min(1.0, way / self.settled)
 
 
-class Batches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Item `step` is a batch: crops uint8 [n, side, side, 3] RGB and labels float32 [n]."""
+@dataclass(frozen=True)
+class Material:
+    """What batches are made of."""
+
+    pictures: Sequence[Picture]
+    landmarks: Mapping[str, NDArray[np.float32]]
+    """Of the real pictures that can be blended, by path, as shares of the side; [468, 2]."""
+    rows: Mapping[str, int]
+    """Where a picture's features stand at its teacher, by key."""
+    weights: Mapping[str, float]
+    """What a folder's sources weigh in the draws, by folder, where that is not 1."""
+
+    @property
+    def blendable(self) -> list[Picture]:
+        """Real pictures whose landmarks are known."""
+        return [
+            picture
+            for picture in self.pictures
+            if picture.labelled and not picture.fake and str(picture.path) in self.landmarks
+        ]
+
+    def fingerprint(self) -> str:
+        """The same for the same pictures, teacher and weights, wherever they lie."""
+        parts = sorted(
+            f"{p.key} {p.fake} {p.source} {str(p.path) in self.landmarks} {p.key in self.rows}"
+            for p in self.pictures
+        )
+        parts += [f"{name} {weight}" for name, weight in sorted(self.weights.items())]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+class Batch(NamedTuple):
+    """What the network learns from in a step."""
+
+    crops: torch.Tensor
+    """uint8 [n, side, side, 3] RGB."""
+    labels: torch.Tensor
+    """float32 [n], 1 of FAKE; NaN where the label is not to be learned."""
+    rows: torch.Tensor
+    """int64 [n], of the teacher's features; -1 where there are none."""
+
+
+class _Couple(NamedTuple):
+    crops: tuple[Image, Image]
+    labels: tuple[float, float]
+    rows: tuple[int, int]
+
+
+class Batches(Dataset[Batch]):
+    """Item `step` is that step's batch."""
 
     def __init__(
-        self,
-        reals: Sequence[Picture],
-        pairs: Pairs,
-        landmarks: dict[str, NDArray[np.float32]],
-        phases: Sequence[Phase],
-        mix: Mix,
-        seed: int,
-    ) -> None:
-        blendable = [picture for picture in reals if str(picture.path) in landmarks]
+        self, material: Material, phases: Sequence[Phase], mix: Mix, seed: int
+    ) -> None:  # fmt: skip
+        blendable = material.blendable
         self._tight = [picture for picture in blendable if picture.margin <= 1.0]
         self._wide = [picture for picture in blendable if picture.margin > 1.0]
-        self._pairs = pairs
-        self._landmarks = landmarks
+        self._pairs = Pairs(material.pictures, material.weights)
+        taught = [picture for picture in material.pictures if picture.key in material.rows]
+        self._singles = Singles(taught, material.weights)
+        self._landmarks = material.landmarks
+        self._rows = material.rows
         self._phases = list(phases)
         self._mix = mix
         self._seed = seed
@@ -85,40 +137,58 @@ class Batches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
             step -= phase.steps
         raise IndexError(step)
 
-    def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitem__(self, step: int) -> Batch:
         cv2.setNumThreads(0)
         phase, _ = self.phase(step)
         rng = np.random.default_rng((self._seed, step))
         way = step / len(self)
-        crops: list[Image] = []
-        for _ in range(phase.batch // 2):
-            if not self._pairs.by_source or rng.random() < self._mix.blends(way):
-                crops += self._blend(phase.side, self._mix.ease(way), rng)
-            else:
-                crops += self._pair(phase.side, rng)
-        labels = torch.tensor([0.0, 1.0]).repeat(len(crops) // 2)
-        return torch.from_numpy(np.stack(crops)), labels
+        couples = [self._couple(phase, way, rng) for _ in range(phase.batch // 2)]
+        return Batch(
+            torch.from_numpy(np.stack([crop for couple in couples for crop in couple.crops])),
+            torch.tensor([label for couple in couples for label in couple.labels]),
+            torch.tensor([row for couple in couples for row in couple.rows]),
+        )
 
-    def _blend(self, side: int, ease: float, rng: np.random.Generator) -> tuple[Image, Image]:
+    def _couple(self, phase: Phase, way: float, rng: np.random.Generator) -> _Couple:
+        if phase.kind == "distil" and len(self._singles) and rng.random() < self._mix.singles:
+            return self._two(phase.side, rng)
+        can_blend = bool(self._tight or self._wide)
+        if can_blend and (not self._pairs.by_source or rng.random() < self._mix.blends(way)):
+            return self._blend(phase.side, self._mix.ease(way), rng)
+        return self._pair(phase.side, rng)
+
+    def _two(self, side: int, rng: np.random.Generator) -> _Couple:
+        """Any two pictures: what the teacher sees in them is all that is learned."""
+        both = self._singles.draw(rng), self._singles.draw(rng)
+        one, other = (draw(rng).apply(p.read(), p.margin, side) for p in both)
+        return _Couple((one, other), (np.nan, np.nan), self._taught(both))
+
+    def _blend(self, side: int, ease: float, rng: np.random.Generator) -> _Couple:
         wide = self._wide and (not self._tight or rng.random() < self._mix.stills)
         pool = self._wide if wide else self._tight
         picture = pool[rng.integers(len(pool))]
-        size = round(side * WORK * picture.margin)
-        image = cv2.resize(picture.read(), (size, size), interpolation=cv2.INTER_AREA)
-        points = self._landmarks[str(picture.path)] * size
-        both = self_blend(np.asarray(image, dtype=np.uint8), points, ease, rng)
-        return _treated(draw(rng), both, (picture.margin, picture.margin), side)
+        image, points = to_blend(picture, self._landmarks[str(picture.path)], side)
+        treatment = draw(rng)
+        real, fake = (
+            treatment.apply(made, picture.margin, side)
+            for made in self_blend(image, points, ease, rng)
+        )
+        return _Couple((real, fake), (0.0, 1.0), (-1, -1))
 
-    def _pair(self, side: int, rng: np.random.Generator) -> tuple[Image, Image]:
-        real, fake = self._pairs.draw(rng)
-        both = (real.read(), fake.read())
-        return _treated(draw(rng), both, (real.margin, fake.margin), side)
+    def _pair(self, side: int, rng: np.random.Generator) -> _Couple:
+        both = self._pairs.draw(rng)
+        treatment, room = draw(rng), min(picture.margin for picture in both)
+        real, fake = (treatment.apply(p.read(), p.margin, side, room) for p in both)
+        return _Couple((real, fake), (0.0, 1.0), self._taught(both))
+
+    def _taught(self, both: tuple[Picture, Picture]) -> tuple[int, int]:
+        return self._rows.get(both[0].key, -1), self._rows.get(both[1].key, -1)
 
 
-def _treated(
-    treatment: Treatment, both: tuple[Image, Image], margins: tuple[float, float], side: int
-) -> tuple[Image, Image]:
-    real, fake = (
-        treatment.apply(image, margin, side) for image, margin in zip(both, margins, strict=True)
-    )
-    return real, fake
+def to_blend(
+    picture: Picture, landmarks: NDArray[np.float32], side: int
+) -> tuple[Image, NDArray[np.float32]]:
+    """A picture and its landmarks at the size at which blends for crops of `side` px are made."""
+    size = round(side * WORK * picture.margin)
+    image = cv2.resize(picture.read(), (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(image, dtype=np.uint8), landmarks * size

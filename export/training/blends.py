@@ -2,11 +2,13 @@
 
 After Shiohara and Yamasaki, "Detecting Deepfakes with Self-Blended Images", CVPR 2022. `ease`
 (0 to 1) is ours: 1 makes the seam and the colour shift easy to see, which is what a network
-without pretrained weights needs to start; the recipe lowers it to 0, the published subtlety.
+without pretrained weights needs to start; the recipe lowers it to 0, the published subtlety. The
+flicker is ours, too: a blend drawn once can be laid anew for every frame of a window.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -14,18 +16,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.training.data import Image
-from export.training.landmarks import CHIN, GLABELLA, NOSE_BASE
+from export.training.landmarks import CHIN, EYES, GLABELLA, MOUTH, NOSE_BASE
 
 Points = NDArray[np.float32]
 Mask = NDArray[Any]  # float32 [side, side], 0 to 1
 
+RATIOS = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)
 
-def self_blend(
-    image: Image, points: Points, ease: float, rng: np.random.Generator
-) -> tuple[Image, Image]:
-    """A (real, fake) pair made from one real face.
 
-    image: uint8 [h, w, 3] RGB. points: float32 [468, 2], pixels of `image`.
+@dataclass(frozen=True)
+class Flicker:
+    """How a frame's blend differs from the one that was drawn."""
+
+    amount: float = 1.0  # of the blending ratio
+    shift: tuple[float, float] = (0.0, 0.0)  # of the mask, as a share of the side
+    growth: float = 1.0  # of the mask
+    tint: tuple[float, float, float] = (0.0, 0.0, 0.0)  # added to the source's red, green, blue
+
+
+STEADY = Flicker()
+
+
+@dataclass(frozen=True)
+class Blend:
+    """A source laid over a target by a mask; pictures are uint8 [side, side, 3] RGB."""
+
+    target: Image
+    source: Image
+    mask: Mask
+
+    def fake(self, flicker: Flicker = STEADY) -> Image:
+        """The target with the source in it."""
+        mask, source = self.mask, self.source.astype(np.float32)
+        if flicker != STEADY:
+            mask = _moved(mask, flicker.growth, flicker.shift) * flicker.amount
+            source = np.clip(source + np.array(flicker.tint, np.float32), 0, 255)
+        share = mask[..., None]
+        return np.asarray(np.rint(source * share + self.target * (1.0 - share)), dtype=np.uint8)
+
+
+def blend_of(image: Image, points: Points, ease: float, rng: np.random.Generator) -> Blend:
+    """Draw a blend of one real face with itself.
+
+    image: uint8 [side, side, 3] RGB. points: float32 [468, 2], pixels of `image`.
     """
     source, target = image, image
     changed = _change(image, ease, rng)
@@ -33,10 +66,22 @@ def self_blend(
         source = changed
     else:
         target = changed
-    source, mask = _displace(source, _mask(image.shape[0], points, ease, rng), rng)
-    mask *= rng.choice([0.25, 0.5, 0.75, 1.0, 1.0, 1.0]) * (1 - ease) + ease
-    fake = source * mask[..., None] + target * (1.0 - mask[..., None])
-    return target, np.clip(fake, 0, 255).astype(np.uint8)
+    mask = _mask(image.shape[0], points, ease, rng)
+    # Shifted by about 3 % and scaled by about 5 % against the target.
+    growth = float(rng.uniform(0.95, 1.05))
+    x, y = rng.uniform(-0.03, 0.03, size=2)
+    shift = (float(x), float(y))
+    ratio = float(rng.choice(RATIOS)) * (1 - ease) + ease
+    moved = np.asarray(_moved(source, growth, shift), dtype=np.uint8)
+    return Blend(target, moved, _moved(mask, growth, shift) * ratio)
+
+
+def self_blend(
+    image: Image, points: Points, ease: float, rng: np.random.Generator
+) -> tuple[Image, Image]:
+    """A (real, fake) pair made from one real face; arguments as of `blend_of`."""
+    blend = blend_of(image, points, ease, rng)
+    return blend.target, blend.fake()
 
 
 def _mask(side: int, points: Points, ease: float, rng: np.random.Generator) -> Mask:
@@ -47,10 +92,13 @@ def _mask(side: int, points: Points, ease: float, rng: np.random.Generator) -> M
     parts = [
         points,
         points[height > -0.05],  # without the forehead
+        points[height < nose + 0.35],  # without the jaw
         points[height > nose - 0.05],  # mouth and jaw
         points[(height > -0.2) & (height < nose + 0.1)],  # eyes and nose
+        points[list(MOUTH)],
+        points[list(EYES)],
     ]
-    chosen = parts[rng.choice(4, p=[0.4, 0.3, 0.15, 0.15])]
+    chosen = parts[rng.choice(len(parts), p=[0.3, 0.25, 0.1, 0.1, 0.1, 0.08, 0.07])]
     mask: NDArray[Any] = np.zeros((side, side), np.float32)
     cv2.fillConvexPoly(mask, cv2.convexHull(np.round(chosen).astype(np.int32)), 1.0)
     mask = _elastic(mask, rng)
@@ -69,32 +117,30 @@ def _elastic(mask: Mask, rng: np.random.Generator) -> Mask:
     return cv2.remap(mask, grid[1] + shift[..., 0], grid[0] + shift[..., 1], cv2.INTER_LINEAR)
 
 
-def _displace(source: Image, mask: Mask, rng: np.random.Generator) -> tuple[Image, Mask]:
-    """Source and mask shifted by about 3 % and scaled by about 5 % against the target."""
-    side = source.shape[0]
-    scale = rng.uniform(0.95, 1.05)
-    shift = rng.uniform(-0.03, 0.03, size=2) * side
-    centre = (1 - scale) * side / 2
+def _moved(what: NDArray[Any], growth: float, shift: tuple[float, float]) -> NDArray[Any]:
+    """A picture or mask grown about its middle and shifted by shares of its side."""
+    side = what.shape[0]
+    rest = (1 - growth) * side / 2
     matrix = np.array(
-        [[scale, 0, centre + shift[0]], [0, scale, centre + shift[1]]], dtype=np.float64
+        [[growth, 0, rest + shift[0] * side], [0, growth, rest + shift[1] * side]], np.float64
     )
-    moved = cv2.warpAffine(source, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved, np.uint8), cv2.warpAffine(mask, matrix, (side, side))
+    return cv2.warpAffine(what, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
 
 
 def _change(image: Image, ease: float, rng: np.random.Generator) -> Image:
     """Shift of colour and light, then of sharpness: what a pasted face differs by."""
     strength = 1.0 + ease
     rgb = image + rng.uniform(-20, 20, size=3) * strength
-    rgb = (rgb - 128) * rng.uniform(1 - 0.1 * strength, 1 + 0.1 * strength) + 128
-    rgb = np.clip(rgb + rng.uniform(-0.1, 0.1) * 128 * strength, 0, 255).astype(np.uint8)
+    rgb = (rgb - 128) * (1 + rng.uniform(-0.1, 0.1) * strength) + 128
+    rgb = np.clip(rgb + rng.uniform(-0.1, 0.1) * 255 * strength, 0, 255).astype(np.uint8)
     hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV).astype(np.float32)
-    hsv[..., 0] = (hsv[..., 0] + rng.uniform(-5, 5) * strength) % 180
-    hsv[..., 1:] *= rng.uniform(1 - 0.3 * strength / 2, 1 + 0.3 * strength / 2, size=2)
+    hue, saturation, value = rng.uniform(-0.3, 0.3, size=3) * (1 + ease / 2)
+    hsv[..., 0] = (hsv[..., 0] + np.rad2deg(hue) / 2) % 180  # OpenCV counts hue in two degrees
+    hsv[..., 1:] *= 1 + np.array([saturation, value])
     back = cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2RGB)
     changed = np.asarray(back, dtype=np.uint8)
     if rng.random() < 0.5:
-        return _resample(changed, rng.uniform(1.5, 4.0))
+        return _resample(changed, rng.uniform(2.0, 4.0))
     soft = cv2.GaussianBlur(changed, (0, 0), 1.5)
     return np.asarray(cv2.addWeighted(changed, 1.8, soft, -0.8, 0), dtype=np.uint8)
 

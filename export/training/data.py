@@ -2,7 +2,8 @@
 
 `labels.tsv` has a header and tab-separated columns; `file`, `label` (REAL or FAKE) and `source`
 are needed. `margin` is optional: how many times wider the picture is than the crop the box would
-cut (1 where the picture is the crop).
+cut (1 where the picture is the crop). An empty label is allowed where it is not needed: a teacher's
+features can be learned without.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,14 @@ class Picture:
     fake: bool
     source: str
     margin: float = 1.0
+    key: str = ""
+    """Its folder's name and its name in the table: what cached features are known by."""
+    labelled: bool = True
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder whose table names it."""
+        return self.key.partition("/")[0]
 
     def read(self) -> Image:
         """Pixels as uint8 [h, w, 3] RGB."""
@@ -40,11 +49,12 @@ class Picture:
         return np.asarray(image[..., ::-1], dtype=np.uint8)
 
 
-def read_folder(folder: Path) -> list[Picture]:
-    """The pictures that a folder's labels.tsv names.
+def read_folder(folder: Path, unlabelled: bool = False) -> list[Picture]:
+    """The pictures that a folder's labels.tsv names; those without a label only if `unlabelled`.
 
     Raises TruelightError if the table is missing, lacks a column or holds another label.
     """
+    allowed = ("REAL", "FAKE", "") if unlabelled else ("REAL", "FAKE")
     table = folder / "labels.tsv"
     if not table.is_file():
         raise TruelightError(
@@ -57,14 +67,21 @@ def read_folder(folder: Path) -> list[Picture]:
             raise TruelightError(f"{table} lacks the column {', '.join(sorted(missing))}.")
         pictures = []
         for row in rows:
-            if row["label"] not in ("REAL", "FAKE"):
+            if row["label"] not in allowed:
                 raise TruelightError(
                     f"{table} holds the label {row['label']!r} for {row['file']}.",
                     "A label is REAL or FAKE.",
                 )
-            margin = float(row.get("margin") or 1.0)
-            fake = row["label"] == "FAKE"
-            pictures.append(Picture(folder / row["file"], fake, row["source"], margin))
+            pictures.append(
+                Picture(
+                    path=folder / row["file"],
+                    fake=row["label"] == "FAKE",
+                    source=row["source"],
+                    margin=float(row.get("margin") or 1.0),
+                    key=f"{folder.resolve().name}/{row['file']}",
+                    labelled=bool(row["label"]),
+                )
+            )
     if not pictures:
         raise TruelightError(f"{table} names no picture.")
     return pictures
@@ -96,15 +113,55 @@ def one_each(pictures: Sequence[Picture], most: int) -> list[Picture]:
 
 
 class Pairs:
-    """Real and fake of one source, drawn source by source."""
+    """Real and fake of one source, drawn source by source.
 
-    def __init__(self, pictures: Sequence[Picture]) -> None:
+    A source weighs 1 times its folder's weight: `weights` names those that are not 1.
+    """
+
+    def __init__(
+        self, pictures: Sequence[Picture], weights: Mapping[str, float] | None = None
+    ) -> None:
         groups: dict[str, tuple[list[Picture], list[Picture]]] = defaultdict(lambda: ([], []))
         for picture in pictures:
-            groups[picture.source][picture.fake].append(picture)
+            if picture.labelled:
+                groups[picture.source][picture.fake].append(picture)
         self.by_source = [group for _, group in sorted(groups.items()) if group[0] and group[1]]
+        self._lots = Lots([group[1][0].folder for group in self.by_source], weights or {})
 
     def draw(self, rng: np.random.Generator) -> tuple[Picture, Picture]:
         """A (real, fake) pair of one random source."""
-        reals, fakes = self.by_source[rng.integers(len(self.by_source))]
+        reals, fakes = self.by_source[self._lots.draw(rng)]
         return reals[rng.integers(len(reals))], fakes[rng.integers(len(fakes))]
+
+
+class Singles:
+    """Pictures drawn one by one, source by source, whatever their labels."""
+
+    def __init__(
+        self, pictures: Sequence[Picture], weights: Mapping[str, float] | None = None
+    ) -> None:
+        groups: dict[tuple[str, str], list[Picture]] = defaultdict(list)
+        for picture in pictures:
+            groups[picture.folder, picture.source].append(picture)
+        self._groups = [group for _, group in sorted(groups.items())]
+        self._lots = Lots([group[0].folder for group in self._groups], weights or {})
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def draw(self, rng: np.random.Generator) -> Picture:
+        """A random picture of a random source."""
+        group = self._groups[self._lots.draw(rng)]
+        return group[rng.integers(len(group))]
+
+
+class Lots:
+    """Draws positions; each is as likely as its folder weighs."""
+
+    def __init__(self, folders: Sequence[str], weights: Mapping[str, float]) -> None:
+        self._reached = np.cumsum([weights.get(folder, 1.0) for folder in folders])
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """A random position."""
+        at = np.searchsorted(self._reached, rng.random() * self._reached[-1], side="right")
+        return int(at)

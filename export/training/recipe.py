@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-import csv
 import math
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,11 +17,16 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from edge.errors import TruelightError
-from export.metrics import auc
 from export.network import Detector, normalise
+from export.training import curve
 from export.training.augment import PLAIN
-from export.training.batches import Batches, Mix, Phase
+from export.training.batches import Batch, Batches, Material, Mix, Phase
+from export.training.curve import Moment
 from export.training.data import Picture
+from export.training.distil import Losses, Teacher, losses
+from export.training.validation import Score, score
+
+FORMAT = "truelight-checkpoint-1"
 
 
 @dataclass(frozen=True)
@@ -38,100 +43,123 @@ class Recipe:
     validation: float = 0.06  # share of the sources
 
 
-@dataclass(frozen=True)
-class Moment:
-    """What is known at a validation: a row of the curve."""
-
-    step: int
-    steps: int
-    minutes: float
-    minutes_left: float
-    side: int
-    rate: float
-    loss: float
-    aucs: dict[str, float]  # by name of the validation set
-
-
 class Training:
-    """A run in a folder: `last.pt` to resume from, `best.pt`, `curve.csv`."""
+    """A run in a folder: `last.pt` to resume from, `best.pt`, `curve.csv` and `curve.png`."""
 
     def __init__(
         self,
         folder: Path,
         network: Detector,
         recipe: Recipe,
-        batches: Batches,
+        material: Material,
         validation: Mapping[str, Sequence[Picture]],
         config: dict[str, Any],
-        threads: int = 0,
+        teacher: Teacher | None = None,
     ) -> None:
         """Begin, or go on where the folder's last.pt stands.
 
         The first validation set chooses the best checkpoint; the others are only watched.
+
+        Raises:
+            TruelightError: a phase distils and there is no teacher; or the folder holds another
+                recipe's run, or one with other pictures.
         """
+        if teacher is None and any(phase.kind == "distil" for phase in recipe.phases):
+            raise TruelightError(
+                "There is no teacher to learn from.", "Name its features by --teacher."
+            )
         folder.mkdir(parents=True, exist_ok=True)
-        if threads:
-            torch.set_num_threads(threads)
         self._folder = folder
         self._recipe = recipe
-        self._batches = batches
+        self._batches = Batches(material, recipe.phases, recipe.mix, recipe.seed)
+        self._fingerprint = material.fingerprint()
         self._validation = validation
         self._config = config
+        self._teacher = teacher
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.backends.cudnn.deterministic = True
         network = network.to(self._device)
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._averaged = copy.deepcopy(self._network).eval()
-        self._optimiser = torch.optim.AdamW(_groups(self._network, recipe.weight_decay))
+        torch.manual_seed(recipe.seed)
+        guess = nn.Linear(network.trunk.features, teacher.width) if teacher else nn.Identity()
+        self._guess = guess.to(self._device)  # the teacher's features, of ours
+        self._optimiser = torch.optim.AdamW(
+            _groups([self._network, self._guess], recipe.weight_decay)
+        )
         self._step = 0
         self._best = -1.0
         self._seconds = 0.0
         self._resume()
 
+    def __len__(self) -> int:
+        return len(self._batches)
+
     def run(
-        self, every: int, show: Callable[[Moment], None], tick: Callable[[int, float], None]
+        self,
+        every: int,
+        show: Callable[[Moment], None],
+        tick: Callable[[int, float], None],
+        workers: int | None = None,
     ) -> Path:
         """Train to the end; validate and save every so many steps. Gives the best checkpoint."""
         batches = DataLoader(
             self._batches,
             batch_size=None,
             sampler=range(self._step, len(self._batches)),
-            num_workers=1,
-            prefetch_factor=4,
+            num_workers=_workers(self._device) if workers is None else workers,
+            prefetch_factor=4 if workers != 0 else None,
         )
-        losses: list[float] = []
+        learned: list[dict[str, float]] = []
         began_at, before, began = self._step, self._seconds, time.monotonic()
-        for crops, labels in batches:
-            losses.append(self._learn(crops, labels))
+        for batch in batches:
+            learned.append(self._learn(batch))
             self._step += 1
             self._seconds = before + time.monotonic() - began
-            tick(self._step, losses[-1])
+            tick(self._step, learned[-1]["loss"])
             if self._step % every == 0 or self._step == len(self._batches):
                 pace = (self._seconds - before) / (self._step - began_at)
-                show(self._take_stock(float(np.mean(losses)), pace))
-                losses.clear()
+                show(self._take_stock(_means(learned), pace))
+                learned.clear()
         return self._folder / "best.pt"
 
-    def _learn(self, crops: Tensor, labels: Tensor) -> float:
+    def _learn(self, batch: Batch) -> dict[str, float]:
+        phase, _ = self._batches.phase(self._step)
         rate = self._rate()
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        smooth = labels * (1 - self._recipe.smoothing) + self._recipe.smoothing / 2
         self._network.train()
+        labels = batch.labels * (1 - self._recipe.smoothing) + self._recipe.smoothing / 2
         with torch.autocast(self._device.type, torch.bfloat16, enabled=_bf16_is_fast()):
-            logits = self._frame_logits(self._network, crops)
-            loss = nn.functional.binary_cross_entropy_with_logits(
-                logits.float(), smooth.to(self._device)
-            )
+            features = self._network.frame_features(self._ready(batch.crops))
+            logits = self._network.frame_logits(features).float()
+            parts = self._losses(phase, features, logits, labels.to(self._device), batch.rows)
+        loss = parts.total()
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(
+            [p for group in self._optimiser.param_groups for p in group["params"]], 1.0
+        )
         self._optimiser.step()
         self._average()
-        return float(loss.detach())
+        return {
+            "loss": float(loss.detach()),
+            **{
+                name: math.nan if part is None else float(part.detach())
+                for name, part in vars(parts).items()
+            },
+        }
 
-    def _frame_logits(self, network: Detector, crops: Tensor) -> Tensor:
-        x = normalise(crops.to(self._device)).contiguous(memory_format=torch.channels_last)
-        return network.frame_logits(network.frame_features(x))
+    def _losses(
+        self, phase: Phase, features: Tensor, logits: Tensor, labels: Tensor, rows: Tensor
+    ) -> Losses:
+        if phase.kind == "labels" or self._teacher is None:
+            label = nn.functional.binary_cross_entropy_with_logits(logits, labels)
+            return Losses(None, None, label)
+        return losses(self._teacher, self._guess(features), logits, labels, rows.to(self._device))
+
+    def _ready(self, crops: Tensor) -> Tensor:
+        return normalise(crops.to(self._device)).contiguous(memory_format=torch.channels_last)
 
     def _rate(self) -> float:
         """Linear warm-up and cosine decay, anew in each phase."""
@@ -149,70 +177,84 @@ class Training:
             else:
                 value.copy_(theirs[key])
 
-    def _take_stock(self, loss: float, pace: float) -> Moment:
-        side = self._batches.phase(self._step - 1)[0].side
-        aucs = {name: self._score(p, side) for name, p in self._validation.items()}
+    def _take_stock(self, learned: dict[str, float], pace: float) -> Moment:
+        phase, _ = self._batches.phase(self._step - 1)
+        scores = {name: self._score(p, phase.side) for name, p in self._validation.items()}
         moment = Moment(
             step=self._step,
             steps=len(self._batches),
             minutes=self._seconds / 60,
             minutes_left=pace * (len(self._batches) - self._step) / 60,
-            side=side,
+            kind=phase.kind,
+            side=phase.side,
             rate=self._rate() if self._step < len(self._batches) else 0.0,
-            loss=loss,
-            aucs=aucs,
+            losses=learned,
+            scores=scores,
         )
-        _append(self._folder / "curve.csv", moment)
-        first = next(iter(aucs.values()))
+        first = next(iter(scores.values())).auc
         # A larger picture begins a new contest: its scores are those of the network to be shipped.
-        final = side == max(phase.side for phase in self._recipe.phases)
-        if final and first > self._best:
+        final = phase.side == max(phase.side for phase in self._recipe.phases)
+        if final and not first <= self._best:
             self._best = first
-            _save(self._folder / "best.pt", self._kept() | {"auc": aucs, "step": self._step})
-        _save(
-            self._folder / "last.pt",
-            self._kept()
-            | {
-                "network": self._network.state_dict(),
-                "optimiser": self._optimiser.state_dict(),
-                "recipe": asdict(self._recipe),
-                "step": self._step,
-                "best": self._best,
-                "seconds": self._seconds,
-            },
-        )
+            _save(self._folder / "best.pt", self._kept())
+        _save(self._folder / "last.pt", self._kept() | self._state())
+        curve.append(self._folder / "curve.csv", moment)
         return moment
 
     def _kept(self) -> dict[str, Any]:
         return {
-            "format": "truelight-checkpoint-1",
+            "format": FORMAT,
             "config": self._config,
             "model": self._averaged.state_dict(),
+            "step": self._step,
+        }
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "network": self._network.state_dict(),
+            "guess": self._guess.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "recipe": asdict(self._recipe),
+            "material": self._fingerprint,
+            "best": self._best,
+            "seconds": self._seconds,
         }
 
     @torch.inference_mode()
-    def _score(self, pictures: Sequence[Picture], side: int) -> float:
-        scores: list[Tensor] = []
+    def _score(self, pictures: Sequence[Picture], side: int) -> Score:
+        if not pictures:
+            return Score(math.nan, math.nan)
+        logits: list[Tensor] = []
         for at in range(0, len(pictures), 64):
             part = pictures[at : at + 64]
             crops = np.stack([PLAIN.apply(p.read(), p.margin, side) for p in part])
-            scores.append(self._frame_logits(self._averaged, torch.from_numpy(crops)).cpu())
-        return auc([p.fake for p in pictures], torch.cat(scores).numpy())
+            features = self._averaged.frame_features(self._ready(torch.from_numpy(crops)))
+            logits.append(self._averaged.frame_logits(features).cpu())
+        return score(pictures, torch.cat(logits).numpy())
 
     def _resume(self) -> None:
         last = self._folder / "last.pt"
         if not last.is_file():
             return
         kept = torch.load(last, weights_only=True, map_location=self._device)
-        if kept["recipe"] != asdict(self._recipe):
-            raise TruelightError(
-                f"{self._folder} holds a run with another recipe.",
-                "Name another folder with --out, or remove it to begin anew.",
-            )
+        for what, ours in (("recipe", asdict(self._recipe)), ("material", self._fingerprint)):
+            if kept.get(what) != ours:
+                raise TruelightError(
+                    f"{self._folder} holds a run with another {what}.",
+                    "Name another folder with --out, or remove it to begin anew.",
+                )
         self._network.load_state_dict(kept["network"])
+        self._guess.load_state_dict(kept["guess"])
         self._averaged.load_state_dict(kept["model"])
         self._optimiser.load_state_dict(kept["optimiser"])
         self._step, self._best, self._seconds = kept["step"], kept["best"], kept["seconds"]
+        curve.trim(self._folder / "curve.csv", self._step)
+
+
+def _workers(device: torch.device) -> int:
+    """Processes that make batches: a GPU wants many, a CPU is busy enough with the network."""
+    cores = os.cpu_count() or 1
+    return max(1, cores - 1 if device.type == "cuda" else cores // 8)
 
 
 def _bf16_is_fast() -> bool:
@@ -222,25 +264,28 @@ def _bf16_is_fast() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported())  # has no public name
 
 
-def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def _groups(networks: Sequence[nn.Module], weight_decay: float) -> list[dict[str, Any]]:
     """Norms and biases are not decayed."""
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    kept = [p for p in network.parameters() if p.ndim <= 1]
+    parameters = [p for network in networks for p in network.parameters()]
+    decayed = [p for p in parameters if p.ndim > 1]
+    kept = [p for p in parameters if p.ndim <= 1]
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0}]
 
 
+def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Of each part over the steps that had it; NaN where none had."""
+    means = {}
+    for name in rows[0]:
+        known = [row[name] for row in rows if not math.isnan(row[name])]
+        means[name] = float(np.mean(known)) if known else math.nan
+    return means
+
+
 def _save(path: Path, what: dict[str, Any]) -> None:
+    """Write a checkpoint whole or not at all."""
     unfinished = path.with_suffix(".part")
-    torch.save(what, unfinished)
+    with unfinished.open("wb") as file:
+        torch.save(what, file)
+        file.flush()
+        os.fsync(file.fileno())
     unfinished.replace(path)
-
-
-def _append(curve: Path, moment: Moment) -> None:
-    row = asdict(moment)
-    row |= {f"auc {name}": value for name, value in row.pop("aucs").items()}
-    new = not curve.exists()
-    with curve.open("a", newline="") as lines:
-        writer = csv.DictWriter(lines, list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})

@@ -1,0 +1,169 @@
+"""Learning from a teacher: its cached features, and what a probe on them says, are the targets.
+
+The student sees an augmented picture, the teacher saw the clean one. What is learned that way
+needs no label; where there is one, it is learned beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edge.errors import TruelightError
+from export.metrics import auc
+from export.training.data import Pairs, Picture
+
+TEACHER, LABEL = 0.5, 0.5  # weights of the probe's logit and of the label beside the features
+PROBE_DECAY = 2e-3
+PROBE_STEPS = 120
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Targets of pictures, standardised over those that are trained on."""
+
+    rows: dict[str, int]
+    """A picture's row, by key."""
+    features: Tensor
+    """float16 [n, D]."""
+    logits: Tensor
+    """float32 [n]: what the probe says."""
+    held_out_auc: float
+    """Of the probe, on pairs of sources kept for validation; NaN without any."""
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return int(self.features.shape[1])
+
+
+def load_features(folder: Path) -> tuple[list[str], NDArray[np.float16]]:
+    """Names and features float16 [n, D] that a teacher left in a folder's shards (.npz).
+
+    Raises TruelightError if there are none, or they are of different teachers.
+    """
+    names: list[str] = []
+    parts: list[NDArray[np.float16]] = []
+    for shard in sorted(folder.glob("*.npz")):
+        with np.load(shard) as kept:
+            names += kept["names"].tolist()
+            parts.append(kept["features"])
+    if not names:
+        raise TruelightError(
+            f"{folder} holds no features.", "Cache them by truelight-export teach."
+        )
+    if len({part.shape[1] for part in parts}) > 1:
+        raise TruelightError(f"{folder} holds features of different teachers.")
+    return names, np.concatenate(parts)
+
+
+def teacher_of(
+    names: Sequence[str],
+    features: NDArray[np.float16],
+    train: Sequence[Picture],
+    held_out: Sequence[Picture],
+) -> Teacher:
+    """Make targets of cached features [n, D] and fit the probe on the training pairs' labels.
+
+    Raises TruelightError if none of the pictures has features, or no pair of a source has.
+    """
+    rows = {name: row for row, name in enumerate(names)}
+    trained = np.array(sorted({rows[p.key] for p in train if p.key in rows}), np.int64)
+    known = [p for p in train if p.key in rows]
+    if not known:
+        raise TruelightError(
+            "The teacher knows none of the pictures.",
+            "Cache the features of the same folders: they are known by the folders' names.",
+        )
+    raw = torch.from_numpy(features)
+    seen = raw[torch.from_numpy(trained)].float()
+    mean, deviation = seen.mean(0), seen.std(0) + 1e-6
+    standard = torch.cat(
+        [((part.float() - mean) / deviation).half() for part in torch.split(raw, 4096)]
+    )  # fmt: skip
+    at, labels = _labelled(known, rows)
+    if not len(at):
+        raise TruelightError(
+            "The teacher knows no real and fake of one source.", "Cache the labelled pictures too."
+        )
+    weight, bias = _probe(standard[at].float(), labels)
+    logits = torch.cat([part.float() @ weight + bias for part in torch.split(standard, 4096)])
+    at_held_out, fakes = _labelled([p for p in held_out if p.key in rows], rows)
+    value = auc(fakes.numpy(), logits[at_held_out].numpy()) if len(fakes) else float("nan")
+    centre, spread = logits[at].mean(), logits[at].std() + 1e-6
+    return Teacher(rows, standard, (logits - centre) / spread, value)
+
+
+def _labelled(pictures: Sequence[Picture], rows: dict[str, int]) -> tuple[Tensor, Tensor]:
+    """Rows and labels of the pictures whose source has both a real and a fake."""
+    both = [p for pair in Pairs(pictures).by_source for part in pair for p in part]
+    at = torch.tensor([rows[p.key] for p in both], dtype=torch.int64)
+    return at, torch.tensor([float(p.fake) for p in both])
+
+
+def _probe(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Logistic regression, both classes weighing the same: weight [D] and bias [1]."""
+    weight = torch.zeros(features.shape[1], requires_grad=True)
+    bias = torch.zeros(1, requires_grad=True)
+    balance = (1 - labels).sum() / labels.sum()
+    optimiser = torch.optim.LBFGS([weight, bias], max_iter=PROBE_STEPS)
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        value = nn.functional.binary_cross_entropy_with_logits(
+            features @ weight + bias, labels, pos_weight=balance
+        )
+        value = value + PROBE_DECAY * weight.square().sum()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimiser.step(loss)  # type: ignore[no-untyped-call]
+    return weight.detach(), bias.detach()
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The parts of a batch's loss; a part that nothing in the batch is for is None."""
+
+    features: Tensor | None
+    teacher: Tensor | None
+    label: Tensor | None
+
+    def total(self) -> Tensor:
+        """What is minimised; where there are labels alone, they count in full."""
+        label = 1.0 if self.features is None else LABEL
+        weighed = ((self.features, 1.0), (self.teacher, TEACHER), (self.label, label))
+        return torch.stack([part * weight for part, weight in weighed if part is not None]).sum()
+
+
+def losses(
+    teacher: Teacher, guessed: Tensor, logits: Tensor, labels: Tensor, rows: Tensor
+) -> Losses:  # fmt: skip
+    """What a student's answers to a batch are away from the teacher's and from the labels.
+
+    Args:
+        teacher: whose targets are meant, on any device.
+        guessed: float [n, D], the teacher's features as the student guesses them.
+        logits: float32 [n], of the student's frame head.
+        labels: float32 [n], smoothed; NaN where they are not to be learned.
+        rows: int64 [n], of the teacher's; -1 where it does not know the picture.
+    """
+    taught, told = rows >= 0, ~torch.isnan(labels)
+    both = taught & told
+    features = probe = label = None
+    if taught.any():
+        wanted = teacher.features[rows[taught].cpu()].to(guessed.device).float()
+        features = nn.functional.mse_loss(guessed[taught].float(), wanted)
+    if both.any():
+        said = teacher.logits[rows[both].cpu()].to(logits.device)
+        # The frame head's logit is of the label: about twice a standardised one.
+        probe = nn.functional.mse_loss(logits[both] / 2, said)
+    if told.any():
+        label = nn.functional.binary_cross_entropy_with_logits(logits[told], labels[told])
+    return Losses(features, probe, label)
