@@ -33,7 +33,7 @@ STRIPS = 4
 SOFT = 0.5
 """A strip fades out like a Gaussian of this standard deviation, in strips: no edge to be seen."""
 
-FULL = 0.5
+FULL = 3.0
 """Heat that has the fullest colour, unless the face has more: where there is little, it is pale."""
 
 # From what speaks a little for FAKE to what speaks most: darker and stronger by even steps, a
@@ -41,7 +41,6 @@ FULL = 0.5
 LIGHT, DARK = (255.0, 214.0, 140.0), (214.0, 84.0, 0.0)
 OPACITY = 0.85
 FRAME = 0.35
-
 
 MOST = 4
 """Faces of a clip that are drawn: the most suspicious."""
