@@ -165,7 +165,7 @@ class Finding(_Noun):
     frames_scored: int = Field(default=0, description="Frames with at least one crop scored.")
     seconds: dict[str, float] = Field(
         default_factory=dict,
-        description="Time spent by stage: open, decode, faces, features, sequence, second; "
+        description="Time spent by stage: open, decode, faces, features, sequence, second, heat; "
         "total is wall.",
     )
     model: Model
