@@ -30,7 +30,7 @@ def card(manifest: Manifest, about: str) -> str:
             "",
             "## What was measured",
             "",
-            *_table(manifest.figures),
+            *_tables(manifest.figures),
             "",
         ]
     )
@@ -68,17 +68,26 @@ def _use(manifest: Manifest) -> list[str]:
     return lines
 
 
-def _table(figures: Sequence[Figure]) -> list[str]:
-    """A row a figure; the commands that made them stand below, once each."""
+def _tables(figures: Sequence[Figure]) -> list[str]:
+    """A table for each set of data, a row a figure; the commands that made them, once each."""
     if not figures:
         return ["Nothing yet."]
     commands = list(dict.fromkeys(figure.command for figure in figures if figure.command))
-    rows = ["| figure | value | 95 % interval | on | by |", "| --- | --- | --- | --- | --- |"]
-    for figure in figures:
-        within = ""
-        if figure.low is not None and figure.high is not None:
-            within = f"{figure.low:.3g} to {figure.high:.3g}"
-        by = str(commands.index(figure.command) + 1) if figure.command else ""
-        cells = (figure.name, f"{figure.value:.3g}", within, figure.data, by)
-        rows.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
-    return [*rows, "", *(f"{at}. `{command}`" for at, command in enumerate(commands, 1))]
+    lines: list[str] = []
+    for data in dict.fromkeys(figure.data for figure in figures):
+        lines += [f"### On {data}" if data else "### Without data", ""]
+        lines += ["| figure | value | 95 % interval | by |", "| --- | --- | --- | --- |"]
+        for figure in figures:
+            if figure.data == data:
+                lines.append(_row(figure, commands))
+        lines.append("")
+    return [*lines, "By:", "", *(f"{at}. `{command}`" for at, command in enumerate(commands, 1))]
+
+
+def _row(figure: Figure, commands: Sequence[str]) -> str:
+    within = ""
+    if figure.low is not None and figure.high is not None:
+        within = f"{figure.low:.3g} to {figure.high:.3g}"
+    by = str(commands.index(figure.command) + 1) if figure.command else ""
+    cells = (figure.name, f"{figure.value:.3g}", within, by)
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"

@@ -12,6 +12,7 @@ from export.cli.typed import typed
 
 if TYPE_CHECKING:
     from edge.scan.scanner import Scanner
+    from edge.settings import Settings
     from export.evaluate import Judged
     from export.evaluate.measure import Wish
 
@@ -79,7 +80,11 @@ def _add_wishes(parser: argparse.ArgumentParser) -> None:
         "--spread", action="store_true", help="with --frames: windows over the whole clip instead"
     )
     more.add_argument(
-        "--second", action="store_true", help="with the second opinion, and without it"
+        "--second",
+        nargs="?",
+        const="",
+        metavar="BUNDLE",
+        help="with a second opinion, and without it: of the bundle that the settings name, or this",
     )
 
 
@@ -128,10 +133,16 @@ def run(args: argparse.Namespace) -> int:
 def scanner_of(bundle: Path, changes: Mapping[str, object] | None = None) -> Scanner:
     """A scanner as it is deployed, with another bundle, and maybe other settings."""
     from edge.scan.scanner import Scanner
+
+    return Scanner(settings_of(bundle, changes or {}))
+
+
+def settings_of(bundle: Path, changes: Mapping[str, object]) -> Settings:
+    """This machine's settings but for the bundle, and others."""
     from edge.settings import load_settings
 
-    values = {"model.bundle": str(bundle.resolve()), **(changes or {})}
-    return Scanner(load_settings().changed("the command line", values))
+    values = {"model.bundle": str(bundle.resolve()), **changes}
+    return load_settings().changed("the command line", values)
 
 
 def _judge(args: argparse.Namespace) -> list[Judged]:
@@ -168,16 +179,34 @@ def _wish(args: argparse.Namespace) -> Wish:
     from export.degrade import JPEGS, WAYS
     from export.evaluate.measure import Wish, chosen
 
-    if args.crops is not None and (args.frames or args.second):
+    if args.crops is not None and (args.frames or args.second is not None):
         raise TruelightError(
             "Crops have no frames and no second opinion.", "Give a folder of clips."
         )
     try:
-        frames = tuple(int(text) for text in args.frames.split(",") if text)
+        frames = tuple(int(text) for text in args.frames.split(",") if args.frames)
+        if min(frames, default=1) < 1:
+            raise ValueError
     except ValueError:
         raise TruelightError(
-            f"{args.frames!r} is no list of numbers.", f"As in {COLUMNS}."
+            f"{args.frames!r} is no list of numbers above 0.", f"As in {COLUMNS}."
         ) from None
     known = JPEGS if args.crops is not None else WAYS
     words = chosen(args.compressions, known) if args.compressions else ()
-    return Wish(words, frames, args.spread, args.second, args.cache)
+    second = None if args.second is None else _second(args.bundle, args.second)
+    return Wish(words, frames, args.spread, second, args.cache)
+
+
+def _second(bundle: Path, named: str) -> Mapping[str, object]:
+    """Settings by which a second opinion is asked for; refused if there is nobody to ask."""
+    from edge.errors import TruelightError
+    from edge.scan.adviser import Nobody, find_second
+    from edge.scan.bundle import read_manifest
+
+    changes = {"second_opinion.ask": "always"}
+    if named:
+        changes["second_opinion.bundle"] = str(Path(named).resolve())
+    asked = find_second(settings_of(bundle, changes), read_manifest(bundle)[0])
+    if isinstance(asked, Nobody):
+        raise TruelightError(asked.sentence, asked.remedy)
+    return changes

@@ -30,7 +30,6 @@ Keep = Callable[[Sequence[Judged]], None]
 """Is given all that is known whenever a condition is done with."""
 
 ALONE: Final[Changes] = {"second_opinion.ask": "never"}
-ASKED: Final[Changes] = {"second_opinion.ask": "always"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,8 @@ class Wish:
     """Words of `WAYS`, or of `JPEGS` for crops."""
     frames: Sequence[int] = ()
     spread: bool = False
-    second: bool = False
+    second: Changes | None = None
+    """Settings by which a second opinion is asked for."""
     cache: Path | None = None
     """Where recompressed clips are kept and looked for."""
 
@@ -64,8 +64,7 @@ class _Work:
 def measure_clips(open_: Open, folder: Path, wish: Wish, tell: Tell, keep: Keep) -> list[Judged]:
     """Judge the clips of a folder as they are, and under every condition that is wished for.
 
-    Raises TruelightError as `judge_clips` does, or if a second opinion is wished for and no scan
-    had one to ask.
+    Raises TruelightError as `judge_clips` does.
     """
     work = _Work(folder, tell, keep)
     with open_(ALONE) as scanner:
@@ -75,9 +74,9 @@ def measure_clips(open_: Open, folder: Path, wish: Wish, tell: Tell, keep: Keep)
             cache = wish.cache or Path(stack.enter_context(TemporaryDirectory("-truelight")))
             for word in wish.compressions:
                 name = WAYS[word].name
-                work.clips(scanner, Condition(name), name, _film(word, cache, folder))
-    if wish.second:
-        with open_(ASKED) as scanner:
+                work.clips(scanner, Condition(name), name, _film(word, cache))
+    if wish.second is not None:
+        with open_(wish.second) as scanner:
             work.clips(scanner, Condition(second=True), "with a second opinion")
     for count in wish.frames:
         with open_({**ALONE, **_frames(count, frames, wish.spread)}) as scanner:
@@ -115,7 +114,7 @@ def chosen(words: str, known: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(asked)
 
 
-def _film(word: str, cache: Path, folder: Path) -> Film:
+def _film(word: str, cache: Path) -> Film:
     return lambda clip: degrade(clip, WAYS[word], cache)
 
 

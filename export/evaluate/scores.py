@@ -103,7 +103,7 @@ def _judged(row: dict[str, str]) -> Judged:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.9g}"
+    return "" if value is None else repr(value)  # all of its digits
 
 
 def _if_told(kind: Callable[[str], Number], text: str) -> Number | None:

@@ -190,7 +190,8 @@ def test_amending_keeps_the_bundle_whole(small_bundle: Path, tmp_path: Path) -> 
     assert [f.value for f in manifest.figures if f.name == "AUC"] == [0.71]
     card = (copy / "CARD.md").read_text()
     assert about_of(card).strip() == "Trained on **noise**."
-    assert "| AUC | 0.71 | 0.6 to 0.8 | clips | 2 |" in card
+    assert "### On clips\n" in card
+    assert "| AUC | 0.71 | 0.6 to 0.8 | 2 |" in card
     assert "\n2. `evaluate`\n" in card
     assert sorted(path.name for path in tmp_path.iterdir()) == ["amended"]
 

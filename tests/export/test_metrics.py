@@ -6,9 +6,26 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from export.evaluate import weighted_auc
-from export.metrics import auc, calibration_error, interval
+from export.metrics import (
+    auc,
+    calibration_error,
+    interval,
+    over_sources,
+    reliability,
+    roc,
+    true_positives_at,
+    weighted_auc,
+    weighted_mean,
+    wilson,
+)
+
+scored = st.lists(
+    st.tuples(st.booleans(), st.integers(0, 6), st.integers(0, 3)), min_size=1, max_size=12
+)
+"""Label, score and weight of a few files, with many equal scores."""
 
 
 def test_auc_is_the_chance_that_a_fake_scores_above_a_real() -> None:
@@ -40,3 +57,54 @@ def test_calibration_error_of_honest_and_of_boastful_probabilities() -> None:
     labels = rng.uniform(0, 1, 4000) < p
     assert calibration_error(labels, p) < 0.03
     assert calibration_error(labels, np.where(p > 0.5, 0.99, 0.01)) > 0.2
+
+
+@given(scored)
+@settings(deadline=None)
+def test_a_weight_is_so_many_files(drawn: list[tuple[bool, int, int]]) -> None:
+    labels, scores, weights = (np.array(column) for column in zip(*drawn, strict=True))
+    again = np.repeat(labels, weights), np.repeat(scores, weights)
+    for share in (0.0, 0.3):
+        few = true_positives_at(share, labels, scores, weights)
+        assert few == pytest.approx(true_positives_at(share, *again), nan_ok=True)
+    assert weighted_auc(labels, scores, weights) == pytest.approx(auc(*again), nan_ok=True)
+    both = weighted_auc(labels, scores, np.stack([weights, np.ones(len(labels))]))
+    assert both == pytest.approx([auc(*again), auc(labels, scores)], nan_ok=True)
+
+
+@given(scored)
+@settings(deadline=None)
+def test_labels_and_scores_turned_round_keep_the_auc(drawn: list[tuple[bool, int, int]]) -> None:
+    labels, scores, _ = (np.array(column) for column in zip(*drawn, strict=True))
+    assert auc(~labels, -scores) == pytest.approx(auc(labels, scores), nan_ok=True)
+
+
+def test_the_curve_by_hand() -> None:
+    labels, scores = [0, 0, 1, 1, 1], [0.2, 0.6, 0.6, 0.9, 0.1]
+    false, true = roc(labels, scores)
+    assert false.tolist() == pytest.approx([0, 0, 1 / 2, 1, 1])
+    assert true.tolist() == pytest.approx([0, 1 / 3, 2 / 3, 2 / 3, 1])
+    assert true_positives_at(0.01, labels, scores) == pytest.approx(1 / 3)
+    assert true_positives_at(0.5, labels, scores) == pytest.approx(2 / 3)
+
+
+def test_draws_of_sources_are_draws_of_sources() -> None:
+    values, sources = np.array([0.0, 0.0, 1.0, 1.0, 1.0]), ["a", "a", "b", "b", "b"]
+    low, high = over_sources(sources, lambda weights: weighted_mean(values, weights), draws=400)
+    assert (low, high) == (0.0, 1.0), "a, a or b, b are drawn half of the time"
+    assert math.isnan(over_sources([], lambda weights: weights.sum(axis=-1))[0])
+    again = over_sources(sources, lambda weights: weighted_mean(values, weights), draws=400)
+    assert again == (low, high)
+
+
+def test_bins_hold_equally_many() -> None:
+    p = np.linspace(0, 1, 40)
+    bins = reliability(p > 0.5, p, 4)
+    assert [each.count for each in bins] == [10] * 4
+    assert [each.fakes for each in bins] == [0, 0, 1, 1]
+    assert all(each.low <= each.probability <= each.high for each in bins)
+
+
+def test_an_interval_of_a_share() -> None:
+    assert wilson(0.5, 100) == pytest.approx((0.4038, 0.5962), abs=1e-4)
+    assert wilson(0.0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)

@@ -1,0 +1,147 @@
+"""Clips recompressed, made smaller and filmed off a screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from clips import card, number_of, write_clip, write_sound
+
+from edge.errors import TruelightError
+from export.degrade import WAYS, degrade
+from export.refilm import Refilm
+
+
+def opened(path: Path) -> tuple[list[float], list[np.ndarray], dict[str, object]]:
+    """Times, pictures as uint8 RGB, and what the container says."""
+    with av.open(str(path)) as clip:
+        stream = clip.streams.video[0]
+        frames = list(clip.decode(stream))
+        facts = {
+            "codec": stream.codec_context.name,
+            "sounds": len(clip.streams.audio),
+            "tags": (int(frames[0].colorspace), int(frames[0].color_range)),
+        }
+        return [f.time for f in frames], [f.to_ndarray(format="rgb24") for f in frames], facts
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve numbered cards with sound, at times of their own."""
+    times = [0.0, 0.04, 0.1, 0.15, 0.2, 0.24, 0.3, 0.35, 0.4, 0.44, 0.5, 0.6]
+    path = tmp_path_factory.mktemp("clips") / "cards.mp4"
+    return write_clip(path, 12, times=times, sound="aac")
+
+
+@pytest.fixture(scope="module")
+def made(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The clip in every way."""
+    folder = tmp_path_factory.mktemp("made")
+    return {word: degrade(clip, way, folder) for word, way in WAYS.items()}
+
+
+def test_pictures_and_times_stay(clip: Path, made: dict[str, Path]) -> None:
+    times, before, _ = opened(clip)
+    for word in ("crf23", "crf32", "crf40", "half"):
+        again, after, facts = opened(made[word])
+        assert again == pytest.approx(times, abs=0.001)
+        assert [number_of(picture) for picture in after] == list(range(12))
+        assert facts == {"codec": "h264", "sounds": 0, "tags": (1, 1)}
+    fine = np.abs(opened(made["crf23"])[1][3].astype(int) - before[3])
+    assert fine.mean() < 3, "colours stay"
+    assert opened(made["half"])[1][0].shape == (120, 160, 3)
+
+
+def test_more_is_lost_the_further_it_goes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (60, 80, 3), np.uint8).repeat(4, axis=0).repeat(4, axis=1)
+    pictures = [np.roll(noise, 3 * n, axis=1) for n in range(6)]
+    clip = write_clip(tmp_path / "noise.mp4", pictures, options={"crf": "4"})
+    lost, sizes = [], []
+    for word in ("crf23", "crf32", "crf40"):
+        path = degrade(clip, WAYS[word], tmp_path / "made")
+        lost.append(np.abs(opened(path)[1][3].astype(int) - pictures[3]).mean())
+        sizes.append(path.stat().st_size)
+    assert lost == sorted(lost)
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_it_is_the_same_each_time_and_kept(
+    clip: Path, made: dict[str, Path], tmp_path: Path
+) -> None:
+    again = {word: degrade(clip, WAYS[word], tmp_path) for word in ("crf32", "refilmed")}
+    for word, path in again.items():
+        assert path.name == made[word].name
+        assert path.read_bytes() == made[word].read_bytes()
+    assert len({path.name for path in made.values()}) == len(WAYS)
+    again["crf32"].write_bytes(b"kept")
+    assert degrade(clip, WAYS["crf32"], tmp_path).read_bytes() == b"kept"
+    other = write_clip(tmp_path / clip.name, 3)
+    assert degrade(other, WAYS["crf32"], tmp_path).name != again["crf32"].name
+
+
+def test_a_turned_clip_stands_upright(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "turned.mp4", 4, rotation=90)
+    picture = opened(degrade(clip, WAYS["crf23"], tmp_path / "made"))[1][2]
+    assert picture.shape == (240, 320, 3)
+    assert number_of(picture) == 2
+
+
+def test_odd_sides_lose_a_row(tmp_path: Path) -> None:
+    pictures = [card(161, 121, n) for n in range(3)]
+    clip = write_clip(tmp_path / "odd.mp4", pictures, pix_fmt="yuv444p")
+    shapes = [
+        opened(degrade(clip, WAYS[word], tmp_path / "made"))[1][0].shape[:2]
+        for word in ("crf23", "half", "refilmed")
+    ]
+    assert shapes == [(120, 160), (60, 80), (120, 160)]
+
+
+def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("no clip")
+    sound = write_sound(tmp_path / "sound.m4a")
+    for path in (text, sound):
+        with pytest.raises(TruelightError, match=f"{path.name} cannot be recompressed"):
+            degrade(path, WAYS["crf32"], tmp_path / "made")
+    assert list((tmp_path / "made").iterdir()) == [], "nothing is left half written"
+
+
+def test_a_clip_that_breaks_off_is_taken_as_far_as_it_goes(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.mkv", 40, options={"g": "10"})
+    data = whole.read_bytes()
+    broken = tmp_path / "broken.mkv"
+    broken.write_bytes(data[: len(data) // 2])
+    numbers = [number_of(p) for p in opened(degrade(broken, WAYS["crf23"], tmp_path / "made"))[1]]
+    assert 5 < len(numbers) < 40
+    assert numbers == list(range(len(numbers)))
+
+
+# ---- Filmed off a screen
+
+
+def test_the_screen_stands_at_an_angle_and_fills_the_picture() -> None:
+    white = np.full((240, 320, 3), 255, np.uint8)
+    seen = Refilm().film(white, 0)
+    assert seen.shape == white.shape
+    lit = seen.mean(axis=2) > 120
+    assert 0.75 < lit.mean() < 0.97
+    assert not lit[:8, :8].any()
+    assert lit[120, 160]
+    top = [int(np.argmax(lit[:, x])) for x in (40, 280)]
+    assert top[0] > top[1] + 4, "its upper edge is not level"
+
+
+def test_a_phone_adds_bands_noise_and_glare() -> None:
+    grey = np.full((240, 320, 3), 128, np.uint8)
+    phone = Refilm()
+    one, two = phone.film(grey, 0).astype(float), phone.film(grey, 1).astype(float)
+    middle = np.s_[60:180, 80:240]
+    assert 2 < (one - two)[middle].std() < 12, "noise differs from picture to picture"
+    assert one[30:90, 190:260].mean() > one[150:210, 60:130].mean() + 10, "a lamp shines in"
+    bands = one[middle].mean(axis=2) - np.median(one[middle])
+    spectrum = np.abs(np.fft.fft2(bands))
+    spectrum[:2, :2] = 0
+    assert spectrum.max() > 6 * np.median(spectrum), "the lamps of the screen beat with the sensor"

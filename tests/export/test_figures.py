@@ -1,0 +1,193 @@
+"""Figures of what was judged, against values computed by hand and against their definitions."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.errors import TruelightError
+from edge.finding import Verdict
+from export.evaluate import (
+    Condition,
+    Figures,
+    Judged,
+    figures,
+    read_scores,
+    recorded,
+    write_scores,
+)
+
+NUMBER = itertools.count()
+
+
+def clip(
+    label: str, probability: float | None, source: str = "s", method: str = "-", **more: object
+) -> Judged:
+    """A clip judged with thresholds 0.3 and 0.7."""
+    verdict = Verdict.NO_FACE
+    if probability is not None:
+        certain = Verdict.FAKE if probability >= 0.7 else Verdict.REAL
+        verdict = Verdict.UNSURE if 0.3 < probability < 0.7 else certain
+    file = str(more.pop("file", f"{next(NUMBER)}.mp4"))
+    return Judged(file, label == "FAKE", source, method, verdict, probability, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def few() -> list[Judged]:
+    """Six clips of three sources, one of them without a face."""
+    return [
+        clip("REAL", 0.1, "a", file="a.mp4", dataset="one"),
+        clip("FAKE", 0.8, "a", "swap", pair="a.mp4", dataset="one"),
+        clip("FAKE", 0.1, "a", "mouth", pair="a.mp4", dataset="one"),
+        clip("REAL", 0.9, "b", file="b.mp4", dataset="two"),
+        clip("FAKE", 0.6, "b", "swap", pair="b.mp4", dataset="two"),
+        clip("REAL", None, "c", dataset="two"),
+    ]
+
+
+def group(groups: Sequence[object], name: str) -> object:
+    return next(each for each in groups if each.name == name)  # type: ignore[attr-defined]
+
+
+def test_the_whole_by_hand(few: list[Judged]) -> None:
+    m = figures(few)
+    assert (m.clips, m.reals, m.fakes, m.sources) == (6, 3, 3, 3)
+    # Fakes 0.8, 0.1, 0.6 against reals 0.1, 0.9: above, equal, above; below, below, below.
+    assert m.auc == pytest.approx(2.5 / 6)
+    # Of source a two fakes weigh a half each, of b one weighs a whole one.
+    assert m.auc_sources == pytest.approx((0.5 * 1 + 0.5 * 0.5 + 1 * 1) / 4)
+    assert m.accuracy == pytest.approx(3 / 5)
+    assert m.brier == pytest.approx((0.01 + 0.04 + 0.81 + 0.81 + 0.16) / 5)
+    assert (m.false_alarms, m.missed) == (pytest.approx(1 / 3), pytest.approx(1 / 3))
+    assert (m.unsure, m.no_face, m.unreadable) == (pytest.approx(1 / 6), pytest.approx(1 / 6), 0)
+    assert (m.decided, m.accuracy_when_decided) == (pytest.approx(4 / 6), 0.5)
+    assert m.at_false_alarms == {"0.01": 0.0, "0.05": 0.0}, "a real stands above all fakes"
+    assert sum(each.count for each in m.reliability) == 5
+
+
+def test_fakes_beside_their_own_originals(few: list[Judged]) -> None:
+    pairs = figures(few).pairs
+    assert (pairs.pairs, pairs.above) == (3, pytest.approx((1 + 0.5 + 0) / 3))
+    # Without names the reals of the same source are meant; a source without reals has none.
+    nameless = [replace(j, pair="") for j in few] + [clip("FAKE", 0.5, "lonely")]
+    assert figures(nameless).pairs.pairs == 3
+    more = [*nameless, clip("REAL", 0.7, "a")]
+    assert figures(more).pairs.above == pytest.approx((1 + 0.25 + 0) / 3)
+
+
+def test_groups_by_hand(few: list[Judged]) -> None:
+    m = figures(few)
+    assert [each.name for each in m.by_method] == ["(real)", "mouth", "swap"]
+    swap = group(m.by_method, "swap")
+    assert (swap.reals, swap.fakes, swap.auc) == (0, 2, pytest.approx(2 / 4))
+    assert (swap.right, swap.wrong, swap.unsure, swap.missed) == (1, 0, 1, 0.0)
+    assert group(m.by_method, "mouth").auc == pytest.approx(0.25)
+    assert group(m.by_method, "mouth").auc_same_sources == 0.5
+    assert [each.name for each in m.by_source] == ["a", "b", "c"]
+    assert group(m.by_source, "b").auc == 0.0
+    assert group(m.by_source, "c").auc is None
+    assert group(m.by_dataset, "one").auc == pytest.approx(0.75)
+    assert group(m.by_dataset, "two").no_face == 1
+
+
+def under(judged: Sequence[Judged], change: float, **condition: object) -> list[Judged]:
+    """The same clips under another condition, their probabilities moved towards 0.5."""
+    told = Condition(**condition)  # type: ignore[arg-type]
+    return [
+        replace(j, condition=told, probability=change)
+        if j.fake and j.probability is not None
+        else replace(j, condition=told)
+        for j in judged
+    ]
+
+
+def test_conditions_are_told_apart(few: list[Judged]) -> None:
+    worse = under(few, 0.05, compression="h264 crf 40")
+    short = [replace(j, looked_at=9) for j in under(few, 0.95, frames=10)]
+    both = [
+        replace(j, asked=j.fake, seconds=3.0, memory=500.0) for j in under(few, 0.95, second=True)
+    ]
+    plain = [replace(j, seconds=1.0, memory=200.0) for j in few]
+    m = figures([*plain, *worse, *short, *both])
+    assert m.model_dump(exclude=LATER) == figures(plain).model_dump(exclude=LATER)
+    assert [way.name for way in m.by_compression] == ["as is", "h264 crf 40"]
+    assert m.by_compression[0].auc_loss is None
+    assert m.by_compression[1].auc == 0.0
+    assert m.by_compression[1].auc_loss == pytest.approx(m.auc)
+    (frames,) = m.by_frames
+    assert (frames.name, frames.frames, frames.looked_at, frames.auc) == ("first 10", 10, 9.0, 1.0)
+    second = m.second_opinion
+    assert second is not None
+    assert (second.asked, second.seconds_when_asked) == (0.5, 3.0)
+    assert (second.alone.auc, second.together.auc) == (pytest.approx(m.auc), 1.0)
+    assert (second.alone.seconds, second.alone.memory) == (1.0, 200.0)
+    assert (second.together.seconds, second.together.memory) == (3.0, 500.0)
+
+
+LATER = {"by_compression", "by_frames", "second_opinion"}
+
+
+def test_a_compression_that_hides_faces_is_compared_on_what_both_have(few: list[Judged]) -> None:
+    unseen = [
+        replace(
+            j,
+            condition=Condition("small"),
+            probability=None if j.file == "b.mp4" else j.probability,
+        )
+        for j in few
+    ]
+    small = figures([*few, *unseen]).by_compression[1]
+    assert (small.scored, small.auc_loss) == (4, 0.0)
+    assert small.auc == pytest.approx(2.5 / 3)
+
+
+def test_nothing_can_be_said_of_one_class() -> None:
+    with pytest.raises(TruelightError, match="both needed"):
+        figures([clip("REAL", 0.5), clip("FAKE", None)])
+
+
+def test_scores_come_back_from_their_table(few: list[Judged], tmp_path: Path) -> None:
+    told = [replace(j, logit=0.125, looked_at=7, seconds=1.5, memory=321.0) for j in few]
+    judged = [*told, *under(told, 0.123456789, compression="jpeg 40"), *under(told, 0.5, frames=20)]
+    judged += under(told, 0.5, second=True)
+    write_scores(tmp_path / "one.tsv", judged[:10])
+    write_scores(tmp_path / "two.tsv", judged[10:])
+    assert read_scores([tmp_path / "one.tsv", tmp_path / "two.tsv"]) == judged
+    (tmp_path / "bad.tsv").write_text("file\tlabel\nx.mp4\tREAL\n")
+    for name in ("bad.tsv", "none.tsv"):
+        with pytest.raises(TruelightError, match=name):
+            read_scores([tmp_path / name])
+
+
+def test_a_card_has_what_matters(few: list[Judged]) -> None:
+    m: Figures = figures([*few, *under(few, 0.05, compression="half size")])
+    told = {figure.name: figure for figure in recorded(m, "few clips", "evaluate")}
+    assert told["AUC"].value == m.auc
+    assert told["AUC, half size"].value == 0.0
+    assert told["AUC, swap against all reals"].value == pytest.approx(0.5)
+    assert told["fakes scored above their own original"].value == pytest.approx(0.5)
+    assert {figure.data for figure in told.values()} == {"few clips: 3 real, 3 fake, 3 sources"}
+    many = [*few, *(clip("FAKE", 0.5, "a", f"method {n}") for n in range(40))]
+    assert len(recorded(figures(many), "", "")) < 20, "nobody reads forty methods in a card"
+
+
+def test_intervals_know_how_many_sources_there_are() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [
+        clip("FAKE" if n % 2 else "REAL", float(rng.beta(2 + n % 2, 3 - n % 2)), f"s{n}")
+        for n in range(200)
+    ]
+    many = figures(drawn)
+    few = figures([replace(j, source=f"s{n // 20}") for n, j in enumerate(drawn)])
+    assert many.auc == few.auc
+    for m in (many, few):
+        assert m.auc_interval[0] < m.auc < m.auc_interval[1]
+        assert m.missed_interval[0] <= m.missed <= m.missed_interval[1]
+        for share, found in m.at_false_alarms.items():
+            low, high = m.at_false_alarms_interval[share]
+            assert low <= found <= high
