@@ -7,8 +7,8 @@ not the whole crop: hiding anything looks odd by itself, and that is no matter o
 nothing of the network but its answers, so it works with every bundle and tells of the whole of it.
 
 What is hidden are strips across and strips down the crop, not squares: a place is as hot as the
-strips that cross there. That takes 2 n questions, not n squared, and finds what moves the score as
-well (`benchmarks/heat.py`).
+two strips that cross there are together. That takes 2 n questions, not n squared, and finds what
+moves the score as well (`benchmarks/heat.py`).
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ STRIPS = 4
 SOFT = 0.5
 """A strip fades out like a Gaussian of this standard deviation, in strips: no edge to be seen."""
 
-FULL = 3.0
+FULL = 2.0
 """Heat that has the fullest colour, unless the face has more: where there is little, it is pale."""
 
 # From what speaks a little for FAKE to what speaks most: darker and stronger by even steps, a
 # single hue (orange), which those who confuse red and green tell from grey as well.
-LIGHT, DARK = (255.0, 214.0, 140.0), (214.0, 84.0, 0.0)
+LIGHT, DARK = (255.0, 200.0, 100.0), (214.0, 84.0, 0.0)
 OPACITY = 0.85
 FRAME = 0.35
 
@@ -65,8 +65,8 @@ def draw_heat(
 def heat_map(bundle: Bundle, crop: Pixels) -> Floats:
     """How much each place of a crop (uint8 [side, side, 3] RGB) speaks for FAKE.
 
-    float32 [side, side], at least 0: by how much the log odds of FAKE, calibrated, are lower with
-    the strips hidden that cross there than with those that matter least (the geometric mean).
+    float32 [side, side]: by how much the log odds of FAKE, calibrated, are lower with the strips
+    hidden that cross there than with others (the mean of the two; below 0 they are higher).
     """
     side = crop.shape[0]
     mean = crop.mean((0, 1), dtype=np.float32)
@@ -74,10 +74,10 @@ def heat_map(bundle: Bundle, crop: Pixels) -> Floats:
     # As if the face had looked like this all through a window.
     features = np.repeat(bundle.features(hidden)[:, None], bundle.window_frames, axis=1)
     odds = bundle.manifest.calibration.scale * bundle.sequence(features)
-    across, down = (part.max() - part for part in (odds[:STRIPS], odds[STRIPS:]))
-    heat = np.sqrt(np.outer(across, down)).astype(np.float32)
+    across, down = (part.mean() - part for part in (odds[:STRIPS], odds[STRIPS:]))
+    heat = (across[:, None] + down) / 2
     smooth = cv2.resize(heat, (side, side), interpolation=cv2.INTER_CUBIC)
-    return np.asarray(smooth.clip(0), np.float32)
+    return np.asarray(smooth, np.float32)
 
 
 def overlay(portrait: Pixels, heat: Floats, crop: CropSpec) -> Pixels:
@@ -86,8 +86,8 @@ def overlay(portrait: Pixels, heat: Floats, crop: CropSpec) -> Pixels:
     uint8 [s, s, 3] RGB, the portrait's size: the portrait in grey, with colour where something
     speaks for FAKE, and the outline of what the network saw.
     """
-    strength = heat / max(FULL, float(heat.max()))
-    strength = _placed(strength, crop, portrait.shape[0])[..., None]
+    share = np.asarray(heat.clip(0) / max(FULL, float(heat.max())), np.float32)
+    strength = _placed(share, crop, portrait.shape[0])[..., None]
     seen = _placed(np.ones_like(heat), crop, portrait.shape[0])
     grey = np.repeat(cv2.cvtColor(portrait, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     colour = np.array(LIGHT) + strength * (np.array(DARK) - np.array(LIGHT))

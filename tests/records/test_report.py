@@ -245,7 +245,7 @@ def test_hundreds_of_clips_stay_light(
     file.write_text(html, encoding="utf-8")
     window.open(file, 360)
     assert window.complaints() == []
-    assert window.value("document.images.length") == 1000
+    assert window.value("document.images.length") == 2000
     assert (
         window.value("new Set([...document.querySelectorAll('article')].map(a => a.id)).size")
         == 500

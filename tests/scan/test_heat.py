@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from stage import detector, photo
+from stage import photo
 
 from edge.finding import Box
 from edge.scan.bundle import Bundle, Crops, Floats, load_bundle
@@ -50,13 +50,12 @@ def test_what_speaks_for_fake_is_hot(red: Bundle, top: int, left: int) -> None:
     y, x = np.unravel_index(heat.argmax(), heat.shape)
     assert abs(y - (top + 7.5)) <= 9
     assert abs(x - (left + 7.5)) <= 9
-    assert heat[(y + 32) % 64, (x + 32) % 64] < heat.max() / 10
+    assert heat[(y + 32) % 64, (x + 32) % 64] < 0
 
 
 def test_what_speaks_for_real_is_cold(red: Bundle) -> None:
     heat = heat_map(Peering(red, 24, 24, slope=-0.1), scenery())
-    assert heat[32, 32] < heat.max() / 10
-    assert heat[4, 4] > heat.max() / 2
+    assert heat[32, 32] < 0 < heat[4, 4]
 
 
 def test_hardly_any_heat_has_hardly_any_colour() -> None:
@@ -81,7 +80,7 @@ def test_heat_lies_on_what_is_hot(crop: CropSpec, box: tuple[float, ...]) -> Non
     x, y = round(face.x + face.width / 3), round(face.y + face.height / 2)
     frame[y - 6 : y + 6, x - 6 : x + 6] = (0, 255, 0)
     shown = portrait(frame, face)
-    heat = (cut(frame, face, crop).pixels[..., 1] > 150).astype(np.float32)
+    heat = 10 * (cut(frame, face, crop).pixels[..., 1] > 150).astype(np.float32)
     drawn = overlay(shown, heat, crop).astype(int)
     coloured, marked = drawn[..., 0] - drawn[..., 2] > 60, shown[..., 1] > 150
     assert marked.sum() > 50
@@ -105,9 +104,11 @@ def test_every_face_that_counts_is_drawn_on_its_portrait(scanner: Scanner, clips
     assert set(look.heat) == {1, 2}
     for face, drawn in look.heat.items():
         assert (drawn.shape, drawn.dtype) == (look.portraits[face].shape, np.uint8)
-        (found,) = detector().detect(drawn)
-        (shown,) = detector().detect(look.portraits[face])
-        assert abs(found.box.x - shown.box.x) < 12
+        grey = cv2.cvtColor(look.portraits[face], cv2.COLOR_RGB2GRAY)
+        around = np.ones(grey.shape, bool)
+        around[20:-20, 20:-20] = False  # within, the network looks
+        assert np.array_equal(drawn[around], np.repeat(grey[around][:, None], 3, axis=1))
+        assert not np.array_equal(drawn[60:100, 60:100, 0], grey[60:100, 60:100])
     again = scanner.look(clips / "two.mp4").heat
     assert all(np.array_equal(again[face], drawn) for face, drawn in look.heat.items())
 
