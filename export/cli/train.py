@@ -5,22 +5,22 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.errors import TruelightError
+from export.cli.written import crop_of, layers_of, phase_of, weights_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from export.checkpoint import Temporal
     from export.network import Detector
-    from export.training.batches import Kind, Phase
     from export.training.course import Gathered, Tell
     from export.training.curve import Moment
     from export.training.recipe import Recipe
 
-PHASES = "SIDE:STEPS:BATCH:RATE, as 64:1700:64:2e-3, or distil:64:1700:64:2e-3"
 HIDDEN = 256
 
 
@@ -65,9 +65,11 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER=WEIGHT",
         help="what a source of this folder weighs in the draws (1)",
     )
-    how.add_argument("--blends", type=float, help="share of self-blends (0.4, at the end 0.35)")
     how.add_argument(
-        "--singles", type=float, default=0.3, help="share of single pictures, while distilling"
+        "--blends", type=float, help="share of self-blends (0.4 to 0.35; distilling 0.15)"
+    )
+    how.add_argument(
+        "--singles", type=float, help="share of single pictures while distilling (0.15)"
     )
     how.add_argument("--landmarks", type=Path, help="kept landmarks (OUT/landmarks.npz)")
     how.add_argument("--crop", default="1,0,0", help="scale,shift_x,shift_y of the deployed crop")
@@ -114,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
             recipe,
             args.teacher,
             args.landmarks or args.out / "landmarks.npz",
-            _weights(args.weight),
+            weights_of(args.weight),
             tell,
         )
     console.print(
@@ -124,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     if gathered.teacher:
         console.print(f"The teacher's probe: AUC {gathered.teacher.held_out_auc:.3f}, held out.")
     torch.manual_seed(recipe.seed)
-    layers = _layers(args.layers)
+    layers = layers_of(args.layers)
     network = Detector(HIDDEN, gate=0.0, layers=layers, width=args.width, zero_init=True)
     course.begin(network, args.init, args.start)
     config = _config(args, recipe, layers)
@@ -203,62 +205,27 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     from export.training.recipe import Recipe
 
     if args.phase:
-        phases = tuple(_phase(text) for text in args.phase)
+        phases = tuple(phase_of(text) for text in args.phase)
     elif args.teacher:
         phases = (Phase(64, 3000, 64, 2e-3, "distil"), Phase(64, 800, 64, 5e-4))
     else:
         phases = Recipe().phases
-    mix = Mix(singles=args.singles)
+    mix = Mix()
     if args.blends is not None:
-        mix = Mix(args.blends, args.blends, singles=args.singles)
+        share = {"blends_at_start": args.blends, "blends_at_end": args.blends}
+        mix = replace(mix, **share, distil_blends=args.blends)
+    if args.singles is not None:
+        mix = replace(mix, singles=args.singles)
     return Recipe(phases=phases, mix=mix, seed=args.seed)
-
-
-def _phase(text: str) -> Phase:
-    from export.training.batches import Phase
-
-    distil = text.startswith("distil:")
-    try:
-        side, steps, batch, rate = text.removeprefix("distil:").removeprefix("labels:").split(":")
-        kind: Kind = "distil" if distil else "labels"
-        phase = Phase(int(side), int(steps), int(batch), float(rate), kind)
-    except ValueError:
-        phase = Phase(0, 0, 0, 0.0)
-    if phase.side < 32 or phase.steps < 1 or phase.batch < 2:
-        raise TruelightError(f"--phase {text} is not understood.", f"It is {PHASES}.")
-    return phase
-
-
-def _weights(texts: list[str]) -> dict[str, float]:
-    try:
-        pairs = [text.rsplit("=", 1) for text in texts]
-        weights = {name: float(weight) for name, weight in pairs}
-    except ValueError:
-        weights = {"": -1.0}
-    if any(weight < 0 for weight in weights.values()):
-        raise TruelightError(f"--weight {' '.join(texts)} is not understood.", "As crops=0.5.")
-    return weights
-
-
-def _layers(text: str) -> tuple[int, int, int, int]:
-    try:
-        one, two, three, four = (int(number) for number in text.split(","))
-    except ValueError:
-        raise TruelightError(f"--layers {text} is not understood.", "As 3,4,6,3.") from None
-    return one, two, three, four
 
 
 def _config(
     args: argparse.Namespace, recipe: Recipe, layers: tuple[int, int, int, int]
 ) -> dict[str, Any]:
     """What a bundle must know of the network, kept in the checkpoint."""
-    try:
-        scale, shift_x, shift_y = (float(number) for number in args.crop.split(","))
-    except ValueError:
-        raise TruelightError(f"--crop {args.crop} is not understood.", "As 0.96,0,0.") from None
     return {
         "side": recipe.phases[-1].side,
-        "crop": {"scale": scale, "shift_x": shift_x, "shift_y": shift_y},
+        "crop": crop_of(args.crop),
         "window": {"frames": args.frames, "rate": args.rate},
         "hidden": HIDDEN,
         "readout": "mean",

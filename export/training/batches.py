@@ -46,11 +46,19 @@ class Mix:
     blends_at_end: float = 0.35
     settled: float = 0.4  # where both curricula end
     stills: float = 0.35  # share of the blends made from photographs that have margin
-    singles: float = 0.3  # share of couples, while distilling, that are any two pictures
+    # While distilling:
+    singles: float = 0.15  # share of couples that are any two pictures the teacher knows
+    distil_blends: float = 0.15  # share of the others that are self-blends
+    taught: float = 0.75  # share of the pairs that are of pictures the teacher knows
 
     def blends(self, way: float) -> float:
         """The share of self-blends at a point of the way."""
         return self._slide(self.blends_at_start, self.blends_at_end, way)
+
+    @property
+    def any_blends(self) -> bool:
+        """Whether self-blends are drawn at all."""
+        return max(self.blends_at_start, self.blends_at_end, self.distil_blends) > 0
 
     def ease(self, way: float) -> float:
         """How easy to see the blends are, 1 to 0."""
@@ -120,6 +128,7 @@ class Batches(Dataset[Batch]):
         self._pairs = Pairs(material.pictures, material.weights)
         taught = [picture for picture in material.pictures if picture.key in material.rows]
         self._singles = Singles(taught, material.weights)
+        self._taught_pairs = Pairs(taught, material.weights)
         self._landmarks = material.landmarks
         self._rows = material.rows
         self._phases = list(phases)
@@ -150,18 +159,21 @@ class Batches(Dataset[Batch]):
         )
 
     def _couple(self, phase: Phase, way: float, rng: np.random.Generator) -> _Couple:
-        if phase.kind == "distil" and len(self._singles) and rng.random() < self._mix.singles:
+        distils, mix = phase.kind == "distil", self._mix
+        if distils and len(self._singles) and rng.random() < mix.singles:
             return self._two(phase.side, rng)
+        blends = mix.distil_blends if distils else mix.blends(way)
         can_blend = bool(self._tight or self._wide)
-        if can_blend and (not self._pairs.by_source or rng.random() < self._mix.blends(way)):
-            return self._blend(phase.side, self._mix.ease(way), rng)
-        return self._pair(phase.side, rng)
+        if can_blend and (not self._pairs.by_source or rng.random() < blends):
+            return self._blend(phase.side, mix.ease(way), rng)
+        taught = distils and self._taught_pairs.by_source and rng.random() < mix.taught
+        return self._pair(self._taught_pairs if taught else self._pairs, phase.side, rng)
 
     def _two(self, side: int, rng: np.random.Generator) -> _Couple:
         """Any two pictures: what the teacher sees in them is all that is learned."""
         both = self._singles.draw(rng), self._singles.draw(rng)
         one, other = (draw(rng).apply(p.read(), p.margin, side) for p in both)
-        return _Couple((one, other), (np.nan, np.nan), self._taught(both))
+        return _Couple((one, other), (np.nan, np.nan), self._rows_of(both))
 
     def _blend(self, side: int, ease: float, rng: np.random.Generator) -> _Couple:
         wide = self._wide and (not self._tight or rng.random() < self._mix.stills)
@@ -175,13 +187,13 @@ class Batches(Dataset[Batch]):
         )
         return _Couple((real, fake), (0.0, 1.0), (-1, -1))
 
-    def _pair(self, side: int, rng: np.random.Generator) -> _Couple:
-        both = self._pairs.draw(rng)
+    def _pair(self, pairs: Pairs, side: int, rng: np.random.Generator) -> _Couple:
+        both = pairs.draw(rng)
         treatment, room = draw(rng), min(picture.margin for picture in both)
         real, fake = (treatment.apply(p.read(), p.margin, side, room) for p in both)
-        return _Couple((real, fake), (0.0, 1.0), self._taught(both))
+        return _Couple((real, fake), (0.0, 1.0), self._rows_of(both))
 
-    def _taught(self, both: tuple[Picture, Picture]) -> tuple[int, int]:
+    def _rows_of(self, both: tuple[Picture, Picture]) -> tuple[int, int]:
         return self._rows.get(both[0].key, -1), self._rows.get(both[1].key, -1)
 
 

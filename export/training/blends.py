@@ -134,7 +134,8 @@ def _change(image: Image, ease: float, rng: np.random.Generator) -> Image:
     rgb = (rgb - 128) * (1 + rng.uniform(-0.1, 0.1) * strength) + 128
     rgb = np.clip(rgb + rng.uniform(-0.1, 0.1) * 255 * strength, 0, 255).astype(np.uint8)
     hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV).astype(np.float32)
-    hue, saturation, value = rng.uniform(-0.3, 0.3, size=3) * (1 + ease / 2)
+    # Seldom as far as that: a swap whose colours are plainly wrong teaches little.
+    hue, saturation, value = rng.triangular(-0.3, 0.0, 0.3, size=3) * strength
     hsv[..., 0] = (hsv[..., 0] + np.rad2deg(hue) / 2) % 180  # OpenCV counts hue in two degrees
     hsv[..., 1:] *= 1 + np.array([saturation, value])
     back = cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2RGB)

@@ -71,7 +71,7 @@ def gather(
                 f"There are: {', '.join(sorted(names))}.",
             )
     points = {}
-    if recipe.mix.blends_at_start > 0 or recipe.mix.blends_at_end > 0:
+    if recipe.mix.any_blends:
         reals = [picture for picture in pictures if picture.labelled and not picture.fake]
         points = landmarks_of(reals, landmarks, lambda done, all: tell("landmarks", done, all))
     train, held_out = split(pictures, recipe.validation)

@@ -113,18 +113,20 @@ def one_each(pictures: Sequence[Picture], most: int) -> list[Picture]:
 
 
 class Pairs:
-    """Real and fake of one source, drawn source by source.
+    """Real and fake of one source and folder, drawn source by source.
 
-    A source weighs 1 times its folder's weight: `weights` names those that are not 1.
+    A source weighs 1 times its folder's weight: `weights` names those that are not 1. Pictures of
+    two folders make no pair: what was done to their files is not the same.
     """
 
     def __init__(
         self, pictures: Sequence[Picture], weights: Mapping[str, float] | None = None
     ) -> None:
-        groups: dict[str, tuple[list[Picture], list[Picture]]] = defaultdict(lambda: ([], []))
+        groups: dict[tuple[str, str], tuple[list[Picture], list[Picture]]]
+        groups = defaultdict(lambda: ([], []))
         for picture in pictures:
             if picture.labelled:
-                groups[picture.source][picture.fake].append(picture)
+                groups[picture.source, picture.folder][picture.fake].append(picture)
         self.by_source = [group for _, group in sorted(groups.items()) if group[0] and group[1]]
         self._lots = Lots([group[1][0].folder for group in self.by_source], weights or {})
 

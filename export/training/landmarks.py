@@ -16,28 +16,7 @@ from export.training.data import Image, Picture
 GLABELLA, NOSE_BASE, CHIN = 9, 2, 152
 # The outlines of the lips, and of both eyes with their brows.
 MOUTH = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409)
-EYES = (
-    33,
-    133,
-    144,
-    145,
-    153,
-    362,
-    263,
-    373,
-    374,
-    380,
-    46,
-    53,
-    52,
-    65,
-    55,
-    276,
-    283,
-    282,
-    295,
-    285,
-)
+EYES = (33, 133, 144, 145, 153, 46, 53, 52, 65, 55, 362, 263, 373, 374, 380, 276, 283, 282, 295)
 SIDE = 192
 CONTEXT = 1.35  # the mesh network wants the face with a quarter of margin on each side
 

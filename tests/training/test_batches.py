@@ -15,7 +15,7 @@ from export.training.augment import PLAIN, SMALLEST, Treatment, draw
 from export.training.batches import Batches, Material, Mix, Phase
 from export.training.blends import Flicker, blend_of, self_blend
 from export.training.compression import h264, jpeg
-from export.training.data import Lots, Picture, read_folder
+from export.training.data import Lots, Pairs, Picture, read_folder
 from export.training.distil import load_features
 
 PHASES = (Phase(32, 4, 8, 1e-3), Phase(48, 2, 4, 5e-4))
@@ -161,6 +161,14 @@ def test_folders_weigh_as_they_are_told() -> None:
     rng = np.random.default_rng(0)
     drawn = np.array([lots.draw(rng) for _ in range(2000)])
     assert (drawn < 2).mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_pictures_of_two_folders_make_no_pair(folder: Path, tmp_path: Path) -> None:
+    """They were kept differently, so that would tell the class."""
+    other = draw_folder(tmp_path / "others", 12)
+    pairs = Pairs([*read_folder(folder), *read_folder(other)])
+    rng = np.random.default_rng(0)
+    assert all(real.folder == fake.folder for real, fake in (pairs.draw(rng) for _ in range(60)))
 
 
 def read_off(crop: np.ndarray) -> list[float]:

@@ -1,0 +1,61 @@
+"""What people write to `train`, understood or refused in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edge.errors import TruelightError
+
+if TYPE_CHECKING:
+    from export.training.batches import Kind, Phase
+
+
+def phase_of(text: str) -> Phase:
+    """A phase as [distil:]SIDE:STEPS:BATCH:RATE."""
+    from export.training.batches import Phase
+
+    kind: Kind = "distil" if text.startswith("distil:") else "labels"
+    try:
+        side, steps, batch, rate = text.removeprefix("distil:").removeprefix("labels:").split(":")
+        phase = Phase(int(side), int(steps), int(batch), float(rate), kind)
+    except ValueError:
+        phase = Phase(0, 0, 0, 0.0)
+    if phase.side < 32 or phase.steps < 1 or phase.batch < 2:
+        raise TruelightError(
+            f"--phase {text} is not understood.",
+            "It is SIDE:STEPS:BATCH:RATE, as 64:1700:64:2e-3, or distil:64:1700:64:2e-3.",
+        )
+    return phase
+
+
+def weights_of(texts: Sequence[str]) -> dict[str, float]:
+    """Weights by folder, each as FOLDER=WEIGHT."""
+    weights = {}
+    for text in texts:
+        name, _, weight = text.rpartition("=")
+        try:
+            weights[name] = float(weight)
+        except ValueError:
+            weights[name] = -1.0
+        if not name or not weights[name] > 0:
+            raise TruelightError(f"--weight {text} is not understood.", "As crops=0.5.")
+    return weights
+
+
+def layers_of(text: str) -> tuple[int, int, int, int]:
+    """Blocks a stage, as 3,4,6,3."""
+    try:
+        one, two, three, four = (int(number) for number in text.split(","))
+    except ValueError:
+        raise TruelightError(f"--layers {text} is not understood.", "As 3,4,6,3.") from None
+    return one, two, three, four
+
+
+def crop_of(text: str) -> dict[str, float]:
+    """The deployed crop, as scale,shift_x,shift_y."""
+    try:
+        scale, shift_x, shift_y = (float(number) for number in text.split(","))
+    except ValueError:
+        raise TruelightError(f"--crop {text} is not understood.", "As 0.96,0,0.") from None
+    return {"scale": scale, "shift_x": shift_x, "shift_y": shift_y}
