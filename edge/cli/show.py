@@ -130,7 +130,7 @@ def _face(face: Face, finding: Finding, width: int) -> Text:
         "  ",
     )
     why = ", ".join(SHORTCOMINGS[reason.code] for reason in face.reasons)
-    why = why or _both(face, finding)
+    why = why or _both(face, finding, width - line.cell_len - 2)
     room = width - line.cell_len - (len(why) + 2 if why else 0)
     if finding.clip and finding.clip.kind == "video" and face.windows:
         end = max(finding.clip.seconds, face.last_second)
@@ -143,14 +143,16 @@ def _face(face: Face, finding: Finding, width: int) -> Text:
     return line
 
 
-def _both(face: Face, finding: Finding) -> str:
-    """What each model said of a face, if two were asked."""
+def _both(face: Face, finding: Finding, room: int) -> str:
+    """What each model said of one face of several; of a single one the reasons tell it."""
     asked = finding.second_opinion
-    view = next((each for each in asked.faces if each.id == face.id), None) if asked else None
-    if asked is None or view is None:
+    views = {view.id: view for view in asked.faces} if asked else {}
+    if asked is None or face.id not in views or len(views) == 1:
         return ""
+    view = views[face.id]
     first, second = percent(view.probability_before), percent(view.fake_probability)
-    return f"{finding.model.name} {first}, {asked.model.name} {second}"
+    told = f"{finding.model.name} {first}, {asked.model.name} {second}"
+    return told if len(told) <= room else ""
 
 
 def timeline(face: Face, thresholds: Thresholds, end: float, columns: int) -> Text:

@@ -2,11 +2,12 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from bundles import beside, write_bundle, write_tower_bundle
-from frontdoor import run
+from frontdoor import ROOT, run
 from index import only, write_wheel
 
 from edge.finding import Finding, Thresholds
@@ -14,6 +15,7 @@ from edge.records.history import History, open_archive
 from edge.records.report import make_report
 from edge.scan.bundle import read_manifest
 from edge.scan.manifest import TOWER
+from edge.scan.second import combined
 from edge.scan.towers import MEMBER, PACKAGE
 
 
@@ -142,7 +144,7 @@ def test_people_are_told_who_was_asked_what_it_said_and_what_it_cost(
     assert both.startswith("  Both models together: the face is fake with a probability of")
     assert "A second opinion was asked for, since red alone was unsure: it says" in asked
     assert "thorough says" in asked
-    assert ", thorough " in face
+    assert face.startswith("  face 1 ")
     assert "s of it by thorough (6 crops)" in facts
     alone = run("scan", "--second", "never", "--config", mine, clips / "pale.mp4")
     assert alone.stdout.startswith(" UNSURE ")
@@ -150,6 +152,50 @@ def test_people_are_told_who_was_asked_what_it_said_and_what_it_cost(
     wrong = run("scan", "--second", "often", "--config", mine, clips / "pale.mp4")
     assert wrong.returncode == 2
     assert "Allowed is auto or always or never" in wrong.stderr
+
+
+def test_of_several_faces_each_is_told(models: Path, mine: Path, clips: Path) -> None:
+    manifest = models / "red" / "bundle.json"
+    said = json.loads(manifest.read_text()) | {"thresholds": {"real": 0.0, "fake": 1.0}}
+    manifest.write_text(json.dumps(said))
+    ran = run("scan", "--config", mine, clips / "two.mp4")
+    lines = ran.stdout.splitlines()
+    assert "on 2 faces" in lines[2]
+    assert [line.count(", thorough ") for line in lines if line.startswith("  face ")] == [1, 1]
+    assert "(12 crops)" in lines[5]
+
+
+def shipped() -> list[Path]:
+    """The weights of the second model that ships, if somebody has fetched them."""
+    chosen = os.environ.get("TRUELIGHT_TOWER") or ROOT / "models/thorough" / TOWER
+    there = Path(chosen).is_file() and (ROOT / "models/thorough/bundle.json").is_file()
+    return [Path(chosen)] if there else []
+
+
+@pytest.mark.parametrize("weights", shipped(), ids=["tower"] * len(shipped()))
+def test_the_models_that_ship_answer_together(weights: Path, clips: Path, tmp_path: Path) -> None:
+    """The first one is made to be unsure of everything: the rule holds for its graphs."""
+    bundles = tmp_path / "bundles"
+    shutil.copytree(ROOT / "models", bundles, ignore=shutil.ignore_patterns(TOWER))
+    shutil.copy(weights, bundles / "thorough" / TOWER)
+    manifest = bundles / "truelight/bundle.json"
+    said = json.loads(manifest.read_text()) | {"thresholds": {"real": 0.0, "fake": 1.0}}
+    manifest.write_text(json.dumps(said))
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"model: {{folder: {bundles}}}\nsecond_opinion: {{ask: always}}\n")
+    finding = Finding.model_validate_json(
+        run("scan", "--json", "--config", file, clips / "red.mp4").stdout
+    )
+    assert finding.second_opinion is not None, finding.reasons
+    assert finding.second_opinion.model.name == "thorough"
+    rule = read_manifest(bundles / "thorough")[0].beside
+    assert rule is not None
+    (face,) = finding.second_opinion.faces
+    assert face.crops == rule.crops
+    assert finding.thresholds == rule.thresholds
+    logits = [window.logit for window in finding.faces[0].windows]
+    expected = combined(sum(logits) / len(logits), face.logit, rule)
+    assert finding.fake_probability == pytest.approx(expected)
 
 
 def test_history_and_report_keep_what_was_said(mine: Path, clips: Path, tmp_path: Path) -> None:
