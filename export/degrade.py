@@ -6,6 +6,7 @@ Sound is dropped, times stay.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from av.video.stream import VideoStream
 from edge.errors import TruelightError
 from edge.scan.pixels import Painter, Picture, turn_of_video
 from edge.whole import half_file, make_whole
-from export.evaluate.judged import AS_IS
+from export.evaluate.judged import AS_IS, UnreadableError
 from export.refilm import Refilm
 
 VERSION: Final = 1
@@ -64,7 +65,9 @@ assert AS_IS not in (way.name for way in WAYS.values())
 def degrade(clip: Path, way: Way, folder: Path) -> Path:
     """The clip degraded, as a file in `folder`; what is there already is taken.
 
-    Raises TruelightError if the clip cannot be read or the folder not be written.
+    Raises:
+        UnreadableError: the clip cannot be read.
+        TruelightError: the folder cannot be written.
     """
     try:
         digest = hashlib.sha256(f"{VERSION} {way}".encode() + clip.read_bytes()).hexdigest()
@@ -75,9 +78,13 @@ def degrade(clip: Path, way: Way, folder: Path) -> Path:
                 _write(clip, way, half)
                 make_whole(half, made)
     except (av.error.FFmpegError, ValueError) as failure:
-        raise TruelightError(f"{clip.name} cannot be recompressed: {failure}.") from None
+        if getattr(failure, "errno", None) == errno.ENOSPC:
+            raise TruelightError(f"{folder} is full.", "Name another --cache.") from None
+        raise UnreadableError(f"{clip.name} cannot be recompressed: {failure}.") from None
     except OSError as failure:
-        raise TruelightError(f"{clip} cannot be recompressed: {failure.strerror}.") from None
+        raise TruelightError(
+            f"{folder} cannot be written: {failure.strerror}.", "Name another --cache."
+        ) from None
     return made
 
 

@@ -36,7 +36,7 @@ WIDTH = 4.4
 STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "truelight",
-    "font.size": 9.5,
+    "font.size": 11,
     "axes.edgecolor": SOFT,
     "axes.labelcolor": SOFT,
     "axes.linewidth": 0.8,
@@ -94,7 +94,7 @@ def roc_plot(false: Floats, true: Floats, band: tuple[Floats, Floats, Floats], t
         axes.plot(false, true, color=INK, drawstyle="steps-post")
         for share in (0.01, 0.05):
             axes.axvline(share, color=FAKE, linewidth=0.9, linestyle=(0, (1.5, 1.5)))
-        axes.text(0.07, 0.02, "1 % and 5 %", color=FAKE, fontsize=8.5)
+        axes.text(0.07, 0.02, "1 % and 5 %", color=FAKE, fontsize=10)
 
     return draw(4.2, paint, told)
 
@@ -138,13 +138,13 @@ def dots_plot(groups: Sequence[Dots], thresholds: tuple[float, float], told: str
                     axes.scatter(scores, spread, size, color=colour, alpha=0.6, linewidths=0)
                     mean = float(np.mean(scores))
                     axes.plot([mean, mean], [row - 0.06, row + 0.42], color=colour, linewidth=2.4)
-            axes.text(0.0, row - 0.2, group.name, fontsize=8.5, va="center")
+            axes.text(0.0, row - 0.2, group.name, fontsize=10, va="center")
         axes.set(xlim=(-0.01, 1.01), ylim=(len(groups) - 0.4, -0.6), yticks=[])
         axes.set_xlabel("probability of being fake")
         axes.spines["left"].set_visible(False)
         _percent(axes.xaxis)
 
-    return draw(0.7 + 0.42 * max(len(groups), 2), paint, told)
+    return draw(0.7 + 0.46 * max(len(groups), 2), paint, told)
 
 
 def values_plot(values: Sequence[Value], label: str, told: str) -> str:
@@ -157,11 +157,11 @@ def values_plot(values: Sequence[Value], label: str, told: str) -> str:
             axes.plot([low, high], [row + 0.15] * 2, color=SOFT, linewidth=1.4)
             axes.plot(each.value, row + 0.15, "o", color=INK, markersize=5)
             across = axes.get_yaxis_transform()
-            axes.text(0.0, row - 0.22, each.name, fontsize=8.5, va="center", transform=across)
+            axes.text(0.0, row - 0.22, each.name, fontsize=10, va="center", transform=across)
         axes.set(ylim=(len(values) - 0.4, -0.6), yticks=[], xlabel=label)
         axes.spines["left"].set_visible(False)
 
-    return draw(0.7 + 0.42 * max(len(values), 2), paint, told)
+    return draw(0.7 + 0.46 * max(len(values), 2), paint, told)
 
 
 def lines_plot(
@@ -177,7 +177,7 @@ def lines_plot(
             axes.plot([x + shift for x in at], [v.value for v in line], color=colour, linewidth=1.2)
             axes.plot([], [], color=colour, marker=marker, markersize=4, label=line[0].name)
         axes.set(xlabel=labels[0], ylabel=labels[1], xticks=list(at))
-        figure.legend(loc="outside upper left", ncols=2, fontsize=8.5)
+        figure.legend(loc="outside upper left", ncols=2, fontsize=10)
 
     return draw(3.0, paint, told)
 

@@ -22,7 +22,7 @@ class Group(_Part):
     fakes: int
     scored: int
     auc: float | None
-    """Of its fakes against its reals; a part of fakes only is held against all reals."""
+    """Of its fakes against its reals; a method or data set of fakes only against all reals."""
     auc_interval: Interval | None
     auc_same_sources: float | None
     """The same against the reals of those sources that its fakes are of."""

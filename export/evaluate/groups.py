@@ -25,12 +25,19 @@ from export.metrics import Floats, Statistic, auc, over_sources, weighted_auc, w
 REAL_METHOD = "(real)"
 
 
-def by(judged: Sequence[Judged], key: Callable[[Judged], str], **more: bool) -> tuple[Group, ...]:
-    """A group for each value of `key` but the empty one, in the order of their names."""
+def by(
+    judged: Sequence[Judged],
+    key: Callable[[Judged], str],
+    reals: Sequence[Judged] = (),
+    **more: bool,
+) -> tuple[Group, ...]:
+    """A group for each value of `key` but the empty one, in the order of their names.
+
+    A group without reals is held against `reals`.
+    """
     parts: dict[str, list[Judged]] = defaultdict(list)
     for j in judged:
         parts[key(j)].append(j)
-    reals = [j for j in judged if not j.fake]
     return tuple(
         Group(**group(name, part, reals, **more)) for name, part in sorted(parts.items()) if name
     )
@@ -38,7 +45,8 @@ def by(judged: Sequence[Judged], key: Callable[[Judged], str], **more: bool) -> 
 
 def by_method(judged: Sequence[Judged]) -> tuple[Group, ...]:
     """A group for each method of making fakes; the reals are one of their own."""
-    return by(judged, lambda j: j.method if j.fake else REAL_METHOD, intervals=True)
+    reals = [j for j in judged if not j.fake]
+    return by(judged, lambda j: j.method if j.fake else REAL_METHOD, reals, intervals=True)
 
 
 def by_compression(judged: Sequence[Judged]) -> tuple[Compression, ...]:

@@ -15,7 +15,7 @@ from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
 from edge.scan.manifest import Manifest
 from edge.scan.verdict import calibrated
-from export.evaluate.judged import PLAIN, Condition, Judged, deciding_logit
+from export.evaluate.judged import PLAIN, Condition, Judged, UnreadableError, deciding_logit
 from export.training.augment import PLAIN as UNTREATED
 from export.training.data import Image, Picture, held_out, read_folder
 
@@ -27,7 +27,7 @@ Progress = Callable[[int, int], None]
 Row = Mapping[str, str]
 
 Film = Callable[[Path], Path]
-"""Gives a clip in another form: where that lies. TruelightError if the clip cannot be read."""
+"""Gives a clip in another form: where that lies. UnreadableError if it cannot be read."""
 
 CROPS_AT_ONCE = 32
 
@@ -125,7 +125,7 @@ def _scan(scanner: Scanner, path: Path, film: Film | None) -> Finding:
         return scanner.scan(path)
     try:
         shown = film(path)
-    except TruelightError as failure:
+    except UnreadableError as failure:
         return scanner.unread(path, failure.message)
     forget_peak_memory()  # what the encoder held is not the scan's
     return scanner.scan(shown)

@@ -82,13 +82,19 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"share": percent, "number": _number, "within": _within}
+    filters = {"share": percent, "number": _number, "within": _within, "tied": _tied}
+    environment.filters |= filters
     return environment.get_template("evaluation.html")
 
 
 def percent(share: float | None) -> str:
     """A share to a tenth of a per cent; nothing if it is not known."""
     return "" if share is None else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+
+
+def _tied(text: str) -> str:
+    """A number stays with its sign at the end of a line."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _number(value: float | None) -> str:

@@ -38,12 +38,12 @@ class Picture:
 
 def pictures(m: Figures, plain: Sequence[Judged], thresholds: Thresholds) -> list[Picture]:
     """Every plot that there is data for."""
-    drawn = [_roc(m, plain), _reliability(m, plain), _dots(plain, thresholds)]
+    drawn = [_roc(m, plain), _reliability(m, plain)]
     if len(m.by_compression) > 1:
         drawn.append(_compressions(m))
     if m.by_frames:
         drawn.append(_frames(m))
-    return drawn
+    return [*drawn, _dots(plain, thresholds)]
 
 
 def _roc(m: Figures, plain: Sequence[Judged]) -> Picture:

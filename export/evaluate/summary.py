@@ -94,7 +94,7 @@ def figures(judged: Sequence[Judged]) -> Figures:
         seconds=mean(j.seconds for j in plain),
         by_source=by(plain, lambda j: j.source),
         by_method=by_method(plain),
-        by_dataset=by(plain, lambda j: j.dataset, intervals=True),
+        by_dataset=by(plain, lambda j: j.dataset, reals, intervals=True),
         by_compression=by_compression(judged),
         by_frames=by_frames(judged),
         second_opinion=second_opinion(judged),

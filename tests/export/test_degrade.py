@@ -11,6 +11,7 @@ from clips import card, number_of, write_clip, write_sound
 
 from edge.errors import TruelightError
 from export.degrade import WAYS, degrade
+from export.evaluate.judged import UnreadableError
 from export.refilm import Refilm
 
 
@@ -104,9 +105,12 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     text.write_text("no clip")
     sound = write_sound(tmp_path / "sound.m4a")
     for path in (text, sound):
-        with pytest.raises(TruelightError, match=f"{path.name} cannot be recompressed"):
+        with pytest.raises(UnreadableError, match=f"{path.name} cannot be recompressed"):
             degrade(path, WAYS["crf32"], tmp_path / "made")
     assert list((tmp_path / "made").iterdir()) == [], "nothing is left half written"
+    with pytest.raises(TruelightError, match="cannot be written") as refused:
+        degrade(write_clip(tmp_path / "clip.mp4", 2), WAYS["crf32"], text)
+    assert not isinstance(refused.value, UnreadableError), "that is not the clip's fault"
 
 
 def test_a_clip_that_breaks_off_is_taken_as_far_as_it_goes(tmp_path: Path) -> None:
