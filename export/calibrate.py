@@ -32,6 +32,7 @@ from scipy.stats import beta
 
 from edge.errors import TruelightError
 from edge.finding import Finding, Thresholds, Verdict
+from edge.scan.verdict import sigmoid
 from export.evaluate import Judged
 
 Floats = NDArray[np.float64]
@@ -65,7 +66,7 @@ class Rule:
     def probability(self, logits: Sequence[float]) -> float:
         """Of FAKE."""
         pairs = zip(self.weights, logits, strict=True)
-        return _sigmoid(math.fsum(weight * logit for weight, logit in pairs) + self.offset)
+        return sigmoid(math.fsum(weight * logit for weight, logit in pairs) + self.offset)
 
     def verdict(self, logits: Sequence[float]) -> Verdict:
         """REAL, FAKE or UNSURE. A threshold of 0 or 1 means that its word is never said."""
@@ -195,7 +196,7 @@ class _Model:
         begins = {}
         for word in (Verdict.FAKE, Verdict.REAL):
             others = part & table.open & (table.fakes != (word is Verdict.FAKE))
-            beyond = _least(_towards(word, lean)[others], table.weights(others)[others], error)
+            beyond = _least(_sign(word) * lean[others], table.weights(others)[others], error)
             begins[word] = beyond if math.isfinite(beyond) else 0.0
         return cls(weights, offset, begins)
 
@@ -249,7 +250,7 @@ def _reserve(table: _Table, models: Sequence[_Model], word: Verdict, error: floa
     """
     excess = np.array(
         [
-            _towards(word, model.lean(logits)) - model.begins[word]
+            _sign(word) * model.lean(logits) - model.begins[word]
             for logits, model in zip(table.logits, models, strict=True)
         ]
     )
@@ -308,15 +309,11 @@ def _least(values: Floats, weights: Floats, share: float) -> float:
     return float(values[order[fitting[0]]]) if len(fitting) and share < 1 else -math.inf
 
 
-def _towards(word: Verdict, lean: Floats) -> Floats:
-    return lean if word is Verdict.FAKE else -lean
+def _sign(word: Verdict) -> int:
+    """Which way log-odds lean towards a word."""
+    return 1 if word is Verdict.FAKE else -1
 
 
 def _per_cent_above(lean: float) -> float:
     """The next whole per cent above a log-odds, as a share: at least a half, at most 1."""
-    return min(max((math.floor(100 * _sigmoid(lean)) + 1) / 100, 0.5), 1.0)
-
-
-def _sigmoid(lean: float) -> float:
-    # Two forms, so that neither overflows.
-    return 1 / (1 + math.exp(-lean)) if lean >= 0 else math.exp(lean) / (1 + math.exp(lean))
+    return min(max((math.floor(100 * sigmoid(lean)) + 1) / 100, 0.5), 1.0)

@@ -45,13 +45,17 @@ def about_of(text: str) -> str:
 def _use(manifest: Manifest) -> list[str]:
     crop, window = manifest.input.crop, manifest.window
     calibration, thresholds = manifest.calibration, manifest.thresholds
+    quality = manifest.quality
     lines = [
         f"- Crops of {manifest.input.side} px, {crop.scale:g} times the longer side of the face"
         f" box, moved by {crop.shift_x:g} and {crop.shift_y:g} of it (right, down).",
         f"- Windows of {window.frames} crops at {window.rate:g} Hz; a track's logit is the"
         f" {manifest.pooling} of its windows'.",
         f"- probability = sigmoid({calibration.scale:.4g} x logit {calibration.offset:+.4g});"
-        f" REAL up to {thresholds.real:.3g}, FAKE from {thresholds.fake:.3g}.",
+        f" {_word('REAL', 'up to', thresholds.real, 0)},"
+        f" {_word('FAKE', 'from', thresholds.fake, 1)}.",
+        f"- A face counts from {quality.face_px:g} px, light {quality.light:g} of 255, sharpness"
+        f" {quality.sharpness:g} and {quality.seconds:g} s in sight on; others leave it UNSURE.",
         f"- Convolutions: {manifest.graphs.quantization}.",
     ]
     if factors := manifest.graphs.group_factors:
@@ -66,6 +70,11 @@ def _use(manifest: Manifest) -> list[str]:
             " (IoU) is 0.84 in the median over 351 frames of 34 sources."
         )
     return lines
+
+
+def _word(word: str, how: str, threshold: float, never: float) -> str:
+    """Where a word is said, or that it never is."""
+    return f"{word} never" if threshold == never else f"{word} {how} {threshold:.3g}"
 
 
 def _tables(figures: Sequence[Figure]) -> list[str]:

@@ -46,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
     if not 0 < args.error < 0.5:
         raise TruelightError("--error is a share between 0 and 0.5.", "0.05 is usual.")
     console = Console()
-    with StepBar(console, "scanning") as bar, scanner_of(args.bundle) as scanner:
+    alone = scanner_of(args.bundle, {"second_opinion.ask": "never"})
+    with StepBar(console, "scanning") as bar, alone as scanner:
         judged = judge_clips(scanner, args.clips, bar.at)
     found = fit(samples(judged), args.error)
     console.print(_told(found), highlight=False)

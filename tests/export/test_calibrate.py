@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
+from clips import write_image
+from frontdoor import run
+from redpale import PALE, RED, hang, photograph, tinted, wall
 
 from edge.errors import TruelightError
 from edge.finding import Verdict
+from edge.scan.bundle import load_bundle
 from export.calibrate import Sample, at_most, fit
+from export.cli.main import main
 
 
 def drawn(seed: int, sources: int, apart: float, clips: int = 1, inputs: int = 1) -> list[Sample]:
@@ -153,3 +161,37 @@ def test_one_source_is_too_few() -> None:
     part = [Sample(True, "a", (1.0,)), Sample(True, "b", (1.0,)), Sample(False, "c", (0.0,))]
     with pytest.raises(TruelightError, match="reals"):
         fit(part, 0.05)
+
+
+def test_a_bundle_that_cannot_tell_these_clips_apart_says_so_and_is_unsure(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every person is there as REAL and as FAKE, in the same colour."""
+    mine, clips = tmp_path / "red", tmp_path / "clips"
+    shutil.copytree(bundle, mine)
+    clips.mkdir()
+    rows = ["file\tlabel\tsource"]
+    for number in range(8):
+        picture = wall()
+        hang(picture, tinted(photograph("obama"), RED if number % 4 < 2 else PALE), 100)
+        write_image(clips / f"{number}.png", picture)
+        rows.append(f"{number}.png\t{('REAL', 'FAKE')[number % 2]}\t{number // 2}")
+    (clips / "labels.tsv").write_text("\n".join(rows) + "\n")
+    assert main(["calibrate", str(mine), str(clips)]) == 0
+    told = capsys.readouterr().out
+    assert "REAL: never" in told
+    assert "FAKE: never" in told
+    thresholds = load_bundle(mine).manifest.thresholds
+    assert (thresholds.real, thresholds.fake) == (0.0, 1.0)
+    card = (mine / "CARD.md").read_text()
+    assert "REAL never, FAKE never" in card
+    assert "| false alarms, every source weighing the same | 0 | 0 to 0.527 |" in card
+    found = json.loads(run("scan", "--json", "--bundle", mine, clips / "1.png").stdout)
+    assert (found["verdict"], found["reasons"][0]["code"]) == ("UNSURE", "between-thresholds")
+
+
+def test_an_error_that_is_no_share_is_refused(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["calibrate", str(bundle), str(tmp_path), "--error", "5"]) == 1
+    assert "between 0 and 0.5" in capsys.readouterr().err
