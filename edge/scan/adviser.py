@@ -83,6 +83,8 @@ def find_second(settings: Settings, first: Manifest, memory: Path = MEMORY) -> S
     folder = settings.second_folder
     if settings.second_opinion.ask == "never":
         return Nobody(Why.NOT_WANTED, "Not wanted: second_opinion.ask is never.")
+    if folder == settings.bundle_folder:
+        return Nobody(Why.NOT_WANTED, f"Not wanted: {folder.name} judges alone.")
     if not folder.is_dir():
         return Nobody(Why.NOT_INSTALLED, f"Not installed: there is no bundle at {folder}.")
     try:

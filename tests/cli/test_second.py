@@ -108,7 +108,7 @@ def test_what_cannot_be_installed_says_why(
     [
         ("ask: never", "absent", "second_opinion.ask is never"),
         ("least_memory: 1000000", "absent", "least_memory (1000000)"),
-        ("bundle: red", "failure", "does not say how it is joined"),
+        ("bundle: red", "absent", "red judges alone"),
     ],
 )
 def test_the_doctor_says_why_nobody_is_asked(

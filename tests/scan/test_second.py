@@ -135,11 +135,14 @@ def refusal(settings: Settings, memory: Path = Path("/nowhere")) -> Why:
     return nobody.why
 
 
-def test_nobody_is_asked_for_a_reason(models: Path) -> None:
+def test_nobody_is_asked_for_a_reason(models: Path, tmp_path: Path) -> None:
     assert isinstance(found(with_second(models)), Second)
     assert refusal(with_second(models, second_opinion__ask="never")) is Why.NOT_WANTED
     assert refusal(with_second(models, second_opinion__bundle="other")) is Why.NOT_INSTALLED
-    assert refusal(with_second(models, second_opinion__bundle="red")) is Why.UNUSABLE
+    assert refusal(with_second(models, second_opinion__bundle="red")) is Why.NOT_WANTED
+    write_bundle(tmp_path / "plain")
+    plain = str(tmp_path / "plain")
+    assert refusal(with_second(models, second_opinion__bundle=plain)) is Why.UNUSABLE
 
 
 def test_without_its_weights_it_is_not_installed(tmp_path: Path) -> None:
@@ -248,6 +251,15 @@ def test_asking_may_be_given_up(models: Path) -> None:
     with pytest.raises(Cancelled):
         asked.consider(clip.judgement, clip.telling, cancel)
     asked.close()
+    assert not asked.loaded
+
+
+def test_a_face_of_which_no_crop_was_kept_leaves_the_verdict_as_it_is(models: Path) -> None:
+    asked, first = adviser(models, Path("/nowhere"))
+    crowd = judge([track(0.0), track(0.0, number=2)], first, CLIP)
+    after = asked.consider(crowd, Stillness(asked, first).telling, lambda: None)
+    assert (after.verdict, after.second_opinion) == (Verdict.UNSURE, None)
+    assert after.reasons[-1].text == "There is no second opinion: there are too many faces."
     assert not asked.loaded
 
 
