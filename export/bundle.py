@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from edge.scan.manifest import (
     GOLDEN,
     MANIFEST,
     SEQUENCE,
+    TOWER,
     Calibration,
     Figure,
     File,
@@ -82,7 +84,7 @@ def make_bundle(order: Order, tell: Tell) -> Manifest:
         GOLDEN: golden_vector(made.features, made_of.sequence, side, frames),
     }
     manifest = draft.model_copy(update={"graphs": made.part, "figures": tuple(made.figures)})
-    return _write(order.out, manifest, files, order.about)
+    return write_bundle(order.out, manifest, files, order.about)
 
 
 def _draft(order: Order, plan: Plan) -> Manifest:
@@ -130,7 +132,8 @@ def amend(
             "figures": tuple(named.values()),
         }
     )
-    return _write(path, manifest, kept, said)
+    tower = path / TOWER if TOWER in bundle.manifest.files else None
+    return write_bundle(path, manifest, kept, said, tower)
 
 
 def _make_features(order: Order, plan: Plan, tell: Tell) -> _Made:
@@ -198,12 +201,26 @@ def _signed(figures: Sequence[Figure], command: str) -> list[Figure]:
     return [figure.model_copy(update={"command": command}) for figure in figures]
 
 
-def _write(
-    out: Path, manifest: Manifest, files: Mapping[File, bytes], about: str
-) -> Manifest:  # fmt: skip
-    """Write a bundle beside `out`, load it as the box would, and put it in its place."""
+def write_bundle(
+    out: Path,
+    manifest: Manifest,
+    files: Mapping[File, bytes],
+    about: str,
+    tower: Path | None = None,
+) -> Manifest:
+    """Write a bundle beside `out`, load it as the box would, and put it in its place.
+
+    `tower` is the file that goes into a bundle of the kind `tower` as it is; `about` is what the
+    card says of the model. The hashes in the manifest are made here.
+
+    Raises:
+        TruelightError: it cannot be written, or would not load.
+    """
     contents = {**files, CARD: card(manifest, about).encode()}
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    if tower is not None:
+        with tower.open("rb") as weights:
+            hashes[TOWER] = hashlib.file_digest(weights, "sha256").hexdigest()
     # Through JSON, so that what is written is checked as what is read.
     manifest = Manifest.model_validate(manifest.model_dump() | {"files": hashes})
     text = manifest.model_dump_json(indent=1) + "\n"
@@ -211,6 +228,8 @@ def _write(
         with _replacing(out) as unfinished:
             for name, content in (*contents.items(), (MANIFEST, text.encode())):
                 _write_file(unfinished / name, content)
+            if tower is not None:
+                shutil.copyfile(tower, unfinished / TOWER)
             load_bundle(unfinished)
     except OSError as failure:
         raise TruelightError(f"{out} cannot be written: {failure.strerror}.") from None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
-from edge.scan.bundle import Crops, Graphs
+from edge.scan.bundle import WEIGHTS_FOLDER, Crops, Graphs
 from export.folded import Floats
 
 CROPS = 4
@@ -34,16 +35,19 @@ def _smooth_noise(rng: np.random.Generator, side: int, cells: int) -> Crops:
     return np.asarray(np.rint(both), np.uint8)
 
 
-def golden_vector(features: bytes, sequence: bytes, side: int, frames: int) -> bytes:
+def golden_vector(
+    features: bytes, sequence: bytes, side: int, frames: int, beside: Path | None = None
+) -> bytes:
     """`golden.npz`: crops, slots of the windows made of them, right answers and tolerances.
 
     How far processors may differ is told by this one: it is asked once with its fastest kernels
     and once without any optimisation, which rounds differently in every layer.
+    `beside` is the folder of the weights, if they are outside the features graph.
     """
     crops = golden_crops(side)
-    graphs = Graphs(features, sequence)
+    graphs = Graphs(features, sequence, beside=beside)
     answers = graphs.features(crops)
-    plain = _unoptimised(features, crops)
+    plain = _unoptimised(features, crops, beside)
     slots = np.arange(2 * frames).reshape(2, frames) % CROPS
     slots[1] = slots[1, ::-1]
     logits = graphs.sequence(answers[slots])
@@ -61,8 +65,10 @@ def golden_vector(features: bytes, sequence: bytes, side: int, frames: int) -> b
     return archive.getvalue()
 
 
-def _unoptimised(features: bytes, crops: Crops) -> Floats:
+def _unoptimised(features: bytes, crops: Crops, beside: Path | None) -> Floats:
     options = onnxruntime.SessionOptions()
+    if beside is not None:
+        options.add_session_config_entry(WEIGHTS_FOLDER, str(beside))
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(
         features, options, providers=["CPUExecutionProvider"]

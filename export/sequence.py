@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+from numpy.typing import NDArray
 from torch import nn
 
 from export.builder import Builder, floats
@@ -71,6 +73,14 @@ def published_sequence(network: PublishedNetwork, readout: Readout) -> onnx.Mode
     weight, bias = network.linear1.weight.detach().numpy(), network.linear1.bias.detach().numpy()
     # Of two classes, FAKE first, softmax is the sigmoid of the logits' difference.
     return _finish(g, y, (weight[0] - weight[1])[:, None], bias[:1] - bias[1:], weight.shape[1])
+
+
+def linear_sequence(weight: NDArray[np.floating], bias: float) -> onnx.ModelProto:
+    """Lay the sequence graph of a linear head `[D]` on the mean of a window's features."""
+    g = Builder()
+    mean = _read_out(g, "features", "mean", axis=1)
+    column = weight.astype(np.float32)[:, None]
+    return _finish(g, mean, column, np.array([bias], np.float32), len(weight))
 
 
 def _read_out(g: Builder, outputs: str, readout: Readout, axis: int) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from edge.errors import TruelightError
 
-COMMANDS = ("bundle", "train", "crops", "calibrate", "limits", "evaluate")
+COMMANDS = ("bundle", "teach", "opinion", "train", "crops", "calibrate", "limits", "evaluate")
 """One module each, with `add_parser(subparsers)` that sets `run`, which alone imports torch."""
 
 

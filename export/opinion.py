@@ -1,0 +1,216 @@
+"""The model for second opinions: a head on a tower's features, and how it joins the first model.
+
+The head is fitted on cached features of labelled pictures. Then labelled clips are scanned once, as
+the box does it, with the first model asking about every clip: that gives both models' logits of
+each face. From those come the head's own calibration, and the rule for both together, which is
+held to its errors on the clips that the first model leaves open.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.errors import TruelightError
+from edge.scan.bundle import read_manifest
+from edge.scan.manifest import (
+    FEATURES,
+    FILES,
+    GOLDEN,
+    MANIFEST,
+    SEQUENCE,
+    TOWER,
+    Calibration,
+    CropRule,
+    Figure,
+    File,
+    Input,
+    Manifest,
+    Window,
+)
+from edge.scan.manifest import Graphs as GraphsPart
+from export.bundle import write_bundle
+from export.calibrate import Fit
+from export.golden import golden_vector
+from export.lessons import Lessons, lessons_of
+from export.metrics import auc, interval
+from export.pairing import View, fit_alone, fit_joined, see, unfitted
+from export.probe import Head, fit_head
+from export.sequence import linear_sequence
+from export.teacher import TeacherFeatures, load_features
+from export.tower import Tower, lay_tower
+
+Tell = Callable[[str, int, int], None]
+"""Is told what is being done, and how far that is."""
+
+SUMMARY = "A linear head on CLIP's image features: slow, asked where the first model is unsure."
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be made of what."""
+
+    features: Sequence[Path]
+    """Folders of cached features."""
+    pictures: Sequence[Path]
+    """The folders that they are of, with labels."""
+    clips: Path
+    first: Path
+    """The bundle that asks."""
+    tower: Tower
+    out: Path
+    crops: int = 6
+    """Of a face that are asked about."""
+    error: float = 0.05
+    held_out: float = 0.06
+    """Share of the sources that the head never sees, as in training."""
+    name: str = ""
+    version: str = "1"
+    licence: str = "not stated"
+    summary: str = SUMMARY
+    about: str = ""
+    data: str = "clips"
+    """What the card calls the clips."""
+    command: str = ""
+    replace: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was made, and what it was fitted to."""
+
+    manifest: Manifest
+    head: Head
+    alone: Fit
+    joined: Fit
+
+
+def make_opinion(wish: Wish, tell: Tell) -> Outcome:
+    """Fit the head and the rule, and write the bundle.
+
+    Raises:
+        TruelightError: something given cannot be used. Nothing is left behind then.
+    """
+    if wish.out.exists() and not (wish.replace and (wish.out / MANIFEST).is_file()):
+        raise TruelightError(
+            f"{wish.out} is there already.", "Name another --out, or replace a bundle by --replace."
+        )
+    taught = [load_features(folder) for folder in wish.features]
+    if taught[0].told.tower != wish.tower.sha256:
+        raise TruelightError("The features are another tower's.", "Name theirs with --tower.")
+    learned, kept = lessons_of(taught, wish.pictures, wish.held_out)
+    head = fit_head(
+        learned.features, learned.fakes, learned.sources,
+        lambda done, total: tell("fitting the head", done, total),
+    )  # fmt: skip
+    figures = _of_head(head, learned, kept)
+    wish.out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{wish.out.name}-", dir=wish.out.parent) as place:
+        shop = Path(place)
+        tell("laying the graphs", 0, 1)
+        files = _lay(wish, taught[0], head, shop)
+        draft = write_bundle(shop / "draft", _draft(wish, taught[0]), files, "", shop / TOWER)
+        views = see(
+            wish.first, shop / "draft", wish.clips, shop,
+            lambda done, total: tell("scanning", done, total),
+        )  # fmt: skip
+        alone, joined = fit_alone(views, wish.error), fit_joined(views, wish.error)
+        figures += _of_rules(wish, views, alone, joined)
+        signed = [figure.model_copy(update={"command": wish.command}) for figure in figures]
+        manifest = _finished(draft, alone, joined, signed)
+        manifest = write_bundle(wish.out, manifest, files, wish.about, shop / TOWER)
+    return Outcome(manifest, head, alone, joined)
+
+
+def _lay(wish: Wish, taught: TeacherFeatures, head: Head, shop: Path) -> dict[File, bytes]:
+    """The bundle's files, and the tower's in the folder `shop`."""
+    shutil.copyfile(wish.tower.path, shop / TOWER)
+    features = lay_tower(wish.tower, taught.taps)
+    sequence = linear_sequence(head.weight, head.bias).SerializeToString()
+    golden = golden_vector(features, sequence, wish.tower.side, 1, shop.resolve())
+    return {FEATURES: features, SEQUENCE: sequence, GOLDEN: golden}
+
+
+def _draft(wish: Wish, taught: TeacherFeatures) -> Manifest:
+    """The manifest as far as it is known before clips are scanned."""
+    first, _ = read_manifest(wish.first)
+    taps = ", ".join(str(tap) for tap in taught.taps)
+    return Manifest(
+        name=wish.name or wish.out.name,
+        version=wish.version,
+        licence=wish.licence,
+        summary=wish.summary,
+        input=Input(side=wish.tower.side, crop=CropRule(scale=taught.told.extent)),
+        window=Window(frames=1, rate=1.0),
+        quality=first.quality,
+        kind="tower",
+        graphs=GraphsPart(
+            quantization=f"int8 as they come, halved; features from layers {taps}",
+        ),
+        beside=unfitted(first, wish.crops),
+        files=dict.fromkeys((*FILES, TOWER), "0" * 64),
+    )
+
+
+def _finished(
+    draft: Manifest, alone: Fit, joined: Fit, figures: Sequence[Figure]
+) -> Manifest:  # fmt: skip
+    (scale,), rule = alone.rule.weights, joined.rule
+    first, second = rule.weights
+    assert draft.beside is not None, "a draft has a rule"
+    fitted = {
+        "first": first,
+        "second": second,
+        "offset": rule.offset,
+        "thresholds": rule.thresholds,
+    }
+    return draft.model_copy(
+        update={
+            "calibration": Calibration(scale=scale, offset=alone.rule.offset),
+            "thresholds": alone.rule.thresholds,
+            "beside": draft.beside.model_copy(update=fitted),
+            "figures": tuple(figures),
+        }
+    )
+
+
+def _of_head(head: Head, learned: Lessons, kept: Lessons) -> list[Figure]:
+    """How well the head ranks pictures."""
+    name = "AUC, each fifth of the sources judged by a head that never saw it"
+    figures = [Figure(name=name, value=head.auc, data=learned.told)]
+    if len(set(kept.fakes.tolist())) == 2:
+        logits = head.logits(kept.features)
+        low, high = interval(kept.fakes, logits, kept.sources)
+        data = f"{kept.told} kept out of training"
+        value = auc(kept.fakes, logits)
+        figures.append(Figure(name="AUC of crops", value=value, low=low, high=high, data=data))
+    return figures
+
+
+def _of_rules(wish: Wish, views: Sequence[View], alone: Fit, joined: Fit) -> list[Figure]:
+    """How well the clips are told apart: by each model, and by both."""
+    fakes, sources = [view.fake for view in views], [view.source for view in views]
+    data = f"{wish.data}: {len(views)} clips of {len(set(sources))} sources"
+    figures = []
+    for at, who in enumerate(("the first model", "this model")):
+        worst = [max(pair[at] for pair in view.faces) for view in views]
+        low, high = interval(fakes, worst, sources)
+        figures.append(
+            Figure(name=f"AUC, {who} alone", value=auc(fakes, worst), low=low, high=high, data=data)
+        )
+    data = f"{data}, each source judged by the others' fit"
+    for who, found in (("alone", alone), ("both models", joined)):
+        shares = {
+            "false alarms (FAKE said of a real)": found.fake.wrong,
+            "missed (REAL said of a fake)": found.real.wrong,
+            "FAKE said of a fake": found.fake.right,
+            "REAL said of a real": found.real.right,
+            "UNSURE, share": found.unsure,
+        }
+        figures += [
+            Figure(name=f"{name}, {who}", value=share, data=data) for name, share in shares.items()
+        ]
+    return figures

@@ -1,0 +1,136 @@
+"""The model for second opinions: a head on a tower's features, joined with a first model."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from bundles import write_bundle
+from checkpoints import noise
+from clips import write_image
+from redpale import PALE, RED, hang, photograph, tinted, wall
+from towers import SIDE, WIDTH, write_tower
+
+from edge.finding import Thresholds, Verdict
+from edge.scan.bundle import load_bundle
+from edge.scan.manifest import Calibration
+from edge.scan.scanner import Scanner
+from edge.settings import load_settings
+from export.bundle import amend
+from export.cli.main import main
+from export.pairing import View, fit_joined
+from export.probe import balanced, fit_head
+
+TAPS = "3:class,3:mean"
+
+
+def write_crops(folder: Path) -> Path:
+    """Red and pale pictures of thirty sources."""
+    folder.mkdir()
+    rows = ["file\tlabel\tsource"]
+    for at, picture in enumerate(noise(60, 40, seed=9)):
+        label, tint = (("REAL", PALE), ("FAKE", RED))[at % 2]
+        cv2.imwrite(str(folder / f"{at}.png"), tinted(picture, tint)[..., ::-1])
+        rows.append(f"{at}.png\t{label}\t{at // 2}")
+    (folder / "labels.tsv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def write_faces(folder: Path) -> Path:
+    """Pictures of two people, red and pale."""
+    folder.mkdir()
+    rows = ["file\tlabel\tsource"]
+    for who in ("obama", "biden"):
+        for label, tint in (("REAL", PALE), ("FAKE", RED)):
+            canvas = wall()
+            hang(canvas, tinted(photograph(who), tint), 100)
+            write_image(folder / f"{who}{label}.jpg", canvas)
+            rows.append(f"{who}{label}.jpg\t{label}\t{who}")
+    (folder / "labels.tsv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def test_an_opinion_is_made_and_asked(tmp_path: Path) -> None:
+    doubtful = write_bundle(tmp_path / "red", thresholds=Thresholds(real=0.0, fake=1.0))
+    sha256 = write_tower(tmp_path / "their.onnx")
+    tower = ["--tower", str(tmp_path / "their.onnx"), "--sha256", sha256]
+    crops, clips = write_crops(tmp_path / "crops"), write_faces(tmp_path / "clips")
+    assert main(["teach", str(crops), *tower, "--taps", TAPS, "--out", str(tmp_path / "kept")]) == 0
+    out = tmp_path / "models" / "thorough"
+    command = ["opinion", str(tmp_path / "kept"), *tower, "--crops", str(crops)]
+    command += ["--clips", str(clips), "--beside", str(doubtful), "--out", str(out), "--ask", "3"]
+    assert main(command) == 0
+    assert main(command) == 1  # it is there
+
+    bundle, first = load_bundle(out), load_bundle(doubtful).manifest
+    manifest, beside = bundle.manifest, bundle.manifest.beside
+    assert (manifest.kind, bundle.crop.side, bundle.crop.scale) == ("tower", SIDE, 0.96)
+    assert beside is not None
+    assert (beside.name, beside.crops) == ("red", 3)
+    assert (beside.features, beside.sequence) == (
+        first.files["features.onnx"],
+        first.files["sequence.onnx"],
+    )
+    assert (out / "tower.onnx").read_bytes() == (tmp_path / "their.onnx").read_bytes()
+    figures = {figure.name: figure.value for figure in manifest.figures}
+    assert figures["AUC, this model alone"] == 1.0
+    assert figures["AUC, each fifth of the sources judged by a head that never saw it"] > 0.99
+    assert sorted(path.name for path in out.parent.iterdir()) == ["thorough"]
+
+    settings = load_settings().changed(
+        "a test",
+        {
+            "model.bundle": str(doubtful),
+            "second_opinion.ask": "always",
+            "second_opinion.bundle": str(out),
+        },
+    )
+    with Scanner(settings) as scanner:
+        finding = scanner.scan(clips / "bidenFAKE.jpg")
+    assert finding.second_opinion is not None
+    (view,) = finding.second_opinion.faces
+    (face,) = finding.faces
+    lean = beside.first * face.windows[0].logit + beside.second * view.logit + beside.offset
+    assert face.fake_probability == pytest.approx(1 / (1 + math.exp(-lean)))
+
+    amend(out, calibration=Calibration(scale=2.0))
+    assert load_bundle(out).manifest.beside == beside
+
+
+def test_a_head_is_for_features_as_they_are() -> None:
+    rng = np.random.default_rng(1)
+    fakes = np.arange(400) % 2 == 1
+    features = rng.normal(5, 3, (400, WIDTH)).astype(np.float16)
+    features[:, 4] += 4 * fakes
+    features[:, 5] = 100  # says nothing, never changes
+    sources = [str(at // 4) for at in range(400)]
+    head = fit_head(features, fakes, sources, lambda done, total: None)
+    logits = head.logits(features)
+    assert 0.75 < head.auc < 0.9  # 4 / 3 deviations apart: 0.83
+    assert int(np.abs(head.weight[np.arange(WIDTH) != 5]).argmax()) == 4
+    # Where both labels weigh the same, no label is leaned to.
+    weights = balanced(fakes, sources)
+    assert weights @ (1 / (1 + np.exp(-logits))) == pytest.approx(0.5, abs=0.01)
+
+
+def test_every_source_of_a_label_weighs_the_same() -> None:
+    fakes = np.array([False, False, False, True, True])
+    weights = balanced(fakes, ["a", "a", "b", "a", "c"])
+    assert weights == pytest.approx([0.125, 0.125, 0.25, 0.25, 0.25])
+
+
+def test_the_face_that_decides_is_chosen_by_the_rule() -> None:
+    """Only the second model knows; the first one's loudest face is always another."""
+    rng = np.random.default_rng(2)
+    views = []
+    for at in range(80):
+        fake = at % 2 == 1
+        telling = (float(rng.normal()), float(rng.normal(6 if fake else -6)))
+        loud = (float(rng.normal(8)), -8.0)
+        views.append(View(fake, str(at), (loud, telling), Verdict.UNSURE))
+    found = fit_joined(views, 0.05)
+    assert found.unsure < 0.1
+    assert found.rule.weights[1] > 2 * found.rule.weights[0]
