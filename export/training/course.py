@@ -31,7 +31,7 @@ from export.training.head import (
     window_logits,
 )
 from export.training.landmarks import landmarks_of
-from export.training.recipe import Recipe
+from export.training.recipe import Recipe, best_device
 from export.training.sequences import Windows
 
 MOST_HELD_OUT = 1000
@@ -130,6 +130,7 @@ def finish(
     What the LSTM is worth: on held-out stills set in motion, and, if there are clips, on those,
     which then decide. The last of them is written into the checkpoint.
     """
+    network.to(best_device())
     parts = []
     counts = ((gathered.train, recipe.pairs), (gathered.held_out, recipe.validation_pairs))
     for material, count in counts:

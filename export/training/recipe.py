@@ -76,7 +76,7 @@ class Training:
         self._validation = validation
         self._config = config
         self._teacher = teacher
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = best_device()
         torch.backends.cudnn.deterministic = True
         network = network.to(self._device)
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -249,6 +249,11 @@ class Training:
         self._optimiser.load_state_dict(kept["optimiser"])
         self._step, self._best, self._seconds = kept["step"], kept["best"], kept["seconds"]
         curve.trim(self._folder / "curve.csv", self._step)
+
+
+def best_device() -> torch.device:
+    """The GPU, where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _workers(device: torch.device) -> int:
