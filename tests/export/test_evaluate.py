@@ -6,11 +6,15 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from bundles import beside, write_bundle, write_tower_bundle
 from clips import write_image
+from frontdoor import ROOT
 from redpale import PALE, RED, hang, photograph, tinted, wall
 
+from edge.finding import Thresholds
 from edge.scan.bundle import load_bundle
 from export.cli.main import main
 
@@ -32,6 +36,23 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_image(folder / "nobody.png", wall())
         rows.writerow(("nobody.png", "REAL", "source 9", "tint"))
     return folder
+
+
+CONTRACT = {
+    *("auc", "auc_interval", "accuracy", "false_alarms", "by_source", "by_method"),
+    *("at_false_alarms", "brier", "calibration_error", "pairs", "unsure", "no_face", "unreadable"),
+    *("by_compression", "by_frames", "second_opinion"),
+}
+"""Keys that other programs rely on."""
+
+
+def keys_of(told: Any) -> set[str]:
+    """All keys, at any depth."""
+    if isinstance(told, list):
+        return set().union(*map(keys_of, told))
+    if isinstance(told, dict):
+        return set(told).union(*map(keys_of, told.values()))
+    return set()
 
 
 def test_figures_of_clips(bundle: Path, labelled: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,6 +77,37 @@ def test_figures_as_tables(
     assert "source 3" in told
 
 
+def test_json_has_the_keys_that_are_explained(
+    bundle: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = tmp_path / "scores.tsv"
+    options = [
+        "--compressions",
+        "crf40,refilmed",
+        "--frames",
+        "1",
+        "--cache",
+        str(tmp_path / "made"),
+    ]
+    command = ["evaluate", str(bundle), str(labelled), "--json", *options]
+    assert main([*command, "--scores", str(scores)]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    explained = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    missing = [key for key in keys_of(measured) if f"`{key}`" not in explained]
+    assert missing == []
+    assert keys_of(measured) >= CONTRACT
+    assert [way["name"] for way in measured["by_compression"]] == [
+        "as is",
+        "h264 crf 40",
+        "re-filmed",
+    ]
+    assert [way["scored"] for way in measured["by_compression"]] == [8, 8, 8]
+    assert (measured["by_frames"][0]["looked_at"], measured["second_opinion"]) == (8 / 9, None)
+    assert len(list((tmp_path / "made").glob("*.mp4"))) == 18
+    assert main(["evaluate", str(bundle), "--from", str(scores), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == measured, "nothing is lost on the way"
+
+
 def test_crops_are_cut_and_measured(
     bundle: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -69,6 +121,48 @@ def test_crops_are_cut_and_measured(
     assert all(80 < int(row["native_px"]) < 160 for row in rows)
     assert main(["evaluate", str(bundle), "--crops", str(crops), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["auc"] == 1.0
+    assert main(["evaluate", str(bundle), "--crops", str(crops), "--compressions", "all"]) == 0
+    assert "jpeg 40" in capsys.readouterr().out
+
+
+def test_a_second_opinion_and_what_it_costs(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unsure = Thresholds(real=0.0, fake=1.0)
+    red = write_bundle(tmp_path / "red", thresholds=unsure)
+    rule = beside(red, 1, first=0.0, second=1.0)
+    other = write_tower_bundle(tmp_path / "other", beside=rule)
+    command = ["evaluate", str(red), str(labelled)]
+    assert main([*command, "--second", str(other), "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    second = measured["second_opinion"]
+    assert second["asked"] == pytest.approx(8 / 9), "of the empty wall there is no opinion"
+    assert (second["alone"]["unsure"], second["together"]["unsure"]) == (8, 0)
+    assert (second["alone"]["decided"], second["together"]["decided"]) == (0, pytest.approx(8 / 9))
+    assert measured["unsure"] == pytest.approx(8 / 9), "all else is of the bundle alone"
+    for part in (second["alone"], second["together"]):
+        assert part["seconds"] > 0
+        assert part["memory"] > 50
+    assert main([*command, "--second", str(other), "--from", "x.tsv"]) == 1
+    assert "One of CLIPS" in capsys.readouterr().err
+    (other / "tower.onnx").unlink()
+    assert main([*command, "--second", str(other)]) == 1
+    assert "Not installed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        (["--compressions", "crf41"], "crf23, crf32, crf40, half, refilmed, all"),
+        (["--frames", "ten"], "no list of numbers above 0"),
+        (["--frames", "20,0"], "no list of numbers above 0"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    wish: list[str], said: str, bundle: Path, labelled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(bundle), str(labelled), *wish]) == 1
+    assert said in capsys.readouterr().err
 
 
 def test_calibration_is_written_and_the_card_with_it(
