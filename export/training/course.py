@@ -14,10 +14,11 @@ from edge.scan.crops import CropSpec
 from edge.scan.detectors import load_detector
 from export.checkpoint import Temporal
 from export.network import Detector
+from export.teacher import load_features
 from export.training.batches import Material
 from export.training.clips import Looking, windows_of
 from export.training.data import Picture, one_each, read_folder, split
-from export.training.distil import Teacher, load_features, teacher_of
+from export.training.distil import Teacher, teacher_of
 from export.training.head import (
     HeadRecipe,
     Seen,
@@ -78,7 +79,7 @@ def gather(
     taught = None
     if teacher is not None:
         tell("teacher", 0, 1)
-        taught = teacher_of(*load_features(teacher), train, held_out)
+        taught = teacher_of(load_features(teacher), train, held_out)
     rows = taught.rows if taught else {}
     return Gathered(
         Material(train, points, rows, weights), Material(held_out, points, rows, weights), taught

@@ -9,15 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge.errors import TruelightError
 from export.metrics import auc
+from export.teacher import TeacherFeatures
 from export.training.data import Pairs, Picture
 
 TEACHER, LABEL = 0.5, 0.5  # weights of the probe's logit and of the label beside the features
@@ -44,37 +43,16 @@ class Teacher:
         return int(self.features.shape[1])
 
 
-def load_features(folder: Path) -> tuple[list[str], NDArray[np.float16]]:
-    """Names and features float16 [n, D] that a teacher left in a folder's shards (.npz).
-
-    Raises TruelightError if there are none, or they are of different teachers.
-    """
-    names: list[str] = []
-    parts: list[NDArray[np.float16]] = []
-    for shard in sorted(folder.glob("*.npz")):
-        with np.load(shard) as kept:
-            names += kept["names"].tolist()
-            parts.append(kept["features"])
-    if not names:
-        raise TruelightError(
-            f"{folder} holds no features.", "Cache them by truelight-export teach."
-        )
-    if len({part.shape[1] for part in parts}) > 1:
-        raise TruelightError(f"{folder} holds features of different teachers.")
-    return names, np.concatenate(parts)
-
-
 def teacher_of(
-    names: Sequence[str],
-    features: NDArray[np.float16],
+    cached: TeacherFeatures,
     train: Sequence[Picture],
     held_out: Sequence[Picture],
 ) -> Teacher:
-    """Make targets of cached features [n, D] and fit the probe on the training pairs' labels.
+    """Make targets of cached features and fit the probe on the training pairs' labels.
 
     Raises TruelightError if none of the pictures has features, or no pair of a source has.
     """
-    rows = {name: row for row, name in enumerate(names)}
+    rows = {name: row for row, name in enumerate(cached.names)}
     trained = np.array(sorted({rows[p.key] for p in train if p.key in rows}), np.int64)
     known = [p for p in train if p.key in rows]
     if not known:
@@ -82,7 +60,7 @@ def teacher_of(
             "The teacher knows none of the pictures.",
             "Cache the features of the same folders: they are known by the folders' names.",
         )
-    raw = torch.from_numpy(features)
+    raw = torch.from_numpy(cached.matrix)
     seen = raw[torch.from_numpy(trained)].float()
     mean, deviation = seen.mean(0), seen.std(0) + 1e-6
     standard = torch.cat(

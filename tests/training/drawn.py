@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from export.network import Detector
+from export.teacher import Told
 from export.training.batches import Material
 from export.training.data import Picture, read_folder
 
@@ -66,6 +67,8 @@ def cache_features(folder: Path, out: Path, width: int = 24) -> Path:
     small = [cv2.resize(p.read(), (2, 2), interpolation=cv2.INTER_AREA) for p in pictures]
     features = (np.stack(small).reshape(len(pictures), 12) / 128.0 - 1) @ mixer
     out.mkdir(parents=True, exist_ok=True)
+    told = Told(tower="0" * 64, taps="1:mean", side=2, extent=1.0, mirrored=False)
+    (out / "teacher.json").write_text(told.model_dump_json())
     half = len(pictures) // 2
     for at, part in enumerate((slice(None, half), slice(half, None))):
         names = [p.key for p in pictures[part]]

@@ -11,12 +11,12 @@ import torch
 from drawn import cache_features, draw_folder, face_points, greener, material, scenery
 
 from edge.errors import TruelightError
+from export.teacher import load_features
 from export.training.augment import PLAIN, SMALLEST, Treatment, draw
 from export.training.batches import Batches, Material, Mix, Phase
 from export.training.blends import Flicker, blend_of, self_blend
 from export.training.compression import h264, jpeg
 from export.training.data import Lots, Pairs, Picture, read_folder
-from export.training.distil import load_features
 
 PHASES = (Phase(32, 4, 8, 1e-3), Phase(48, 2, 4, 5e-4))
 
@@ -136,8 +136,7 @@ def test_a_distilling_batch_mixes_what_has_labels_and_what_has_features(
     with pytest.raises(TruelightError, match="holds the label ''"):
         read_folder(stills)
     pictures = [*read_folder(folder), *read_folder(stills, unlabelled=True)]
-    caches = [cache_features(folder, tmp_path / "f")]
-    names = [name for cache in caches for name in load_features(cache)[0]]
+    names = list(load_features(cache_features(folder, tmp_path / "f")).names)
     names += [p.key for p in pictures if not p.labelled]
     names.remove("crops/0_REAL.png")
     rows = {name: row for row, name in enumerate(names)}

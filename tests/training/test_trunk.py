@@ -11,10 +11,11 @@ import torch
 from drawn import cache_features, draw_folder, material, small
 
 from edge.errors import TruelightError
+from export.teacher import load_features
 from export.training.batches import Phase
 from export.training.curve import Moment
 from export.training.data import held_out, one_each, read_folder, split
-from export.training.distil import Teacher, load_features, teacher_of
+from export.training.distil import Teacher, teacher_of
 from export.training.recipe import Recipe, Training
 from export.training.validation import score
 
@@ -30,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def teacher(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Teacher:
     features = load_features(cache_features(folder, tmp_path_factory.mktemp("features")))
-    return teacher_of(*features, read_folder(folder), [])
+    return teacher_of(features, read_folder(folder), [])
 
 
 def trained(
@@ -107,13 +108,13 @@ def test_a_teacher_is_needed_to_distil(tmp_path: Path, folder: Path) -> None:
 def test_a_probe_on_the_features_tells_what_they_know(folder: Path, tmp_path: Path) -> None:
     features = load_features(cache_features(folder, tmp_path))
     train, rest = split(read_folder(folder), 0.4)
-    teacher = teacher_of(*features, train, rest)
+    teacher = teacher_of(features, train, rest)
     assert teacher.held_out_auc > 0.9
     seen = teacher.features[[teacher.rows[p.key] for p in train]].float()
     assert seen.mean(0).abs().max() < 0.01
     assert (seen.std(0) - 1).abs().max() < 0.01
     with pytest.raises(TruelightError, match="knows none"):
-        teacher_of(features[0], features[1], read_folder(draw_folder(tmp_path / "foreign")), [])
+        teacher_of(features, read_folder(draw_folder(tmp_path / "foreign")), [])
 
 
 def test_the_curve_is_drawn_from_its_table(tmp_path: Path, folder: Path, teacher: Teacher) -> None:
