@@ -56,8 +56,16 @@ def _use(manifest: Manifest) -> list[str]:
         f" {_word('FAKE', 'from', thresholds.fake, 1)}.",
         f"- A face counts from {quality.face_px:g} px, light {quality.light:g} of 255, sharpness"
         f" {quality.sharpness:g} and {quality.seconds:g} s in sight on; others leave it UNSURE.",
-        f"- Convolutions: {manifest.graphs.quantization}.",
+        f"- {'Products' if manifest.kind == 'tower' else 'Convolutions'}:"
+        f" {manifest.graphs.quantization}.",
     ]
+    if beside := manifest.beside:
+        lines.append(
+            f"- Asked beside {beside.name}, about {beside.crops} crops of a face: probability ="
+            f" sigmoid({beside.first:.4g} x its logit {beside.second:+.4g} x this one's"
+            f" {beside.offset:+.4g}); REAL up to {beside.thresholds.real:.3g}, FAKE from"
+            f" {beside.thresholds.fake:.3g}."
+        )
     if factors := manifest.graphs.group_factors:
         listed = ", ".join(f"{stage} {factor}" for stage, factor in factors.items())
         lines.append(f"- Groups of the 3x3 convolutions merged by: {listed}.")

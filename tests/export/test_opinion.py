@@ -75,6 +75,7 @@ def test_an_opinion_is_made_and_asked(tmp_path: Path) -> None:
         first.files["sequence.onnx"],
     )
     assert (out / "tower.onnx").read_bytes() == (tmp_path / "their.onnx").read_bytes()
+    assert "Asked beside red, about 3 crops of a face" in (out / "CARD.md").read_text()
     figures = {figure.name: figure.value for figure in manifest.figures}
     assert figures["AUC, this model alone"] == 1.0
     assert figures["AUC, each fifth of the sources judged by a head that never saw it"] > 0.99
