@@ -148,7 +148,7 @@ def test_windows_of_clips_are_cut_as_the_box_cuts_them(tmp_path: Path) -> None:
     assert found.crops.shape == (4, 4, 32, 32, 3)
     assert found.fakes == (False, False, True, True)
     assert found.sources == ("obama",) * 4
-    redness = (found.crops[..., 0].astype(int) - found.crops[..., 1]).mean((1, 2, 3, 4))
+    redness = (found.crops[..., 0].astype(int) - found.crops[..., 1]).mean((1, 2, 3))
     assert redness[2:].min() > redness[:2].max()
 
     def never() -> None:
