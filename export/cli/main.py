@@ -9,7 +9,17 @@ from collections.abc import Sequence
 
 from edge.errors import TruelightError
 
-COMMANDS = ("bundle", "teach", "opinion", "train", "crops", "calibrate", "limits", "evaluate")
+COMMANDS = (
+    "bundle",
+    "crops",
+    "vary",
+    "teach",
+    "train",
+    "opinion",
+    "calibrate",
+    "limits",
+    "evaluate",
+)
 """One module each, with `add_parser(subparsers)` that sets `run`, which alone imports torch."""
 
 
