@@ -1,6 +1,7 @@
 """The model for second opinions: a head on a tower's features, and how it joins the first model.
 
-The head is fitted on cached features of labelled pictures. Then labelled clips are scanned once, as
+The head is fitted on cached features of labelled pictures, or was tuned together with the tower's
+layer norms. Then labelled clips are scanned once, as
 the box does it, with the first model asking about every clip: that gives both models' logits of
 each face. From those come the head's own calibration, and the rule for both together, which is
 held to its errors on the clips that the first model leaves open.
@@ -13,6 +14,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edge.errors import TruelightError
 from edge.scan.bundle import read_manifest
@@ -40,8 +44,10 @@ from export.metrics import auc, interval
 from export.pairing import View, fit_alone, fit_joined, see, unfitted
 from export.probe import Head, fit_head
 from export.sequence import linear_sequence
-from export.teacher import TeacherFeatures, load_features
-from export.tower import Tower, lay_tower
+from export.teacher import load_features
+from export.tower import Tap, Tower, lay_tower
+from export.training.augment import PLAIN
+from export.tuned import read_tuned
 
 Tell = Callable[[str, int, int], None]
 """Is told what is being done, and how far that is."""
@@ -54,9 +60,11 @@ class Wish:
     """What is to be made of what."""
 
     features: Sequence[Path]
-    """Folders of cached features."""
+    """Folders of cached features; none if there is something tuned."""
     pictures: Sequence[Path]
     """The folders that they are of, with labels."""
+    tuned: Path | None
+    """What `tune` wrote."""
     clips: Path
     first: Path
     """The bundle that asks."""
@@ -83,7 +91,6 @@ class Outcome:
     """What was made, and what it was fitted to."""
 
     manifest: Manifest
-    head: Head
     alone: Fit
     joined: Fit
 
@@ -98,21 +105,14 @@ def make_opinion(wish: Wish, tell: Tell) -> Outcome:
         raise TruelightError(
             f"{wish.out} is there already.", "Name another --out, or replace a bundle by --replace."
         )
-    taught = [load_features(folder) for folder in wish.features]
-    if taught[0].told.tower != wish.tower.sha256:
-        raise TruelightError("The features are another tower's.", "Name theirs with --tower.")
-    learned, kept = lessons_of(taught, wish.pictures, wish.held_out)
-    head = fit_head(
-        learned.features, learned.fakes, learned.sources,
-        lambda done, total: tell("fitting the head", done, total),
-    )  # fmt: skip
-    figures = _of_head(head, learned, kept)
+    learned = _tuned(wish.tuned, wish.tower) if wish.tuned else _fitted(wish, tell)
+    figures = list(learned.figures)
     wish.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{wish.out.name}-", dir=wish.out.parent) as place:
         shop = Path(place)
         tell("laying the graphs", 0, 1)
-        files = _lay(wish, taught[0], head, shop)
-        draft = write_bundle(shop / "draft", _draft(wish, taught[0]), files, "", shop / TOWER)
+        files = _lay(wish, learned, shop)
+        draft = write_bundle(shop / "draft", _draft(wish, learned), files, "", shop / TOWER)
         views = see(
             wish.first, shop / "draft", wish.clips, shop,
             lambda done, total: tell("scanning", done, total),
@@ -122,33 +122,71 @@ def make_opinion(wish: Wish, tell: Tell) -> Outcome:
         signed = [figure.model_copy(update={"command": wish.command}) for figure in figures]
         manifest = _finished(draft, alone, joined, signed)
         manifest = write_bundle(wish.out, manifest, files, wish.about, shop / TOWER)
-    return Outcome(manifest, head, alone, joined)
+    return Outcome(manifest, alone, joined)
 
 
-def _lay(wish: Wish, taught: TeacherFeatures, head: Head, shop: Path) -> dict[File, bytes]:
+@dataclass(frozen=True)
+class _Learned:
+    """What is laid on the tower."""
+
+    taps: tuple[Tap, ...]
+    extent: float
+    """Side of a crop as a share of what a training picture shows."""
+    norms: dict[str, NDArray[np.float32]]
+    weight: NDArray[np.float32]
+    bias: float
+    figures: Sequence[Figure] = ()
+
+
+def _fitted(wish: Wish, tell: Tell) -> _Learned:
+    """A head fitted on cached features; the tower as it comes."""
+    taught = [load_features(folder) for folder in wish.features]
+    if not taught:
+        raise TruelightError("There is nothing to learn from.", "Give cached features or --tuned.")
+    told = taught[0].told
+    if told.tower != wish.tower.sha256:
+        raise TruelightError("The features are another tower's.", "Name theirs with --tower.")
+    learned, kept = lessons_of(taught, wish.pictures, wish.held_out)
+    head = fit_head(
+        learned.features, learned.fakes, learned.sources,
+        lambda done, total: tell("fitting the head", done, total),
+    )  # fmt: skip
+    weight = head.weight.astype(np.float32)
+    figures = _of_head(head, learned, kept)
+    return _Learned(taught[0].taps, told.extent, {}, weight, head.bias, figures)
+
+
+def _tuned(file: Path, tower: Tower) -> _Learned:
+    """Layer norms and head as they were tuned together."""
+    tuned = read_tuned(file, tower)
+    return _Learned(tuned.taps, PLAIN.extent, tuned.norms, tuned.weight, tuned.bias)
+
+
+def _lay(wish: Wish, learned: _Learned, shop: Path) -> dict[File, bytes]:
     """The bundle's files, and the tower's in the folder `shop`."""
     shutil.copyfile(wish.tower.path, shop / TOWER)
-    features = lay_tower(wish.tower, taught.taps)
-    sequence = linear_sequence(head.weight, head.bias).SerializeToString()
+    features = lay_tower(wish.tower, learned.taps, norms=learned.norms)
+    sequence = linear_sequence(learned.weight, learned.bias).SerializeToString()
     golden = golden_vector(features, sequence, wish.tower.side, 1, shop.resolve())
     return {FEATURES: features, SEQUENCE: sequence, GOLDEN: golden}
 
 
-def _draft(wish: Wish, taught: TeacherFeatures) -> Manifest:
+def _draft(wish: Wish, learned: _Learned) -> Manifest:
     """The manifest as far as it is known before clips are scanned."""
     first, _ = read_manifest(wish.first)
-    taps = ", ".join(str(tap) for tap in taught.taps)
+    taps = ", ".join(str(tap) for tap in learned.taps)
     return Manifest(
         name=wish.name or wish.out.name,
         version=wish.version,
         licence=wish.licence,
         summary=wish.summary,
-        input=Input(side=wish.tower.side, crop=CropRule(scale=taught.told.extent)),
+        input=Input(side=wish.tower.side, crop=CropRule(scale=learned.extent)),
         window=Window(frames=1, rate=1.0),
         quality=first.quality,
         kind="tower",
         graphs=GraphsPart(
-            quantization=f"int8 as they come, halved; features from layers {taps}",
+            quantization=f"int8 as they come, halved; features from layers {taps}"
+            + ("; layer norms tuned" if learned.norms else ""),
         ),
         beside=unfitted(first, wish.crops),
         files=dict.fromkeys((*FILES, TOWER), "0" * 64),

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Literal, get_args
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edge.errors import TruelightError
@@ -124,8 +125,15 @@ def read_tower(file: Path, sha256: str = PACKAGED) -> Tower:
     return tower
 
 
-def lay_tower(tower: Tower, taps: Sequence[Tap], location: str = TOWER) -> bytes:
+def lay_tower(
+    tower: Tower,
+    taps: Sequence[Tap],
+    location: str = TOWER,
+    norms: Mapping[str, NDArray[np.float32]] | None = None,
+) -> bytes:
     """The features graph; its weights are in a file called `location` in the folder it is given.
+
+    `norms`: tuned values, by the name of the initializer that they take the place of.
 
     Raises TruelightError if there is no such layer, or the weights cannot be halved.
     """
@@ -133,7 +141,7 @@ def lay_tower(tower: Tower, taps: Sequence[Tap], location: str = TOWER) -> bytes
         if tap.layer not in tower.streams:
             raise TruelightError(f"{tap} cannot be tapped: there are {len(tower.streams)} layers.")
     given = tower.model.graph.input[0].name
-    g = _Laid(tower, location)
+    g = _Laid(tower, location, norms or {})
     _normalise(g, given, tower.side)
     for node in _needed(tower.model.graph.node, {tower.streams[tap.layer] for tap in taps}):
         g.take(node)
@@ -188,9 +196,12 @@ def _tap(g: Builder, stream: str, tap: Tap) -> str:
 class _Laid(Builder):
     """Takes nodes of a tower, and whatever they read with them."""
 
-    def __init__(self, tower: Tower, location: str) -> None:
+    def __init__(
+        self, tower: Tower, location: str, norms: Mapping[str, NDArray[np.float32]]
+    ) -> None:
         super().__init__()
         self._location = location
+        self._norms = norms
         self._spans = tower.spans
         self._theirs = {tensor.name: tensor for tensor in tower.model.graph.initializer}
         self._made: set[str] = set()
@@ -208,6 +219,10 @@ class _Laid(Builder):
 
     def _placed(self, tensor: onnx.TensorProto) -> onnx.TensorProto:
         """The tensor, told by where it lies in the tower's file; as it is if that is small."""
+        if (norm := self._norms.get(tensor.name)) is not None:
+            if list(norm.shape) != list(tensor.dims):
+                raise TruelightError(f"The tuned {tensor.name} has another shape than the tower's.")
+            return numpy_helper.from_array(norm.astype(np.float32), tensor.name)
         span = self._spans.get(tensor.name)
         if span is None or span.length < SMALL:
             return tensor

@@ -24,9 +24,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "bundle.",
     )
     add = parser.add_argument
-    add("features", type=Path, nargs="+", help="folders that teach wrote")
-    add("--crops", type=Path, action="append", required=True, metavar="FOLDER",
+    add("features", type=Path, nargs="*", help="folders that teach wrote")
+    add("--crops", type=Path, action="append", default=[], metavar="FOLDER",
         help="crops with labels.tsv that the features are of; may be given again")  # fmt: skip
+    add("--tuned", type=Path, metavar="FILE", help="what tune wrote, instead of features")
     add("--clips", type=Path, required=True, help="folder of clips with labels.tsv")
     add("--beside", type=Path, required=True, metavar="BUNDLE", help="the bundle that asks")
     add("--out", type=Path, required=True, help="folder to make, as models/thorough")
@@ -56,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     wish = Wish(
         features=args.features,
         pictures=args.crops,
+        tuned=args.tuned,
         clips=args.clips,
         first=args.beside,
         tower=read_tower(args.tower, args.sha256 or PACKAGED),
@@ -84,7 +86,7 @@ def _told(outcome: Outcome) -> str:
     """What came of it, a line a fact."""
     beside = outcome.manifest.beside
     assert beside is not None, "an opinion has a rule"
-    lines = [f"Penalty {outcome.head.penalty:g}."]
+    lines = []
     for figure in outcome.manifest.figures:
         within = "" if figure.low is None else f" ({figure.low:.3f} to {figure.high:.3f})"
         lines.append(f"{figure.name}: {figure.value:.3f}{within}, {figure.data}")
