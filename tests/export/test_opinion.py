@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from bundles import write_bundle
 from checkpoints import noise
 from clips import write_image
@@ -15,7 +16,7 @@ from redpale import PALE, RED, hang, photograph, tinted, wall
 from towers import SIDE, WIDTH, write_tower
 
 from edge.finding import Thresholds, Verdict
-from edge.scan.bundle import load_bundle
+from edge.scan.bundle import load_bundle, open_graph
 from edge.scan.manifest import Calibration
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
@@ -23,6 +24,7 @@ from export.bundle import amend
 from export.cli.main import main
 from export.pairing import View, fit_joined
 from export.probe import balanced, fit_head
+from export.tower import lay_tower, read_taps, read_tower
 
 TAPS = "3:class,3:mean"
 
@@ -99,6 +101,43 @@ def test_an_opinion_is_made_and_asked(tmp_path: Path) -> None:
 
     amend(out, calibration=Calibration(scale=2.0))
     assert load_bundle(out).manifest.beside == beside
+
+
+def test_a_tuned_tower_becomes_a_second_opinion(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = write_bundle(tmp_path / "red", thresholds=Thresholds(real=0.0, fake=1.0))
+    sha256 = write_tower(tmp_path / "their.onnx")
+    tower = read_tower(tmp_path / "their.onnx", sha256)
+    name = "vision_model.embeddings.class_embedding"  # this tower has no layer norms
+    rng = np.random.default_rng(4)
+    kept = {
+        "format": "truelight-tuning-1",
+        "taps": "3:class",
+        "tower": sha256,
+        "norms": {name: torch.from_numpy(rng.normal(2, 1, WIDTH).astype(np.float32))},
+        "weight": torch.from_numpy(rng.normal(0, 1, WIDTH).astype(np.float32)),
+        "bias": 0.5,
+    }
+    torch.save(kept, tmp_path / "tuned.pt")
+    command = ["opinion", "--tuned", str(tmp_path / "tuned.pt"), "--beside", str(first)]
+    command += ["--tower", str(tmp_path / "their.onnx"), "--sha256", sha256]
+    command += ["--clips", str(write_faces(tmp_path / "clips"))]
+    assert main([*command, "--out", str(tmp_path / "thorough")]) == 0
+    bundle = load_bundle(tmp_path / "thorough")
+    crops = np.stack(noise(2, SIDE, seed=3))
+    features = bundle.features(crops)
+    assert bundle.sequence(features[:, None]) == pytest.approx(
+        features @ kept["weight"].numpy() + 0.5, rel=1e-4
+    )
+    plain = lay_tower(tower, taps := read_taps("3:class"), "their.onnx")
+    session = open_graph(plain, 1, "plain", tmp_path)
+    assert abs(session.run(["features"], {"crops": crops})[0] - features).max() > 0.1
+    assert str(taps[0]) in bundle.manifest.graphs.quantization
+
+    torch.save(kept | {"tower": "0" * 64}, tmp_path / "tuned.pt")
+    assert main([*command, "--out", str(tmp_path / "other")]) == 1
+    assert "tuned on another tower" in capsys.readouterr().err
 
 
 def test_a_head_is_for_features_as_they_are() -> None:
