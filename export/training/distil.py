@@ -25,15 +25,21 @@ PROBE_STEPS = 100
 
 
 @dataclass(frozen=True)
-class Teacher:
-    """Targets of pictures, standardised over those that are trained on."""
+class Targets:
+    """What is to be learned of pictures, standardised over those that are trained on."""
+
+    features: Tensor
+    """float16 or float32 [n, D]."""
+    logits: Tensor
+    """float32 [n]: what a probe on the features says."""
+
+
+@dataclass(frozen=True)
+class Teacher(Targets):
+    """Targets of all pictures, cached."""
 
     rows: dict[str, int]
     """A picture's row, by key."""
-    features: Tensor
-    """float16 [n, D]."""
-    logits: Tensor
-    """float32 [n]: what the probe says."""
     held_out_auc: float
     """Of the probe, on sources kept for validation, which chose its decay; NaN without any."""
 
@@ -82,7 +88,7 @@ def teacher_of(
     value, weight, bias = max(tried, key=lambda one: one[0])
     logits = torch.cat([part.float() @ weight + bias for part in torch.split(standard, 4096)])
     centre, spread = logits[at].mean(), logits[at].std() + 1e-6
-    return Teacher(rows, standard, (logits - centre) / spread, value)
+    return Teacher(standard, (logits - centre) / spread, rows, value)
 
 
 def _labelled(pictures: Sequence[Picture], rows: dict[str, int]) -> tuple[Tensor, Tensor]:
@@ -119,36 +125,52 @@ class Losses:
     features: Tensor | None
     teacher: Tensor | None
     label: Tensor | None
+    label_weight: float = 1.0
 
     def total(self) -> Tensor:
-        """What is minimised; where there are labels alone, they count in full."""
-        label = 1.0 if self.features is None else LABEL
-        weighed = ((self.features, 1.0), (self.teacher, TEACHER), (self.label, label))
+        """What is minimised."""
+        weighed = (
+            (self.features, 1.0),
+            (self.teacher, TEACHER),
+            (self.label, self.label_weight),
+        )
         return torch.stack([part * weight for part, weight in weighed if part is not None]).sum()
+
+    def values(self) -> dict[str, float]:
+        """Each part by its name, unweighed; NaN where there is none."""
+        parts = {"features": self.features, "teacher": self.teacher, "label": self.label}
+        return {n: math.nan if part is None else float(part.detach()) for n, part in parts.items()}
 
 
 def losses(
-    teacher: Teacher, guessed: Tensor, logits: Tensor, labels: Tensor, rows: Tensor
-) -> Losses:  # fmt: skip
+    targets: Targets,
+    guessed: Tensor,
+    logits: Tensor,
+    labels: Tensor,
+    rows: Tensor,
+    label_weight: float = LABEL,
+) -> Losses:
     """What a student's answers to a batch are away from the teacher's and from the labels.
 
     Args:
-        teacher: whose targets are meant, on any device.
+        targets: of the teacher, on any device.
         guessed: float [n, D], the teacher's features as the student guesses them.
         logits: float32 [n], of the student's frame head.
         labels: float32 [n], smoothed; NaN where they are not to be learned.
-        rows: int64 [n], of the teacher's; -1 where it does not know the picture.
+        rows: int64 [n], of the targets; -1 where the teacher does not know the picture.
+        label_weight: of the labels' part beside the features'; without those it counts in full.
     """
     taught, told = rows >= 0, ~torch.isnan(labels)
     both = taught & told
     features = probe = label = None
     if taught.any():
-        wanted = teacher.features[rows[taught].cpu()].to(guessed.device).float()
+        wanted = targets.features[rows[taught].to(targets.features.device)]
+        wanted = wanted.to(guessed.device).float()
         features = nn.functional.mse_loss(guessed[taught].float(), wanted)
     if both.any():
-        said = teacher.logits[rows[both].cpu()].to(logits.device)
+        said = targets.logits[rows[both].to(targets.logits.device)].to(logits.device)
         # The frame head's logit is of the label: about twice a standardised one.
         probe = nn.functional.mse_loss(logits[both] / 2, said)
     if told.any():
         label = nn.functional.binary_cross_entropy_with_logits(logits[told], labels[told])
-    return Losses(features, probe, label)
+    return Losses(features, probe, label, 1.0 if features is None else label_weight)

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from edge.errors import TruelightError
 from export.network import Detector, normalise
 from export.training import curve
-from export.training.augment import PLAIN
 from export.training.batches import Batch, Batches, Material, Mix, Phase
 from export.training.curve import Moment
 from export.training.data import Picture
-from export.training.distil import Losses, Teacher, losses
-from export.training.validation import Score, score
+from export.training.distil import LABEL, Losses, Teacher, losses
+from export.training.machine import best_device, bf16_is_fast, loaded, save
+from export.training.tutor import MEASURED, Tutor, brought
+from export.training.validation import judged
 
 FORMAT = "truelight-checkpoint-1"
 
@@ -55,34 +54,40 @@ class Training:
         validation: Mapping[str, Sequence[Picture]],
         config: dict[str, Any],
         teacher: Teacher | None = None,
+        tutor: Tutor | None = None,
     ) -> None:
         """Begin, or go on where the folder's last.pt stands.
 
         The first validation set chooses the best checkpoint; the others are only watched.
 
         Raises:
-            TruelightError: a phase distils and there is no teacher; or the folder holds another
-                recipe's run, or one with other pictures.
+            TruelightError: a phase is of a teacher or tutor that is not there, or both are; or the
+                folder holds another recipe's run, or one with other pictures or another tutor.
         """
-        if teacher is None and any(phase.kind == "distil" for phase in recipe.phases):
-            raise TruelightError(
-                "There is no teacher to learn from.", "Name its features by --teacher."
-            )
+        _check(recipe.phases, teacher, tutor)
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._recipe = recipe
-        self._batches = Batches(material, recipe.phases, recipe.mix, recipe.seed)
-        self._fingerprint = material.fingerprint()
+        self._tutor_side = tutor.side if tutor else 0
+        self._batches = Batches(material, recipe.phases, recipe.mix, recipe.seed, self._tutor_side)
+        self._material = material
+        self._origins = {
+            "recipe": asdict(recipe),
+            "material": material.fingerprint(),
+            "tutor": tutor.name if tutor else "",
+        }
         self._validation = validation
         self._config = config
         self._teacher = teacher
         self._device = best_device()
+        self._tutor = tutor
         torch.backends.cudnn.deterministic = True
         network = network.to(self._device)
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._averaged = copy.deepcopy(self._network).eval()
         torch.manual_seed(recipe.seed)
-        guess = nn.Linear(network.trunk.features, teacher.width) if teacher else nn.Identity()
+        master = teacher or tutor
+        guess = nn.Linear(network.trunk.features, master.width) if master else nn.Identity()
         self._guess = guess.to(self._device)  # the teacher's features, of ours
         self._optimiser = torch.optim.AdamW(
             _groups([self._network, self._guess], recipe.weight_decay)
@@ -103,13 +108,9 @@ class Training:
         workers: int | None = None,
     ) -> Path:
         """Train to the end; validate and save every so many steps. Gives the best checkpoint."""
-        batches = DataLoader(
-            self._batches,
-            batch_size=None,
-            sampler=range(self._step, len(self._batches)),
-            num_workers=_workers(self._device) if workers is None else workers,
-            prefetch_factor=4 if workers != 0 else None,
-        )
+        if self._tutor and not self._tutor.scale:
+            self._tutor.measure(loaded(self._sample(), 0, workers))
+        batches = loaded(self._batches, self._step, workers)
         learned: list[dict[str, float]] = []
         began_at, before, began = self._step, self._seconds, time.monotonic()
         for batch in batches:
@@ -130,10 +131,11 @@ class Training:
             group["lr"] = rate
         self._network.train()
         labels = batch.labels * (1 - self._recipe.smoothing) + self._recipe.smoothing / 2
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=_bf16_is_fast()):
-            features = self._network.frame_features(self._ready(batch.crops))
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=bf16_is_fast()):
+            crops = batch.crops.to(self._device)
+            features = self._network.frame_features(_ready(brought(crops, phase.side)))
             logits = self._network.frame_logits(features).float()
-            parts = self._losses(phase, features, logits, labels.to(self._device), batch.rows)
+            parts = self._losses(batch, features, logits, labels.to(self._device))
         loss = parts.total()
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -142,24 +144,27 @@ class Training:
         )
         self._optimiser.step()
         self._average()
-        return {
-            "loss": float(loss.detach()),
-            **{
-                name: math.nan if part is None else float(part.detach())
-                for name, part in vars(parts).items()
-            },
-        }
+        return {"loss": float(loss.detach()), **parts.values()}
 
-    def _losses(
-        self, phase: Phase, features: Tensor, logits: Tensor, labels: Tensor, rows: Tensor
-    ) -> Losses:
-        if phase.kind == "labels" or self._teacher is None:
+    def _losses(self, batch: Batch, features: Tensor, logits: Tensor, labels: Tensor) -> Losses:
+        phase, step = self._batches.phase(self._step)
+        if phase.kind == "tutor" and self._tutor:
+            said, rows = self._tutor.about(batch.crops), torch.arange(len(labels))
+            weight = LABEL + (1 - LABEL) * step / phase.steps
+        elif phase.kind == "distil" and self._teacher:
+            said, rows, weight = self._teacher, batch.rows, LABEL
+        else:
             label = nn.functional.binary_cross_entropy_with_logits(logits, labels)
             return Losses(None, None, label)
-        return losses(self._teacher, self._guess(features), logits, labels, rows.to(self._device))
+        rows = rows.to(self._device)
+        return losses(said, self._guess(features), logits, labels, rows, weight)
 
-    def _ready(self, crops: Tensor) -> Tensor:
-        return normalise(crops.to(self._device)).contiguous(memory_format=torch.channels_last)
+    def _sample(self) -> Batches:
+        """Batches like those of the tutor's phase, but none of them."""
+        tutors = [phase for phase in self._recipe.phases if phase.kind == "tutor"]
+        phases = [replace(phase, steps=MEASURED) for phase in tutors[:1]]
+        recipe, side = self._recipe, self._tutor_side
+        return Batches(self._material, phases, recipe.mix, recipe.seed + 1, side)
 
     def _rate(self) -> float:
         """Linear warm-up and cosine decay, anew in each phase."""
@@ -179,7 +184,7 @@ class Training:
 
     def _take_stock(self, learned: dict[str, float], pace: float) -> Moment:
         phase, _ = self._batches.phase(self._step - 1)
-        scores = {name: self._score(p, phase.side) for name, p in self._validation.items()}
+        scores = {name: judged(p, phase.side, self._ask) for name, p in self._validation.items()}
         moment = Moment(
             step=self._step,
             steps=len(self._batches),
@@ -196,10 +201,16 @@ class Training:
         final = phase.side == max(phase.side for phase in self._recipe.phases)
         if final and not first <= self._best:
             self._best = first
-            _save(self._folder / "best.pt", self._kept())
-        _save(self._folder / "last.pt", self._kept() | self._state())
+            save(self._folder / "best.pt", self._kept())
+        save(self._folder / "last.pt", self._kept() | self._state())
         curve.append(self._folder / "curve.csv", moment)
         return moment
+
+    @torch.inference_mode()
+    def _ask(self, crops: Tensor) -> Tensor:
+        features = self._averaged.frame_features(_ready(crops.to(self._device)))
+        logits: Tensor = self._averaged.frame_logits(features)
+        return logits
 
     def _kept(self) -> dict[str, Any]:
         return {
@@ -214,30 +225,18 @@ class Training:
             "network": self._network.state_dict(),
             "guess": self._guess.state_dict(),
             "optimiser": self._optimiser.state_dict(),
-            "recipe": asdict(self._recipe),
-            "material": self._fingerprint,
+            "scale": self._tutor.scale if self._tutor else {},
+            **self._origins,
             "best": self._best,
             "seconds": self._seconds,
         }
-
-    @torch.inference_mode()
-    def _score(self, pictures: Sequence[Picture], side: int) -> Score:
-        if not pictures:
-            return Score(math.nan, math.nan)
-        logits: list[Tensor] = []
-        for at in range(0, len(pictures), 64):
-            part = pictures[at : at + 64]
-            crops = np.stack([PLAIN.apply(p.read(), p.margin, side) for p in part])
-            features = self._averaged.frame_features(self._ready(torch.from_numpy(crops)))
-            logits.append(self._averaged.frame_logits(features).cpu())
-        return score(pictures, torch.cat(logits).numpy())
 
     def _resume(self) -> None:
         last = self._folder / "last.pt"
         if not last.is_file():
             return
         kept = torch.load(last, weights_only=True, map_location=self._device)
-        for what, ours in (("recipe", asdict(self._recipe)), ("material", self._fingerprint)):
+        for what, ours in self._origins.items():
             if kept.get(what) != ours:
                 raise TruelightError(
                     f"{self._folder} holds a run with another {what}.",
@@ -247,26 +246,28 @@ class Training:
         self._guess.load_state_dict(kept["guess"])
         self._averaged.load_state_dict(kept["model"])
         self._optimiser.load_state_dict(kept["optimiser"])
+        if self._tutor:
+            self._tutor.scale = kept["scale"]
         self._step, self._best, self._seconds = kept["step"], kept["best"], kept["seconds"]
         curve.trim(self._folder / "curve.csv", self._step)
 
 
-def best_device() -> torch.device:
-    """The GPU, where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def _ready(crops: Tensor) -> Tensor:
+    """What the network is given of uint8 crops."""
+    return normalise(crops).contiguous(memory_format=torch.channels_last)
 
 
-def _workers(device: torch.device) -> int:
-    """Processes that make batches: a GPU wants many, a CPU is busy enough with the network."""
-    cores = os.cpu_count() or 1
-    return max(1, cores - 1 if device.type == "cuda" else cores // 8)
-
-
-def _bf16_is_fast() -> bool:
-    """bf16 pays where the processor multiplies it: without, it is some ten times slower."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported())  # has no public name
+def _check(phases: Sequence[Phase], teacher: Teacher | None, tutor: Tutor | None) -> None:
+    """Whoever a phase is to learn from must be there; there is one guess of features to learn."""
+    if teacher and tutor:
+        raise TruelightError("There are a teacher and a tutor.", "Name one of them.")
+    kinds = {phase.kind for phase in phases}
+    if "distil" in kinds and not teacher:
+        raise TruelightError(
+            "There is no teacher to learn from.", "Name its features by --teacher."
+        )
+    if "tutor" in kinds and not tutor:
+        raise TruelightError("There is no tutor to learn from.", "Name what was tuned by --tutor.")
 
 
 def _groups(networks: Sequence[nn.Module], weight_decay: float) -> list[dict[str, Any]]:
@@ -284,13 +285,3 @@ def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
         known = [row[name] for row in rows if not math.isnan(row[name])]
         means[name] = float(np.mean(known)) if known else math.nan
     return means
-
-
-def _save(path: Path, what: dict[str, Any]) -> None:
-    """Write a checkpoint whole or not at all."""
-    unfinished = path.with_suffix(".part")
-    with unfinished.open("wb") as file:
-        torch.save(what, file)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)

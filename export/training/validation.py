@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from export.metrics import weighted_auc
+from export.training.augment import PLAIN
 from export.training.data import Picture
+
+AT_ONCE = 64  # pictures
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,18 @@ class Score:
     """Over sources: each weighs the same, however many files it has."""
     pairs: float
     """Share of the fakes that score above the reals of their own source; a source weighs 1."""
+
+
+def judged(pictures: Sequence[Picture], side: int, ask: Callable[[Tensor], Tensor]) -> Score:
+    """Ask for logits [n] of the pictures as plain crops, uint8 [n, side, side, 3], and judge."""
+    if not pictures:
+        return Score(math.nan, math.nan)
+    logits: list[Tensor] = []
+    for at in range(0, len(pictures), AT_ONCE):
+        part = pictures[at : at + AT_ONCE]
+        crops = np.stack([PLAIN.apply(p.read(), p.margin, side) for p in part])
+        logits.append(ask(torch.from_numpy(crops)).float().cpu())
+    return score(pictures, torch.cat(logits).numpy())
 
 
 def score(pictures: Sequence[Picture], logits: ArrayLike) -> Score:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from drawn import cache_features, draw_folder, material, small
+from drawn import PowerCutError, cache_features, cut, draw_folder, material, quiet, small
 
 from edge.errors import TruelightError
 from export.teacher import load_features
@@ -42,19 +42,6 @@ def trained(
     made_of = material(pictures, teacher.rows if teacher else None)
     validation = {"validation": one_each(pictures, 24)}
     return Training(out, small(), recipe, made_of, validation, {"side": 48}, teacher)
-
-
-def quiet(*_: object) -> None:
-    pass
-
-
-class PowerCutError(Exception):
-    pass
-
-
-def cut(step: int, _: float) -> None:
-    if step == 5:
-        raise PowerCutError
 
 
 @pytest.mark.parametrize("distils", [False, True])
