@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
     from rich.console import Console
 
-    from export.cli.progress import StepBar, bars, row
+    from export.cli.progress import bars, row
     from export.tower import PACKAGED, read_taps, read_tower
     from export.training.course import gather
     from export.training.recipe import Recipe
@@ -72,11 +72,11 @@ def run(args: argparse.Namespace) -> int:
     tuning = Tuning(
         tower, read_taps(args.taps), recipe, gathered.train, gathered.held_out, args.watch
     )
-    with StepBar(console, "tuning") as bar:
+    with bars(console) as tell:
         tuned, steps = tuning.run(
             args.every,
             lambda moment: console.print(row(moment), soft_wrap=True),
-            lambda step, steps, loss: bar.at(step, steps, f"loss {loss:.3f}"),
+            tell,
             args.workers,
         )
     write_tuned(args.out, tuned, steps)

@@ -24,7 +24,7 @@ from edge.errors import TruelightError
 from export.metrics import auc
 from export.tower import Tap, Tower
 from export.training.batches import SUBTLE, Batch, Batches, Material, Mix, Phase
-from export.training.course import validation_sets
+from export.training.course import Tell, validation_sets
 from export.training.curve import Moment
 from export.training.data import Pairs
 from export.training.machine import best_device, bf16_is_fast, loaded, save
@@ -130,11 +130,15 @@ class Tuning:
         self,
         every: int,
         show: Callable[[Moment], None],
-        tick: Callable[[int, int, float], None],
+        tell: Tell,
         workers: int | None = None,
     ) -> tuple[Tuned, int]:
         """Learn to the end, and measure every so many steps; what was learned, and the steps."""
-        features = features_of(self._judge.vit, self._drawn(self._train, MEASURED, 1, workers))
+        features = features_of(
+            self._judge.vit,
+            self._drawn(self._train, MEASURED, 1, workers),
+            lambda done: tell("measuring features", done, MEASURED),
+        )
         self._judge.standardise(features.mean(0), features.std(0) + 1e-6)
         blends = self._blends(workers)
         learned: list[tuple[float, ...]] = []
@@ -143,7 +147,7 @@ class Tuning:
             learned.append(self._learn(batch, step, way))
             step += 1
             way = self._recipe.way(step, time.monotonic() - began)
-            tick(step, round(step / way), learned[-1][0])
+            tell("tuning", step, round(step / way))
             if step % every == 0 or way == 1.0:
                 losses = dict(zip(LOSSES, np.mean(learned, axis=0).tolist(), strict=True))
                 scores = self._scores(blends)

@@ -7,7 +7,7 @@ features that were cached once, and gives no picture twice.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -68,10 +68,15 @@ class Tutor:
 
 
 @torch.no_grad()
-def features_of(vit: Vit, batches: Iterable[Batch]) -> Tensor:
-    """float32 [n, D] of all crops of the batches, where the tower is."""
-    device = vit.mean.device
-    return torch.cat([vit(batch.crops.to(device)) for batch in batches])
+def features_of(
+    vit: Vit, batches: Iterable[Batch], told: Callable[[int], None] = lambda _: None
+) -> Tensor:
+    """float32 [n, D] of all crops of the batches, where the tower is; `told` how many are done."""
+    found: list[Tensor] = []
+    for batch in batches:
+        found.append(vit(batch.crops.to(vit.mean.device)))
+        told(len(found))
+    return torch.cat(found)
 
 
 def brought(crops: Tensor, side: int) -> Tensor:

@@ -150,8 +150,8 @@ def test_a_student_and_its_tutor_see_the_same_picture(folder: Path) -> None:
 
 def test_a_tutor_is_learned_from(tmp_path: Path, folder: Path, tower: Tower, tuned: Tuned) -> None:
     moments: list[Moment] = []
-    phases = (Phase(32, 40, 16, 1e-2, "tutor"),)
-    student(tmp_path, folder, Tutor(tower, tuned), phases).run(10, moments.append, quiet, 0)
+    phases = (Phase(32, 24, 16, 1e-2, "tutor"),)
+    student(tmp_path, folder, Tutor(tower, tuned), phases).run(8, moments.append, quiet, 0)
     assert moments[-1].losses["features"] < 0.9 * moments[0].losses["features"]
     assert moments[-1].losses["teacher"] < moments[0].losses["teacher"]
     first, last = (moment.losses for moment in (moments[0], moments[-1]))

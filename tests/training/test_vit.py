@@ -12,7 +12,7 @@ from vits import LAYERS, SIDE, WIDTH, write_vit
 from edge.errors import TruelightError
 from edge.scan.bundle import open_graph
 from export.tower import Tap, Tower, lay_tower, read_taps, read_tower
-from export.training.vit import ROOT, Vit
+from export.training.vit import ROOT, Product, Vit
 
 TAPS = "3:mean,1:class,2:std"
 
@@ -63,6 +63,14 @@ def test_tuned_norms_mean_the_same_to_both(tower: Tower) -> None:
     vit.load_norms(tuned)
     expected = laid(tower, {name: value.numpy() for name, value in tuned.items()})
     assert noise(told(vit), expected) < 0.05 < noise(before, expected)
+
+
+def test_weights_are_halved_as_the_box_has_them(tower: Tower) -> None:
+    products = [m for m in Vit(tower, read_taps(TAPS)).modules() if isinstance(m, Product)]
+    assert len(products) == LAYERS * 6
+    for row in (row for product in products for row in product.weight[:8]):
+        step = row.unique().diff().min()
+        assert 50 < float(row.abs().max() / step) < 64.5
 
 
 def test_only_the_norms_learn_and_are_known_by_the_towers_names(tower: Tower) -> None:
