@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from numpy.typing import NDArray
 from torch import nn
 
 from export.builder import Builder, floats
