@@ -242,7 +242,7 @@ def _summary(canvas: Canvas, view: Summary, seconds: float, marks: Marks) -> Non
         canvas.line(words, x + 19, y)
         if count and verdict is view.worst:
             canvas.invert(x, y - 1, 19 + width(words) + 2, LEAST_PITCH)
-    _paragraph(canvas, view.note, 0, 44, WIDTH, 2, seconds)
+    _paragraph(canvas, view.note, 0, 43, WIDTH, 2, seconds)
 
 
 def _few(count: int) -> str:

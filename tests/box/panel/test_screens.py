@@ -7,7 +7,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from shown import DOCS, GREY, SCENES
@@ -171,6 +171,7 @@ PRINTED = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=8
 
 
 @given(scene=scenes(st.text(max_size=80)), seconds=st.floats(0, 1e6))
+@example(scene=Scene(Summary("", 0, 0, 0, 0, 0, 0, "0" * 25 + "j")), seconds=0.0)
 @settings(max_examples=300, deadline=None)
 def test_nothing_is_cut_off(scene: Scene, seconds: float) -> None:
     with mock.patch.object(screens, "Canvas", Strict):
