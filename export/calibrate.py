@@ -31,9 +31,10 @@ from scipy.optimize import minimize
 from scipy.stats import beta
 
 from edge.errors import TruelightError
-from edge.finding import Finding, Thresholds, Verdict
+from edge.finding import Thresholds, Verdict
 from edge.scan.verdict import sigmoid
 from export.evaluate import Judged
+from export.evaluate.judged import deciding_logit
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -106,20 +107,10 @@ def samples(judged: Sequence[Judged]) -> list[Sample]:
     """The worst counted face's pooled logit of every clip that has one."""
     found = []
     for j in judged:
-        logit = worst_logit(j.finding) if j.finding else None
+        logit = deciding_logit(j.finding) if j.finding else None
         if logit is not None:
             found.append(Sample(j.fake, j.source, (logit,)))
     return found
-
-
-def worst_logit(finding: Finding) -> float | None:
-    """The largest mean window logit among the faces that count; None if none does."""
-    means = [
-        math.fsum(w.logit for w in face.windows) / len(face.windows)
-        for face in finding.faces
-        if face.counted and face.windows
-    ]
-    return max(means, default=None)
 
 
 def fit(samples: Sequence[Sample], error: float) -> Fit:
