@@ -23,10 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.finding import Box
-from edge.scan.detectors import load_detector
-from edge.scan.faces import FaceDetector, Pixels, overlap
-from edge.scan.sampling import Frame
-from edge.scan.search import FaceSearch
+from edge.scan.faces.detector import FaceDetector, Pixels, load_detector, overlap
+from edge.scan.faces.search import FaceSearch
+from edge.scan.media.sampling import Frame
 
 Floats = NDArray[np.float64]
 MAPPED_LEAST = 0.1  # below this overlap the two detectors speak of different things

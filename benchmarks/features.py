@@ -18,12 +18,12 @@ from pathlib import Path
 import onnxruntime
 import torch
 
-from export.folded import fold, regroup
-from export.golden import golden_crops
-from export.graphs import lay_features
-from export.network import MEAN, STD, Trunk
-from export.quantize import measure
-from export.regroup import fastest_factors
+from export.convert.features_graph import lay_features
+from export.convert.fold import fold, regroup
+from export.convert.golden import golden_crops
+from export.convert.quantize import measure
+from export.convert.regroup import fastest_factors
+from export.train.network import MEAN, STD, Trunk
 
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp", "i8mm")
 

@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.scan.bundle import Bundle, load_bundle
-from edge.scan.heat import heat_map
+from edge.scan.model.bundle import Bundle, load_bundle
+from edge.scan.model.saliency import heat_map
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
-from export.training.data import read_folder
+from export.data.folders import read_folder
 
 Floats = NDArray[np.float32]
 Crop = NDArray[np.uint8]
@@ -84,7 +84,7 @@ def activations(bundle: Bundle, crop: Crop) -> Floats:
 
 
 WAYS: dict[str, Way] = {
-    "strips (edge/scan/heat.py)": heat_map,
+    "strips (edge/scan/model/saliency.py)": heat_map,
     "3 x 3 squares": partial(squares, count=3),
     "4 x 4 squares": partial(squares, count=4),
     "5 x 5 squares": partial(squares, count=5),

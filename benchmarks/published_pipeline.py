@@ -38,7 +38,7 @@ def published(clip: Path, frames: int) -> None:
     import torch
     from PIL import Image
 
-    from export.network import PublishedNetwork, normalise
+    from export.train.network import PublishedNetwork, normalise
 
     network = PublishedNetwork().eval()
     find = dlib.get_frontal_face_detector()

@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from edge.errors import TruelightError
-from edge.sections import (
+from edge.settings_schema import (
     ButtonSettings,
     CameraSettings,
     DecodeSettings,

@@ -24,8 +24,7 @@ from camera import RATE, Pixels
 from faces import fetch_faces
 from scenes import FACE, Portrait
 
-from edge.scan.detectors import load_detector
-from edge.scan.faces import FaceDetector
+from edge.scan.faces.detector import FaceDetector, load_detector
 
 PHOTOS = Path(__file__).resolve().parents[1] / "third_party" / "faces"
 

@@ -13,7 +13,7 @@ ensure_truelight() { # [PIP ARGUMENT...]: into VENV, which is made before if it 
 }
 
 ensure_detector() {
-    local folder=$ROOT/third_party/blazeface source=$ROOT/edge/scan/detector_models.py
+    local folder=$ROOT/third_party/blazeface source=$ROOT/edge/scan/downloads.py
     fresh "$folder/.fetched" "$source" && return
     step "Fetching the face detector's models" "$VENV/bin/truelight" models fetch ||
         die "The face detector's models could not be fetched." "The lines above say why."

@@ -14,18 +14,18 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edge.finding import Thresholds
-from edge.scan.manifest import (
+from edge.scan.model.manifest import (
     CARD,
     FEATURES,
     GOLDEN,
     MANIFEST,
     SEQUENCE,
     TOWER,
-    Beside,
-    Figure,
-    Graphs,
+    EnsembleRule,
+    GraphSettings,
     Input,
     Manifest,
+    MeasuredFigure,
     QualityLimits,
     Window,
 )
@@ -58,9 +58,11 @@ def write_tower_bundle(folder: Path, **said: object) -> Path:
     return _write_rest(folder, TOWER_WIDTH, 1, {"window": Window(frames=1, rate=1.0)} | said)
 
 
-def beside(bundle: Path, crops: int, *, first: float, second: float, offset: float = 0.0) -> Beside:
+def beside(
+    bundle: Path, crops: int, *, first: float, second: float, offset: float = 0.0
+) -> EnsembleRule:
     """A rule for a tower that is asked beside `bundle`."""
-    return Beside(
+    return EnsembleRule(
         name=bundle.name,
         sequence=_sha256(bundle / SEQUENCE),
         features=_sha256(bundle / FEATURES),
@@ -87,8 +89,12 @@ def _write_rest(folder: Path, width: int, frames: int, said: dict[str, object]) 
         thresholds=Thresholds(real=0.3, fake=0.7),
         quality=QualityLimits(face_px=48, light=20, sharpness=1, seconds=0.5),
         kind="tower" if (folder / TOWER).is_file() else "truelight",
-        graphs=Graphs(quantization="none"),
-        figures=(Figure(name="AUC", value=0.5, low=0.4, high=0.6, data="nothing", command="none"),),
+        graphs=GraphSettings(quantization="none"),
+        figures=(
+            MeasuredFigure(
+                name="AUC", value=0.5, low=0.4, high=0.6, data="nothing", command="none"
+            ),
+        ),
         files={name: _sha256(folder / name) for name in files},
     )
     text = manifest.model_copy(update=said).model_dump_json(indent=2)

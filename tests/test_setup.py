@@ -208,7 +208,7 @@ def ready(tmp_path: Path) -> Path:
     """A checkout in which everything is installed, and `truelight` says what it is asked."""
     for folder in (".venv/bin", "edge/scan", "third_party/blazeface", "samples/clips"):
         (tmp_path / folder).mkdir(parents=True)
-    for file in ("edge/scan/detector_models.py", "samples/make.py"):
+    for file in ("edge/scan/downloads.py", "samples/make.py"):
         (tmp_path / file).touch()
     write_program(tmp_path / ".venv/bin/python", "exit 0")
     write_program(tmp_path / ".venv/bin/truelight", 'echo "asked to: $*"')

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.whole import HALF, half_file, make_whole, sweep, write_whole
+from edge.atomic_write import HALF, half_file, make_whole, sweep, write_whole
 
 
 def names(folder: Path) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.words import clock, columns, one_line, path_text, percent, shortened
+from edge.text import clock, columns, one_line, path_text, percent, shortened
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edge.cli.show import PeopleShow
+from edge.cli.output import PeopleShow
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
 

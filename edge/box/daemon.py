@@ -13,8 +13,9 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Final
 
-from edge.box import places, systemd
-from edge.box.appliance import step
+from edge.box import paths as places
+from edge.box import systemd
+from edge.box.components import WORK_SECONDS, OpenPanel, Parts
 from edge.box.events import (
     CancelScan,
     CloseCamera,
@@ -32,11 +33,10 @@ from edge.box.events import (
     Standing,
     Ticked,
 )
+from edge.box.machine import step
 from edge.box.panel.opening import open_panel
-from edge.box.parts import WORK_SECONDS, OpenPanel, Parts
-from edge.box.scenes import scene
+from edge.box.present import scene, status
 from edge.box.state import State
-from edge.box.status import status
 from edge.box.views import Kind, Trouble
 from edge.errors import TruelightError
 from edge.settings import Settings

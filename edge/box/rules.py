@@ -39,8 +39,7 @@ from edge.box.events import (
     Unusable,
     Viewed,
 )
-from edge.box.state import FILMING, Moment, Notice, Phase, Run, State
-from edge.box.turns import (
+from edge.box.scheduler import (
     Step,
     done_reading,
     film_someone,
@@ -54,6 +53,7 @@ from edge.box.turns import (
     taken_out,
     turn_over,
 )
+from edge.box.state import FILMING, Moment, Notice, Phase, Run, State
 from edge.box.views import Aim, Kind, Trouble
 
 STEADY_SECONDS = 1.0

@@ -53,7 +53,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run_check(chosen: argparse.Namespace) -> int:
     """Say in a line that the settings are right; what is not raises, and is said by `main`."""
     from edge.settings import MACHINE, load_settings, read_layer
-    from edge.words import one_line, path_text
+    from edge.text import one_line, path_text
 
     load_settings(chosen.file)
     file = chosen.file or MACHINE
@@ -111,9 +111,9 @@ def _print_table(held: list[Held]) -> None:
     """Columns: a mark, the path, the value, and of what was set here its place and default."""
     from rich.text import Text
 
-    from edge.cli.console import open_console
+    from edge.cli.output import open_console
     from edge.settings import SHIPPED
-    from edge.words import columns, one_line
+    from edge.text import columns, one_line
 
     console = open_console()
     paths = max(len(each.path) for each in held)

@@ -17,7 +17,7 @@ from edge import __version__
 from edge.doctor import PARTS
 
 if TYPE_CHECKING:
-    from edge.doctor.check import Check, Patient
+    from edge.doctor.context import Check, Patient
 
 EPILOG = f"""\
 parts:
@@ -75,8 +75,8 @@ def run(chosen: argparse.Namespace) -> int:
     """Go the round; the exit status tells how the whole is."""
     import logging
 
-    from edge.doctor.check import Check, Nobody, Patient, State
-    from edge.doctor.rounds import examine, worst
+    from edge.doctor.context import Check, Nobody, Patient, State
+    from edge.doctor.runner import examine, worst
     from edge.errors import TruelightError
     from edge.settings import Settings, load_settings
 
@@ -111,7 +111,7 @@ class _JsonShow:
 
     def end(self, checks: Sequence[Check]) -> None:
         """Print the object."""
-        from edge.doctor.rounds import worst
+        from edge.doctor.runner import worst
 
         whole = {"truelight": __version__, "board": self._board, "state": worst(checks)}
         print(json.dumps(whole | {"checks": [asdict(check) for check in checks]}, indent=2))
@@ -121,7 +121,7 @@ class _PeopleShow:
     """A line or two for each part, as soon as it is known."""
 
     def __init__(self, patient: Patient) -> None:
-        from edge.cli.console import open_console
+        from edge.cli.output import open_console
 
         self._console = open_console()
 
@@ -146,7 +146,7 @@ class _PeopleShow:
         self._console.print(f"\n  {', '.join(told)}.", soft_wrap=True)
 
     def _lines(self, text: str, room: int) -> list[str]:
-        from edge.words import one_line
+        from edge.text import one_line
 
         return textwrap.wrap(one_line(text), room, break_on_hyphens=False)
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from edge.errors import TruelightError
 
 if TYPE_CHECKING:
-    from edge.records.archive import Archive, Filter, Visit
-    from edge.records.limits import Card
-    from edge.records.report import Report
+    from edge.history.model_figures import ModelSummary
+    from edge.history.reader import Archive, Filter, Visit
+    from edge.history.report import Report
     from edge.settings import Settings
 
 VERDICTS = ("real", "fake", "unsure", "no-face", "unreadable")
@@ -111,8 +111,8 @@ def _last_day(text: str) -> datetime:
 
 def run_list(chosen: argparse.Namespace) -> int:
     """List visits with their findings."""
-    from edge.cli.remembered import lines_of, object_of
-    from edge.records.archive import Filter
+    from edge.cli.history_view import lines_of, object_of
+    from edge.history.reader import Filter
 
     with _archive(_settings(chosen)) as archive:
         wanted = _filter(chosen)
@@ -122,7 +122,7 @@ def run_list(chosen: argparse.Namespace) -> int:
             for visit in listed:
                 _print_json(object_of(visit, archive, wanted))
         elif archive:
-            from edge.cli.console import open_console
+            from edge.cli.output import open_console
 
             console = open_console()
             for visit in listed:
@@ -139,7 +139,7 @@ def run_list(chosen: argparse.Namespace) -> int:
 
 def run_show(chosen: argparse.Namespace) -> int:
     """Show one finding."""
-    from edge.cli.remembered import entry_object, heading
+    from edge.cli.history_view import entry_object, heading
 
     with _archive(_settings(chosen)) as archive:
         entry = archive.entry(chosen.entry) if archive else None
@@ -149,8 +149,7 @@ def run_show(chosen: argparse.Namespace) -> int:
         if chosen.json:
             _print_json(entry_object(entry, visit))
             return 0
-        from edge.cli.console import open_console
-        from edge.cli.show import PeopleShow
+        from edge.cli.output import PeopleShow, open_console
 
         console = open_console()
         PeopleShow(console).finding(entry.finding)
@@ -181,7 +180,7 @@ def run_export(chosen: argparse.Namespace) -> int:
         wanted = _filter(chosen)
         if chosen.folder:
             return _export_reports(archive, wanted, chosen.folder, _card(settings))
-        from edge.cli.remembered import entry_object, write_table
+        from edge.cli.history_view import entry_object, write_table
 
         visits = {visit.id: visit for visit in archive.visits()}
         found = (
@@ -195,8 +194,10 @@ def run_export(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _export_reports(archive: Archive, wanted: Filter, folder: Path, card: Card | None) -> int:
-    from edge.records.report import HTML_NAME, JSON_NAME
+def _export_reports(
+    archive: Archive, wanted: Filter, folder: Path, card: ModelSummary | None
+) -> int:
+    from edge.history.report import HTML_NAME, JSON_NAME
 
     visits = archive.visits(wanted)
     for visit in visits:
@@ -212,8 +213,8 @@ def _export_reports(archive: Archive, wanted: Filter, folder: Path, card: Card |
 @contextmanager
 def _archive(settings: Settings) -> Iterator[Archive | None]:
     """The history; None, which is said, if there is none."""
-    from edge.records.archive import open_archive
-    from edge.words import one_line, path_text
+    from edge.history.reader import open_archive
+    from edge.text import one_line, path_text
 
     folder = settings.store_folder
     archive = open_archive(folder)
@@ -236,22 +237,22 @@ def _settings(chosen: argparse.Namespace) -> Settings:
 
 def _filter(chosen: argparse.Namespace) -> Filter:
     from edge.finding import Verdict
-    from edge.records.archive import Filter
+    from edge.history.reader import Filter
 
     said = chosen.verdict
     verdict = Verdict(said.upper().replace("-", "_")) if said else None
     return Filter(verdict, chosen.origin, chosen.visit, chosen.since, chosen.until)
 
 
-def _report(archive: Archive, visit: Visit, card: Card | None) -> Report:
-    from edge.records.report import make_report
+def _report(archive: Archive, visit: Visit, card: ModelSummary | None) -> Report:
+    from edge.history.report import make_report
 
     return make_report(visit, archive.entries(visit.id), card)
 
 
-def _card(settings: Settings) -> Card | None:
+def _card(settings: Settings) -> ModelSummary | None:
     """What the bundle says that judges now; reports use it if it judged then, too."""
-    from edge.scan.bundle import BundleError, read_manifest
+    from edge.scan.model.bundle import BundleError, read_manifest
 
     try:
         return read_manifest(settings.bundle_folder)[0]
@@ -260,7 +261,7 @@ def _card(settings: Settings) -> Card | None:
 
 
 def _write(file: Path, text: str) -> None:
-    from edge.whole import write_whole
+    from edge.atomic_write import write_whole
 
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

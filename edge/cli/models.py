@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge.scan.bundle import Listed
-    from edge.scan.manifest import Figure
+    from edge.scan.model.bundle import Listed
+    from edge.scan.model.manifest import MeasuredFigure
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,9 +47,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(chosen: argparse.Namespace) -> int:
     """List the bundles in the models' folder, and the default one if it lies elsewhere."""
-    from edge.scan.bundle import list_bundles
+    from edge.scan.model.bundle import list_bundles
     from edge.settings import load_settings
-    from edge.words import path_text
+    from edge.text import path_text
 
     settings = load_settings(chosen.config)
     default = settings.bundle_folder
@@ -69,9 +69,9 @@ def run(chosen: argparse.Namespace) -> int:
 
 def run_add(chosen: argparse.Namespace) -> int:
     """Get what the bundle lacks, and say where it is whole now."""
-    from edge.scan.towers import install_tower
+    from edge.scan.downloads import install_tower
     from edge.settings import load_settings
-    from edge.words import one_line, path_text
+    from edge.text import one_line, path_text
 
     settings = load_settings(chosen.config)
     place = install_tower(settings.models_folder / chosen.name, chosen.folder)
@@ -83,7 +83,7 @@ def run_add(chosen: argparse.Namespace) -> int:
 
 def run_fetch(_: argparse.Namespace) -> int:
     """Get the face detector's models and say where they lie."""
-    from edge.scan.detector_models import fetch_detector_models
+    from edge.scan.downloads import fetch_detector_models
 
     for path in fetch_detector_models():
         print(path)
@@ -92,7 +92,7 @@ def run_fetch(_: argparse.Namespace) -> int:
 
 def _entry(bundle: Listed, default: bool) -> dict[str, object]:
     """What `--json` says of a bundle; all but path, default and problem come from bundle.json."""
-    from edge.words import path_text
+    from edge.text import path_text
 
     entry: dict[str, object] = {
         "name": bundle.path.name,
@@ -109,8 +109,8 @@ def _entry(bundle: Listed, default: bool) -> dict[str, object]:
 
 def _paragraph(bundle: Listed, default: bool) -> str:
     """A bundle for people: name and place, what it is, how good it is."""
-    from edge.scan.manifest import CARD
-    from edge.words import one_line, path_text
+    from edge.scan.model.manifest import CARD
+    from edge.text import one_line, path_text
 
     mark = "*" if default else " "
     head = f"{mark} {one_line(bundle.path.name)}"
@@ -135,7 +135,7 @@ def _problem(bundle: Listed) -> str:
     return f"not installed: truelight models add {name}" if bundle.manifest else str(bundle.problem)
 
 
-def _figure(figure: Figure) -> str:
+def _figure(figure: MeasuredFigure) -> str:
     """A measurement in a line: AUC 0.873 (0.851 to 0.893) on what."""
     text = f"{figure.name} {figure.value:.3g}"
     if figure.low is not None and figure.high is not None:

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from edge.words import clock, one_line, path_text, shortened
+from edge.text import clock, one_line, path_text, shortened
 
 if TYPE_CHECKING:
-    from edge.scan.progress import Listener, Progress
+    from edge.scan.progress import Progress, ProgressListener
 
 _STAGE, _NUMBERS = 7, 21
 """Columns of "opening" and of "1234/1234 · 0:12 left"."""
@@ -33,7 +33,7 @@ def open_terminal() -> TextIO | None:
 @contextmanager
 def progress_bar(
     terminal: TextIO | None, path: Path, number: int, total: int
-) -> Iterator[Listener | None]:
+) -> Iterator[ProgressListener | None]:
     """Show how far clip `number` of `total` is; the bar is gone when the clip is done."""
     if terminal is None:
         yield None

@@ -70,7 +70,7 @@ def run(chosen: argparse.Namespace) -> int:
     terminal = open_terminal()
     with Scanner(settings) as scanner:
         # Imported while the model is being loaded.
-        from edge.cli.show import open_show
+        from edge.cli.output import open_show
 
         show = open_show(chosen.json)
         for number, path in enumerate(collection.clips, start=1):
@@ -85,7 +85,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _remark(collection: Collection) -> int:
     """Say on stderr what is not judged, and why; the status that this alone would give."""
-    from edge.words import one_line, path_text
+    from edge.text import one_line, path_text
 
     for folder in collection.closed:
         print(f"{one_line(path_text(folder))}: this folder cannot be read.", file=sys.stderr)

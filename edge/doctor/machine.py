@@ -10,7 +10,7 @@ from edge.box.health import (
     read_free_megabytes,
     throttled_words,
 )
-from edge.doctor.check import Check, Patient, State
+from edge.doctor.context import Check, Patient, State
 
 SUPPLY = "Use the Pi's own power supply, and a short cable."
 _WARM = 10.0

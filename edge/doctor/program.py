@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge.doctor.check import AGAIN, INSTALL, Check, Patient, State
+from edge.doctor.context import AGAIN, INSTALL, Check, Patient, State
 from edge.errors import TruelightError
 from edge.settings import MACHINE, read_layer
 
@@ -98,7 +98,7 @@ def _lines(file: Path) -> list[str]:
 
 def check_model(patient: Patient) -> Check:
     """Load the bundle: every file has its hash, both graphs answer the golden vector."""
-    from edge.scan.bundle import load_bundle
+    from edge.scan.model.bundle import load_bundle
 
     try:
         bundle = load_bundle(patient.settings.bundle_folder, patient.settings.scan.threads)
@@ -110,15 +110,15 @@ def check_model(patient: Patient) -> Check:
 
 def check_second(patient: Patient) -> Check:
     """The model that is asked for a second opinion, or why none is."""
-    from edge.scan.adviser import Nobody, Why, find_second
-    from edge.scan.bundle import load_bundle, read_manifest
+    from edge.scan.model.bundle import load_bundle, read_manifest
+    from edge.scan.model.second_opinion import Absence, NoSecondModel, find_second
 
     settings = patient.settings
     try:
         first, _ = read_manifest(settings.bundle_folder)
         found = find_second(settings, first, patient.root / "proc/meminfo")
-        if isinstance(found, Nobody):
-            faults = {Why.OTHER_MODEL: State.WARNING, Why.UNUSABLE: State.FAILURE}
+        if isinstance(found, NoSecondModel):
+            faults = {Absence.OTHER_MODEL: State.WARNING, Absence.UNUSABLE: State.FAILURE}
             state = faults.get(found.why, State.ABSENT)
             return Check("second", state, found.sentence, found.remedy)
         load_bundle(found.folder, settings.scan.threads)
@@ -131,7 +131,7 @@ def check_second(patient: Patient) -> Check:
 
 def check_detector(patient: Patient) -> Check:
     """The files of the face detector."""
-    from edge.scan.detector_models import FULL_RANGE, SHORT_RANGE, read_model
+    from edge.scan.downloads import FULL_RANGE, SHORT_RANGE, read_model
 
     try:
         for name in (FULL_RANGE, SHORT_RANGE):
@@ -143,7 +143,7 @@ def check_detector(patient: Patient) -> Check:
 
 def check_history(patient: Patient) -> Check:
     """Whether what was found in the past can be read."""
-    from edge.records.archive import open_archive
+    from edge.history.reader import open_archive
 
     folder = patient.settings.store_folder
     try:

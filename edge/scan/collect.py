@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.scan.border import Fault, RefusedError
-from edge.scan.sniff import HEAD_BYTES, sniff
+from edge.scan.media.protocol import Fault, RefusedError
+from edge.scan.media.sniff import HEAD_BYTES, sniff
 
 CLIP_NAMES = frozenset(
     (

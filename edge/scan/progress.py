@@ -20,7 +20,7 @@ class Progress:
     seconds_left: float | None = None
 
 
-Listener = Callable[[Progress], None]
+ProgressListener = Callable[[Progress], None]
 """Whoever is told; it may raise `Cancelled`."""
 
 
@@ -28,10 +28,10 @@ class Cancelled(Exception):  # noqa: N818 (nothing went wrong)
     """Raised by a listener to end the scan at once: there will be no finding."""
 
 
-class Pace:
+class ProgressReporter:
     """Tells a listener of a scan's progress and reckons how long the rest will take."""
 
-    def __init__(self, listener: Listener | None) -> None:
+    def __init__(self, listener: ProgressListener | None) -> None:
         self._listener = listener
         self._expected = 0
         self._start = 0.0

@@ -17,24 +17,24 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from edge.errors import TruelightError
 from edge.finding import Clip, Face, Finding, Model, Reason, ReasonCode, Verdict
-from edge.scan.adviser import Adviser, Second, find_second
-from edge.scan.bundle import load_bundle, read_manifest
-from edge.scan.cage import ClipError, Limits, OpenClip, open_clip
 from edge.scan.filehash import FileHash
-from edge.scan.manifest import Manifest
-from edge.scan.progress import Cancelled, Listener, Pace
-from edge.scan.sampling import Frame, Sampling
-from edge.scan.scoring import Scoring
-from edge.scan.verdict import Circumstances, Judgement, judge
+from edge.scan.media.client import ClipError, Limits, OpenClip, open_clip
+from edge.scan.media.sampling import Frame, Sampling
+from edge.scan.model.bundle import load_bundle, read_manifest
+from edge.scan.model.inference import Inference
+from edge.scan.model.manifest import Manifest
+from edge.scan.model.second_opinion import SecondModel, SecondOpinionScan, find_second
+from edge.scan.progress import Cancelled, ProgressListener, ProgressReporter
+from edge.scan.verdict import ClipContext, Judgement, judge
 from edge.settings import Settings
-from edge.words import path_text
+from edge.text import path_text
 
 if TYPE_CHECKING:
-    from edge.scan.crops import Crop
-    from edge.scan.eyes import Eyes
-    from edge.scan.faces import Pixels
-    from edge.scan.follow import Sighting
-    from edge.scan.telling import Telling
+    from edge.scan.faces.best_crops import BestCrops
+    from edge.scan.faces.crops import Crop
+    from edge.scan.faces.detector import Pixels
+    from edge.scan.faces.search import FacePipeline
+    from edge.scan.faces.tracker import TrackedFace
     from edge.scan.tracks import Track
 
 Loaded = TypeVar("Loaded")
@@ -43,7 +43,7 @@ log = logging.getLogger("truelight")
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class ScanResult:
     """What came of one clip."""
 
     finding: Finding
@@ -73,7 +73,9 @@ class Scanner:
         named = self._manifest
         self._model = Model(name=named.name, version=named.version, sha256=sha256)
         second = find_second(settings, named)
-        self._adviser = Adviser(second, named, settings) if isinstance(second, Second) else None
+        self._adviser = (
+            SecondOpinionScan(second, named, settings) if isinstance(second, SecondModel) else None
+        )
         self._loading = ThreadPoolExecutor(max_workers=2, thread_name_prefix="loading")
         self._eyes = self._loading.submit(
             _loaded, "The face detector", lambda: _open_eyes(settings, self._manifest)
@@ -104,11 +106,11 @@ class Scanner:
         self._eyes.result()
         self._bundle.result()
 
-    def scan(self, path: Path, listener: Listener | None = None) -> Finding:
+    def scan(self, path: Path, listener: ProgressListener | None = None) -> Finding:
         """Judge one clip: the finding of `look`, which tells of what it raises."""
         return self._look(path, listener, heat=False).finding
 
-    def look(self, path: Path, listener: Listener | None = None) -> Look:
+    def look(self, path: Path, listener: ProgressListener | None = None) -> ScanResult:
         """Judge one clip, telling `listener` how far it is, and keep what its faces look like.
 
         A clip that cannot be judged gives a finding all the same: `UNREADABLE`, with the reason.
@@ -119,11 +121,11 @@ class Scanner:
         """
         return self._look(path, listener, heat=self._settings.scan.heat)
 
-    def _look(self, path: Path, listener: Listener | None, *, heat: bool) -> Look:
+    def _look(self, path: Path, listener: ProgressListener | None, *, heat: bool) -> ScanResult:
         start = time.perf_counter()
         notes = _Notes()
         with FileHash(path) as file_hash:
-            pace = Pace(listener)
+            pace = ProgressReporter(listener)
             judgement = self._attempt(path, notes, pace)
             drawn = self._heat(judgement, notes) if heat else {}
             sha256 = file_hash.result(waiting=lambda: pace.tell("judging", notes.frames))
@@ -142,7 +144,7 @@ class Scanner:
             thresholds=judgement.thresholds or self._manifest.thresholds,
             second_opinion=judgement.second_opinion,
         )
-        return Look(finding, notes.portraits(judgement.faces), drawn)
+        return ScanResult(finding, notes.portraits(judgement.faces), drawn)
 
     def unread(self, path: Path, text: str) -> Finding:
         """A finding on a clip that is not looked at: `UNREADABLE`, for the reason `text`."""
@@ -161,14 +163,14 @@ class Scanner:
         """Where the network looks in the faces that count."""
         if judgement.fake_probability is None:
             return {}
-        from edge.scan.heat import draw_heat  # brings OpenCV, which is loaded by now
+        from edge.scan.model.saliency import draw_heat
 
         started = time.perf_counter()
         drawn = draw_heat(judgement.faces, notes.tracks, self._bundle.result())
         notes.spend("heat", time.perf_counter() - started)
         return drawn
 
-    def _attempt(self, path: Path, notes: _Notes, pace: Pace) -> Judgement:
+    def _attempt(self, path: Path, notes: _Notes, pace: ProgressReporter) -> Judgement:
         """Judge a clip; what goes wrong with this one is the judgement."""
         pace.tell("opening")
         window, scan = self._manifest.window, self._settings.scan
@@ -191,10 +193,10 @@ class Scanner:
             log.exception("%r could not be judged", path)
             return _unreadable(f"The program failed on this clip: {failure!r}.")
 
-    def _judge(self, opened: OpenClip, notes: _Notes, pace: Pace) -> Judgement:
+    def _judge(self, opened: OpenClip, notes: _Notes, pace: ProgressReporter) -> Judgement:
         """Look through an opened clip, have its faces scored meanwhile, and decide."""
         pace.expect(opened.expected_frames)
-        with Scoring(self._bundle.result, 1 / self._manifest.window.rate) as scoring:
+        with Inference(self._bundle.result, 1 / self._manifest.window.rate) as scoring:
             gaze = self._eyes.result().gaze()
             notes.telling = self._adviser.telling() if self._adviser else None
             for frame in opened.frames():
@@ -211,10 +213,10 @@ class Scanner:
         tracks = [track.evidence(logits[track.id], notes.step) for track in notes.tracks.values()]
         first, damaged = self._settings.scan.first, opened.damaged
         seconds = notes.frames * notes.step
-        circumstances = Circumstances(notes.frames, seconds, first, damaged)
+        circumstances = ClipContext(notes.frames, seconds, first, damaged)
         return self._reconsider(judge(tracks, self._manifest, circumstances), notes, pace)
 
-    def _reconsider(self, judgement: Judgement, notes: _Notes, pace: Pace) -> Judgement:
+    def _reconsider(self, judgement: Judgement, notes: _Notes, pace: ProgressReporter) -> Judgement:
         """Have a second opinion, if there is anybody to ask and the judgement is in doubt."""
         if self._adviser is None or notes.telling is None:
             return judgement
@@ -234,7 +236,7 @@ class _Notes:
     frames_read: int = 0
     frames_scored: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
-    telling: Telling | None = None
+    telling: BestCrops | None = None
     """Set if a second model may be asked."""
     _steps: list[float] = field(default_factory=list)
     _last: tuple[int, float] = (-1, 0.0)
@@ -244,7 +246,7 @@ class _Notes:
         """How much of the clip's time a frame stands for, seconds; 0 for a single one."""
         return median(self._steps) if self._steps else 0.0
 
-    def add(self, frame: Frame, crops: list[tuple[Sighting, Crop]]) -> None:
+    def add(self, frame: Frame, crops: list[tuple[TrackedFace, Crop]]) -> None:
         """Note a frame and the faces in it."""
         self.frames += 1
         self.frames_scored += bool(crops)
@@ -281,11 +283,11 @@ def _loaded(what: str, load: Callable[[], Loaded]) -> Loaded:
         raise TruelightError(message, "Run ./setup.sh again.") from failure
 
 
-def _open_eyes(settings: Settings, manifest: Manifest) -> Eyes:
+def _open_eyes(settings: Settings, manifest: Manifest) -> FacePipeline:
     # Imported here, that is in the thread that loads: it takes as long as a clip takes to open.
-    from edge.scan.eyes import Eyes
+    from edge.scan.faces.search import FacePipeline
 
-    return Eyes(settings.faces, manifest)
+    return FacePipeline(settings.faces, manifest)
 
 
 def _unreadable(text: str) -> Judgement:

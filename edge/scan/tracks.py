@@ -7,8 +7,8 @@ from math import sqrt
 from statistics import median
 
 from edge.finding import Box, Quality
-from edge.scan.crops import PORTRAIT, Crop, portrait
-from edge.scan.faces import Pixels
+from edge.scan.faces.crops import PORTRAIT, Crop, portrait
+from edge.scan.faces.detector import Pixels
 from edge.scan.verdict import TrackEvidence, WindowLogit
 
 

@@ -21,8 +21,8 @@ from edge.finding import (
     Verdict,
     WindowScore,
 )
-from edge.scan.manifest import Manifest
-from edge.words import percent
+from edge.scan.model.manifest import Manifest
+from edge.text import percent
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class TrackEvidence:
 
 
 @dataclass(frozen=True)
-class Circumstances:
+class ClipContext:
     """What else the verdict hangs on."""
 
     frames: int
@@ -78,7 +78,7 @@ class Judgement:
 
 
 def judge(
-    tracks: Sequence[TrackEvidence], manifest: Manifest, circumstances: Circumstances
+    tracks: Sequence[TrackEvidence], manifest: Manifest, circumstances: ClipContext
 ) -> Judgement:
     """Decide what is said of a clip."""
     faces = tuple(_face(track, manifest, circumstances) for track in tracks)
@@ -109,7 +109,7 @@ def sigmoid(lean: float) -> float:
     return 1 / (1 + math.exp(-lean)) if lean >= 0 else math.exp(lean) / (1 + math.exp(lean))
 
 
-def _face(track: TrackEvidence, manifest: Manifest, circumstances: Circumstances) -> Face:
+def _face(track: TrackEvidence, manifest: Manifest, circumstances: ClipContext) -> Face:
     """One track, judged alone: its windows' mean logit, calibrated."""
     steady = [window for window in track.windows if window.steady] or list(track.windows)
     reasons = tuple(_complaints(track, manifest, circumstances))
@@ -146,7 +146,7 @@ _TOO_BRIEFLY = "The face is seen for {} s; at least {} s are needed."
 
 
 def _complaints(
-    track: TrackEvidence, manifest: Manifest, circumstances: Circumstances
+    track: TrackEvidence, manifest: Manifest, circumstances: ClipContext
 ) -> list[Reason]:
     """Why a face is not good enough to be counted; nothing if it is."""
     limits, quality = manifest.quality, track.quality
@@ -164,7 +164,7 @@ def _complaints(
     ]
 
 
-def _least_seconds(limit: float, circumstances: Circumstances) -> float:
+def _least_seconds(limit: float, circumstances: ClipContext) -> float:
     """How long a face must be seen.
 
     A picture has no length, and who asks for the first frames only has chosen a short time: there,
@@ -208,7 +208,7 @@ def decide(worst: float, counted: int, thresholds: Thresholds) -> tuple[Verdict,
     return verdict, Reason(code=code, text=text)
 
 
-def _remarks(circumstances: Circumstances) -> list[Reason]:
+def _remarks(circumstances: ClipContext) -> list[Reason]:
     """What the reader must know of any verdict on this clip."""
     remarks = []
     if circumstances.frames == 1:

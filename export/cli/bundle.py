@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.cli.typed import typed
+from export.cli.arguments import typed
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from edge.scan.manifest import Manifest
+    from edge.scan.model.manifest import Manifest
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -56,9 +56,9 @@ def run(args: argparse.Namespace) -> int:
     """Export; show the proofs."""
     from rich.console import Console
 
-    from export.bundle import make_bundle
-    from export.cli.progress import StepBar
-    from export.plan import Order
+    from export.cli.output import StepBar
+    from export.convert.bundle import make_bundle
+    from export.convert.plan import Order
 
     order = Order(
         checkpoint=args.checkpoint,

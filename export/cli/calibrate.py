@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.cli.typed import typed
+from export.cli.arguments import typed
 
 if TYPE_CHECKING:
-    from edge.scan.manifest import Figure
-    from export.calibrate import Fit, Word
+    from edge.scan.model.manifest import MeasuredFigure
+    from export.evaluate.calibrate import Fit, Word
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -36,12 +36,12 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from edge.errors import TruelightError
-    from edge.scan.manifest import Calibration
-    from export.bundle import amend
-    from export.calibrate import fit, samples
+    from edge.scan.model.manifest import Calibration
     from export.cli.evaluate import scanner_of
-    from export.cli.progress import StepBar
+    from export.cli.output import StepBar
+    from export.convert.bundle import amend
     from export.evaluate import judge_clips
+    from export.evaluate.calibrate import fit, samples
 
     if not 0 < args.error < 0.5:
         raise TruelightError("--error is a share between 0 and 0.5.", "0.05 is usual.")
@@ -95,8 +95,8 @@ def _line(word: str, other: str, own: str, said: Word) -> str:
     )
 
 
-def _figures(found: Fit, data: str, command: str) -> list[Figure]:
-    from edge.scan.manifest import Figure
+def _figures(found: Fit, data: str, command: str) -> list[MeasuredFigure]:
+    from edge.scan.model.manifest import MeasuredFigure
 
     same = "every source weighing the same"
     rows: list[tuple[str, float, float | None]] = [
@@ -109,7 +109,7 @@ def _figures(found: Fit, data: str, command: str) -> list[Figure]:
         ("UNSURE, share", found.unsure, None),
     ]
     return [
-        Figure(
+        MeasuredFigure(
             name=name, value=value, low=None if high is None else 0.0, high=high,
             data=data, command=command,
         )

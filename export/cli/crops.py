@@ -26,9 +26,9 @@ def run(args: argparse.Namespace) -> int:
     """Cut and say how many."""
     from rich.console import Console
 
-    from edge.scan.detectors import load_detector
-    from export.cli.progress import StepBar
-    from export.cutting import Cutting, cut_folder
+    from edge.scan.faces.detector import load_detector
+    from export.cli.output import StepBar
+    from export.data.crops_from_clips import Cutting, cut_folder
 
     console = Console()
     cutting = Cutting(margin=args.margin, frames=args.frames, least_px=args.least_px)

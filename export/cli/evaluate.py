@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.cli.typed import typed
+from export.cli.arguments import typed
 
 if TYPE_CHECKING:
     from edge.scan.scanner import Scanner
@@ -112,11 +112,11 @@ def run(args: argparse.Namespace) -> int:
     judged = read_scores(args.tables) if args.tables else _judge(args)
     measured = figures(judged)
     if args.record:
-        from export.bundle import amend
+        from export.convert.bundle import amend
 
         amend(args.bundle, figures=recorded(measured, args.record, typed(sys.argv[1:])))
     if args.html:
-        from edge.scan.bundle import read_manifest
+        from edge.scan.model.bundle import read_manifest
         from export.evaluate.page import write_page
 
         manifest, _ = read_manifest(args.bundle)
@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(measured.model_dump_json())
     else:
-        from export.cli.figures import show
+        from export.cli.output import show
 
         show(Console(), measured)
     return 0
@@ -149,7 +149,7 @@ def _judge(args: argparse.Namespace) -> list[Judged]:
     """Show everything to the bundle; the scores are written as far as they are known."""
     from rich.console import Console
 
-    from export.cli.progress import StepBar
+    from export.cli.output import StepBar
     from export.evaluate import write_scores
     from export.evaluate.measure import measure_clips, measure_crops
 
@@ -167,7 +167,7 @@ def _judge(args: argparse.Namespace) -> list[Judged]:
             return measure_clips(
                 lambda changes: scanner_of(args.bundle, changes), args.clips, wish, tell, keep
             )
-        from edge.scan.bundle import load_bundle
+        from edge.scan.model.bundle import load_bundle
 
         bundle = load_bundle(args.bundle)
         return measure_crops(bundle, args.crops, args.held_out, wish, tell, keep)
@@ -176,7 +176,7 @@ def _judge(args: argparse.Namespace) -> list[Judged]:
 def _wish(args: argparse.Namespace) -> Wish:
     """What is asked for, checked before anything is scanned."""
     from edge.errors import TruelightError
-    from export.degrade import JPEGS, WAYS
+    from export.data.recompress import JPEGS, WAYS
     from export.evaluate.measure import Wish, chosen
 
     if args.crops is not None and (args.frames or args.second is not None):
@@ -200,13 +200,13 @@ def _wish(args: argparse.Namespace) -> Wish:
 def _second(bundle: Path, named: str) -> Mapping[str, object]:
     """Settings by which a second opinion is asked for; refused if there is nobody to ask."""
     from edge.errors import TruelightError
-    from edge.scan.adviser import Nobody, find_second
-    from edge.scan.bundle import read_manifest
+    from edge.scan.model.bundle import read_manifest
+    from edge.scan.model.second_opinion import NoSecondModel, find_second
 
     changes = {"second_opinion.ask": "always"}
     if named:
         changes["second_opinion.bundle"] = str(Path(named).resolve())
     asked = find_second(settings_of(bundle, changes), read_manifest(bundle)[0])
-    if isinstance(asked, Nobody):
+    if isinstance(asked, NoSecondModel):
         raise TruelightError(asked.sentence, asked.remedy)
     return changes

@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.cli.typed import typed
+from export.cli.arguments import typed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.table import Table
 
-    from edge.scan.manifest import QualityLimits
-    from export.limits import Row
+    from edge.scan.model.manifest import QualityLimits
+    from export.evaluate.limits import Row
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,18 +47,18 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from edge.errors import TruelightError
-    from edge.scan.bundle import load_bundle
-    from edge.scan.eyes import Eyes
+    from edge.scan.faces.search import FacePipeline
+    from edge.scan.model.bundle import load_bundle
     from edge.settings import load_settings
-    from export.bundle import amend
-    from export.cli.progress import StepBar
-    from export.limits import limits, recorded, table
-    from export.training.data import read_folder
-    from export.trials import try_clips
+    from export.cli.output import StepBar
+    from export.convert.bundle import amend
+    from export.data.folders import read_folder
+    from export.evaluate.limits import limits, recorded, table
+    from export.evaluate.robustness import try_clips
 
     clips = read_folder(args.clips)
     bundle = load_bundle(args.bundle)
-    eyes = Eyes(load_settings().faces, bundle.manifest)
+    eyes = FacePipeline(load_settings().faces, bundle.manifest)
     with StepBar(Console(stderr=True), "worsening") as bar:
         rows = table(try_clips(bundle, eyes, clips, bar.at), bundle.manifest)
     if not rows:
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         )
     found = limits(rows, bundle.manifest.quality, args.tolerance)
     if args.plot:
-        from export.limits_plot import draw
+        from export.evaluate.limits import draw
 
         draw(rows, found, args.tolerance, args.plot)
     if args.json:

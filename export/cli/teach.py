@@ -42,9 +42,9 @@ def run(args: argparse.Namespace) -> int:
     """Ask, and say how many."""
     from rich.console import Console
 
-    from export.cli.progress import StepBar
-    from export.teacher import teach
-    from export.tower import PACKAGED, read_taps, read_tower
+    from export.cli.output import StepBar
+    from export.clip.graph import PACKAGED, read_taps, read_tower
+    from export.train.feature_cache import teach
 
     console = Console()
     taps = read_taps(args.taps)

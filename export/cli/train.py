@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.errors import TruelightError
+from export.cli.arguments import crop_of, layers_of, phase_of, weights_of
 from export.cli.teach import add_tower
-from export.cli.written import crop_of, layers_of, phase_of, weights_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from export.checkpoint import Temporal
-    from export.network import Detector
-    from export.training.course import Gathered
-    from export.training.recipe import Recipe
-    from export.training.tutor import Tutor
+    from export.convert.checkpoint import Temporal
+    from export.train.loop import Recipe
+    from export.train.network import Detector
+    from export.train.online_teacher import Tutor
+    from export.train.run import Gathered
 
 HIDDEN = 256
 
@@ -108,9 +108,9 @@ def run(args: argparse.Namespace) -> int:
     import torch
     from rich.console import Console
 
-    from export.cli.progress import bars
-    from export.network import Detector
-    from export.training import course
+    from export.cli.output import bars
+    from export.train import run as course
+    from export.train.network import Detector
 
     console = Console()
     if args.threads:
@@ -155,9 +155,9 @@ def _train_trunk(
     gathered: Gathered,
     config: dict[str, Any],
 ) -> Path:
-    from export.cli.progress import StepBar, row
-    from export.training.course import validation_sets
-    from export.training.recipe import Training
+    from export.cli.output import StepBar, row
+    from export.train.loop import Training
+    from export.train.run import validation_sets
 
     validation = validation_sets(gathered.held_out, args.watch)
     training = Training(
@@ -180,9 +180,9 @@ def _train_trunk(
 
 
 def _tutor(args: argparse.Namespace) -> Tutor:
-    from export.tower import PACKAGED, read_tower
-    from export.training.tutor import Tutor
-    from export.tuned import read_tuned
+    from export.clip.adapter import read_tuned
+    from export.clip.graph import PACKAGED, read_tower
+    from export.train.online_teacher import Tutor
 
     tower = read_tower(args.tower, args.sha256 or PACKAGED)
     return Tutor(tower, read_tuned(args.tutor, tower))
@@ -195,9 +195,9 @@ def _train_head(
     gathered: Gathered,
     config: dict[str, Any],
 ) -> None:
-    from export.cli.progress import bars
-    from export.training.course import finish
-    from export.training.head import HeadRecipe
+    from export.cli.output import bars
+    from export.train.run import finish
+    from export.train.sequence_head import HeadRecipe
 
     recipe = HeadRecipe(
         frames=args.frames,
@@ -228,8 +228,8 @@ def _said(t: Temporal) -> str:
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
-    from export.training.batches import SUBTLE, Mix, Phase
-    from export.training.recipe import Recipe
+    from export.train.batches import SUBTLE, Mix, Phase
+    from export.train.loop import Recipe
 
     if args.phase:
         phases = tuple(phase_of(text) for text in args.phase)

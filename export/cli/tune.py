@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.errors import TruelightError
+from export.cli.arguments import weights_of
 from export.cli.teach import add_tower
-from export.cli.written import weights_of
 
 if TYPE_CHECKING:
-    from export.training.tuning import TuningRecipe
+    from export.clip.tune import TuningRecipe
 
 TAPS = "7:mean,8:mean,9:mean,10:mean"
 
@@ -53,11 +53,11 @@ def run(args: argparse.Namespace) -> int:
     import torch
     from rich.console import Console
 
-    from export.cli.progress import bars, row
-    from export.tower import PACKAGED, read_taps, read_tower
-    from export.training.course import gather
-    from export.training.recipe import Recipe
-    from export.training.tuning import Tuning, write_tuned
+    from export.cli.output import bars, row
+    from export.clip.graph import PACKAGED, read_taps, read_tower
+    from export.clip.tune import Tuning, write_tuned
+    from export.train.loop import Recipe
+    from export.train.run import gather
 
     console = Console()
     if args.threads:
@@ -86,8 +86,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _recipe(args: argparse.Namespace) -> TuningRecipe:
     """Raises TruelightError if a number makes no sense."""
-    from export.training.batches import SUBTLE
-    from export.training.tuning import TuningRecipe
+    from export.clip.tune import TuningRecipe
+    from export.train.batches import SUBTLE
 
     if not (args.steps or args.minutes or 0) > 0 or args.batch < 2 or args.every < 1:
         raise TruelightError("--steps, --minutes, --batch and --every are counts of something.")

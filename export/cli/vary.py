@@ -29,10 +29,10 @@ def run(args: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from export.cli.progress import StepBar
-    from export.training.data import read_folder
-    from export.training.landmarks import landmarks_of
-    from export.training.variants import blends, treated, write
+    from export.cli.output import StepBar
+    from export.data.blends import blends, treated, write
+    from export.data.folders import read_folder
+    from export.data.landmarks import landmarks_of
 
     console = Console()
     pictures = [picture for folder in args.folders for picture in read_folder(folder.resolve())]

@@ -19,8 +19,15 @@ from export.evaluate.figures import (
     Pairs,
     SecondOpinion,
 )
-from export.evaluate.judged import PLAIN, Condition, Judged
-from export.metrics import Floats, Statistic, auc, over_sources, weighted_auc, weighted_mean
+from export.evaluate.metrics import (
+    Floats,
+    Statistic,
+    auc,
+    over_sources,
+    weighted_auc,
+    weighted_mean,
+)
+from export.evaluate.records import PLAIN, Condition, Judged
 
 REAL_METHOD = "(real)"
 

@@ -11,12 +11,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from edge.errors import TruelightError
-from export.degrade import JPEGS, WAYS, degrade
-from export.evaluate.judged import PLAIN, Condition, Judged
-from export.evaluate.judging import Film, judge_clips, judge_crops
+from export.data.recompress import JPEGS, WAYS, degrade
+from export.evaluate.records import PLAIN, Condition, Judged
+from export.evaluate.scans import Film, judge_clips, judge_crops
 
 if TYPE_CHECKING:
-    from edge.scan.bundle import Bundle
+    from edge.scan.model.bundle import Bundle
     from edge.scan.scanner import Scanner
 
 Tell = Callable[[str, int, int], None]

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edge import __version__
+from edge.atomic_write import write_whole
 from edge.errors import TruelightError
-from edge.whole import write_whole
 from export.evaluate.figures import Figures, Group, Interval
-from export.evaluate.judged import PLAIN, Judged
 from export.evaluate.pictures import pictures
+from export.evaluate.records import PLAIN, Judged
 
 if TYPE_CHECKING:
     import jinja2
 
-    from edge.scan.manifest import Manifest
+    from edge.scan.model.manifest import Manifest
 
 _TEMPLATES = Path(__file__).with_name("templates")
 

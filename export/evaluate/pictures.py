@@ -11,9 +11,8 @@ import numpy as np
 from edge.finding import Thresholds
 from export.evaluate.figures import Figures
 from export.evaluate.groups import REAL_METHOD, arrays
-from export.evaluate.judged import Judged
-from export.metrics import Floats, draws_of, roc
-from export.plots import (
+from export.evaluate.metrics import Floats, draws_of, roc
+from export.evaluate.plots import (
     Dots,
     Value,
     dots_plot,
@@ -22,6 +21,7 @@ from export.plots import (
     roc_plot,
     values_plot,
 )
+from export.evaluate.records import Judged
 
 MOST_ROWS = 24
 """Of more groups, the smallest are not drawn; the table has them."""

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from edge.atomic_write import write_whole
 from edge.errors import TruelightError
 from edge.finding import Verdict
-from edge.whole import write_whole
-from export.evaluate.judged import Condition, Judged
+from export.evaluate.records import Condition, Judged
 
 Number = TypeVar("Number", int, float)
 

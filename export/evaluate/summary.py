@@ -24,8 +24,7 @@ from export.evaluate.groups import (
     pairs,
     second_opinion,
 )
-from export.evaluate.judged import PLAIN, Judged
-from export.metrics import (
+from export.evaluate.metrics import (
     Floats,
     calibration_error,
     over_sources,
@@ -35,6 +34,7 @@ from export.metrics import (
     weighted_mean,
     wilson,
 )
+from export.evaluate.records import PLAIN, Judged
 
 ALARMS = ("0.01", "0.05")
 """The shares of false alarms at which the fakes that are found are counted."""

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.box.appliance import step
 from edge.box.events import (
     Batch,
     Effect,
@@ -20,7 +19,8 @@ from edge.box.events import (
     Recorded,
     Ticked,
 )
-from edge.box.scenes import scene
+from edge.box.machine import step
+from edge.box.present import scene
 from edge.box.state import State
 from edge.box.views import (
     Kind,

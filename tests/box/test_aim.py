@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from edge.box.aim import MARGIN, judge_aim, small_picture
+from edge.box.camera_worker import MARGIN, judge_aim, small_picture
 from edge.box.views import Aim
 from edge.finding import Box
-from edge.scan.manifest import QualityLimits
+from edge.scan.model.manifest import QualityLimits
 
 LIMITS = QualityLimits(face_px=48, light=40)
 SCALE = 2.0

@@ -16,7 +16,7 @@ import yaml
 from frontdoor import ROOT, command, run
 from waiting import until
 
-from edge.records.history import open_archive
+from edge.history.writer import open_archive
 
 WATCHDOG_SECONDS = 1.0
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge.atomic_write import HALF, half_file, make_whole
+from edge.box.camera_worker import FOLDER, Recorder
 from edge.box.events import CameraFailed, Event, Filmed, Recorded, Viewed
-from edge.box.recorder import FOLDER, Recorder
 from edge.box.sources.camera import Camera, CameraError, CameraStuckError
 from edge.box.views import Aim, Kind
 from edge.errors import TruelightError
 from edge.finding import Box
 from edge.settings import Settings
-from edge.whole import HALF, half_file, make_whole
 
 PATIENCE = 30.0  # far more than it takes
 

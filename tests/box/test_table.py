@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from living import BAD_MODEL, BROKEN, HOT, NO_CAMERA, PICTURE, SETTINGS, Box, outcome, stick
 
-from edge.box.appliance import TABLE, step
 from edge.box.events import (
     Brought,
     CameraFailed,
@@ -39,7 +38,8 @@ from edge.box.events import (
     Unusable,
     Viewed,
 )
-from edge.box.scenes import scene
+from edge.box.machine import TABLE, step
+from edge.box.present import scene
 from edge.box.state import FILMING, Notice, Phase, Run, State
 from edge.box.views import (
     Aim,

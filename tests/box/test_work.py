@@ -26,12 +26,12 @@ from edge.box.events import (
     Reported,
     Skipped,
 )
-from edge.box.guard import Guard
+from edge.box.scan_worker import KILLED, Worker
 from edge.box.views import Kind
-from edge.box.work import KILLED, Worker
+from edge.box.visit_log import Guard
 from edge.finding import Verdict
-from edge.records.history import Entry, open_archive
-from edge.records.report import Report
+from edge.history.report import Report
+from edge.history.writer import Entry, open_archive
 from edge.settings import Settings
 
 Wanted = TypeVar("Wanted")
@@ -151,7 +151,7 @@ KILLED_AT_WORK = """
 import os, signal, sys
 from pathlib import Path
 from edge.box.events import Batch, Origin, Progressed
-from edge.box.work import Worker
+from edge.box.scan_worker import Worker
 from edge.settings import Settings
 store, bundle, clip = map(Path, sys.argv[1:])
 def post(event):

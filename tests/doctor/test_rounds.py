@@ -12,10 +12,12 @@ import pytest
 import smbus2
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from edge.doctor import PARTS, parts, rounds
-from edge.doctor.check import Check, Nobody, Patient, Person, State
+from edge.doctor import PARTS
+from edge.doctor import hardware as parts
+from edge.doctor import runner as rounds
+from edge.doctor.context import Check, Nobody, Patient, Person, State
+from edge.doctor.hardware import check_button, check_camera, check_display, check_lamps
 from edge.doctor.machine import check_board, check_clock, check_disk, check_power, check_temperature
-from edge.doctor.parts import check_button, check_camera, check_display, check_lamps
 from edge.doctor.program import (
     check_detector,
     check_history,
@@ -23,7 +25,7 @@ from edge.doctor.program import (
     check_service,
     check_sticks,
 )
-from edge.records.history import History
+from edge.history.writer import History
 from edge.settings import Settings, load_settings
 
 SERVICE = "LoadState=loaded\nActiveState={}\nSubState=running\nStatusText={}\nNRestarts={}"

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from export.network import Detector
+from export.train.network import Detector
 
 SIDE = 64
 FRAMES = 6

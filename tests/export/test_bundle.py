@@ -20,12 +20,12 @@ from checkpoints import FRAMES, SIDE, noise, small_detector, write_checkpoint
 from onnx import numpy_helper
 
 from edge.finding import Thresholds
-from edge.scan.bundle import BundleError, list_bundles, load_bundle
-from edge.scan.manifest import Calibration, Figure
-from export.bundle import amend
-from export.card import about_of
+from edge.scan.model.bundle import BundleError, list_bundles, load_bundle
+from edge.scan.model.manifest import Calibration, MeasuredFigure
 from export.cli.main import main
-from export.network import Detector, normalise
+from export.convert.bundle import amend
+from export.convert.card import about_of
+from export.train.network import Detector, normalise
 
 Refusal = Callable[..., str]
 
@@ -175,7 +175,9 @@ def test_bundles_are_listed_the_broken_ones_too(small_bundle: Path, tmp_path: Pa
 
 def test_amending_keeps_the_bundle_whole(small_bundle: Path, tmp_path: Path) -> None:
     copy = changed(small_bundle, tmp_path / "amended")
-    figure = Figure(name="AUC", value=0.7, low=0.6, high=0.8, data="clips", command="evaluate")
+    figure = MeasuredFigure(
+        name="AUC", value=0.7, low=0.6, high=0.8, data="clips", command="evaluate"
+    )
     amend(
         copy,
         calibration=Calibration(scale=2.0, offset=-0.5),
@@ -305,7 +307,7 @@ def test_a_bundle_is_replaced_only_if_asked(
 
 def test_using_a_bundle_imports_no_torch(small_bundle: Path) -> None:
     command = (
-        "import sys; from pathlib import Path; from edge.scan.bundle import load_bundle;"
+        "import sys; from pathlib import Path; from edge.scan.model.bundle import load_bundle;"
         "load_bundle(Path(sys.argv[1])).manifest;"
         "print([name for name in ('torch', 'onnx', 'export') if name in sys.modules])"
     )

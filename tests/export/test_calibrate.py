@@ -16,9 +16,9 @@ from redpale import PALE, RED, hang, photograph, tinted, wall
 
 from edge.errors import TruelightError
 from edge.finding import Verdict
-from edge.scan.bundle import load_bundle
-from export.calibrate import Sample, at_most, fit
+from edge.scan.model.bundle import load_bundle
 from export.cli.main import main
+from export.evaluate.calibrate import Sample, at_most, fit
 
 
 def drawn(seed: int, sources: int, apart: float, clips: int = 1, inputs: int = 1) -> list[Sample]:

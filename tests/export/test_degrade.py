@@ -10,9 +10,8 @@ import pytest
 from clips import card, number_of, write_clip, write_sound
 
 from edge.errors import TruelightError
-from export.degrade import WAYS, degrade
-from export.evaluate.judged import UnreadableError
-from export.refilm import Refilm
+from export.data.recompress import WAYS, Refilm, degrade
+from export.evaluate.records import UnreadableError
 
 
 def opened(path: Path) -> tuple[list[float], list[np.ndarray], dict[str, object]]:

@@ -15,7 +15,7 @@ from frontdoor import ROOT
 from redpale import PALE, RED, hang, photograph, tinted, wall
 
 from edge.finding import Thresholds
-from edge.scan.bundle import load_bundle
+from edge.scan.model.bundle import load_bundle
 from export.cli.main import main
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from browser import Browser, browser
 
-from edge.scan.bundle import read_manifest
+from edge.scan.model.bundle import read_manifest
 from export.cli.main import main
 from export.evaluate import Condition, Judged, decide, figures, read_scores, write_scores
 

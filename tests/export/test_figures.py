@@ -12,15 +12,8 @@ import pytest
 
 from edge.errors import TruelightError
 from edge.finding import Verdict
-from export.evaluate import (
-    Condition,
-    Figures,
-    Judged,
-    figures,
-    read_scores,
-    recorded,
-    write_scores,
-)
+from export.evaluate import Condition, Figures, Judged, figures, read_scores, write_scores
+from export.evaluate import card_figures as recorded
 
 NUMBER = itertools.count()
 

@@ -9,7 +9,7 @@ from checkpoints import unsettle
 from torch import nn
 from torch.nn.functional import conv2d
 
-from export.folded import Convolution, fold_norm, merge_groups
+from export.convert.fold import Convolution, fold_norm, merge_groups
 
 
 def answer(conv: Convolution, x: torch.Tensor) -> torch.Tensor:

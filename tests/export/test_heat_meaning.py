@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from frontdoor import ROOT
 
-from edge.scan.blazeface import BlazeFace
-from edge.scan.bundle import Bundle, load_bundle
-from edge.scan.crops import CropSpec, cut
-from edge.scan.heat import heat_map
-from export.training.blends import self_blend
-from export.training.landmarks import LandmarkNet
+from edge.scan.faces.blazeface import BlazeFace
+from edge.scan.faces.crops import CropSpec, cut
+from edge.scan.model.bundle import Bundle, load_bundle
+from edge.scan.model.saliency import heat_map
+from export.data.blends import self_blend
+from export.data.landmarks import LandmarkNet
 
 sys.path.insert(0, str(ROOT / "samples"))
 from faces import fetch_faces  # (samples/ is no package)

@@ -14,14 +14,14 @@ from frontdoor import run
 from redpale import PALE, RED, hang, photograph, tinted, wall
 
 from edge.finding import Box, Thresholds
-from edge.scan.bundle import load_bundle, read_manifest
-from edge.scan.crops import CropSpec, cut
-from edge.scan.detectors import load_detector
-from edge.scan.manifest import QualityLimits
+from edge.scan.faces.crops import CropSpec, cut
+from edge.scan.faces.detector import load_detector
+from edge.scan.model.bundle import load_bundle, read_manifest
+from edge.scan.model.manifest import QualityLimits
 from export.cli.main import main
-from export.limits import limits, table
-from export.trials import STEPS, Measure, Trial
-from export.worsen import Seen, blur_to, darker, smaller, unchanged, worsened
+from export.data.corruptions import Seen, blur_to, darker, smaller, unchanged, worsened
+from export.evaluate.limits import limits, table
+from export.evaluate.robustness import STEPS, Measure, Trial
 
 SPEC = CropSpec(64)
 

@@ -12,9 +12,9 @@ from checkpoints import noise
 from clips import write_clip
 
 from edge.errors import TruelightError
-from edge.scan.crops import CropSpec, cut
-from edge.scan.detectors import load_detector
-from export.material import gather
+from edge.scan.faces.crops import CropSpec, cut
+from edge.scan.faces.detector import load_detector
+from export.data.crops_from_clips import gather
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "samples"))

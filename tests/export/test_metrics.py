@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.metrics import (
+from export.evaluate.metrics import (
     auc,
     calibration_error,
     interval,

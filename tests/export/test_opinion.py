@@ -16,15 +16,15 @@ from redpale import PALE, RED, hang, photograph, tinted, wall
 from towers import SIDE, WIDTH, write_tower
 
 from edge.finding import Thresholds, Verdict
-from edge.scan.bundle import load_bundle, open_graph
-from edge.scan.manifest import Calibration
+from edge.scan.model.bundle import load_bundle, open_graph
+from edge.scan.model.manifest import Calibration
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
-from export.bundle import amend
 from export.cli.main import main
-from export.pairing import View, fit_joined
-from export.probe import balanced, fit_head
-from export.tower import lay_tower, read_taps, read_tower
+from export.clip.graph import lay_tower, read_taps, read_tower
+from export.clip.probe import balanced, fit_head
+from export.convert.bundle import amend
+from export.evaluate.ensemble import View, fit_joined
 
 TAPS = "3:class,3:mean"
 

@@ -11,7 +11,7 @@ import torch
 from checkpoints import noise, unsettle
 from reference import Reference, as_published
 
-from edge.scan.bundle import Bundle, load_bundle
+from edge.scan.model.bundle import Bundle, load_bundle
 from export.cli.main import main
 
 Refusal = Callable[..., str]

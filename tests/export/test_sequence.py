@@ -9,10 +9,10 @@ import pytest
 import torch
 from checkpoints import FRAMES, SIDE, noise, small_detector, write_checkpoint
 
-from edge.scan.bundle import load_bundle
-from export.checkpoint import Own, load_checkpoint
+from edge.scan.model.bundle import load_bundle
 from export.cli.main import main
-from export.network import Detector, normalise
+from export.convert.checkpoint import Own, load_checkpoint
+from export.train.network import Detector, normalise
 
 TEMPORAL = {
     "on": "windows of drawings",

@@ -11,10 +11,10 @@ from checkpoints import noise
 from towers import WIDTH, write_tower
 
 from edge.errors import TruelightError
-from export import teacher
 from export.cli.main import main
-from export.teacher import load_features, teach
-from export.tower import read_taps, read_tower
+from export.clip.graph import read_taps, read_tower
+from export.train import feature_cache as teacher
+from export.train.feature_cache import load_features, teach
 
 TAPS = "3:class,2:std"
 

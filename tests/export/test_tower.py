@@ -12,9 +12,9 @@ from checkpoints import noise
 from towers import LAYERS, ROOT, SIDE, WIDTH, write_tower
 
 from edge.errors import TruelightError
-from edge.scan.bundle import open_graph
-from export.spans import raw_spans
-from export.tower import MEAN, SPREAD, lay_tower, read_taps, read_tower
+from edge.scan.model.bundle import open_graph
+from export.clip.adapter import raw_spans
+from export.clip.graph import MEAN, SPREAD, lay_tower, read_taps, read_tower
 
 
 def asked(folder: Path, taps: str, crops: np.ndarray) -> np.ndarray:

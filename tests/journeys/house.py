@@ -15,12 +15,14 @@ import pytest
 import yaml
 from waiting import until
 
-from edge.box import health, parts, places
+from edge.box import components as parts
+from edge.box import health
+from edge.box import paths as places
 from edge.box.daemon import Daemon
 from edge.box.events import Event, Terminated
 from edge.box.health import Reading
 from edge.box.panel.lamps import STEP
-from edge.box.panel.virtual import VirtualPanel
+from edge.box.panel.simulated import VirtualPanel
 from edge.box.views import Kind, Trouble, View
 from edge.settings import Settings, load_settings
 

@@ -23,7 +23,7 @@ from edge.box.views import (
     Writing,
 )
 from edge.finding import Verdict
-from edge.records.history import open_archive
+from edge.history.writer import open_archive
 
 
 def test_a_day(house: House, clips: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import edge
-from edge.scan.border import Fault
-from edge.scan.cage import ClipError, Limits, OpenClip, open_clip
-from edge.scan.sampling import Sampling
+from edge.scan.media.client import ClipError, Limits, OpenClip, open_clip
+from edge.scan.media.protocol import Fault
+from edge.scan.media.sampling import Sampling
 
 FOUR_HERTZ = Sampling(window_frames=8, window_rate=4.0, max_windows=5)
 SHORT = Limits(silence=0.5, grace=0.2)
@@ -18,7 +18,7 @@ SHORT = Limits(silence=0.5, grace=0.2)
 LIAR = f"""
 import mmap, os, struct, sys, time
 sys.path.insert(0, {str(Path(edge.__file__).parents[1])!r})
-from edge.scan.border import Fault, Order, Report
+from edge.scan.media.protocol import Fault, Order, Report
 orders, reports, clip, memory = map(int, sys.argv[1:])
 def read(): return struct.unpack("<10q", os.read(orders, 80))
 def say(*fields): os.write(reports, struct.pack("<10q", *fields, *(0,) * (10 - len(fields))))

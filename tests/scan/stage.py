@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.scan.blazeface import BlazeFace
-from edge.scan.faces import Detection, FaceDetector
-from edge.scan.sampling import Frame
+from edge.scan.faces.blazeface import BlazeFace
+from edge.scan.faces.detector import Detection, FaceDetector
+from edge.scan.media.sampling import Frame
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "samples"))  # no package, but the photographs are fetched there

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.scan.assignment import assign
+from edge.scan.faces.tracker import assign
 
 COSTS = st.one_of(st.floats(0, 1), st.just(math.inf))
 

@@ -7,10 +7,10 @@ import pytest
 from caged import FOUR_HERTZ, SHORT, fault_of, liar, watch
 from clips import number_of
 
-from edge.scan.border import Fault
-from edge.scan.cage import ClipError, Frame, Limits, open_clip
+from edge.scan.media.client import ClipError, Frame, Limits, open_clip
+from edge.scan.media.protocol import Fault
+from edge.scan.media.sampling import Sampling
 from edge.scan.progress import Cancelled
-from edge.scan.sampling import Sampling
 
 
 def test_an_honest_child_is_believed(clip: Path) -> None:

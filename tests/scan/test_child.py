@@ -22,9 +22,9 @@ from caged import (
 
 import edge
 from edge.finding import ReasonCode
-from edge.scan.border import Fault
-from edge.scan.cage import ClipError, Limits, open_clip
-from edge.scan.sampling import Sampling
+from edge.scan.media.client import ClipError, Limits, open_clip
+from edge.scan.media.protocol import Fault
+from edge.scan.media.sampling import Sampling
 
 
 def test_a_child_killed_in_the_middle_costs_its_clip_only(clip: Path) -> None:
@@ -66,8 +66,8 @@ def living(group: int) -> list[str]:
 
 def test_the_child_ends_with_its_parent(clip: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from edge.scan.cage import open_clip\n"
-        "from edge.scan.sampling import Sampling\n"
+        "import sys, time; from pathlib import Path; from edge.scan.media.client import open_clip\n"
+        "from edge.scan.media.sampling import Sampling\n"
         "opened = open_clip(Path(sys.argv[1]), Sampling(8, 4.0, 5)); next(opened.frames())\n"
         "print(opened._child._process.pid, flush=True); time.sleep(60)"
     )

@@ -1,4 +1,4 @@
-from edge.scan.clock import Beat, steady
+from edge.scan.media.timestamps import Beat, steady
 
 
 def told(stamps: list[float | None], step: float = 0.1) -> tuple[list[float], list[bool]]:

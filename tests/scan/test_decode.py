@@ -18,11 +18,11 @@ from clips import (
     write_sound,
 )
 
-from edge.scan.border import Fault, Kind, RefusedError
-from edge.scan.cage import open_clip
-from edge.scan.decode import Facts, Reader
-from edge.scan.footage import Bounds
-from edge.scan.sampling import Sampling
+from edge.scan.media.client import open_clip
+from edge.scan.media.protocol import Fault, Kind, RefusedError
+from edge.scan.media.reader import Facts, Reader
+from edge.scan.media.sampling import Sampling
+from edge.scan.media.video import Bounds
 
 Pixels = npt.NDArray[np.uint8]
 Seen = tuple[int, float, Pixels]  # window, seconds, uint8 RGB

@@ -16,9 +16,8 @@ from stage import HD, ROOT, Actor, detector, draw, photo, photos, stand, wall
 
 from edge.errors import TruelightError
 from edge.finding import Box
-from edge.scan.detector_models import SHA256, fetch_detector_models, read_model
-from edge.scan.detectors import load_detector
-from edge.scan.faces import Detection, overlap
+from edge.scan.downloads import SHA256, fetch_detector_models, read_model
+from edge.scan.faces.detector import Detection, load_detector, overlap
 
 PEOPLE = ["obama", "obama2", "obama3", "biden", "coelho", "collins"]
 
@@ -200,7 +199,7 @@ def test_without_its_library_the_other_detector_says_what_to_do() -> None:
 IN_MEDIAPIPE = """
 import json, sys
 import cv2
-from edge.scan.mediapipe_faces import MediaPipeFaces
+from edge.scan.faces.mediapipe import MediaPipeFaces
 detector = MediaPipeFaces()
 for path in sys.argv[1:]:
     faces = detector.detect(cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB))

@@ -10,15 +10,15 @@ import pytest
 from stage import Actor, Way, detector, draw, shoot, stand, walk, wall, who
 
 from edge.finding import Box
-from edge.scan.faces import Detection
-from edge.scan.follow import Follower
-from edge.scan.sampling import Frame
-from edge.scan.search import FaceSearch
+from edge.scan.faces.detector import Detection
+from edge.scan.faces.search import FaceSearch
+from edge.scan.faces.tracker import Tracker
+from edge.scan.media.sampling import Frame
 
 
 def follow(actors: Sequence[Actor], frames: Sequence[Frame]) -> dict[str | None, list[int]]:
     """The tracks that each person was given, in the order of time."""
-    search, follower = FaceSearch(detector()), Follower()
+    search, follower = FaceSearch(detector()), Tracker()
     tracks = defaultdict(list)
     for frame in frames:
         for sighting in follower.step(frame, search.look(frame)):
@@ -82,7 +82,7 @@ def test_twins_are_told_apart_by_how_they_move() -> None:
         Actor("obama", walk((200, 260), (1080, 380), 0, 2), 110),
         Actor("obama", walk((1080, 260), (200, 380), 0, 2), 110),
     ]
-    search, follower = FaceSearch(detector()), Follower()
+    search, follower = FaceSearch(detector()), Tracker()
     ways: dict[int, list[float]] = {}
     for frame in shoot(twins, steps(2, 5)):
         for sighting in follower.step(frame, search.look(frame)):
@@ -151,7 +151,7 @@ def test_a_cut_begins_new_tracks_and_cutting_back_finds_the_old() -> None:
 
 def test_a_false_detection_takes_nothing_from_the_faces() -> None:
     person = Actor("biden", walk((300, 350), (900, 350), 0, 2))
-    search, follower = FaceSearch(detector()), Follower()
+    search, follower = FaceSearch(detector()), Tracker()
     tracks = []
     for frame in shoot([person], steps(2, 10)):
         found = search.look(frame)
@@ -170,7 +170,7 @@ def test_sightings_come_in_the_order_of_the_detections() -> None:
     found = FaceSearch(detector()).look(frame)
     assert len(found) == 2
 
-    follower = Follower()
+    follower = Tracker()
     forwards = follower.step(frame, found)
     backwards = follower.step(Frame(1, 0, 0.1, frame.pixels), found[::-1])
 

@@ -11,9 +11,9 @@ import pytest
 from stage import photo
 
 from edge.finding import Box
-from edge.scan.bundle import Bundle, Crops, Floats, load_bundle
-from edge.scan.crops import CropSpec, cut, portrait
-from edge.scan.heat import heat_map, overlay
+from edge.scan.faces.crops import CropSpec, cut, portrait
+from edge.scan.model.bundle import Bundle, Crops, Floats, load_bundle
+from edge.scan.model.saliency import heat_map, overlay
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
 

@@ -10,10 +10,10 @@ import pytest
 from bundles import SIDE, SLOPE, TOWER_WIDTH, write_bundle, write_tower_bundle
 
 from edge.finding import Thresholds
-from edge.scan.bundle import BundleError, list_bundles, load_bundle
-from edge.scan.manifest import Beside
+from edge.scan.model.bundle import BundleError, list_bundles, load_bundle
+from edge.scan.model.manifest import EnsembleRule
 
-BESIDE = Beside(
+BESIDE = EnsembleRule(
     name="red",
     sequence="0" * 64,
     features="1" * 64,

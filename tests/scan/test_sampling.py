@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.scan.sampling import Chooser, Sampling
+from edge.scan.media.sampling import Chooser, Sampling
 
 FOUR_HERTZ = Sampling(window_frames=8, window_rate=4.0, max_windows=5)
 

@@ -11,7 +11,7 @@ import pytest
 from stage import detector
 
 from edge.finding import ReasonCode, Verdict
-from edge.scan.bundle import BundleError
+from edge.scan.model.bundle import BundleError
 from edge.scan.progress import Cancelled, Progress
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from stage import Actor, detector, shoot, stand, walk, wall
 
-from edge.scan.faces import Detection
-from edge.scan.sampling import Frame
-from edge.scan.search import FaceSearch
+from edge.scan.faces.detector import Detection
+from edge.scan.faces.search import FaceSearch
+from edge.scan.media.sampling import Frame
 
 FULL_HD = (1920, 1080)
 TIMES = [index / 10 for index in range(10)]

@@ -11,20 +11,27 @@ from bundles import SLOPE, beside, write_bundle, write_tower_bundle
 from waiting import until
 
 from edge.finding import Box, Finding, Model, Quality, ReasonCode, Thresholds, Verdict
-from edge.scan.adviser import Adviser, Nobody, Second, Why, find_second, megabytes
-from edge.scan.bundle import read_manifest
-from edge.scan.manifest import TOWER, Manifest, QualityLimits
+from edge.scan.model.bundle import read_manifest
+from edge.scan.model.ensemble import combined, in_doubt, reconsider
+from edge.scan.model.manifest import TOWER, Manifest, QualityLimits
+from edge.scan.model.second_opinion import (
+    Absence,
+    NoSecondModel,
+    SecondModel,
+    SecondOpinionScan,
+    find_second,
+    megabytes,
+)
 from edge.scan.progress import Cancelled
 from edge.scan.scanner import Scanner
-from edge.scan.second import combined, in_doubt, reconsider
-from edge.scan.verdict import Circumstances, Judgement, TrackEvidence, WindowLogit, judge
+from edge.scan.verdict import ClipContext, Judgement, TrackEvidence, WindowLogit, judge
 from edge.settings import Settings, load_settings
 
 WIDE = Thresholds(real=0.001, fake=0.9999)
 """Between these lies what `red` says of most faces."""
 CROPS = 6
 MODEL = Model(name="thorough", version="1", sha256="0" * 64)
-CLIP = Circumstances(frames=24, seconds=3.0)
+CLIP = ClipContext(frames=24, seconds=3.0)
 
 
 @pytest.fixture(scope="module")
@@ -124,25 +131,25 @@ def test_a_second_model_that_is_spoilt_costs_no_verdict(clips: Path, tmp_path: P
 # ---- Whom to ask
 
 
-def found(settings: Settings, memory: Path = Path("/nowhere")) -> Second | Nobody:
+def found(settings: Settings, memory: Path = Path("/nowhere")) -> SecondModel | NoSecondModel:
     return find_second(settings, read_manifest(settings.bundle_folder)[0], memory)
 
 
-def refusal(settings: Settings, memory: Path = Path("/nowhere")) -> Why:
+def refusal(settings: Settings, memory: Path = Path("/nowhere")) -> Absence:
     nobody = found(settings, memory)
-    assert isinstance(nobody, Nobody)
+    assert isinstance(nobody, NoSecondModel)
     assert nobody.sentence.endswith(".")
     return nobody.why
 
 
 def test_nobody_is_asked_for_a_reason(models: Path, tmp_path: Path) -> None:
-    assert isinstance(found(with_second(models)), Second)
-    assert refusal(with_second(models, second_opinion__ask="never")) is Why.NOT_WANTED
-    assert refusal(with_second(models, second_opinion__bundle="other")) is Why.NOT_INSTALLED
-    assert refusal(with_second(models, second_opinion__bundle="red")) is Why.NOT_WANTED
+    assert isinstance(found(with_second(models)), SecondModel)
+    assert refusal(with_second(models, second_opinion__ask="never")) is Absence.NOT_WANTED
+    assert refusal(with_second(models, second_opinion__bundle="other")) is Absence.NOT_INSTALLED
+    assert refusal(with_second(models, second_opinion__bundle="red")) is Absence.NOT_WANTED
     write_bundle(tmp_path / "plain")
     plain = str(tmp_path / "plain")
-    assert refusal(with_second(models, second_opinion__bundle=plain)) is Why.UNUSABLE
+    assert refusal(with_second(models, second_opinion__bundle=plain)) is Absence.UNUSABLE
 
 
 def test_without_its_weights_it_is_not_installed(tmp_path: Path) -> None:
@@ -150,8 +157,8 @@ def test_without_its_weights_it_is_not_installed(tmp_path: Path) -> None:
     write_tower_bundle(tmp_path / "thorough", beside=beside(red, CROPS, first=0.0, second=1.0))
     (tmp_path / "thorough" / TOWER).unlink()
     nobody = found(with_second(tmp_path))
-    assert isinstance(nobody, Nobody)
-    assert nobody.why is Why.NOT_INSTALLED
+    assert isinstance(nobody, NoSecondModel)
+    assert nobody.why is Absence.NOT_INSTALLED
     assert nobody.remedy.endswith("truelight models add thorough")
 
 
@@ -159,7 +166,7 @@ def test_a_rule_holds_for_the_model_that_it_was_fitted_for(tmp_path: Path) -> No
     red = write_bundle(tmp_path / "red")
     other = beside(red, CROPS, first=0.0, second=1.0).model_copy(update={"features": "0" * 64})
     write_tower_bundle(tmp_path / "thorough", beside=other)
-    assert refusal(with_second(tmp_path)) is Why.OTHER_MODEL
+    assert refusal(with_second(tmp_path)) is Absence.OTHER_MODEL
 
 
 @pytest.mark.parametrize(
@@ -179,9 +186,9 @@ def test_a_small_machine_is_spared(
     assert megabytes("MemTotal", memory) == kilobytes / 1000
     assert megabytes("MemAvailable", memory) is None
     someone = found(with_second(models, second_opinion__ask=ask), memory)
-    assert isinstance(someone, Second) is asked
-    if isinstance(someone, Nobody):
-        assert someone.why is Why.MEMORY
+    assert isinstance(someone, SecondModel) is asked
+    if isinstance(someone, NoSecondModel):
+        assert someone.why is Absence.MEMORY
 
 
 # ---- Loaded and let go
@@ -190,7 +197,7 @@ def test_a_small_machine_is_spared(
 class Stillness:
     """A clip that was looked at: its judgement by `red` and its crops."""
 
-    def __init__(self, adviser: Adviser, first: Manifest) -> None:
+    def __init__(self, adviser: SecondOpinionScan, first: Manifest) -> None:
         self.judgement = judge([track(0.0)], first, CLIP)
         self.telling = adviser.telling()
         box, quality = track(0.0).box, track(0.0).quality
@@ -211,11 +218,11 @@ def track(*logits: float, number: int = 1, face_px: float = 100) -> TrackEvidenc
     )
 
 
-def adviser(models: Path, memory: Path) -> tuple[Adviser, Manifest]:
+def adviser(models: Path, memory: Path) -> tuple[SecondOpinionScan, Manifest]:
     settings = with_second(models)
     second, (first, _) = found(settings), read_manifest(settings.bundle_folder)
-    assert isinstance(second, Second)
-    return Adviser(second, first, settings, memory, idle=0.02), first
+    assert isinstance(second, SecondModel)
+    return SecondOpinionScan(second, first, settings, memory, idle=0.02), first
 
 
 def test_it_is_loaded_when_needed_and_goes_when_memory_is_tight(

@@ -5,7 +5,7 @@ import numpy as np
 from stage import detector, photo
 
 from edge.finding import Box
-from edge.scan.crops import CropSpec, cut, portrait
+from edge.scan.faces.crops import CropSpec, cut, portrait
 from edge.scan.tracks import Track
 
 CROP = CropSpec(64)

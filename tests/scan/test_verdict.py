@@ -5,16 +5,16 @@ import math
 import pytest
 
 from edge.finding import Box, Quality, ReasonCode, Thresholds, Verdict
-from edge.scan.manifest import (
+from edge.scan.model.manifest import (
     FILES,
     Calibration,
-    Graphs,
+    GraphSettings,
     Input,
     Manifest,
     QualityLimits,
     Window,
 )
-from edge.scan.verdict import Circumstances, Judgement, TrackEvidence, WindowLogit, judge
+from edge.scan.verdict import ClipContext, Judgement, TrackEvidence, WindowLogit, judge
 
 MANIFEST = Manifest(
     name="test",
@@ -27,10 +27,10 @@ MANIFEST = Manifest(
     thresholds=Thresholds(real=0.3, fake=0.7),
     quality=QualityLimits(face_px=48, light=25, sharpness=10, seconds=1.0),
     kind="truelight",
-    graphs=Graphs(quantization="none"),
+    graphs=GraphSettings(quantization="none"),
     files=dict.fromkeys(FILES, "0" * 64),
 )
-WHOLE = Circumstances(frames=96, seconds=12.0)
+WHOLE = ClipContext(frames=96, seconds=12.0)
 
 
 def logit_of(probability: float) -> float:
@@ -167,13 +167,13 @@ def test_a_measure_never_rounds_up_to_its_limit() -> None:
 
 
 def test_a_single_picture_gets_a_verdict_and_a_remark() -> None:
-    judgement = judge([track(0.9, seen=0.0)], MANIFEST, Circumstances(1, 0.0))
+    judgement = judge([track(0.9, seen=0.0)], MANIFEST, ClipContext(1, 0.0))
     assert judgement.verdict is Verdict.FAKE
     assert codes(judgement) == ["above-fake-threshold", "single-picture"]
 
 
 def test_first_frames_may_be_brief_and_are_remarked() -> None:
-    asked = Circumstances(20, 20 / 30, first=20)
+    asked = ClipContext(20, 20 / 30, first=20)
     judgement = judge([track(0.9, seen=12 / 30)], MANIFEST, asked)
     assert codes(judgement) == ["above-fake-threshold", "first-frames-only"]
     glimpsed = judge([track(0.9, seen=5 / 30)], MANIFEST, asked)
@@ -181,7 +181,7 @@ def test_first_frames_may_be_brief_and_are_remarked() -> None:
 
 
 def test_damage_is_remarked_whatever_the_verdict() -> None:
-    damaged = Circumstances(96, 12.0, damaged=True)
+    damaged = ClipContext(96, 12.0, damaged=True)
     assert codes(judge([track(0.1)], MANIFEST, damaged)) == ["below-real-threshold", "damaged"]
     assert codes(judge([], MANIFEST, damaged)) == ["no-face", "damaged"]
 

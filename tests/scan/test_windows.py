@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.scan.windows import enough, fill, slot_times
+from edge.scan.model.inference import fill_window, is_long_enough, slot_times
 
 STEP = 0.125
 
@@ -14,35 +14,35 @@ def at(frames: int, step: float = STEP) -> list[float]:
 
 
 def test_a_face_in_every_frame_fills_its_own_slots() -> None:
-    assert fill(at(8), list(range(8)), 8, STEP) == list(range(8))
+    assert fill_window(at(8), list(range(8)), 8, STEP) == list(range(8))
 
 
 def test_where_a_face_was_missed_the_nearest_crop_stands_in() -> None:
     # Found in frames 1, 2 and 6; of two as near, the earlier.
-    assert fill(at(8), [1, 2, 6], 8, STEP) == [0, 0, 1, 1, 1, 2, 2, 2]
+    assert fill_window(at(8), [1, 2, 6], 8, STEP) == [0, 0, 1, 1, 1, 2, 2, 2]
 
 
 def test_a_single_picture_fills_all_slots() -> None:
-    assert fill([0.0], [0], 4, STEP) == [0, 0, 0, 0]
+    assert fill_window([0.0], [0], 4, STEP) == [0, 0, 0, 0]
 
 
 def test_a_short_clip_runs_back_and_forth() -> None:
-    assert fill(at(3), [0, 1, 2], 8, STEP) == [0, 1, 2, 1, 0, 1, 2, 1]
+    assert fill_window(at(3), [0, 1, 2], 8, STEP) == [0, 1, 2, 1, 0, 1, 2, 1]
 
 
 def test_a_clip_of_few_frames_a_second_keeps_its_pace() -> None:
     # 4 Hz under slots of 8 Hz: each frame stands for two slots, and time does not run faster.
-    slots = fill(at(4, 0.25), [0, 1, 2, 3], 7, STEP)
+    slots = fill_window(at(4, 0.25), [0, 1, 2, 3], 7, STEP)
     assert slots == [0, 0, 1, 1, 2, 2, 3]
 
 
 def test_first_frames_are_taken_as_they_come() -> None:
-    assert fill(at(8, 1 / 30), list(range(8)), 8, STEP) == list(range(8))
+    assert fill_window(at(8, 1 / 30), list(range(8)), 8, STEP) == list(range(8))
 
 
 @pytest.mark.parametrize(("found", "frames", "is_enough"), [(8, 16, True), (7, 16, False)])
 def test_half_of_the_frames_are_enough(found: int, frames: int, is_enough: bool) -> None:
-    assert enough(found, frames) is is_enough
+    assert is_long_enough(found, frames) is is_enough
 
 
 @given(
@@ -55,7 +55,7 @@ def test_every_slot_gets_the_nearest_crop(
 ) -> None:
     frames = st.integers(0, len(times) - 1)
     found = sorted(data.draw(st.sets(frames, min_size=1)))
-    filled = fill(times, found, slots, STEP)
+    filled = fill_window(times, found, slots, STEP)
     assert len(filled) == slots
     for wanted, sighting in zip(slot_times(times, slots, STEP), filled, strict=True):
         assert times[0] <= wanted <= times[-1]

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from edge.box.sources.camera import CameraError, CameraStuckError
 from edge.box.sources.picamera import PiCamera
-from edge.scan.cage import open_clip
-from edge.scan.detectors import load_detector
-from edge.scan.sampling import Sampling
-from edge.sections import CameraSettings
+from edge.scan.faces.detector import load_detector
+from edge.scan.media.client import open_clip
+from edge.scan.media.sampling import Sampling
+from edge.settings_schema import CameraSettings
 
 WIDTH, HEIGHT = 1280, 720
 RED = (200, 40, 40)
@@ -234,7 +234,7 @@ def _is_red(colour: tuple[int, ...]) -> bool:
 
 
 def _faces(pixels: NDArray[np.uint8]) -> int:
-    from edge.scan.detector_models import fetch_detector_models
+    from edge.scan.downloads import fetch_detector_models
 
     fetch_detector_models(MATERIALS)
     return len(load_detector().detect(pixels))

@@ -13,13 +13,13 @@ def open_panel(settings: Settings, post: Post) -> Panel:
         TruelightError: a terminal is asked for, and there is none.
     """
     if settings.panel.kind == "hardware":
-        from edge.box.panel.hardware import open_hardware
+        from edge.box.panel.gpio import open_hardware
 
         return open_hardware(settings, post)
     if settings.panel.kind == "terminal":
         from edge.box.panel.terminal import open_terminal
 
         return open_terminal(post, f"files dropped into {settings.inbox_folder} are judged")
-    from edge.box.panel.virtual import VirtualPanel
+    from edge.box.panel.simulated import VirtualPanel
 
     return VirtualPanel()

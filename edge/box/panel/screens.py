@@ -31,7 +31,7 @@ from edge.box.views import (
     Writing,
 )
 from edge.finding import Verdict
-from edge.words import clock, percent
+from edge.text import clock, percent
 
 LEAST_PITCH, PITCH = 9, 10
 """Rows from one line of text to the next."""

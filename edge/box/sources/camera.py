@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import TruelightError
+from edge.settings import Settings
 
 VIEW_WIDTH = 640
 """Pixels: what the viewfinder needs to find faces in."""
@@ -67,3 +68,22 @@ def view_size(width: int, height: int) -> tuple[int, int]:
     """Width and height of the viewfinder's frames for a recording's: even, no larger."""
     wide = min(VIEW_WIDTH, width)
     return wide, max(2, round(height * wide / width / 2) * 2)
+
+
+def open_camera(settings: Settings) -> Camera | None:
+    """The camera that the settings name, not opened yet; None if the box shall have none.
+
+    Raises CameraError if a file shall be played and none is named.
+    """
+    chosen = settings.camera
+    if chosen.kind == "none":
+        return None
+    if chosen.kind == "file":
+        from edge.box.sources.file_camera import Playback
+
+        if chosen.file is None:
+            raise CameraError("No file to play", "Set camera.file.")
+        return Playback(Path(chosen.file).expanduser(), chosen)
+    from edge.box.sources.picamera import PiCamera
+
+    return PiCamera(chosen)

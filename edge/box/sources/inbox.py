@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from edge.atomic_write import write_whole
 from edge.box.events import Batch, Brought, Event, Origin
 from edge.box.sources.listing import clips_within
 from edge.errors import TruelightError
-from edge.whole import write_whole
-from edge.words import path_text
+from edge.text import path_text
 
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver
 
-    from edge.records.history import Entry
-    from edge.records.report import Report
+    from edge.history.report import Report
+    from edge.history.writer import Entry
 
 log = logging.getLogger("truelight")
 

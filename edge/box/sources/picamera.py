@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.atomic_write import half_file, make_whole
 from edge.box.sources.camera import CameraError, CameraStuckError, view_size
-from edge.sections import CameraSettings
-from edge.whole import half_file, make_whole
+from edge.settings_schema import CameraSettings
 
 if TYPE_CHECKING:
     from picamera2 import Picamera2

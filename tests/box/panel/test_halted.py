@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from chips import Chip, Wires
 
-from edge.box.halted import show_halted
 from edge.box.panel.screens import draw
+from edge.box.shutdown import show_halted
 from edge.box.views import Halted, Scene
 from edge.settings import Settings
 

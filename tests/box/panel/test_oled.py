@@ -9,10 +9,10 @@ from chips import Chip, Wires
 from PIL import Image
 from shown import SCENES
 
-from edge.box.panel.oled import ALIVE, MOVE, RETRY, Oled, shifted
+from edge.box.panel.display import ALIVE, MOVE, RETRY, Oled, shifted
 from edge.box.panel.screens import draw
 from edge.box.views import Brightness
-from edge.sections import DisplaySettings
+from edge.settings_schema import DisplaySettings
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*getdata:DeprecationWarning")  # luma's
 FULL, DIM, OFF = Brightness.FULL, Brightness.DIM, Brightness.OFF

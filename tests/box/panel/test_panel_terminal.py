@@ -19,10 +19,9 @@ import pytest
 from frontdoor import ROOT
 from shown import SCENES
 
-from edge.box.panel.blocks import FAINT, layout
 from edge.box.panel.opening import open_panel
 from edge.box.panel.screens import draw
-from edge.box.panel.terminal import LEAVE
+from edge.box.panel.terminal import FAINT, LEAVE, layout
 from edge.box.views import Brightness, Judged, Ready, Scene
 from edge.errors import TruelightError
 from edge.finding import Verdict

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.box.events import Event, Held, HeldLong, Pressed
-from edge.box.panel.presses import Presses
-from edge.sections import ButtonSettings
+from edge.box.panel.button import Presses
+from edge.settings_schema import ButtonSettings
 
 SETTINGS = ButtonSettings()
 

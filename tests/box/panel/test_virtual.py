@@ -2,7 +2,7 @@
 
 from edge.box.panel.opening import open_panel
 from edge.box.panel.screens import draw
-from edge.box.panel.virtual import VirtualPanel
+from edge.box.panel.simulated import VirtualPanel
 from edge.box.views import Judged, Ready, Scene, Starting, Working
 from edge.finding import Verdict
 from edge.settings import Settings

@@ -17,11 +17,10 @@ import numpy as np
 import pytest
 from clips import CARD, card, write_clip
 
-from edge.box.sources.camera import CameraError, CameraStuckError, view_size
-from edge.box.sources.opening import open_camera
+from edge.box.sources.camera import CameraError, CameraStuckError, open_camera, view_size
 from edge.box.sources.picamera import PiCamera, is_whole_mp4, to_rgb
-from edge.sections import CameraSettings
 from edge.settings import Settings
+from edge.settings_schema import CameraSettings
 
 DEADLINE = 1.0  # the shortest that can be set
 SETTINGS = CameraSettings(width=640, height=480, frame_rate=10, deadline=DEADLINE)

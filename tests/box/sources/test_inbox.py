@@ -289,7 +289,7 @@ class Line:
 
 
 def entry(clip: Path) -> Line:
-    from edge.words import path_text
+    from edge.text import path_text
 
     return Line(
         Finding(

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from clips import CARD, card, number_of, write_clip, write_image
 
-from edge.box.sources.camera import CameraError
-from edge.box.sources.opening import open_camera
-from edge.box.sources.playback import Playback
-from edge.scan.cage import open_clip
-from edge.scan.sampling import Sampling
-from edge.sections import CameraSettings
+from edge.box.sources.camera import CameraError, open_camera
+from edge.box.sources.file_camera import Playback
+from edge.scan.media.client import open_clip
+from edge.scan.media.sampling import Sampling
 from edge.settings import Settings
+from edge.settings_schema import CameraSettings
 
 SETTINGS = CameraSettings(kind="file", width=320, height=240, frame_rate=10)
 

@@ -1,0 +1,215 @@
+"""The simulated camera: it sees what a clip, a picture or a folder of pictures shows.
+
+It looks like the real one: frames have the size that is set for recordings, what is played stands
+before a black ground and is never enlarged, time goes by as it does, and it begins anew at the end.
+
+The file is the operator's own, named in the settings, so it is opened with OpenCV here and not in
+the cage: that is made for judging, and neither seeks nor keeps time.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.atomic_write import half_file, make_whole
+from edge.box.sources.camera import CameraError, view_size
+from edge.settings_schema import CameraSettings
+
+Pixels = NDArray[np.uint8]
+
+_PICTURES = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
+_MOST_RATE = 60.0
+
+
+class _Reel(Protocol):
+    """What is played: pictures by number, BGR [h, w, 3]."""
+
+    rate: float
+    """Pictures a second."""
+
+    def picture(self, number: int) -> Pixels:
+        """Picture `number`, from 0, beginning anew after the last. Raises CameraError."""
+        ...
+
+
+class Playback:
+    """A `Camera` that plays a file. `clock` gives seconds, `sleep` waits for so many."""
+
+    def __init__(
+        self,
+        file: Path,
+        settings: CameraSettings,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._file = file
+        self._size = settings.width & ~1, settings.height & ~1
+        self._rate = float(settings.frame_rate)
+        self._clock = clock
+        self._sleep = sleep
+        self._reel: _Reel | None = None
+        self._began = 0.0
+
+    def open(self) -> None:
+        """Begin to play. Raises CameraError when the file is not there or cannot be played."""
+        if self._reel is None:
+            self._reel = self._load()
+            self._began = self._clock()
+
+    def frame(self) -> Pixels:
+        """What is played now: RGB [h, w, 3]. Raises CameraError."""
+        reel = self._opened()
+        number = int((self._clock() - self._began) * reel.rate)
+        seen = cv2.resize(self._shown(number), view_size(*self._size), interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.cvtColor(seen, cv2.COLOR_BGR2RGB), np.uint8)
+
+    def record(
+        self,
+        seconds: float,
+        path: Path,
+        tell: Callable[[float], None],
+        stopped: threading.Event,
+    ) -> None:
+        """Film it from its beginning, in MPEG-4, at its own rate. Raises CameraError, OSError."""
+        reel = self._opened()
+        frames = max(1, round(seconds * reel.rate))
+        with half_file(path) as half:
+            writer = cv2.VideoWriter(
+                str(half), cv2.VideoWriter.fourcc(*"mp4v"), reel.rate, self._size
+            )
+            if not writer.isOpened():
+                raise CameraError("Recording failed", "This OpenCV writes no video.")
+            try:
+                self._began = self._clock()
+                for number in range(frames):
+                    self._wait_until(number / reel.rate)
+                    if stopped.is_set():
+                        return
+                    writer.write(self._shown(number))
+                    tell((number + 1) / frames)
+            finally:
+                writer.release()
+            make_whole(half, path)
+
+    def close(self) -> None:
+        """Stop playing."""
+        self._reel = None
+
+    def _opened(self) -> _Reel:
+        self.open()
+        assert self._reel is not None
+        return self._reel
+
+    def _load(self) -> _Reel:
+        if self._file.is_dir():
+            inside = sorted(path for path in self._file.iterdir() if _is_picture(path))
+            if not inside:
+                raise CameraError("No picture to play", f"{self._file.name} holds none.")
+            return _Pictures(inside, self._rate)
+        if not self._file.is_file():
+            raise CameraError("No file to play", f"{self._file.name} is gone.")
+        if _is_picture(self._file):
+            return _Pictures([self._file], self._rate)
+        return _Film(self._file)
+
+    def _wait_until(self, second: float) -> None:
+        left = self._began + second - self._clock()
+        if left > 0:
+            self._sleep(left)
+
+    def _shown(self, number: int) -> Pixels:
+        """Picture `number` as the camera sees it: BGR, of the size of a recording."""
+        assert self._reel is not None
+        picture = self._reel.picture(number)
+        width, height = self._size
+        if picture.shape[:2] == (height, width):
+            return picture
+        scale = min(1.0, width / picture.shape[1], height / picture.shape[0])
+        wide = min(width, max(1, round(picture.shape[1] * scale)))
+        high = min(height, max(1, round(picture.shape[0] * scale)))
+        if scale < 1.0:
+            picture = np.asarray(
+                cv2.resize(picture, (wide, high), interpolation=cv2.INTER_AREA), np.uint8
+            )
+        ground = np.zeros((height, width, 3), np.uint8)
+        top, left = (height - high) // 2, (width - wide) // 2
+        ground[top : top + high, left : left + wide] = picture
+        return ground
+
+
+class _Pictures:
+    """A picture, or several one after the other."""
+
+    def __init__(self, paths: Sequence[Path], rate: float) -> None:
+        self.rate = rate
+        self._paths = paths
+        self._last: tuple[Path, Pixels] | None = None
+
+    def picture(self, number: int) -> Pixels:
+        """Picture `number`, BGR."""
+        path = self._paths[number % len(self._paths)]
+        if self._last is None or self._last[0] != path:
+            pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+            if pixels is None:
+                raise _unplayable(path)
+            self._last = path, np.asarray(pixels, np.uint8)
+        return self._last[1]
+
+
+class _Film:
+    """A clip; it is read forwards only, and from its beginning when it is over."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._length: int | None = None
+        self._pixels: Pixels
+        self._rewind()
+        rate = float(self._film.get(cv2.CAP_PROP_FPS))
+        self.rate = min(rate, _MOST_RATE) if math.isfinite(rate) and rate > 0 else 25.0
+
+    def picture(self, number: int) -> Pixels:
+        """Picture `number`, BGR."""
+        wanted = number if self._length is None else number % self._length
+        if wanted < self._next - 1:
+            self._rewind()
+        if wanted == self._next - 1:
+            return self._pixels
+        while self._next <= wanted:
+            if not self._film.grab():
+                return self._over(number)
+            self._next += 1
+        done, pixels = self._film.retrieve()
+        if not done:
+            raise _unplayable(self._path)
+        self._pixels = np.asarray(pixels, np.uint8)
+        return self._pixels
+
+    def _over(self, number: int) -> Pixels:
+        if self._next == 0:
+            raise _unplayable(self._path)
+        self._length = self._next
+        return self.picture(number)
+
+    def _rewind(self) -> None:
+        self._film = cv2.VideoCapture(str(self._path))
+        self._next = 0
+        """Number of the picture that is read next; `_pixels` are those of the one before."""
+        if not self._film.isOpened():
+            raise _unplayable(self._path)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in _PICTURES and not path.name.startswith(".") and path.is_file()
+
+
+def _unplayable(path: Path) -> CameraError:
+    return CameraError("File cannot be played", path.name)

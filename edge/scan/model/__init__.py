@@ -1,0 +1,1 @@
+"""From crops to logits: bundles, inference, second opinion, saliency."""

@@ -1,0 +1,132 @@
+"""The trunk as plain arrays: BatchNorm folded into the convolutions, groups laid together.
+
+Both leave the function as it is (to rounding); both must come before quantization.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from export.train.network import Block, Trunk
+
+Floats = NDArray[np.float32]
+STAGES = ("layer1", "layer2", "layer3", "layer4")
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """Weights `[outputs, inputs / groups, k, k]`, bias `[outputs]`; padded by `k // 2`."""
+
+    name: str
+    weight: Floats
+    bias: Floats
+    stride: int = 1
+    groups: int = 1
+
+
+@dataclass(frozen=True)
+class FoldedBlock:
+    """A bottleneck of which only convolutions are left."""
+
+    conv1: Convolution
+    conv2: Convolution
+    conv3: Convolution
+    shortcut: Convolution | None
+
+
+@dataclass(frozen=True)
+class FoldedTrunk:
+    """A whole trunk; the stem wants RGB planes of 0 to 255, less `mean`."""
+
+    stem: Convolution
+    stages: tuple[tuple[FoldedBlock, ...], ...]
+    mean: Floats
+
+    def convolutions(self) -> Iterator[Convolution]:
+        """Yield every convolution."""
+        yield self.stem
+        for block in (block for stage in self.stages for block in stage):
+            yield from (block.conv1, block.conv2, block.conv3)
+            if block.shortcut is not None:
+                yield block.shortcut
+
+
+def fold(trunk: Trunk, mean: Sequence[float], std: Sequence[float], bgr: bool) -> FoldedTrunk:
+    """Fold a trunk's norms into its convolutions, and `std` into its stem.
+
+    `mean` and `std` are of the planes as the trunk takes them, from 0 to 1. If those are `bgr`, the
+    stem's planes and the statistics are turned round, so that the folded trunk takes RGB.
+    """
+    stem = fold_norm("stem", trunk.conv1, trunk.bn1)
+    gain = 1 / (255 * np.asarray(std, np.float64)).reshape(1, 3, 1, 1)
+    weight = (stem.weight * gain).astype(np.float32)
+    planes = slice(None, None, -1 if bgr else 1)
+    stages = (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4)
+    return FoldedTrunk(
+        replace(stem, weight=np.ascontiguousarray(weight[:, planes])),
+        tuple(
+            tuple(_fold_block(f"{name}.{at}", block) for at, block in enumerate(stage))
+            for name, stage in zip(STAGES, stages, strict=True)
+        ),
+        (255 * np.asarray(mean, np.float64)).astype(np.float32)[planes],
+    )
+
+
+def _fold_block(name: str, block: nn.Module) -> FoldedBlock:
+    assert isinstance(block, Block)
+    shortcut = None
+    if block.downsample is not None:
+        conv, norm = block.downsample
+        assert isinstance(conv, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
+        shortcut = fold_norm(f"{name}.shortcut", conv, norm)
+    return FoldedBlock(
+        fold_norm(f"{name}.conv1", block.conv1, block.bn1),
+        fold_norm(f"{name}.conv2", block.conv2, block.bn2),
+        fold_norm(f"{name}.conv3", block.conv3, block.bn3),
+        shortcut,
+    )
+
+
+def fold_norm(name: str, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Convolution:
+    """One convolution that does what `conv` and then `norm` do when judging."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    variance = norm.running_var.double() + norm.eps
+    gain = norm.weight.detach().double() / variance.sqrt()
+    weight = conv.weight.detach().double() * gain.view(-1, 1, 1, 1)
+    bias = norm.bias.detach().double() - norm.running_mean.double() * gain
+    return Convolution(
+        name, weight.float().numpy(), bias.float().numpy(), conv.stride[0], conv.groups
+    )
+
+
+def merge_groups(conv: Convolution, factor: int) -> Convolution:
+    """Lay `factor` neighbouring groups together: the same function in fewer, larger products.
+
+    The weights stand block by block on the diagonal, with zeros between.
+    """
+    if conv.groups % factor:
+        raise ValueError(f"{conv.name} has {conv.groups} groups; {factor} does not divide them")
+    outputs, inputs, height, width = conv.weight.shape
+    groups, per_group = conv.groups // factor, outputs // conv.groups
+    narrow = conv.weight.reshape(groups, factor, per_group, inputs, height, width)
+    wide = np.zeros((groups, factor, per_group, factor, inputs, height, width), np.float32)
+    for at in range(factor):
+        wide[:, at, :, at] = narrow[:, at]
+    weight = wide.reshape(outputs, factor * inputs, height, width)
+    return replace(conv, weight=weight, groups=groups)
+
+
+def regroup(trunk: FoldedTrunk, factors: Sequence[int]) -> FoldedTrunk:
+    """Merge the groups of every 3x3 convolution by its stage's factor."""
+    stages = tuple(
+        tuple(replace(block, conv2=merge_groups(block.conv2, factor)) for block in stage)
+        for stage, factor in zip(trunk.stages, factors, strict=True)
+    )
+    return replace(trunk, stages=stages)

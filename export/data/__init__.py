@@ -1,0 +1,1 @@
+"""From clips and photographs to labelled crops and training pictures."""

@@ -1,0 +1,344 @@
+"""The history through its own front door."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.errors import TruelightError
+from edge.finding import Verdict
+from edge.history.database import FILE, STEPS, upgrade
+from edge.history.writer import Filter, History, open_archive
+from edge.scan.scanner import ScanResult
+
+Looks = dict[str, ScanResult]
+
+
+class Clock:
+    """Goes on by a second whenever it is asked."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+def opened(
+    folder: Path, megabytes: int = 500, days: int = 365, clock: Clock | None = None
+) -> History:
+    return History(folder, megabytes, days, clock or Clock())
+
+
+def keep(history: History, visit: int, look: ScanResult) -> int:
+    return history.add(visit, look.finding, look.portraits, look.heat)
+
+
+def test_what_was_kept_is_there_again(tmp_path: Path, looks: Looks) -> None:
+    with opened(tmp_path / "deep" / "store") as history:
+        visit = history.open_visit("stick", "HOLIDAY")
+        kept = [keep(history, visit, looks[name]) for name in ("two.mp4", "text.mp4")]
+        history.close_visit(visit, "complete", "on the stick")
+    archive = open_archive(tmp_path / "deep" / "store")
+    assert archive is not None
+    with archive:
+        (found,) = archive.visits()
+        assert (found.id, found.origin, found.name) == (visit, "stick", "HOLIDAY")
+        assert (found.ending, found.report) == ("complete", "on the stick")
+        assert found.ended is not None
+        assert found.began < found.ended
+        two, text = archive.entries(visit)
+        assert [two.id, text.id] == kept
+        assert [two.finding, text.finding] == [looks["two.mp4"].finding, looks["text.mp4"].finding]
+        assert found.began < two.judged < text.judged < found.ended
+        assert archive.entry(two.id) == two
+        assert archive.counts(visit) == {Verdict.FAKE: 1, Verdict.UNREADABLE: 1}
+        assert (archive.entry(99), archive.visit(99), archive.entries(99)) == (None, None, [])
+        look = looks["two.mp4"]
+        for pictures, kept_ones in ((look.portraits, two.portraits), (look.heat, two.heat)):
+            assert set(kept_ones) == set(pictures) == {1, 2}
+            for face, pixels in pictures.items():
+                jpeg = cv2.imdecode(np.frombuffer(kept_ones[face], np.uint8), cv2.IMREAD_COLOR)
+                assert jpeg is not None
+                rgb = cv2.cvtColor(jpeg, cv2.COLOR_BGR2RGB).astype(int)
+                assert np.abs(rgb - pixels).mean() < 6
+
+
+def test_the_newest_comes_first_and_filters_choose(tmp_path: Path, looks: Looks) -> None:
+    clock = Clock()
+    with opened(tmp_path, clock=clock) as history:
+        stick = history.open_visit("stick", "A")
+        for name in ("red.mp4", "pale.mp4"):
+            keep(history, stick, looks[name])
+        clock.now += timedelta(days=2)
+        camera = history.open_visit("camera", "")
+        keep(history, camera, looks["pale.mp4"])
+        later = datetime(2026, 11, 23, tzinfo=UTC)
+
+        assert [visit.id for visit in history.visits()] == [camera, stick]
+        assert [entry.id for entry in history.find()] == [3, 2, 1]
+        for wanted, visits, entries in (
+            (Filter(verdict=Verdict.REAL), [camera, stick], [3, 2]),
+            (Filter(verdict=Verdict.FAKE), [stick], [1]),
+            (Filter(origin="camera"), [camera], [3]),
+            (Filter(since=later), [camera], [3]),
+            (Filter(until=later), [stick], [2, 1]),
+            (Filter(visit=stick), [stick], [2, 1]),
+            (Filter(Verdict.FAKE, "camera"), [], []),
+        ):
+            assert [visit.id for visit in history.visits(wanted)] == visits
+            assert [entry.id for entry in history.find(wanted)] == entries
+
+
+def test_there_is_none_before_something_was_kept(tmp_path: Path) -> None:
+    assert open_archive(tmp_path) is None
+
+
+def test_the_oldest_go_when_there_is_too_much(tmp_path: Path, looks: Looks) -> None:
+    look = looks["red.mp4"]
+    noise = np.random.default_rng(0).integers(0, 256, (160, 160, 3), np.uint8)
+    with opened(tmp_path, megabytes=10) as history:
+        for _ in range(12):
+            visit = history.open_visit("stick", "S")
+            for _ in range(50):
+                last = history.add(visit, look.finding, {1: noise})
+            history.close_visit(visit, "complete", "")
+        kept = [entry.id for entry in history.find()]
+        assert kept == list(range(last, last - len(kept), -1))
+        assert 100 < len(kept) < 500
+        # Visits go with their last entry, and the file stays as small as was asked.
+        assert len(history.visits()) <= -(-len(kept) // 50) + 1
+    assert (tmp_path / FILE).stat().st_size < 15_000_000
+    with opened(tmp_path, megabytes=1) as history:
+        assert 0 < len(list(history.find())) < 50
+    assert (tmp_path / FILE).stat().st_size < 6_000_000
+
+
+def test_the_old_go(tmp_path: Path, looks: Looks) -> None:
+    clock = Clock()
+    with opened(tmp_path, days=10, clock=clock) as history:
+        old, empty = history.open_visit("stick", "OLD"), history.open_visit("stick", "EMPTY")
+        keep(history, old, looks["red.jpg"])
+        history.close_visit(old, "complete", "")
+        history.close_visit(empty, "complete", "")
+        clock.now += timedelta(days=9)
+        recent = history.open_visit("stick", "RECENT")
+        keep(history, recent, looks["red.jpg"])
+        assert [visit.id for visit in history.visits()] == [recent, empty, old]
+        clock.now += timedelta(days=2)
+        keep(history, recent, looks["pale.mp4"])
+        assert [visit.id for visit in history.visits()] == [recent]
+        assert len(history.entries(recent)) == 2
+
+
+def test_of_a_crowd_the_most_suspicious_faces_are_kept(tmp_path: Path, looks: Looks) -> None:
+    finding, portraits = looks["red.mp4"].finding, looks["red.mp4"].portraits
+    faces = [
+        finding.faces[0].model_copy(update={"id": number, "fake_probability": number / 100})
+        for number in range(1, 41)
+    ]
+    crowd = finding.model_copy(update={"faces": tuple(faces)})
+    with opened(tmp_path) as history:
+        visit = history.open_visit("scan", "crowd")
+        entry = history.add(visit, crowd, {face.id: portraits[1] for face in faces})
+        found = history.entry(entry)
+    assert found is not None
+    assert list(found.portraits) == list(range(25, 41))
+    assert len(found.finding.faces) == 40
+
+
+def test_an_entry_needs_its_visit(tmp_path: Path, looks: Looks) -> None:
+    with opened(tmp_path) as history:
+        with pytest.raises(TruelightError, match="no such visit"):
+            keep(history, 7, looks["red.jpg"])
+        assert list(history.find()) == []
+
+
+def test_two_read_while_one_writes(tmp_path: Path, looks: Looks) -> None:
+    """Readers see whole entries only, and ever more of them."""
+    done = threading.Event()
+    seen: dict[int, list[int]] = {0: [], 1: []}
+
+    def read(reader: int) -> None:
+        archive = open_archive(tmp_path)
+        assert archive is not None
+        with archive:
+            while not done.is_set() or not seen[reader]:
+                found = archive.entries(1)
+                assert all(entry.portraits for entry in found)
+                seen[reader].append(len(found))
+
+    with opened(tmp_path) as history:
+        visit = history.open_visit("stick", "S")
+        readers = [threading.Thread(target=read, args=(number,)) for number in seen]
+        for reader in readers:
+            reader.start()
+        for _ in range(60):
+            keep(history, visit, looks["two.mp4"])
+        done.set()
+        for reader in readers:
+            reader.join()
+        for counts in seen.values():
+            assert counts
+            assert counts == sorted(counts)
+        assert len(history.entries(visit)) == 60
+
+
+def test_several_threads_may_write(tmp_path: Path, looks: Looks) -> None:
+    with opened(tmp_path) as history:
+        visit = history.open_visit("stick", "S")
+
+        def write() -> None:
+            for _ in range(20):
+                keep(history, visit, looks["red.jpg"])
+
+        writers = [threading.Thread(target=write) for _ in range(3)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        assert len(history.entries(visit)) == 60
+
+
+# ---- Damage
+
+
+@pytest.mark.parametrize("damage", ["noise", "text", "half", "no tables", "later version"])
+def test_a_file_that_cannot_be_used_is_put_aside(tmp_path: Path, looks: Looks, damage: str) -> None:
+    with opened(tmp_path) as history:
+        visit = history.open_visit("stick", "S")
+        for _ in range(30):
+            keep(history, visit, looks["two.mp4"])
+    file = tmp_path / FILE
+    content = file.read_bytes()
+    if damage == "noise":
+        file.write_bytes(np.random.default_rng(0).bytes(50_000))
+    elif damage == "text":
+        file.write_text("I am no database.\n" * 500)
+    elif damage == "half":
+        file.write_bytes(content[: len(content) // 2])
+    else:
+        database = sqlite3.connect(file)
+        database.execute(
+            "DROP TABLE portraits" if damage == "no tables" else "PRAGMA user_version = 99"
+        )
+        database.commit()
+        database.close()
+    with opened(tmp_path) as history:
+        assert "new one was begun" in history.remark
+        (aside,) = tmp_path.glob("history-damaged-*.sqlite")
+        assert aside.name in history.remark
+        assert aside.stat().st_size > 0
+        visit = history.open_visit("camera", "")
+        entry = keep(history, visit, looks["red.jpg"])
+        assert [found.id for found in history.find()] == [entry]
+    with opened(tmp_path) as history:
+        assert history.remark == ""
+
+
+def test_damage_in_the_midst_of_work_costs_no_finding(tmp_path: Path, looks: Looks) -> None:
+    with opened(tmp_path) as history:
+        history.open_visit("inbox", "another")
+        visit = history.open_visit("stick", "S")
+        for _ in range(30):
+            keep(history, visit, looks["two.mp4"])
+        history._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        with (tmp_path / FILE).open("r+b") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(4096)
+            file.write(b"\xff" * (size - 4096))
+        history._database.execute("PRAGMA shrink_memory")
+        entry = keep(history, visit, looks["red.mp4"])
+        assert "was damaged" in history.remark
+        (found,) = history.entries(visit)
+        assert (found.id, found.finding) == (entry, looks["red.mp4"].finding)
+        assert [(seen.id, seen.name) for seen in history.visits()] == [(2, "S"), (1, "another")]
+
+
+def test_a_reader_says_that_the_file_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("I am no database.\n" * 500)
+    with pytest.raises(TruelightError, match="damaged"):
+        open_archive(tmp_path)
+    assert list(tmp_path.glob("history-damaged-*")) == []
+
+
+def test_a_finding_that_makes_no_sense_is_left_out(tmp_path: Path, looks: Looks) -> None:
+    with opened(tmp_path) as history:
+        visit = history.open_visit("stick", "S")
+        for name in ("red.jpg", "pale.mp4"):
+            keep(history, visit, looks[name])
+        history._database.execute("UPDATE entries SET finding = '{}' WHERE id = 1")
+        assert [entry.id for entry in history.entries(visit)] == [2]
+        assert [entry.id for entry in history.find()] == [2]
+
+
+def test_a_history_is_brought_up_to_date_in_steps(tmp_path: Path, looks: Looks) -> None:
+    with opened(tmp_path) as history:
+        keep(history, history.open_visit("stick", "S"), looks["red.jpg"])
+    database = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    step = ("ALTER TABLE visits ADD COLUMN note TEXT NOT NULL DEFAULT 'none'",)
+    with pytest.raises(sqlite3.OperationalError):
+        upgrade(database, (*STEPS, (*step, "NONSENSE")))
+    upgrade(database, STEPS)  # as it was before: no half step
+    upgrade(database, (*STEPS, step))
+    assert database.execute("SELECT name, note FROM visits").fetchall() == [("S", "none")]
+    database.close()
+
+
+# ---- No room
+
+
+def test_a_full_disk_is_said_and_breaks_nothing(tmp_path: Path, looks: Looks) -> None:
+    with opened(tmp_path) as history:
+        visit = history.open_visit("stick", "S")
+        keep(history, visit, looks["red.mp4"])
+        (pages,) = history._database.execute("PRAGMA page_count").fetchone()
+        history._database.execute(f"PRAGMA max_page_count = {pages}").fetchall()
+        before = []
+        with pytest.raises(TruelightError, match="disk is full"):
+            while True:
+                before.append(keep(history, visit, looks["two.mp4"]))
+        history._database.execute("PRAGMA max_page_count = 100000").fetchall()
+        last = keep(history, visit, looks["red.jpg"])
+        assert [entry.id for entry in history.entries(visit)] == [1, *before, last]
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TruelightError, match="cannot be written"):
+        opened(tmp_path / "file")
+
+
+def test_what_was_kept_before_there_were_heat_maps_is_still_there(
+    tmp_path: Path, looks: Looks
+) -> None:
+    """Also where nobody has written since, and the tables are as they were."""
+    file = tmp_path / FILE
+    finding = looks["red.jpg"].finding
+    with sqlite3.connect(file, isolation_level=None) as database:
+        upgrade(database, STEPS[:1])
+        time = "2026-11-22T12:00:00.000+00:00"
+        query = "INSERT INTO visits (origin, name, began) VALUES ('stick', 'A', ?)"
+        database.execute(query, [time])
+        query = "INSERT INTO entries (visit, judged, verdict, finding) VALUES (1, ?, ?, ?)"
+        database.execute(query, [time, finding.verdict, finding.model_dump_json()])
+        database.execute("INSERT INTO portraits VALUES (1, 1, ?)", [b"a JPEG"])
+    database.close()
+    for attempt in range(2):
+        archive = open_archive(tmp_path)
+        assert archive is not None
+        with archive:
+            first, *later = archive.entries(1)
+        assert (first.finding, first.portraits, first.heat) == (finding, {1: b"a JPEG"}, {})
+        assert [set(entry.heat) for entry in later] == [{1}] * attempt
+        if attempt == 0:
+            with opened(tmp_path) as history:
+                keep(history, 1, looks["red.jpg"])

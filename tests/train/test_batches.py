@@ -1,0 +1,273 @@
+"""What batches are made of: blends, treatments, draws; and that nothing gives fakes away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from drawn import cache_features, draw_folder, face_points, greener, material, scenery
+
+from edge.errors import TruelightError
+from export.data.augment import PLAIN, SMALLEST, Treatment, draw, h264, jpeg
+from export.data.blends import Flicker, blend_of, self_blend
+from export.data.folders import Lots, Pairs, Picture, read_folder
+from export.train.batches import Batches, Material, Mix, Phase
+from export.train.feature_cache import load_features
+
+PHASES = (Phase(32, 4, 8, 1e-3), Phase(48, 2, 4, 5e-4))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_folder(tmp_path_factory.mktemp("drawn") / "crops")
+
+
+def test_a_blend_changes_the_face_and_leaves_its_surroundings() -> None:
+    for seed in range(24):
+        image = scenery(seed, 128)
+        rng = np.random.default_rng(seed)
+        real, fake = self_blend(image, face_points(128), 0.5, rng)
+        change = np.abs(real.astype(int) - fake).sum(axis=2)
+        corners = np.concatenate(
+            [change[:6, :6], change[:6, -6:], change[-6:, :6], change[-6:, -6:]]
+        )
+        assert change[30:100, 30:100].mean() > 1.0
+        assert corners.max() <= 6, "rounding at most"
+
+
+def test_easy_blends_are_easier_to_see() -> None:
+    def visible(ease: float) -> float:
+        changes = []
+        for seed in range(30):
+            rng = np.random.default_rng(seed)
+            real, fake = self_blend(scenery(seed, 96), face_points(96), ease, rng)
+            changes.append(np.abs(real.astype(int) - fake).mean())
+        return float(np.mean(changes))
+
+    assert visible(1.0) > 1.3 * visible(0.0)
+
+
+def test_masks_are_of_the_whole_face_and_of_its_parts() -> None:
+    points = face_points(96)
+    areas = [
+        float((blend_of(scenery(seed), points, 1.0, np.random.default_rng(seed)).mask > 0.5).mean())
+        for seed in range(60)
+    ]
+    assert max(areas) > 3 * min(areas)
+
+
+def test_a_flickering_frame_differs_in_the_face_only() -> None:
+    blend = blend_of(scenery(4), face_points(96), 1.0, np.random.default_rng(0))
+    steady = blend.fake().astype(int)
+    for flicker in (Flicker(amount=0.5), Flicker(shift=(0.05, 0.0)), Flicker(tint=(9.0, 0.0, 0.0))):
+        change = np.abs(blend.fake(flicker) - steady).sum(axis=2)
+        assert change.max() > 3
+        assert change[:4, :4].max() == 0
+
+
+def test_one_treatment_is_the_same_for_both_of_a_pair() -> None:
+    rng = np.random.default_rng(1)
+    image = scenery(1)
+    for _ in range(20):
+        treatment = draw(rng)
+        assert np.array_equal(treatment.apply(image, 1.0, 40), treatment.apply(image, 1.0, 40))
+
+
+def test_plain_pictures_are_cut_and_resized_and_no_more() -> None:
+    grey = np.arange(256, dtype=np.uint8)[None, :, None].repeat(256, 0).repeat(3, 2)
+    cut = PLAIN.apply(grey, 1.0, 246)
+    assert np.array_equal(cut, grey[5:251, 5:251])
+
+
+def test_a_margin_is_cut_away() -> None:
+    image = np.zeros((160, 160, 3), np.uint8)
+    image[30:130, 30:130] = 200  # the crop of a picture with margin 1.6
+    cuts = [draw(np.random.default_rng(seed)).apply(image, 1.6, 40) for seed in range(20)]
+    assert np.median([(c > 60).mean() for c in cuts]) > 0.97
+
+
+def test_faces_go_through_small_sizes_and_every_compression() -> None:
+    drawn = [draw(np.random.default_rng(seed)) for seed in range(400)]
+    sizes = [treatment.px for treatment in drawn if treatment.px]
+    assert min(sizes) in range(SMALLEST, 46)
+    assert max(sizes) > 150
+    assert {len(treatment.qualities) for treatment in drawn} == {0, 1, 2}
+    assert 20 < sum(treatment.crf > 0 for treatment in drawn) < 100
+    fine = np.random.default_rng(0).integers(0, 256, (112, 112, 3)).astype(np.uint8)
+    assert Treatment(px=40).apply(fine, 1.0, 112).std() < 0.6 * fine.std()
+
+
+def test_compression_loses_more_the_harder_it_is() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
+
+    def lost(other: np.ndarray) -> float:
+        assert other.shape == image.shape
+        return float(np.abs(other.astype(int) - image).mean())
+
+    assert lost(jpeg(image, 30)) > lost(jpeg(image, 95))
+    assert lost(h264(image, 40)) > lost(h264(image, 20)) > 0
+    assert np.array_equal(h264(image, 30), h264(image, 30))
+
+
+def test_batches_are_a_function_of_seed_and_step(folder: Path) -> None:
+    one, other = (Batches(material(read_folder(folder)), PHASES, Mix(), seed=7) for _ in range(2))
+    for step in (0, 5):
+        batch, again = one[step], other[step]
+        assert torch.equal(batch.crops, again.crops)
+        assert batch.labels.tolist() == [0.0, 1.0] * (len(batch.labels) // 2)
+        assert set(batch.rows.tolist()) == {-1}
+    assert one[0].crops.shape == (8, 32, 32, 3)
+    assert one[5].crops.shape == (4, 48, 48, 3)
+    assert not torch.equal(one[0].crops, one[1].crops)
+
+
+def test_a_distilling_batch_mixes_what_has_labels_and_what_has_features(
+    folder: Path, tmp_path: Path
+) -> None:
+    stills = draw_folder(tmp_path / "stills", sources=4, first=50)
+    table = (stills / "labels.tsv").read_text()
+    (stills / "labels.tsv").write_text(
+        table.replace("\tREAL\t", "\t\t").replace("\tFAKE\t", "\t\t")
+    )
+    with pytest.raises(TruelightError, match="holds the label ''"):
+        read_folder(stills)
+    pictures = [*read_folder(folder), *read_folder(stills, unlabelled=True)]
+    names = list(load_features(cache_features(folder, tmp_path / "f")).names)
+    names += [p.key for p in pictures if not p.labelled]
+    names.remove("crops/0_REAL.png")
+    rows = {name: row for row, name in enumerate(names)}
+    made = Batches(material(pictures, rows), [Phase(32, 8, 32, 1e-3, "distil")], Mix(), seed=1)
+    labels = torch.cat([made[step].labels for step in range(8)])
+    found = torch.cat([made[step].rows for step in range(8)])
+    told = ~labels.isnan()
+    assert ((found >= 0) & told).any(), "pairs"
+    assert ((found < 0) & told).any(), "blends"
+    assert ((found >= 0) & ~told).any(), "single pictures"
+    assert not ((found < 0) & ~told).any()
+    unlabelled = {rows[p.key] for p in pictures if not p.labelled}
+    assert unlabelled & set(found[~told].tolist())
+    assert not unlabelled & set(found[told].tolist())
+    later = Batches(material(pictures, rows), [Phase(32, 4, 32, 1e-3)], Mix(), seed=1)
+    assert not later[0].labels.isnan().any()
+
+
+def test_folders_weigh_as_they_are_told() -> None:
+    lots = Lots(["a"] * 2 + ["b"] * 8, {"b": 0.25})
+    rng = np.random.default_rng(0)
+    drawn = np.array([lots.draw(rng) for _ in range(2000)])
+    assert (drawn < 2).mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_pictures_of_two_folders_make_no_pair(folder: Path, tmp_path: Path) -> None:
+    """They were kept differently, so that would tell the class."""
+    other = draw_folder(tmp_path / "others", 12)
+    pairs = Pairs([*read_folder(folder), *read_folder(other)])
+    rng = np.random.default_rng(0)
+    assert all(real.folder == fake.folder for real, fake in (pairs.draw(rng) for _ in range(60)))
+
+
+def read_off(crop: np.ndarray) -> list[float]:
+    """What tells of the file and not of the face: how it compresses, its blocks, its edges."""
+    _, packed = cv2.imencode(".png", crop)
+    _, coded = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(float)
+    steps = np.abs(np.diff(grey, axis=1)).mean(axis=0)
+    blocks = steps[7::8].mean() - np.delete(steps, np.arange(7, len(steps), 8)).mean()
+    return [len(packed), len(coded), blocks, float(cv2.Laplacian(grey, cv2.CV_64F).std())]
+
+
+def told_apart(crops: np.ndarray, labels: np.ndarray) -> float:
+    """AUC of a linear classifier on what can be read off, over four parts left out in turn."""
+    from export.evaluate.metrics import auc
+
+    x = np.array([read_off(crop) for crop in crops])
+    x = np.c_[(x - x.mean(0)) / x.std(0), np.ones(len(x))]
+    scores = np.zeros(len(x))
+    parts = np.arange(len(x)) // 2 % 4  # both of a couple fall into one part
+    for part in range(4):
+        train = parts != part
+        fit = np.linalg.lstsq(x[train], 2 * labels[train] - 1, rcond=None)[0]
+        scores[~train] = x[~train] @ fit
+    return auc(labels, scores)
+
+
+def store(folder: Path, leaks: bool) -> list[Picture]:
+    """Sixty pairs alike but for how they are kept: fakes as small JPEGs with a margin."""
+    folder.mkdir()
+    pictures = []
+    for number in range(60):
+        rng = np.random.default_rng(number)
+        fine = rng.integers(0, 256, (60, 60, 3)).astype(np.uint8)
+        image = cv2.addWeighted(scenery(number, 240), 0.75, cv2.resize(fine, (240, 240)), 0.25, 0)
+        for fake in (False, True):
+            quality, margin = (60, 1.5) if fake and leaks else (95, 1.0)
+            edge = round(240 * (margin - 1) / 2)
+            kept = cv2.copyMakeBorder(image, edge, edge, edge, edge, cv2.BORDER_REFLECT)
+            path = folder / f"{number}_{fake}.jpg"
+            cv2.imwrite(str(path), kept, [cv2.IMWRITE_JPEG_QUALITY, quality])
+            pictures.append(Picture(path, fake, str(number), margin, f"kept/{path.name}"))
+    return pictures
+
+
+def seen(made_of: Material, mix: Mix, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    batches = Batches(made_of, [Phase(48, steps, 64, 1e-3)], mix, seed=3)
+    both = [batches[step] for step in range(steps)]
+    return np.concatenate([b.crops.numpy() for b in both]), np.concatenate(
+        [b.labels.numpy() for b in both]
+    )
+
+
+def test_how_a_picture_was_kept_does_not_tell_the_class(tmp_path: Path) -> None:
+    pictures = store(tmp_path / "kept", leaks=True)
+    raw = np.stack(
+        [cv2.resize(p.read(), (48, 48), interpolation=cv2.INTER_NEAREST) for p in pictures]
+    )
+    assert told_apart(raw, np.array([float(p.fake) for p in pictures])) > 0.8, "there is a leak"
+    crops, labels = seen(material(pictures, blends=False), Mix(), 12)
+    assert told_apart(crops, labels) < 0.57
+
+
+def test_blends_do_not_give_themselves_away_by_their_files(tmp_path: Path) -> None:
+    pictures = store(tmp_path / "kept", leaks=False)
+    mix = Mix(blends_at_start=1.0, blends_at_end=1.0, settled=1e-9)
+    crops, labels = seen(material(pictures), mix, 16)
+    assert told_apart(crops, labels) < 0.57
+
+
+def test_pictures_of_different_margins_are_shifted_alike(tmp_path: Path) -> None:
+    """A dot in the middle of the face: where it is seen must not tell the class."""
+    image = np.zeros((200, 200, 3), np.uint8)
+    cv2.circle(image, (100, 100), 20, (255, 255, 255), -1)
+    wide = cv2.copyMakeBorder(image, 60, 60, 60, 60, cv2.BORDER_CONSTANT)
+    for seed in range(40):
+        treatment = draw(np.random.default_rng(seed))
+        tight, loose = (
+            treatment.apply(picture, margin, 48, 1.0).astype(int)
+            for picture, margin in ((image, 1.0), (wide, 1.6))
+        )
+        assert np.abs(tight - loose).mean() < 4
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("file\tlabel\na.png\tREAL\n", "source"),
+        ("file\tlabel\tsource\na.png\tMAYBE\ts\n", "MAYBE"),
+        ("file\tlabel\tsource\n", "no picture"),
+    ],
+)
+def test_a_table_that_is_not_one_is_refused_by_what_is_wrong(
+    tmp_path: Path, table: str, words: str
+) -> None:
+    (tmp_path / "labels.tsv").write_text(table)
+    with pytest.raises(TruelightError, match=words):
+        read_folder(tmp_path)
+
+
+def test_a_folder_knows_what_it_was_called(tmp_path: Path) -> None:
+    pictures = read_folder(draw_folder(tmp_path / "mine", 1, greener))
+    assert [p.key for p in pictures] == ["mine/0_REAL.png", "mine/0_FAKE.png"]
+    assert {p.folder for p in pictures} == {"mine"}

@@ -1,0 +1,133 @@
+"""Training the trunk on folders made here: by labels, from a teacher, cut off and resumed."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from drawn import PowerCutError, cache_features, cut, draw_folder, material, quiet, small
+
+from edge.errors import TruelightError
+from export.data.folders import held_out, one_each, read_folder, split
+from export.train.batches import Phase
+from export.train.curve import Moment
+from export.train.distillation import Teacher, teacher_of
+from export.train.feature_cache import load_features
+from export.train.loop import Recipe, Training
+from export.train.validation import score
+
+PHASES = (Phase(32, 4, 8, 1e-3), Phase(48, 2, 4, 5e-4))
+DISTIL = (Phase(32, 4, 8, 1e-3, "distil"), Phase(32, 2, 8, 5e-4))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_folder(tmp_path_factory.mktemp("drawn") / "crops")
+
+
+@pytest.fixture(scope="module")
+def teacher(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Teacher:
+    features = load_features(cache_features(folder, tmp_path_factory.mktemp("features")))
+    return teacher_of(features, read_folder(folder), [])
+
+
+def trained(
+    out: Path, folder: Path, teacher: Teacher | None = None, **changes: object
+) -> Training:  # fmt: skip
+    recipe = Recipe(**{"phases": PHASES, "warm_up": 2, "seed": 7} | changes)  # type: ignore[arg-type]
+    pictures = read_folder(folder)
+    made_of = material(pictures, teacher.rows if teacher else None)
+    validation = {"validation": one_each(pictures, 24)}
+    return Training(out, small(), recipe, made_of, validation, {"side": 48}, teacher)
+
+
+@pytest.mark.parametrize("distils", [False, True])
+def test_training_resumes_to_the_same_weights(
+    tmp_path: Path, folder: Path, teacher: Teacher, distils: bool
+) -> None:
+    way = {"teacher": teacher, "phases": DISTIL} if distils else {}
+    whole = trained(tmp_path / "whole", folder, **way).run(2, quiet, quiet, 0)
+    with pytest.raises(PowerCutError):
+        trained(tmp_path / "cut", folder, **way).run(2, quiet, cut, 0)
+    resumed = trained(tmp_path / "cut", folder, **way).run(2, quiet, quiet, 1)
+    for name in ("best.pt", "last.pt"):
+        one, other = (
+            torch.load(path.parent / name, weights_only=True) for path in (whole, resumed)
+        )
+        assert one["step"] == other["step"]
+        for key, value in one["model"].items():
+            assert torch.allclose(value.float(), other["model"][key].float(), atol=1e-5), key
+    rows = (tmp_path / "cut" / "curve.csv").read_text().splitlines()
+    assert len(rows) == 1 + 3, "a stretch that was done twice is told once"
+
+
+def test_another_recipe_or_other_pictures_do_not_go_on_with_a_run(
+    tmp_path: Path, folder: Path
+) -> None:
+    trained(tmp_path, folder).run(6, quiet, quiet, 0)
+    with pytest.raises(TruelightError, match="another recipe"):
+        trained(tmp_path, folder, weight_decay=0.5)
+    with pytest.raises(TruelightError, match="another material"):
+        trained(tmp_path, draw_folder(tmp_path / "more", sources=3))
+
+
+def test_a_teacher_is_learned_from(tmp_path: Path, folder: Path, teacher: Teacher) -> None:
+    moments: list[Moment] = []
+    phases = (Phase(32, 40, 16, 1e-2, "distil"),)
+    run = trained(tmp_path, folder, teacher, phases=phases)
+    best = run.run(10, moments.append, quiet, 0)
+    assert moments[-1].losses["features"] < 0.85 * moments[0].losses["features"]
+    assert moments[-1].losses["teacher"] < moments[0].losses["teacher"]
+    assert moments[-1].scores["validation"].auc > 0.8
+    last = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert last["guess"]["weight"].shape == (24, 256)
+    assert set(torch.load(best, weights_only=True)["model"]) == set(small().state_dict())
+
+
+def test_a_teacher_is_needed_to_distil(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(TruelightError, match="no teacher"):
+        trained(tmp_path, folder, phases=DISTIL)
+
+
+def test_a_probe_on_the_features_tells_what_they_know(folder: Path, tmp_path: Path) -> None:
+    features = load_features(cache_features(folder, tmp_path))
+    train, rest = split(read_folder(folder), 0.4)
+    teacher = teacher_of(features, train, rest)
+    assert teacher.held_out_auc > 0.9
+    seen = teacher.features[[teacher.rows[p.key] for p in train]].float()
+    assert seen.mean(0).abs().max() < 0.01
+    assert (seen.std(0) - 1).abs().max() < 0.01
+    with pytest.raises(TruelightError, match="knows none"):
+        teacher_of(features, read_folder(draw_folder(tmp_path / "foreign")), [])
+
+
+def test_the_curve_is_drawn_from_its_table(tmp_path: Path, folder: Path, teacher: Teacher) -> None:
+    trained(tmp_path, folder, teacher, phases=DISTIL).run(2, quiet, quiet, 0)
+    with (tmp_path / "curve.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
+    assert [(row["step"], row["kind"]) for row in rows] == [
+        ("2", "distil"), ("4", "distil"), ("6", "labels")
+    ]  # fmt: skip
+    assert {"auc validation", "pairs validation", "features", "label"} <= set(rows[0])
+    assert rows[2]["features"] == "nan", "labels alone learn no features"
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_source_weighs_the_same(folder: Path) -> None:
+    few, many = read_folder(folder)[:2], read_folder(folder)[2:4]
+    pictures = few + many * 9
+    right, wrong = [0.0, 1.0], [1.0, 0.0]
+    assert score(pictures, right + wrong * 9).pairs == 0.5
+    assert score(pictures, wrong + right * 9).auc == score(pictures, right + wrong * 9).auc
+    assert np.isnan(score(few[:1], [0.0]).auc)
+
+
+def test_the_split_is_by_source(folder: Path) -> None:
+    train, validation = split(read_folder(folder), 0.4)
+    assert {p.source for p in train}.isdisjoint(p.source for p in validation)
+    assert all(held_out(p.source, 0.4) for p in validation)
+    assert validation
+    assert train
