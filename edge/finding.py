@@ -126,6 +126,19 @@ class Thresholds(_Noun):
     fake: Probability = Field(description="FAKE is said at or above this probability.")
 
 
+def verdict_of(probability: float, thresholds: Thresholds) -> Verdict:
+    """REAL, FAKE or UNSURE for a probability of FAKE.
+
+    A threshold at the end of the scale disables its verdict: `fake` 1 never gives FAKE, `real` 0
+    never gives REAL, even where a probability is rounded to 1 or 0.
+    """
+    if thresholds.fake <= probability and thresholds.fake < 1:
+        return Verdict.FAKE
+    if thresholds.real >= probability and thresholds.real > 0:
+        return Verdict.REAL
+    return Verdict.UNSURE
+
+
 class SecondFace(_Noun):
     """What the second model said of one face."""
 

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from rich.console import Console
 from rich.text import Text
 
-from edge.finding import Clip, Face, Finding, ReasonCode, Thresholds, Verdict
+from edge.finding import Clip, Face, Finding, ReasonCode, Thresholds, Verdict, verdict_of
 from edge.text import clock, one_line, percent, shortened
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -205,9 +205,7 @@ def _lean(probability: float | None, thresholds: Thresholds) -> str:
     """The colour of a probability."""
     if probability is None:
         return ""
-    if probability >= thresholds.fake:
-        return COLOURS[Verdict.FAKE]
-    return COLOURS[Verdict.REAL if probability <= thresholds.real else Verdict.UNSURE]
+    return COLOURS[verdict_of(probability, thresholds)]
 
 
 def _facts(finding: Finding, clip: Clip) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePath
 
-from edge.finding import Clip, Face, Finding, ReasonCode, Thresholds, Verdict
+from edge.finding import Clip, Face, Finding, ReasonCode, Thresholds, Verdict, verdict_of
 from edge.history.reader import Entry
 from edge.text import clock, one_line, percent
 
@@ -264,6 +264,4 @@ def _part(share: float) -> float:
 
 
 def _lean(probability: float, thresholds: Thresholds) -> str:
-    if probability >= thresholds.fake:
-        return "fake"
-    return "real" if probability <= thresholds.real else "unsure"
+    return verdict_of(probability, thresholds).lower()

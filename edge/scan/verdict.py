@@ -20,6 +20,7 @@ from edge.finding import (
     Thresholds,
     Verdict,
     WindowScore,
+    verdict_of,
 )
 from edge.scan.model.manifest import Manifest
 from edge.text import percent
@@ -194,14 +195,15 @@ def _shortcomings(faces: Sequence[Face]) -> list[Reason]:
 def decide(worst: float, counted: int, thresholds: Thresholds) -> tuple[Verdict, Reason]:
     """The verdict on the worst face's probability, and why."""
     real, fake = thresholds.real, thresholds.fake
-    if worst >= fake:
-        verdict, code = Verdict.FAKE, ReasonCode.ABOVE_FAKE_THRESHOLD
+    verdict = verdict_of(worst, thresholds)
+    if verdict is Verdict.FAKE:
+        code = ReasonCode.ABOVE_FAKE_THRESHOLD
         said = f"FAKE is said from {percent(fake)}"
-    elif worst <= real:
-        verdict, code = Verdict.REAL, ReasonCode.BELOW_REAL_THRESHOLD
+    elif verdict is Verdict.REAL:
+        code = ReasonCode.BELOW_REAL_THRESHOLD
         said = f"REAL is said up to {percent(real)}"
     else:
-        verdict, code = Verdict.UNSURE, ReasonCode.BETWEEN_THRESHOLDS
+        code = ReasonCode.BETWEEN_THRESHOLDS
         said = f"REAL is said up to {percent(real)}, FAKE from {percent(fake)}"
     who = "The face" if counted == 1 else f"The worst of {counted} faces"
     text = f"{who} is fake with a probability of {percent(worst)}; {said}."

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from edge.errors import TruelightError
-from edge.finding import Thresholds, Verdict
+from edge.finding import Thresholds, Verdict, verdict_of
 from edge.scan.model.bundle import Crops, Sessions
 from edge.scan.model.manifest import UNCALIBRATED, Calibration, MeasuredFigure
 from export.convert.checkpoint import Own, Published
@@ -40,11 +40,7 @@ class Decision:
 
     def verdicts(self, probabilities: Floats) -> list[Verdict]:
         """As the box says them."""
-        real, fake = self.thresholds.real, self.thresholds.fake
-        return [
-            Verdict.FAKE if p >= fake else Verdict.REAL if p <= real else Verdict.UNSURE
-            for p in probabilities
-        ]
+        return [verdict_of(float(p), self.thresholds) for p in probabilities]
 
 
 def float_proof(

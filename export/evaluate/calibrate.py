@@ -31,7 +31,7 @@ from scipy.optimize import minimize
 from scipy.stats import beta
 
 from edge.errors import TruelightError
-from edge.finding import Thresholds, Verdict
+from edge.finding import Thresholds, Verdict, verdict_of
 from edge.scan.verdict import sigmoid
 from export.evaluate import Judged
 from export.evaluate.records import deciding_logit
@@ -70,13 +70,8 @@ class Rule:
         return sigmoid(math.fsum(weight * logit for weight, logit in pairs) + self.offset)
 
     def verdict(self, logits: Sequence[float]) -> Verdict:
-        """REAL, FAKE or UNSURE. A threshold of 0 or 1 means that its word is never said."""
-        probability = self.probability(logits)
-        if probability >= self.thresholds.fake and self.thresholds.fake < 1:
-            return Verdict.FAKE
-        if probability <= self.thresholds.real and self.thresholds.real > 0:
-            return Verdict.REAL
-        return Verdict.UNSURE
+        """REAL, FAKE or UNSURE."""
+        return verdict_of(self.probability(logits), self.thresholds)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from edge.errors import TruelightError
-from edge.finding import Finding, Verdict
+from edge.finding import Finding, Verdict, verdict_of
 from edge.scan.model.manifest import Manifest
 from edge.scan.verdict import calibrated
 from export.data.augment import PLAIN as UNTREATED
@@ -97,9 +97,7 @@ def judge_crops(
 
 def decide(probability: float, manifest: Manifest) -> Verdict:
     """The verdict that the bundle's thresholds give one probability."""
-    if probability >= manifest.thresholds.fake:
-        return Verdict.FAKE
-    return Verdict.REAL if probability <= manifest.thresholds.real else Verdict.UNSURE
+    return verdict_of(probability, manifest.thresholds)
 
 
 def forget_peak_memory() -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from edge.finding import Box, Quality, ReasonCode, Thresholds, Verdict
+from edge.finding import Box, Quality, ReasonCode, Thresholds, Verdict, verdict_of
 from edge.scan.model.manifest import (
     FILES,
     Calibration,
@@ -189,3 +189,12 @@ def test_damage_is_remarked_whatever_the_verdict() -> None:
 def test_a_probability_is_never_said_to_be_certain() -> None:
     for probability, said in ((0.9999, "over 99 %"), (0.0001, "under 1 %")):
         assert said in judge([track(probability)], MANIFEST, WHOLE).reasons[0].text
+
+
+def test_a_threshold_at_the_end_of_the_scale_disables_its_verdict() -> None:
+    never = Thresholds(real=0.0, fake=1.0)
+    assert verdict_of(1.0, never) is verdict_of(0.0, never) is Verdict.UNSURE
+    lines = Thresholds(real=0.1, fake=0.9)
+    assert verdict_of(0.9, lines) is Verdict.FAKE
+    assert verdict_of(0.1, lines) is Verdict.REAL
+    assert verdict_of(0.5, lines) is Verdict.UNSURE
