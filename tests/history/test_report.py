@@ -344,7 +344,7 @@ def luminance(colour: str) -> float:
 
 
 def test_all_text_has_contrast_enough() -> None:
-    style = (ROOT / "edge" / "records" / "templates" / "report.css").read_text(encoding="utf-8")
+    style = (ROOT / "edge" / "history" / "templates" / "report.css").read_text(encoding="utf-8")
     schemes = [
         dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
         for block in re.findall(r":root \{(.*?)\}", style, re.DOTALL)
