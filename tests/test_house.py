@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -43,6 +44,36 @@ def test_nothing_in_edge_brings_torch_along() -> None:
     loaded = json.loads(done.stdout)
     assert "pydantic" in loaded
     assert not {"torch", "onnx", "export", "mediapipe"} & set(loaded)
+
+
+def test_a_new_module_cannot_decode(tmp_path: Path) -> None:
+    """The import rules hold for modules that nobody has listed."""
+    for folder in ("edge", "export"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    new = {
+        "av": "import av",
+        "pil": "from PIL import Image",
+        "reader": "from edge.scan.media.video import VideoReader",
+    }
+    for name, line in new.items():
+        (tmp_path / "edge" / "scan" / f"new_{name}.py").write_text(line, encoding="utf-8")
+    lint = Path(sys.executable).with_name("lint-imports")
+    command = [lint, "--no-cache"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    broken = [line for line in done.stdout.splitlines() if line.endswith("BROKEN")]
+    assert len(broken) == len(new), done.stdout
+    assert all(line.startswith("Only the decoder process") for line in broken)
+    assert all(f"edge.scan.new_{name}" in done.stdout for name in new)
+
+
+def test_opencv_decodes_only_our_own_files() -> None:
+    """The simulated camera's clip, which the operator names, and portraits from the history."""
+    decoding = re.compile(r"\b(imread|imreadmulti|imdecode|VideoCapture)\b")
+    modules = (ROOT / "edge").rglob("*.py")
+    found = {path.name for path in modules if decoding.search(path.read_text(encoding="utf-8"))}
+    assert found == {"file_camera.py", "report.py"}
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -15,10 +15,10 @@ from edge.box.panel.panel import Panel
 from edge.box.scan_worker import Worker
 from edge.box.sources.camera import CameraError, open_camera
 from edge.box.sources.inbox import Inbox, write_results
-from edge.box.sources.listing import clips_within
 from edge.box.sources.usb_stick import Sticks
 from edge.box.views import Kind, Trouble
 from edge.errors import TruelightError
+from edge.scan.collect import clips_within
 from edge.scan.faces.detector import Detection, FaceDetector, Pixels, load_detector
 from edge.scan.model.bundle import read_manifest
 from edge.scan.model.manifest import QualityLimits

@@ -91,9 +91,9 @@ def _remark(collection: Collection) -> int:
         print(f"{one_line(path_text(folder))}: this folder cannot be read.", file=sys.stderr)
     for folder in collection.empty:
         print(f"{one_line(path_text(folder))}: no clips in this folder.", file=sys.stderr)
-    if collection.passed_over:
-        files = "file" if collection.passed_over == 1 else "files"
-        print(f"{collection.passed_over} other {files} passed over.", file=sys.stderr)
+    if collection.skipped:
+        files = "file that is" if collection.skipped == 1 else "files that are"
+        print(f"Skipped {collection.skipped} {files} not media.", file=sys.stderr)
     return UNREADABLE if collection.closed else 0
 
 

@@ -1,20 +1,20 @@
-"""Which files are judged, when files and folders are named.
+"""Which files are judged when files and folders are named.
 
-A file that is named is judged, whatever it is. In a folder, all that is a clip by its content is
-judged, and so is all that is called one: a text file named `.mp4` deserves its `UNREADABLE`. The
-rest is passed over. Hidden files are left alone, symlinks are followed once.
+A file that is named is judged, whatever it is. In a folder, a file is judged if it is a clip by its
+content or its name: a text file named `.mp4` deserves its `UNREADABLE`. Others are skipped, and so
+are hidden files.
 """
 
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
+from edge.scan.media.clip_file import HEAD_BYTES, open_regular, sniff
 from edge.scan.media.protocol import Fault, RefusedError
-from edge.scan.media.sniff import HEAD_BYTES, sniff
 
 CLIP_NAMES = frozenset(
     (
@@ -23,7 +23,18 @@ CLIP_NAMES = frozenset(
         *(".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"),
     )
 )
-"""What clips are called. Not `.ts`: that is also a language, and the content tells."""
+"""Name endings of clips. Not `.ts`: that is also a language, and the content decides."""
+MOST_CLIPS = 10_000
+"""No more clips than this are listed of a stick or the inbox."""
+
+_MOST_DEEP = 64
+_SYSTEM_FOLDERS = frozenset(
+    (
+        *("system volume information", "$recycle.bin", "recycler", "recycled"),
+        *("lost+found", "lost.dir"),
+    )
+)
+_RECOVERED = "found."  # found.000: fragments that Windows saved
 
 
 @dataclass
@@ -31,8 +42,8 @@ class Collection:
     """What was found in the places that were named."""
 
     clips: list[Path] = field(default_factory=list)
-    passed_over: int = 0
-    """Files in folders that are no clips."""
+    skipped: int = 0
+    """Number of files in folders that are not clips."""
     empty: list[Path] = field(default_factory=list)
     """Folders, as they were named, without a single clip."""
     closed: list[Path] = field(default_factory=list)
@@ -40,49 +51,99 @@ class Collection:
 
 
 def collect(places: Iterable[Path]) -> Collection:
-    """The clips among files, and in folders and all that is beneath them, in the order of names."""
+    """The clips among files and in folders, recursively, in the order of names.
+
+    Links are followed, but no folder is entered twice.
+    """
     collection = Collection()
     for place in places:
         if not place.is_dir():
             collection.clips.append(place)
             continue
         before = len(collection.clips) + len(collection.closed)
-        _walk(place, collection, seen=set())
+        collection.clips.extend(_Walk(collection).clips(place))
         if len(collection.clips) + len(collection.closed) == before:
             collection.empty.append(place)
     return collection
 
 
-def _walk(folder: Path, collection: Collection, seen: set[tuple[int, int]]) -> None:
-    """Collect from a folder; `seen` are the folders that were entered, by device and inode."""
-    try:
-        status = folder.stat()
-        if (status.st_dev, status.st_ino) in seen:
+def clips_within(folder: Path) -> tuple[Path, ...]:
+    """The clips in a folder that others may write to, recursively, in the order of names.
+
+    No link is followed, no other file system is entered, only regular files are opened; folders of
+    operating systems and those that cannot be read are skipped. Raises OSError if `folder` itself
+    cannot be read.
+    """
+    os.scandir(folder).close()
+    walk = _Walk(Collection(), follow_links=False, device=folder.stat().st_dev)
+    return tuple(islice(walk.clips(folder), MOST_CLIPS))
+
+
+@dataclass
+class _Walk:
+    """Finds the clips in a folder; notes in `collection` what is not one."""
+
+    collection: Collection
+    follow_links: bool = True
+    device: int | None = None
+    """If set: the only file system to enter, without the folders of operating systems."""
+    entered: set[tuple[int, int]] = field(default_factory=set)
+    """Device and inode of each folder."""
+
+    def clips(self, folder: Path, depth: int = 0) -> Iterator[Path]:
+        """The clips in a folder and below it."""
+        try:
+            entries = self._entries(folder)
+        except OSError:
+            self.collection.closed.append(folder)
             return
-        seen.add((status.st_dev, status.st_ino))
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
-        collection.closed.append(folder)
-        return
-    for entry in entries:
-        path = Path(entry.path)
-        if entry.name.startswith("."):
-            continue
-        if path.is_dir():
-            _walk(path, collection, seen)
-        elif path.suffix.lower() in CLIP_NAMES or looks_like_a_clip(path):
-            collection.clips.append(path)
-        else:
-            collection.passed_over += 1
+        for entry in entries:
+            path = folder / entry.name
+            if entry.is_symlink() and not self.follow_links:
+                continue
+            if _is_folder(path):
+                if depth == _MOST_DEEP:
+                    self.collection.closed.append(path)
+                elif self.device is None or not _is_system_folder(entry.name):
+                    yield from self.clips(path, depth + 1)
+            elif self._is_clip(path):
+                yield path
+            else:
+                self.collection.skipped += 1
+
+    def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
+        """What is in a folder and not hidden, by name; nothing if it may not be entered."""
+        status = folder.stat()
+        identity = status.st_dev, status.st_ino
+        if identity in self.entered or self.device not in (None, status.st_dev):
+            return []
+        self.entered.add(identity)
+        with os.scandir(folder) as entries:
+            shown = [entry for entry in entries if not entry.name.startswith(".")]
+        return sorted(shown, key=lambda entry: entry.name)
+
+    def _is_clip(self, path: Path) -> bool:
+        if path.suffix.lower() in CLIP_NAMES:
+            return self.follow_links or path.is_file()
+        return looks_like_a_clip(path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # the path is too long
+        return False
+
+
+def _is_system_folder(name: str) -> bool:
+    name = name.lower()
+    return name in _SYSTEM_FOLDERS or name.startswith(_RECOVERED)
 
 
 def looks_like_a_clip(path: Path) -> bool:
     """Whether a regular file begins as clips do. Only its first bytes are read."""
     try:
-        # Opening a FIFO would wait for its writer.
-        if not stat.S_ISREG(path.stat().st_mode):
-            return False
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb", buffering=0) as file:
             sniff(file.read(HEAD_BYTES))
     except OSError:
         return False

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from edge.errors import TruelightError
 from edge.finding import Clip, Face, Finding, Model, Reason, ReasonCode, Verdict
-from edge.scan.filehash import FileHash
 from edge.scan.media.client import ClipError, Limits, OpenClip, open_clip
+from edge.scan.media.clip_file import FileHash
 from edge.scan.media.sampling import Frame, Sampling
 from edge.scan.model.bundle import load_bundle, read_manifest
 from edge.scan.model.inference import Inference

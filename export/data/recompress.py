@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from edge.atomic_write import half_file, make_whole
 from edge.errors import TruelightError
-from edge.scan.media.convert import DecodedFrame, FrameConverter, video_orientation
+from edge.scan.media.convert import DecodedFrame, FrameConverter
 from export.evaluate.records import AS_IS, UnreadableError
 
 VERSION: Final = 1
@@ -105,7 +105,7 @@ def _write(clip: Path, way: Way, out: Path) -> None:
             last = pts
             if painter is None:
                 aspect = stream.sample_aspect_ratio
-                painter = FrameConverter(frame, video_orientation(frame), aspect, MOST_PIXELS)
+                painter = FrameConverter(frame, aspect, MOST_PIXELS)
             pixels = change(_painted(painter, frame), at)
             encoder.write(pixels, pts, frame.time_base or Fraction(1, 1000))
         encoder.end()

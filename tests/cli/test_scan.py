@@ -139,7 +139,7 @@ def test_what_cannot_be_read_says_why_and_the_rest_goes_on(
     assert [codes(found) for found in unread] == [["unreadable"]] * 5
     said = [found["reasons"][0]["text"] for found in unread]
     for text, word in zip(
-        said, ("text file", "empty", "broken", "regular file", "no such"), strict=True
+        said, ("text file", "empty", "damaged", "regular file", "not exist"), strict=True
     ):
         assert word in text
     assert [found["sha256"] is None for found in unread] == [False] * 3 + [True] * 2
@@ -157,7 +157,7 @@ def test_a_folder_is_judged_in_order_and_the_rest_is_counted(
     ran = run("scan", "--json", "--bundle", bundle, tmp_path)
     found = [Path(finding["path"]).name for finding in objects(ran.stdout)]
     assert found == ["a.jpg", "picture.dat"]
-    assert ran.stderr == "1 other file passed over.\n"
+    assert ran.stderr == "Skipped 1 file that is not media.\n"
 
 
 def test_a_folder_of_nothing_is_said_to_be_one(bundle: Path, tmp_path: Path) -> None:

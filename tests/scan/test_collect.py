@@ -49,7 +49,7 @@ def test_content_tells_and_so_does_a_clips_name(tmp_path: Path) -> None:
         "stream.ts",
         "text.mp4",
     ]
-    assert collect([tmp_path]).passed_over == 3
+    assert collect([tmp_path]).skipped == 3
 
 
 def test_what_is_named_is_judged_whatever_it_is(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_hidden_files_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / ".trash" / "a.mp4").write_bytes(MP4)
     (tmp_path / "._a.mp4").write_bytes(MP4)
     collection = collect([tmp_path])
-    assert (collection.clips, collection.passed_over) == ([], 0)
+    assert (collection.clips, collection.skipped) == ([], 0)
 
 
 def test_links_are_followed_once(tmp_path: Path) -> None:

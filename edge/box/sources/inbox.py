@@ -22,8 +22,8 @@ from watchdog.observers import Observer
 
 from edge.atomic_write import write_whole
 from edge.box.events import Batch, Brought, Event, Origin
-from edge.box.sources.listing import clips_within
 from edge.errors import TruelightError
+from edge.scan.collect import clips_within
 from edge.text import path_text
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
-"""The cage: a stranger's file is opened and decoded in a child process, never here.
+"""Opens a clip in a decoder process, and checks everything that comes back.
 
-The child gets the clip's read-only descriptor, a piece of shared memory that it cannot resize, and
+The decoder process gets the clip's read-only descriptor, shared memory that it cannot resize, and
 two pipes of fixed-size integer messages. What comes from it is named `untrusted_*` until its range
-is checked. A child that crashes, hangs or lies costs that clip only: `ClipError`.
+is checked. If it crashes, hangs or sends invalid data, that costs this clip only: `ClipError`.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from edge.errors import TruelightError
 from edge.finding import Clip, ReasonCode
-from edge.scan.media.process import Child
+from edge.scan.media.process import DecoderProcess
 from edge.scan.media.protocol import (
     CODECS,
     CONTAINERS,
     FAULTS,
     MICROSECONDS,
+    ClipKind,
     Fault,
-    Kind,
-    Order,
     RefusedError,
-    Report,
+    Reply,
+    Request,
 )
 from edge.scan.media.sampling import Frame, Sampling
 
@@ -39,47 +38,38 @@ _MOST_FRAMES = 10**9
 
 
 class ClipError(TruelightError):
-    """This clip cannot be read; other clips are not touched by it.
-
-    `code` is the finding's reason; `fault` says which of the border's faults it was.
-    """
+    """This clip cannot be read, because of `fault`; `code` is the finding's reason."""
 
     code = ReasonCode.UNREADABLE
 
     def __init__(self, fault: Fault) -> None:
-        words = FAULTS[fault]
-        super().__init__(words.sentence, words.remedy)
+        super().__init__(*FAULTS[fault])
         self.fault = fault
-
-    @property
-    def name(self) -> str:
-        """A short stable name of the fault, for logs and tests."""
-        return FAULTS[self.fault].name
 
 
 @dataclass(frozen=True)
 class Limits:
     """What one clip may cost. Times are in seconds, sizes in pixels or bytes."""
 
-    silence: float = 30.0  # without any sign of life from the child
-    patience: float = 300.0  # of waiting for the child in all, plus the following per clip second
+    silence: float = 30.0  # without any message from the decoder process
+    patience: float = 300.0  # waiting for it in all, plus the following per clip second
     patience_per_second: float = 10.0
-    cpu: int = 120  # of computing by the child, plus the following per clip second
+    cpu: int = 120  # its processor time, plus the following per clip second
     cpu_per_second: float = 8.0
     frame_pixels: int = 4096 * 2304  # larger frames are handed out scaled down to this
     video_pixels: int = 8192 * 5120
-    picture_pixels: int = 120_000_000  # a third of it for pictures without loss
+    picture_pixels: int = 120_000_000  # JPEG; a quarter for WebP, a third for others
     memory: int = 1536 * 1024**2  # address space; what is really used is far less
     slots: int = 3  # frames that wait in shared memory; fewer where they are large:
     shared: int = 52_000_000
-    grace: float = 1.0  # from one step of ending the child to the next
+    grace: float = 1.0  # from one step of ending the process to the next
 
 
 class OpenClip:
-    """A clip behind the cage; a context manager, used by one thread.
+    """A clip in its decoder process; a context manager, used by one thread.
 
-    The child starts at once and works while the program does other things. `clip` and `frames`
-    wait for it and raise ClipError when the clip turns out to be unreadable.
+    The process starts at once and works while the program does other things. `clip` and `frames`
+    wait for it and raise ClipError if the clip is unreadable.
     """
 
     def __init__(
@@ -95,19 +85,19 @@ class OpenClip:
         self.damaged = False
         """Whether parts could not be read or decoded so far."""
         self.seconds: dict[str, float] = {}
-        """Seconds by the child's own clock: `open`, and at the end `decode`."""
+        """Seconds by the decoder's own clock: `open`, and at the end `decode`."""
         self._sampling = sampling
         self._limits = limits
         self._waiting = waiting
         self._clip: Clip | None = None
         self._waited = 0.0
-        self._signs = 0
+        self._alive_messages = 0
         self._began = time.monotonic()
-        self._child = Child(path, limits.grace, command)
+        self._process = DecoderProcess(path, limits.grace, command)
         self._patience = limits.patience
         with self._faults():
-            self._child.send(
-                Order.OPEN,
+            self._process.send(
+                Request.OPEN,
                 sampling.window_frames,
                 round(sampling.window_rate * MICROSECONDS),
                 sampling.max_windows,
@@ -115,6 +105,11 @@ class OpenClip:
                 *(limits.frame_pixels, limits.video_pixels, limits.picture_pixels),
                 *(limits.cpu, limits.memory),
             )
+
+    @property
+    def pid(self) -> int:
+        """The decoder process's id."""
+        return self._process.pid
 
     @property
     def clip(self) -> Clip:
@@ -126,69 +121,64 @@ class OpenClip:
 
     @property
     def expected_frames(self) -> int:
-        """How many frames will be handed out, at most: what progress is measured against."""
+        """The largest number of frames that will be handed out, for showing progress."""
         return self._sampling.most_frames(self.clip.seconds)
 
     def frames(self) -> Iterator[Frame]:
-        """The wanted frames in order of time. Raises ClipError when the child fails."""
+        """The wanted frames in order of time. Raises ClipError if decoding fails."""
         clip = self.clip
         with self._faults():
             fitting = self._limits.shared // (clip.width * clip.height * 3)
             slots = max(1, min(self._limits.slots, fitting))
-            pixels = self._child.share(slots, clip.height, clip.width)
+            pixels = self._process.share(slots, clip.height, clip.width)
             cpu = self._limits.cpu + self._limits.cpu_per_second * clip.seconds
-            self._child.send(Order.START, len(pixels), int(cpu))
+            self._process.send(Request.START, len(pixels), int(cpu))
         self._patience += self._limits.patience_per_second * clip.seconds
         most, index, last, lent = self.expected_frames, 0, (0, 0.0), -1
         by_window: Counter[int] = Counter()
         while True:
             with self._faults():
                 if lent >= 0:
-                    self._child.send(Order.RELEASE, lent)
-                message = self._next_report()
-                if message[0] == Report.DONE:
+                    self._process.send(Request.RELEASE, lent)
+                message = self._next_reply()
+                if message[0] == Reply.DONE:
                     self._done(message)
                     break
                 slot, window, moment = self._frame(message, len(pixels), last)
                 by_window[window] += 1
                 if index >= most or by_window[window] > self._sampling.window_frames:
-                    raise RefusedError(Fault.LIED)
+                    raise RefusedError(Fault.INVALID_DATA)
             yield Frame(index, window, moment, pixels[slot])
             index, last, lent = index + 1, (window, moment), slot
         if index == 0:
             raise ClipError(Fault.NOTHING_DECODED)
 
     def close(self) -> None:
-        """End the child, whatever it does; nothing of it stays. May be called again."""
-        self._child.end()
+        """End the decoder process. May be called again."""
+        self._process.end()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    # The child's messages: untrusted until checked ------------------------------------------------
+    # Messages: untrusted until checked
 
     def _opened(self) -> Clip:
-        message = self._next_report()
-        if message[0] != Report.OPENED:
-            raise RefusedError(Fault.LIED)
+        message = self._next_reply()
+        if message[0] != Reply.OPENED:
+            raise RefusedError(Fault.INVALID_DATA)
         untrusted_kind, untrusted_container, untrusted_codec = message[1:4]
         untrusted_width, untrusted_height = message[4:6]
         untrusted_duration, untrusted_rate, untrusted_open = message[6:9]
-        kind = Kind(_checked(untrusted_kind, 0, len(Kind) - 1))
+        kind = ClipKind(_checked(untrusted_kind, 0, len(ClipKind) - 1))
         width = _checked(untrusted_width, 1, self._limits.frame_pixels)
         height = _checked(untrusted_height, 1, self._limits.frame_pixels // width + width)
         _checked(width * height, 1, self._limits.frame_pixels + width + height)
         self.seconds["open"] = _seconds(untrusted_open)
         return Clip(
-            kind="image" if kind is Kind.IMAGE else "video",
+            kind="image" if kind is ClipKind.IMAGE else "video",
             container=CONTAINERS[_checked(untrusted_container, 0, len(CONTAINERS) - 1)],
             codec=CODECS[_checked(untrusted_codec, 0, len(CODECS) - 1)],
             width=width,
@@ -200,8 +190,8 @@ class OpenClip:
     def _frame(
         self, message: tuple[int, ...], slots: int, last: tuple[int, float]
     ) -> tuple[int, int, float]:
-        if message[0] != Report.FRAME:
-            raise RefusedError(Fault.LIED)
+        if message[0] != Reply.FRAME:
+            raise RefusedError(Fault.INVALID_DATA)
         untrusted_slot, untrusted_window, untrusted_time, untrusted_read, untrusted_damaged, *_ = (
             message[1:]
         )
@@ -209,7 +199,7 @@ class OpenClip:
         window = _checked(untrusted_window, last[0], max(last[0], self.expected_frames))
         moment = _seconds(untrusted_time)
         if moment < last[1]:
-            raise RefusedError(Fault.LIED)
+            raise RefusedError(Fault.INVALID_DATA)
         self._progress(untrusted_read, untrusted_damaged)
         return slot, window, moment
 
@@ -222,30 +212,30 @@ class OpenClip:
         self.frames_read = _checked(untrusted_read, self.frames_read, _MOST_FRAMES)
         self.damaged = bool(_checked(untrusted_damaged, int(self.damaged), 1))
 
-    def _next_report(self) -> tuple[int, ...]:
-        """The next message that is more than a sign of life."""
+    def _next_reply(self) -> tuple[int, ...]:
+        """The next message that is not only ALIVE."""
         while True:
             began = time.monotonic()
             left = self._patience - self._waited
             try:
-                message = self._child.receive(began + min(self._limits.silence, left))
+                message = self._process.receive(began + min(self._limits.silence, left))
             except TimeoutError:
                 waited_long = left <= self._limits.silence
                 raise RefusedError(Fault.TOO_MUCH_WORK if waited_long else Fault.HUNG) from None
             self._waited += time.monotonic() - began
-            if message[0] == Report.FAILED:
+            if message[0] == Reply.FAILED:
                 raise RefusedError(Fault(_checked(message[1], min(Fault), max(Fault))))
-            if message[0] != Report.ALIVE:
+            if message[0] != Reply.ALIVE:
                 return message
-            self._signs += 1
-            if self._signs > 50 + 10 * (time.monotonic() - self._began):
-                raise RefusedError(Fault.LIED)
+            self._alive_messages += 1
+            if self._alive_messages > 50 + 10 * (time.monotonic() - self._began):
+                raise RefusedError(Fault.INVALID_DATA)
             self._progress(message[1], int(self.damaged))
             self._waiting()
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
-        """Whatever goes wrong with the child becomes a ClipError, and the child ends."""
+        """Turn a refusal into a ClipError, and end the process."""
         try:
             yield
         except RefusedError as refusal:
@@ -261,12 +251,12 @@ def open_clip(
     command: Sequence[str] | None = None,
     waiting: Callable[[], None] = lambda: None,
 ) -> OpenClip:
-    """Start a child on this file and return at once; use the result as a context manager.
+    """Start a decoder process on this file and return at once; a context manager.
 
-    Raises ClipError here when there is no such file, or none that may be read; all that only the
-    child can tell is raised by `OpenClip.clip` and `OpenClip.frames`. `command` stands in for the
-    child: it is started with four descriptors as arguments (orders, reports, clip, memory).
-    `waiting` is called now and then while the child works on what is not there yet.
+    Raises ClipError here if the file does not exist or may not be read; `OpenClip.clip` and
+    `OpenClip.frames` raise it for all that only the decoder process finds out. `command` replaces
+    the decoder process in tests: it is started with four descriptors as arguments (requests,
+    replies, clip, memory). `waiting` is called now and then while the program waits.
     """
     try:
         return OpenClip(path, sampling, limits or Limits(), command, waiting)
@@ -276,7 +266,7 @@ def open_clip(
 
 def _checked(untrusted: int, low: int, high: int) -> int:
     if not low <= untrusted <= high:
-        raise RefusedError(Fault.LIED)
+        raise RefusedError(Fault.INVALID_DATA)
     return untrusted
 
 

@@ -1,50 +1,30 @@
-"""From a decoded frame to upright RGB bytes: colours, size, orientation, interlacing, alpha.
+"""From a decoded video frame to upright RGB bytes: colours, size, orientation, interlacing, alpha.
 
-Runs in the child only. Works without numpy, whose import would double the child's start.
+Runs in the decoder process only. Works without numpy, whose import would double its start.
 """
 
 from __future__ import annotations
 
 import struct
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import av
 from av.filter.context import FilterContext
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 # From the number of a frame's colour matrix to swscale's number for it.
 _ITU601, _ITU709 = 5, 1
 _COLORSPACES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _HD_HEIGHT = 720
 _BACKDROP = "0x808080"
-
-
-class Orientation(NamedTuple):
-    """How a stored frame becomes upright: a filter for its columns, then maybe rows reversed."""
-
-    filter: str
-    argument: str
-    swaps_sides: bool
-    rows_reversed: bool
-
-
-UPRIGHT = Orientation("", "", False, False)
-_MIRRORED = Orientation("hflip", "", False, False)
-_UPSIDE_DOWN = Orientation("hflip", "", False, True)
-_FLIPPED = Orientation("", "", False, True)
-_TRANSPOSED = Orientation("transpose", "cclock_flip", True, False)
-_CLOCKWISE = Orientation("transpose", "clock", True, False)
-_TRANSVERSED = Orientation("transpose", "clock_flip", True, False)
-_COUNTERCLOCKWISE = Orientation("transpose", "cclock", True, False)
-_BY_ORIENTATION = (
-    *(UPRIGHT, _MIRRORED, _UPSIDE_DOWN, _FLIPPED),
-    *(_TRANSPOSED, _CLOCKWISE, _TRANSVERSED, _COUNTERCLOCKWISE),
-)
+# FFmpeg's name for a transposition, by whether columns and rows are then reversed.
+_TRANSPOSITIONS = {
+    (False, False): "cclock_flip",
+    (True, False): "clock",
+    (False, True): "cclock",
+    (True, True): "clock_flip",
+}
 
 
 class DecodedFrame(NamedTuple):
@@ -55,32 +35,23 @@ class DecodedFrame(NamedTuple):
     after: av.VideoFrame | None = None
 
 
-def picture_orientation(orientation: int) -> Orientation:
-    """From EXIF's orientation, 1 to 8."""
-    return _BY_ORIENTATION[orientation - 1]
+def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """From the display matrix: whether it is transposed, and columns and rows then reversed.
 
-
-def video_orientation(frame: av.VideoFrame) -> Orientation:
-    """From the display matrix, rounded to one of the eight upright orientations."""
+    Angles are rounded to quarter turns.
+    """
     try:
         side_data: Any = frame.side_data
         matrix = bytes(side_data["DISPLAYMATRIX"])
     except (KeyError, ValueError):  # ValueError: side data of a kind that PyAV does not know
-        return UPRIGHT
+        return False, False, False
     a, b, _, c, d = struct.unpack_from("=5i", matrix)
     if abs(a) + abs(d) >= abs(b) + abs(c):
-        straight = {(False, False): UPRIGHT, (True, False): _MIRRORED, (True, True): _UPSIDE_DOWN}
-        return straight.get((a < 0, d < 0), _FLIPPED)
-    # A column becomes a row: x' = c * y, y' = b * x.
-    turned = {
-        (True, True): _TRANSPOSED,
-        (False, True): _CLOCKWISE,
-        (True, False): _COUNTERCLOCKWISE,
-    }
-    return turned.get((c > 0, b > 0), _TRANSVERSED)
+        return False, a < 0, d < 0
+    return True, c < 0, b < 0  # x' = c * y, y' = b * x
 
 
-def fit(width: int, height: int, aspect: Fraction | None, most_pixels: int) -> tuple[int, int]:
+def _fit(width: int, height: int, aspect: Fraction | None, most_pixels: int) -> tuple[int, int]:
     """Width and height with square pixels, within a number of pixels. Never below 1."""
     shape = aspect if aspect and Fraction(1, 8) <= aspect <= 8 else Fraction(1)
     wide = width * max(shape, Fraction(1))
@@ -91,42 +62,39 @@ def fit(width: int, height: int, aspect: Fraction | None, most_pixels: int) -> t
 
 
 class FrameConverter:
-    """Paints the frames of one clip, all of one size, as uint8 RGB `[height, width, 3]` bytes.
+    """Writes the frames of one clip, all of one size, as uint8 RGB `[height, width, 3]` bytes.
 
-    The first frame decides the size and the orientation; later frames of another size are scaled
-    to it.
+    The first frame decides the size; later frames of another size are scaled to it.
     """
 
-    def __init__(
-        self, first: av.VideoFrame, turn: Orientation, aspect: Fraction | None, most_pixels: int
-    ) -> None:
-        self._turn = turn
-        self._size = fit(first.width, first.height, aspect, most_pixels)
-        self.width, self.height = self._size[::-1] if self._turn.swaps_sides else self._size
+    def __init__(self, first: av.VideoFrame, aspect: Fraction | None, most_pixels: int) -> None:
+        self._size = _fit(first.width, first.height, aspect, most_pixels)
+        transposed, columns_reversed, rows_reversed = _orientation(first)
+        self._rows_reversed = rows_reversed and not transposed
+        self.width, self.height = self._size[::-1] if transposed else self._size
+        self._turn = ("hflip", "") if columns_reversed else None
+        if transposed:
+            self._turn = "transpose", _TRANSPOSITIONS[columns_reversed, rows_reversed]
         self._reformatter = VideoReformatter()
-        self._painted = 0
-        self._turner: av.filter.Graph | None = None
-        self._layer: av.filter.Graph | None = None
+        self._frames = 0
+        self._turning: av.filter.Graph | None = None
+        self._backdrop: av.filter.Graph | None = None
 
-    @property
-    def frame_bytes(self) -> int:
-        """Size of one painted frame."""
-        return self.width * self.height * 3
+    def paint(self, decoded: DecodedFrame, target: memoryview) -> None:
+        """Write a frame into `target`, which has `height * width * 3` bytes."""
+        self._frames += 1
+        frame = self._in_rgb(decoded)
+        if self._turn:
+            self._turning = self._turning or _filters(frame, self._turn)
+            frame = self._through(self._turning, frame)
+        _copy_rows(frame, target, self._rows_reversed)
 
-    def paint(self, picture: DecodedFrame, target: memoryview) -> None:
-        """Write the picture into `target`, which has `frame_bytes` bytes."""
-        self._painted += 1
-        frame = self._in_rgb(picture)
-        if self._turn.filter:
-            frame = self._turned(frame)
-        _copy_rows(frame, target, self._turn.rows_reversed)
-
-    def _in_rgb(self, picture: DecodedFrame) -> av.VideoFrame:
-        frame = picture.frame
+    def _in_rgb(self, decoded: DecodedFrame) -> av.VideoFrame:
+        frame = decoded.frame
         colorspace, color_range = _colours(frame)
         has_alpha = _has_alpha(frame.format)
-        if frame.interlaced_frame and picture.after is not None:
-            frame = _deinterlaced(picture)
+        if frame.interlaced_frame and decoded.after is not None:
+            frame = _deinterlaced(decoded)
         width, height = self._size
         smaller = width * height * 2 < frame.width * frame.height
         converted = self._reformatter.reformat(
@@ -139,22 +107,15 @@ class FrameConverter:
             dst_color_range=ColorRange.JPEG,
             interpolation=Interpolation.AREA if smaller else Interpolation.BILINEAR,
         )
-        return self._on_backdrop(converted) if has_alpha else converted
+        if not has_alpha:
+            return converted
+        self._backdrop = self._backdrop or _on_backdrop(converted)
+        return self._through(self._backdrop, converted)
 
-    def _on_backdrop(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Lay RGBA over grey."""
-        if self._layer is None:
-            self._layer = _backdrop(frame)
-        frame.pts = self._painted
-        self._layer.vpush(frame)
-        return _pulled(self._layer)
-
-    def _turned(self, frame: av.VideoFrame) -> av.VideoFrame:
-        if self._turner is None:
-            self._turner = _chain(frame, (self._turn.filter, self._turn.argument))
-        frame.pts = self._painted
-        self._turner.vpush(frame)
-        return _pulled(self._turner)
+    def _through(self, graph: av.filter.Graph, frame: av.VideoFrame) -> av.VideoFrame:
+        frame.pts = self._frames
+        graph.vpush(frame)
+        return graph.vpull()
 
 
 def _colours(frame: av.VideoFrame) -> tuple[int, int]:
@@ -173,44 +134,28 @@ def _has_alpha(shape: av.VideoFormat) -> bool:
     return shape.has_palette or any(component.is_alpha for component in shape.components)
 
 
-def in_rgba(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
-    """A frame as uint8 RGBA `[height, width, 4]`."""
-    colorspace, color_range = _colours(frame)
-    converted = frame.reformat(
-        format="rgba",
-        src_colorspace=colorspace,
-        src_color_range=color_range,
-        dst_color_range=ColorRange.JPEG,
-    )
-    pixels: Any = converted.to_ndarray()
-    return cast("npt.NDArray[np.uint8]", pixels)
-
-
-def _deinterlaced(picture: DecodedFrame) -> av.VideoFrame:
+def _deinterlaced(decoded: DecodedFrame) -> av.VideoFrame:
     """The frame with its two fields made one picture, by its neighbours in time."""
-    frame = picture.frame
-    graph = _chain(frame, ("bwdif", "mode=send_frame:deint=all"))
-    near = (picture.before or frame, frame, picture.after or frame)
-    for neighbour in near:
-        same = (neighbour.width, neighbour.height, neighbour.format.name) == (
-            *(frame.width, frame.height),
-            frame.format.name,
-        )
-        graph.push(neighbour if same else frame)
+    frame = decoded.frame
+    graph = _filters(frame, ("bwdif", "mode=send_frame:deint=all"))
+    shape = frame.width, frame.height, frame.format.name
+    for near in (decoded.before or frame, frame, decoded.after or frame):
+        same = (near.width, near.height, near.format.name) == shape
+        graph.push(near if same else frame)
     graph.push(None)
-    _pulled(graph)
-    return _pulled(graph)
+    graph.vpull()
+    return graph.vpull()
 
 
-def _chain(frame: av.VideoFrame, step: tuple[str, str]) -> av.filter.Graph:
+def _filters(frame: av.VideoFrame, step: tuple[str, str]) -> av.filter.Graph:
     graph = av.filter.Graph()
     graph.link_nodes(_source(graph, frame), graph.add(*step), graph.add("buffersink"))
     graph.configure()
     return graph
 
 
-def _backdrop(frame: av.VideoFrame) -> av.filter.Graph:
-    """The frame over itself painted grey, as RGB."""
+def _on_backdrop(frame: av.VideoFrame) -> av.filter.Graph:
+    """The RGBA frame over itself painted grey, as RGB."""
     graph = av.filter.Graph()
     source, twice = _source(graph, frame), graph.add("split")
     grey = graph.add("drawbox", f"w=iw:h=ih:color={_BACKDROP}:t=fill:replace=1")
@@ -231,11 +176,6 @@ def _source(graph: av.filter.Graph, frame: av.VideoFrame) -> FilterContext:
         format=frame.format,
         time_base=frame.time_base or Fraction(1, 1000),
     )
-
-
-def _pulled(graph: av.filter.Graph) -> av.VideoFrame:
-    frame: av.VideoFrame = graph.vpull()
-    return frame
 
 
 def _copy_rows(frame: av.VideoFrame, target: memoryview, rows_reversed: bool) -> None:

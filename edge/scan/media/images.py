@@ -1,100 +1,183 @@
-"""What a still picture's own header says: its size, and how it was held. Pure.
+"""Still pictures and moving WebP, read with Pillow.
 
-The size is read here because FFmpeg names none that it finds too large, and the orientation because
-FFmpeg knows it for some kinds of picture only.
+Runs in the decoder process only. GIF and APNG are FFmpeg's: it reads their times without decoding.
 """
 
 from __future__ import annotations
 
+import io
 import struct
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
 
-_WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112
-_MOST_ENTRIES = 512
-_FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+from PIL import Image, ImageFile
 
+from edge.scan.media.clip_file import ClipFormat, DescriptorFile, PixelLimits
+from edge.scan.media.protocol import CODECS, ClipKind, Fault, RefusedError
+from edge.scan.media.sampling import ClipReader
 
-def orientation(data: bytes) -> int:
-    """The orientation (1 to 8, as EXIF counts) in a JPEG, PNG, WebP or TIFF file; 1 if untold."""
-    for block in _tiff_blocks(data):
-        found = _tags(block).get(_ORIENTATION, 0)
-        if 1 <= found <= 8:
-            return found
-    return 1
+# No others are read. Pillow would import them when it opens a file, and then may not.
+for _plugin in ("Bmp", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):
+    import_module(f"PIL.{_plugin}ImagePlugin")
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
-
-def pixel_count(data: bytes) -> int:
-    """Width times height as the header claims; 0 if it tells none."""
-    width = height = 0
-    if data[:4] == b"\x89PNG" and len(data) >= 24:
-        width, height = struct.unpack_from(">II", data, 16)
-    elif data[:2] == b"BM" and len(data) >= 26:
-        width, height = struct.unpack_from("<ii", data, 18)
-    elif data[:4] == b"GIF8" and len(data) >= 10:
-        width, height = struct.unpack_from("<HH", data, 6)
-    elif data[12:16] == b"VP8X" and len(data) >= 30:
-        width = int.from_bytes(data[24:27], "little") + 1
-        height = int.from_bytes(data[27:30], "little") + 1
-    elif data[:2] == b"\xff\xd8":
-        for marker, body in _jpeg_segments(data):
-            if marker in _FRAME_HEADERS and len(body) >= 5:
-                height, width = struct.unpack_from(">HH", body, 1)
-    else:
-        tags = _tags(data)
-        width, height = tags.get(_WIDTH, 0), tags.get(_HEIGHT, 0)
-    return abs(width * height)
+_BACKDROP = (128, 128, 128)
+_MOST_CHUNKS = 400_000
+_ORIENTATION = 0x0112
+_MODES = frozenset(("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK"))
+_PILLOW_FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "tiff": "TIFF"}
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
-def chunks(data: bytes, order: str, checksum: int) -> Iterator[tuple[bytes, bytes]]:
-    """Names and bodies of PNG's (length first) or RIFF's (name first, even sizes) chunks."""
-    place = 0
-    while place + 8 <= len(data):
-        first, second = data[place : place + 4], data[place + 4 : place + 8]
-        name, size = (second, first) if checksum else (first, second)
-        (length,) = struct.unpack(order + "I", size)
-        yield name, data[place + 8 : place + 8 + length]
-        place += 8 + length + (checksum or length % 2)
+class ImageReader(ClipReader[Image.Image]):
+    """One still picture or moving WebP.
+
+    `alive` is called with the number of decoded frames while work goes on. Raises RefusedError when
+    the file cannot be opened.
+    """
+
+    def __init__(
+        self, descriptor: int, form: ClipFormat, limits: PixelLimits, alive: Callable[[int], None]
+    ) -> None:
+        super().__init__(form)
+        self.kind = ClipKind.IMAGE
+        self.codec = CODECS.index("mjpeg" if form.container == "jpg" else form.container)
+        self._alive = alive
+        self._most_pixels = limits.handed_out
+        self._file: Any = DescriptorFile(descriptor)
+        self._durations = [0.0]
+        self._end = 0.0
+        # Pillow warns at this number of pixels and refuses at twice as many.
+        Image.MAX_IMAGE_PIXELS = limits.of(form) // 2
+        if form.kind is ClipKind.VIDEO:
+            self._prepare_moving()
+        self._first = self._read() or self._read_damaged()
+        self.width, self.height = self._first.size
+        if len(self._durations) > 1:
+            self.kind = ClipKind.VIDEO
+            self.seconds = sum(self._durations)
+            self.frame_rate = len(self._durations) / self.seconds if self.seconds else 0.0
+        else:
+            self._image.close()
+
+    def frames(self) -> Iterator[tuple[float, Image.Image]]:
+        """See `ClipReader`. Each frame of a moving WebP is laid over the one before: no jumps."""
+        frame: Image.Image | None = self._first
+        for index, duration in enumerate(self._durations):
+            if index:
+                frame = self._load(self._image, index)
+            if frame is None:
+                self.damaged = True
+                return
+            time, self._end = self._end, self._end + duration
+            self.frames_read += 1
+            yield time, frame
+            self._alive(self.frames_read)
+
+    def paint(self, frame: Image.Image, target: memoryview) -> None:
+        """See `ClipReader`."""
+        target[:] = frame.tobytes()
+
+    def shown_until(self) -> float:
+        """See `ClipReader`."""
+        return self._end
+
+    def _prepare_moving(self) -> None:
+        """Find the durations, which Pillow knows only after decoding; mend a file cut short."""
+        data = self._file.read()
+        self._durations, whole = _webp_frames(data)
+        if whole < len(data):
+            self.damaged = True
+            data = data[:4] + struct.pack("<I", whole - 8) + data[8:whole]
+        self._file = io.BytesIO(data)
+
+    def _read(self) -> Image.Image | None:
+        """Open the file and decode its first frame; None if it is damaged."""
+        self._file.seek(0)
+        try:
+            self._image = Image.open(self._file, formats=[_PILLOW_FORMATS[self.form.container]])
+        except Image.DecompressionBombError:
+            raise RefusedError(Fault.TOO_LARGE) from None
+        except MemoryError:
+            raise
+        except Exception:  # damaged files make Pillow raise errors of many kinds
+            return None
+        return self._load(self._image)
+
+    def _read_damaged(self) -> Image.Image:
+        """As much of the first frame as the file holds."""
+        self.damaged = True
+        ImageFile.LOAD_TRUNCATED_IMAGES = True
+        try:
+            image = self._read()
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
+        if image is None:
+            raise RefusedError(Fault.BROKEN)
+        return image
+
+    def _load(self, image: Image.Image, index: int = 0) -> Image.Image | None:
+        """A decoded copy: RGB on grey, upright, within the size limit; None if it is damaged."""
+        shrink = min(1.0, (self._most_pixels / (image.width * image.height)) ** 0.5)
+        size = max(1, round(image.width * shrink)), max(1, round(image.height * shrink))
+        try:
+            image.seek(index)
+            image.draft(None, size)  # JPEG: decode at a half, quarter or eighth if that suffices
+            image.load()
+        except MemoryError:
+            raise
+        except Exception:
+            return None
+        orientation = 1
+        with suppress(Exception):
+            orientation = image.getexif().get(_ORIENTATION, 1)
+        picture = _as_rgb(image)
+        if picture.size != size:
+            picture = picture.resize(size, Image.Resampling.BILINEAR)
+        elif picture is image:
+            picture = image.copy()
+        if orientation in _UPRIGHT:
+            return picture.transpose(_UPRIGHT[orientation])
+        return picture
 
 
-def _tiff_blocks(data: bytes) -> Iterator[bytes]:
-    if data[:2] == b"\xff\xd8":
-        for marker, body in _jpeg_segments(data):
-            if marker == 0xE1 and body.startswith(b"Exif\0\0"):
-                yield body[6:]
-    elif data[:4] == b"\x89PNG":
-        yield from (body for name, body in chunks(data[8:], ">", 4) if name == b"eXIf")
-    elif data[:4] == b"RIFF":
-        for name, body in chunks(data[12:], "<", 0):
-            if name == b"EXIF":
-                yield body.removeprefix(b"Exif\0\0")
-    else:
-        yield data
-
-
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    place = 2
-    while place + 4 <= len(data) and data[place] == 0xFF and data[place + 1] != 0xDA:
-        (length,) = struct.unpack_from(">H", data, place + 2)
-        yield data[place + 1], data[place + 4 : place + 2 + length]
-        place += 2 + max(2, length)
-
-
-def _tags(block: bytes) -> dict[int, int]:
-    """The first directory's single numbers of 16 or 32 bits."""
-    found: dict[int, int] = {}
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
-    if order is None or len(block) < 10:
-        return found
-    (start,) = struct.unpack_from(order + "I", block, 4)
-    if start + 2 > len(block):
-        return found
-    (count,) = struct.unpack_from(order + "H", block, start)
-    for place in range(start + 2, start + 2 + 12 * min(count, _MOST_ENTRIES), 12):
-        if place + 12 > len(block):
+def _webp_frames(data: bytes) -> tuple[list[float], int]:
+    """The frames' durations in seconds, and the size of the file up to its last whole chunk."""
+    durations = []
+    place = 12
+    for _ in range(_MOST_CHUNKS):
+        if place + 8 > len(data):
             break
-        tag, kind = struct.unpack_from(order + "HH", block, place)
-        if kind in (3, 4):
-            (found[tag],) = struct.unpack_from(
-                order + ("H" if kind == 3 else "I"), block, place + 8
-            )
-    return found
+        name, length = struct.unpack_from("<4sI", data, place)
+        following = place + 8 + length + length % 2
+        if following > len(data):
+            break
+        if name == b"ANMF" and length >= 16:
+            durations.append(int.from_bytes(data[place + 20 : place + 23], "little") / 1000)
+        place = following
+    return durations, place
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    """The picture in RGB, on grey where it is transparent; 16 bits are reduced to 8."""
+    if image.mode.startswith("I;16"):
+        image = image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+    if image.mode not in _MODES:
+        raise RefusedError(Fault.PIXEL_FORMAT)
+    if image.has_transparency_data:
+        ground = Image.new("RGB", image.size, _BACKDROP)
+        rgba = image.convert("RGBA")
+        ground.paste(rgba, mask=rgba)
+        return ground
+    return image if image.mode == "RGB" else image.convert("RGB")

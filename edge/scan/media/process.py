@@ -1,7 +1,7 @@
-"""The decoding child as a process: started fresh, spoken to, ended for certain.
+"""The decoder process from outside: started fresh, spoken to, ended for certain.
 
-It inherits four descriptors and nothing else: no settings, no terminal, no place in the file
-system. What it says is checked by the cage.
+It inherits four descriptors and nothing else: no settings, no terminal, no folder. `client` checks
+what it answers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import logging
 import mmap
 import os
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -22,7 +21,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge.scan.media.protocol import Fault, Order, RefusedError, pack, read_exactly
+from edge.scan.media.clip_file import open_regular
+from edge.scan.media.protocol import Fault, RefusedError, Request, pack, read_message
 
 _log = logging.getLogger(__name__)
 
@@ -31,53 +31,56 @@ _START = (
     "main(*map(int, sys.argv[1:]))"
 )
 _HERE = str(Path(__file__).resolve().parents[3])
-# Kept from before threads import things: cv2, while it is imported, has a folder on the path whose
-# `typing` would stand before Python's own in a child that is started in that moment.
+# Copied before threads import modules: cv2, while it is imported, has a folder on the path whose
+# `typing` would hide Python's own in a process that is started in that moment.
 _PATH = [_HERE, *(entry for entry in sys.path if entry and entry != _HERE)]
 _LOG_BYTES = 65536
 _POLL_SECONDS = 0.002
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
-class Child:
+class DecoderProcess:
     """The process, its pipes and its shared memory.
 
-    `command` is started with four descriptors as arguments: orders, reports, clip, memory. Raises
-    RefusedError for whatever goes wrong.
+    `command` is started with four descriptors as arguments: requests, replies, clip, memory. Raises
+    RefusedError if anything goes wrong.
     """
 
     def __init__(self, path: Path, grace: float, command: Sequence[str] | None) -> None:
         self._grace = grace
         self._ended = False
         with contextlib.ExitStack() as passed, contextlib.ExitStack() as kept:
-            clip = _closing(passed, _open_regular(path))
+            clip = _closing(passed, open_regular(path))
+            if os.fstat(clip).st_size == 0:
+                raise RefusedError(Fault.EMPTY)
             memory = os.memfd_create("frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
             self._memory = _closing(kept, memory)
-            orders, self._orders = _pipe(passed, kept)
-            self._reports, reports = _pipe(kept, passed)
+            requests, self._requests = _pipe(passed, kept)
+            self._replies, replies = _pipe(kept, passed)
             self._log, log = _pipe(kept, passed)
             # Neither side ever waits for the other to read.
-            for descriptor in (self._orders, self._log, log):
+            for descriptor in (self._requests, self._log, log):
                 os.set_blocking(descriptor, False)
-            descriptors = (orders, reports, clip, memory)
+            descriptors = (requests, replies, clip, memory)
             self._process = _spawn(command or _command(), descriptors, log)
+            self.pid = self._process.pid
             self._kept = kept.pop_all()
 
-    def send(self, kind: Order, *fields: int) -> None:
-        """Send an order; never waits for the child to read it."""
+    def send(self, kind: Request, *fields: int) -> None:
+        """Send a request without waiting for the process to read it."""
         try:
-            os.write(self._orders, pack(kind, *fields))
+            os.write(self._requests, pack(kind, *fields))
         except BrokenPipeError:
-            return  # it has ended; what it said last is still to be read
+            return  # it has ended; its last reply is still to be read
         except BlockingIOError:
-            raise RefusedError(Fault.LIED) from None
+            raise RefusedError(Fault.INVALID_DATA) from None
 
     def receive(self, deadline: float) -> tuple[int, ...]:
         """Wait for a message until `deadline` on `time.monotonic`'s clock: else TimeoutError."""
         try:
-            message = read_exactly(self._reports, deadline)
+            message = read_message(self._replies, deadline)
         except EOFError:
-            raise RefusedError(Fault.LIED) from None
+            raise RefusedError(Fault.INVALID_DATA) from None
         if message is None:
             raise RefusedError(self._how_it_ended())
         return message
@@ -85,7 +88,7 @@ class Child:
     def share(self, slots: int, height: int, width: int) -> npt.NDArray[np.uint8]:
         """The shared memory as uint8 `[slots, height, width, 3]`, read-only on this side.
 
-        Sealed: were the child able to shrink it, reading would kill this process.
+        Sealed: if the decoder process could shrink it, reading would kill this one.
         """
         size = slots * height * width * 3
         os.ftruncate(self._memory, size)
@@ -94,51 +97,51 @@ class Child:
         return np.frombuffer(shared, np.uint8).reshape(slots, height, width, 3)
 
     def end(self) -> None:
-        """Close the pipes, which ends a sane child; kill what stays; leave no zombie."""
+        """Close the pipes, which ends it; kill it if that does not; leave no zombie."""
         if self._ended:
             return
         self._ended = True
-        self._show_log()
+        self._write_log()
         self._kept.close()
         if not self._has_exited(self._grace / 4):
-            _log.debug("decoder %d is killed", self._process.pid)
+            _log.debug("decoder %d is killed", self.pid)
         self._reap()
 
     def _how_it_ended(self) -> Fault:
         if not self._has_exited(self._grace):
             return Fault.HUNG
         status = self._reap()
-        _log.debug("decoder %d ended with status %s", self._process.pid, status)
+        _log.debug("decoder %d ended with status %s", self.pid, status)
         return Fault.TOO_MUCH_WORK if status == -signal.SIGXCPU else Fault.CRASHED
 
     def _has_exited(self, seconds: float) -> bool:
-        """Wait for its end without reaping it, so that its process group keeps its number."""
+        """Wait for its end without reaping it, so that its process group keeps its id."""
         if self._process.returncode is not None:
             return True
         deadline = time.monotonic() + seconds
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        while os.waitid(os.P_PID, self._process.pid, flags) is None:
+        while os.waitid(os.P_PID, self.pid, flags) is None:
             if time.monotonic() > deadline:
                 return False
             time.sleep(_POLL_SECONDS)
         return True
 
     def _reap(self) -> int | None:
-        """Kill the child and all it may have started; its exit status, None if it cannot die."""
+        """Kill it and all it may have started; its exit status, None if it cannot be killed."""
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.killpg(self.pid, signal.SIGKILL)
             if self._has_exited(self._grace * 5):
                 return self._process.wait()
-            _log.error("decoder %d cannot be killed; going on without it", self._process.pid)
+            _log.error("decoder %d cannot be killed; going on without it", self.pid)
         return self._process.returncode
 
-    def _show_log(self) -> None:
-        """What it complained about, as far as the pipe held it: for debugging only."""
+    def _write_log(self) -> None:
+        """Log what it wrote to stderr, as far as the pipe held it."""
         with contextlib.suppress(BlockingIOError):
-            complaint = os.read(self._log, _LOG_BYTES)
-            if complaint:
-                _log.debug("decoder %d: %s", self._process.pid, ascii(complaint.decode("latin-1")))
+            stderr = os.read(self._log, _LOG_BYTES)
+            if stderr:
+                _log.debug("decoder %d: %s", self.pid, ascii(stderr.decode("latin-1")))
 
 
 def _closing(stack: contextlib.ExitStack, descriptor: int) -> int:
@@ -149,32 +152,6 @@ def _closing(stack: contextlib.ExitStack, descriptor: int) -> int:
 def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:
     read, write = os.pipe()
     return _closing(reader, read), _closing(writer, write)
-
-
-def _open_regular(path: Path) -> int:
-    """A read-only descriptor of a regular file; never waits for a pipe or wakes a device."""
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-    try:
-        descriptor = os.open(path, flags)
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        raise RefusedError(Fault.MISSING) from None
-    except PermissionError:
-        raise RefusedError(Fault.FORBIDDEN) from None
-    except OSError as error:
-        not_a_file = stat.S_ISSOCK(_mode(path))
-        raise RefusedError(Fault.NOT_A_FILE if not_a_file else Fault.INPUT) from error
-    status = os.fstat(descriptor)
-    if stat.S_ISREG(status.st_mode) and status.st_size > 0:
-        return descriptor
-    os.close(descriptor)
-    raise RefusedError(Fault.EMPTY if stat.S_ISREG(status.st_mode) else Fault.NOT_A_FILE)
-
-
-def _mode(path: Path) -> int:
-    try:
-        return path.stat().st_mode
-    except OSError:
-        return 0
 
 
 def _command() -> list[str]:
@@ -198,4 +175,4 @@ def _spawn(
             env={"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", **kept},
         )
     except OSError as error:
-        raise RefusedError(Fault.NO_CHILD) from error
+        raise RefusedError(Fault.NOT_STARTED) from error

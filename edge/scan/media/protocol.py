@@ -1,8 +1,8 @@
-"""The border between the program and the child that decodes: what may cross it.
+"""The messages between the program and the decoder process, and the reasons for refusing a clip.
 
-Only integers cross, in messages of one fixed size; texts are looked up here, on the trusting side.
-Pixels lie in shared memory whose size the parent has sealed. Standard library only: the child
-imports this before anything else.
+Only integers cross, in messages of one fixed size; texts are looked up on the trusted side. Pixels
+lie in shared memory of a size that the program has sealed. Standard library only: the decoder
+process imports this before anything else.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ import select
 import struct
 import time
 from enum import IntEnum
-from typing import NamedTuple
 
 MESSAGE = struct.Struct("<10q")
 MICROSECONDS = 1_000_000
 
 
-class Order(IntEnum):
-    """What the parent asks; the fields that follow in the message."""
+class Request(IntEnum):
+    """What the program asks for; the fields that follow in the message."""
 
     OPEN = 1  # window frames, window rate (micro Hz), max windows, first or 0, frame pixels,
     #           video pixels, picture pixels, CPU seconds, memory bytes
@@ -27,8 +26,8 @@ class Order(IntEnum):
     RELEASE = 3  # slot
 
 
-class Report(IntEnum):
-    """What the child tells; the fields that follow in the message."""
+class Reply(IntEnum):
+    """What the decoder process answers; the fields that follow in the message."""
 
     OPENED = 1  # kind, container, codec, width, height, duration (us), rate (milli Hz), open (us)
     FRAME = 2  # slot, window, time (us), frames decoded, damaged
@@ -37,14 +36,14 @@ class Report(IntEnum):
     FAILED = 5  # fault
 
 
-class Kind(IntEnum):
-    """What a clip is."""
+class ClipKind(IntEnum):
+    """Whether a clip moves."""
 
     VIDEO = 0
     IMAGE = 1
 
 
-# A container or a codec crosses as its place in these tables. Only these are ever opened.
+# A container or a codec crosses as its index in these tables. Only these are ever opened.
 CONTAINERS = (
     *("mp4", "mov", "m4v", "3gp", "mkv", "webm", "avi", "wmv", "flv", "mpg", "ts"),
     *("gif", "apng", "webp", "jpg", "png", "bmp", "tiff"),
@@ -59,7 +58,7 @@ CODECS = (
 
 
 class Fault(IntEnum):
-    """Why a clip cannot be read. The numbers are stable; the words are in `FAULTS`."""
+    """Why a clip cannot be read. The numbers are stable; the texts are in `FAULTS`."""
 
     MISSING = 1
     NOT_A_FILE = 2
@@ -78,100 +77,81 @@ class Fault(IntEnum):
     MEMORY = 15
     CRASHED = 16
     HUNG = 17
-    LIED = 18
+    INVALID_DATA = 18
     TOO_MUCH_WORK = 19
-    NO_CHILD = 20
+    NOT_STARTED = 20
+    PIXEL_FORMAT = 21
+
+    @property
+    def slug(self) -> str:
+        """A short stable name, for logs."""
+        return self.name.lower().replace("_", "-")
 
 
-class Words(NamedTuple):
-    """A fault for people: a stable name, one sentence, what to do about it."""
+_CHOOSE = "Choose a video or picture file."
+_COPY = "Copy the file again from its source."
+_CONVERT = "Convert it to MP4 (H.264), or a picture to JPEG or PNG."
+_DISTRUST = "Do not trust this file: it may be damaged or malicious."
 
-    name: str
-    sentence: str
-    remedy: str
-
-
-_COPY = "Copy the file again from where it came."
-_CONVERT = "Convert it to MP4 (H.264), or to JPEG or PNG if it is a picture."
-_KEEP_OUT = "Do not trust this file; it may be broken or made to do harm."
-
-FAULTS: dict[Fault, Words] = {
-    Fault.MISSING: Words("missing", "There is no such file.", "Check the name."),
-    Fault.NOT_A_FILE: Words("not-a-file", "This is not a regular file.", "Name a clip's file."),
-    Fault.FORBIDDEN: Words(
-        "forbidden", "The file may not be read by this user.", "Grant read permission to it."
+FAULTS: dict[Fault, tuple[str, str]] = {
+    Fault.MISSING: ("The file does not exist.", "Check the path."),
+    Fault.NOT_A_FILE: ("This is not a regular file.", _CHOOSE),
+    Fault.FORBIDDEN: ("No permission to read the file.", "Grant this user read permission."),
+    Fault.EMPTY: ("The file is empty.", _COPY),
+    Fault.TEXT: ("This is a text file.", _CHOOSE),
+    Fault.SOUND: ("This is an audio file without pictures.", _CHOOSE),
+    Fault.NOT_A_CLIP: ("Unsupported file type: neither a video nor a picture.", _CONVERT),
+    Fault.NO_PICTURE: ("The file contains no video, only audio or data.", _CHOOSE),
+    Fault.CODEC: ("Unsupported video codec.", _CONVERT),
+    Fault.BROKEN: ("The file is damaged or incomplete and cannot be opened.", _COPY),
+    Fault.NOTHING_DECODED: ("No frame of the file can be decoded.", _COPY),
+    Fault.TOO_LARGE: (
+        "The frame size exceeds the limit in megapixels: 41 for video, 120 for JPEG, 30 for WebP, "
+        "40 for other pictures.",
+        "Scale it down.",
     ),
-    Fault.EMPTY: Words("empty", "The file is empty.", _COPY),
-    Fault.TEXT: Words("text", "This is a text file, not a clip.", "Name a video or a picture."),
-    Fault.SOUND: Words(
-        "sound", "This is a sound file: it holds no picture.", "Name a video or a picture."
-    ),
-    Fault.NOT_A_CLIP: Words(
-        "not-a-clip", "This is neither a video nor a picture that can be read.", _CONVERT
-    ),
-    Fault.NO_PICTURE: Words(
-        "no-picture", "The clip holds no picture, only sound or data.", "Name a clip with video."
-    ),
-    Fault.CODEC: Words("codec", "The picture is coded in a way that cannot be read.", _CONVERT),
-    Fault.BROKEN: Words("broken", "The file is broken or was cut off: it cannot be opened.", _COPY),
-    Fault.NOTHING_DECODED: Words(
-        "nothing-decoded", "Not one frame of the clip could be decoded.", _COPY
-    ),
-    Fault.TOO_LARGE: Words(
-        "too-large", "The picture has more pixels than are allowed.", "Make it smaller first."
-    ),
-    Fault.STILL_FORMAT: Words(
-        "still-format", "Pictures of this kind (HEIC, AVIF) are not read.", "Convert it to JPEG."
-    ),
-    Fault.INPUT: Words(
-        "input", "The file could not be read to the end.", "Check the disk or the stick it lies on."
-    ),
-    Fault.MEMORY: Words("memory", "The clip needs more memory than it may have.", _CONVERT),
-    Fault.CRASHED: Words("crashed", "The decoder crashed on this clip.", _KEEP_OUT),
-    Fault.HUNG: Words("hung", "The decoder hung on this clip.", _KEEP_OUT),
-    Fault.LIED: Words("lied", "The decoder answered nonsense about this clip.", _KEEP_OUT),
-    Fault.TOO_MUCH_WORK: Words(
-        "too-much-work", "The clip takes far longer to decode than clips do.", _CONVERT
-    ),
-    Fault.NO_CHILD: Words(
-        "no-child", "The decoder could not be started.", "Run `truelight doctor`."
-    ),
+    Fault.STILL_FORMAT: ("HEIC and AVIF pictures are not supported.", "Convert it to JPEG."),
+    Fault.INPUT: ("Reading the file failed.", "Check the disk or stick that holds it."),
+    Fault.MEMORY: ("Decoding exceeded the memory limit.", _CONVERT),
+    Fault.CRASHED: ("The decoder crashed on this file.", _DISTRUST),
+    Fault.HUNG: ("The decoder stopped responding on this file.", _DISTRUST),
+    Fault.INVALID_DATA: ("The decoder returned invalid data.", _DISTRUST),
+    Fault.TOO_MUCH_WORK: ("Decoding exceeded the time limit.", _CONVERT),
+    Fault.NOT_STARTED: ("The decoder process cannot be started.", "Run `truelight doctor`."),
+    Fault.PIXEL_FORMAT: ("Unsupported pixel format.", _CONVERT),
 }
+"""For each fault one sentence, and what to do about it."""
 
 
 class RefusedError(Exception):
-    """The clip cannot be read, for this reason."""
+    """The clip cannot be read, because of `fault`."""
 
     def __init__(self, fault: Fault) -> None:
-        super().__init__(FAULTS[fault].sentence)
+        super().__init__(FAULTS[fault][0])
         self.fault = fault
 
 
 def pack(kind: IntEnum, *fields: int) -> bytes:
-    """One message; the fields that are not given are 0."""
+    """One message; missing fields are 0."""
     return MESSAGE.pack(kind, *fields, *(0,) * (9 - len(fields)))
 
 
-def read_exactly(descriptor: int, deadline: float | None = None) -> tuple[int, ...] | None:
+def read_message(descriptor: int, deadline: float | None = None) -> tuple[int, ...] | None:
     """One message from a pipe as ten integers; None when the other side has closed it.
 
     `deadline` is on `time.monotonic`'s clock. Raises TimeoutError when it passes, EOFError when the
     pipe ends within a message.
     """
     data = b""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
     while len(data) < MESSAGE.size:
-        if deadline is not None and not _readable(descriptor, deadline - time.monotonic()):
+        if deadline is not None and not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
             raise TimeoutError
         part = os.read(descriptor, MESSAGE.size - len(data))
+        if not part and data:
+            raise EOFError
         if not part:
-            if data:
-                raise EOFError
             return None
         data += part
     return MESSAGE.unpack(data)
-
-
-def _readable(descriptor: int, seconds: float) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(max(0.0, seconds) * 1000))

@@ -1,43 +1,48 @@
-"""Which frames of a clip are looked at: windows spread over its length.
+"""Which frames of a clip are judged: windows spread over its length.
 
-Pure: times in, choices out. The decoder and the parent both plan from here, so that neither has to
-believe the other.
+Pure: times in, choices out. The program and the decoder process both plan from here, so that
+neither has to trust the other.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-if TYPE_CHECKING:  # the child imports this and does without numpy
+if TYPE_CHECKING:  # the decoder process does without numpy
     import numpy as np
     import numpy.typing as npt
+
+    from edge.scan.media.clip_file import ClipFormat
+    from edge.scan.media.protocol import ClipKind
 
 FrameT = TypeVar("FrameT")
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One decoded picture. `pixels` is valid until the next frame is asked for."""
+    """One decoded frame. `pixels` is valid until the next frame is asked for."""
 
     index: int
     """Running number of the frames handed out, from 0."""
     window: int
     """The window it belongs to, from 0, ascending."""
     time: float
-    """Seconds from the clip's first picture."""
+    """Seconds from the clip's first frame."""
     pixels: npt.NDArray[np.uint8]
     """uint8 `[height, width, 3]`, RGB, upright, square pixels, read-only."""
 
 
-class Slot(NamedTuple):
-    """One wanted frame: the window it belongs to and its time in seconds from the clip's start."""
+class PlannedFrame(NamedTuple):
+    """One wanted frame: its window, and its time in seconds from the clip's start."""
 
     window: int
     time: float
 
 
-class Choice(NamedTuple, Generic[FrameT]):
+class ChosenFrame(NamedTuple, Generic[FrameT]):
     """A frame that was chosen for a window; `time` is the frame's own, in seconds."""
 
     window: int
@@ -47,7 +52,7 @@ class Choice(NamedTuple, Generic[FrameT]):
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a clip is looked at.
+    """Which frames of a clip are wanted.
 
     `window_frames` frames at `window_rate` Hz make a window; at most `max_windows` of them are
     spread evenly over the clip. With `first`, the first that many consecutive frames are taken
@@ -64,11 +69,11 @@ class Sampling:
         if min(counts) < 1 or not 0.0 < self.window_rate <= 1000.0:
             raise ValueError("a sampling needs at least one frame, one window and a rate over 0")
 
-    def slots(self, seconds: float) -> list[Slot]:
+    def plan(self, seconds: float) -> list[PlannedFrame]:
         """The wanted times of a clip of this length, ascending; at least one.
 
         Windows never overlap. A clip shorter than all windows together is covered from its start;
-        its last window may then have fewer slots, but at least half of them.
+        its last window may then have fewer frames, but at least half of them.
         """
         span = self.window_frames / self.window_rate
         count = max(1, min(self.max_windows, int(seconds / span + 0.5)))
@@ -76,30 +81,30 @@ class Sampling:
         start = spare / 2 if count == 1 else 0.0
         step = max(span, spare / (count - 1)) if count > 1 else span
         planned = [
-            Slot(window, start + window * step + position / self.window_rate)
+            PlannedFrame(window, start + window * step + position / self.window_rate)
             for window in range(count)
             for position in range(self.window_frames)
         ]
-        return [slot for slot in planned if slot.time < seconds] or planned[:1]
+        return [each for each in planned if each.time < seconds] or planned[:1]
 
     def most_frames(self, seconds: float) -> int:
-        """No more frames than this are handed out for a clip of this length."""
-        return self.first if self.first is not None else len(self.slots(seconds))
+        """The largest number of frames handed out for a clip of this length."""
+        return self.first if self.first is not None else len(self.plan(seconds))
 
 
-class Chooser(Generic[FrameT]):
-    """Gives each slot the frame nearest to it, from frames offered in order of time.
+class FrameChooser(Generic[FrameT]):
+    """Gives each planned frame the one nearest to it, from frames offered in order of time.
 
-    A frame is chosen at most once a window: where the clip has fewer frames than the window has
-    slots, the window gets fewer. With `period`, the usual time between frames in seconds, a frame
-    that is nearer than half of it is taken at once. Without `keeps`, no frame is kept back for a
-    slot between it and the next, which matters for very large frames.
+    A frame is chosen at most once a window: where the clip has fewer frames than a window wants,
+    the window gets fewer. With `period`, the usual time between frames in seconds, a frame that is
+    nearer than half of it is taken at once. Without `keeps`, no frame is kept in memory once one
+    was chosen, which matters for very large frames.
     """
 
     def __init__(
-        self, slots: list[Slot], period: float | None = None, *, keeps: bool = True
+        self, planned: list[PlannedFrame], period: float | None = None, *, keeps: bool = True
     ) -> None:
-        self._slots = slots
+        self._planned = planned
         self._reach = (period or 0.0) / 2
         self._keeps = keeps
         self._next = 0
@@ -108,12 +113,12 @@ class Chooser(Generic[FrameT]):
 
     @property
     def wanted(self) -> float | None:
-        """The time of the next slot without a frame, seconds; None when all are served."""
-        return self._slots[self._next].time if self._next < len(self._slots) else None
+        """The time of the next planned frame, seconds; None when all are chosen."""
+        return self._planned[self._next].time if self._next < len(self._planned) else None
 
-    def offer(self, time: float, frame: FrameT) -> list[Choice[FrameT]]:
-        """Take the next decoded frame; give back what is decided by it, in order of time."""
-        chosen: list[Choice[FrameT]] = []
+    def offer(self, time: float, frame: FrameT) -> list[ChosenFrame[FrameT]]:
+        """Take the next decoded frame; return what is decided by it, in order of time."""
+        chosen: list[ChosenFrame[FrameT]] = []
         while (wanted := self.wanted) is not None and wanted <= time + self._reach:
             before = self._previous
             if before is not None and wanted - before[0] <= time - wanted:
@@ -123,12 +128,12 @@ class Chooser(Generic[FrameT]):
         self._previous = (time, frame) if self._keeps or self._taken is None else None
         return chosen
 
-    def finish(self, end: float) -> list[Choice[FrameT]]:
-        """No more frames: the last one stands for the slots before `end`, in seconds.
+    def finish(self, end: float) -> list[ChosenFrame[FrameT]]:
+        """After the last frame, which stands for what is planned before `end`, in seconds.
 
-        It stands for the first slot in any case, if nothing was chosen yet.
+        It is chosen in any case if nothing was chosen yet.
         """
-        chosen: list[Choice[FrameT]] = []
+        chosen: list[ChosenFrame[FrameT]] = []
         if self._previous is None:
             return chosen
         while (wanted := self.wanted) is not None:
@@ -137,10 +142,79 @@ class Chooser(Generic[FrameT]):
             chosen += self._take(*self._previous)
         return chosen
 
-    def _take(self, time: float, frame: FrameT) -> list[Choice[FrameT]]:
-        window = self._slots[self._next].window
+    def _take(self, time: float, frame: FrameT) -> list[ChosenFrame[FrameT]]:
+        window = self._planned[self._next].window
         self._next += 1
         if self._taken == (window, time):
             return []
         self._taken = (window, time)
-        return [Choice(window, time, frame)]
+        return [ChosenFrame(window, time, frame)]
+
+
+class ClipReader(ABC, Generic[FrameT]):
+    """An opened clip in the decoder process: its facts, and its frames in order of time."""
+
+    kind: ClipKind
+    codec: int
+    """The codec's index in the protocol's table."""
+    width: int
+    """Of the frames handed out, as is `height`."""
+    height: int
+    frame_rate = 0.0
+    seconds = 0.0
+    """The clip's length; 0 for a still picture."""
+    period: float | None = None
+    """Seconds between frames; None where the rate varies."""
+    large = False
+    """Whether frames are so large that none may be kept in memory beside the current one."""
+    frames_read = 0
+    """Frames decoded so far."""
+    damaged = False
+    """Whether anything could not be read or decoded so far."""
+
+    def __init__(self, form: ClipFormat) -> None:
+        self.form = form
+
+    @abstractmethod
+    def frames(self) -> Iterator[tuple[float, FrameT]]:
+        """Frames with their seconds, from the current position on."""
+
+    @abstractmethod
+    def paint(self, frame: FrameT, target: memoryview) -> None:
+        """Write a frame as RGB bytes `[height, width, 3]`."""
+
+    @abstractmethod
+    def shown_until(self) -> float:
+        """Until when the last frame that was read is shown, seconds, as far as is known."""
+
+    def jump(self, target: float) -> bool:
+        """Go on shortly before `target` seconds if that saves work; whether the position moved."""
+        return False
+
+    def decode_only(self, times: Sequence[float]) -> None:
+        """Frames far from these times (ascending, seconds) need not be decoded."""
+
+    def choose(self, sampling: Sampling) -> Iterator[ChosenFrame[FrameT]]:
+        """The wanted frames; each is valid until the next one is asked for."""
+        if sampling.first is None:
+            yield from self._choose_spread(sampling.plan(self.seconds))
+            return
+        for index, (time, frame) in enumerate(self.frames()):
+            yield ChosenFrame(index // sampling.window_frames, time, frame)
+            if index + 1 >= sampling.first:
+                return
+
+    def _choose_spread(self, planned: list[PlannedFrame]) -> Iterator[ChosenFrame[FrameT]]:
+        keeps = self.period is None or not self.large
+        chooser: FrameChooser[FrameT] = FrameChooser(planned, self.period, keeps=keeps)
+        self.decode_only([each.time for each in planned])
+        frames = self.frames()
+        while (wanted := chooser.wanted) is not None:
+            if self.jump(wanted):
+                frames = self.frames()
+            arrived = next(frames, None)
+            if arrived is None:
+                break
+            yield from chooser.offer(*arrived)
+            del arrived  # else it would stay in memory while the next one is decoded
+        yield from chooser.finish(self.shown_until())

@@ -14,10 +14,10 @@ from volume import Stick
 
 from edge.box.events import Brought, Event, Origin, Plugged, Pulled, Reported, Unusable
 from edge.box.sources.folder_watch import Watch
-from edge.box.sources.listing import clips_within
 from edge.box.sources.usb_stick import Sticks
 from edge.box.views import Kind
 from edge.history.report import HTML_NAME, JSON_NAME, Report
+from edge.scan.collect import clips_within
 
 AnEvent = TypeVar("AnEvent", bound=Event)
 SECONDS = 20

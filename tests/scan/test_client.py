@@ -1,11 +1,11 @@
-"""The border: a child that crashes, hangs or lies costs its clip and nothing else."""
+"""A decoder that crashes, hangs or sends invalid data costs its clip and nothing else."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-from caged import FOUR_HERTZ, SHORT, fault_of, liar, watch
 from clips import number_of
+from fake_decoder import FOUR_HERTZ, SHORT, decode, fake_decoder, fault_of
 
 from edge.scan.media.client import ClipError, Frame, Limits, open_clip
 from edge.scan.media.protocol import Fault
@@ -13,21 +13,21 @@ from edge.scan.media.sampling import Sampling
 from edge.scan.progress import Cancelled
 
 
-def test_an_honest_child_is_believed(clip: Path) -> None:
-    frames = watch(
+def test_valid_messages_become_frames(clip: Path) -> None:
+    frames = decode(
         clip,
-        command=liar(
-            "opened(); assert read()[:2] == (Order.START, 3)\n"
+        command=fake_decoder(
+            "opened(); assert read()[:2] == (Request.START, 3)\n"
             "shared = mmap.mmap(memory, 0); shared[:] = bytes([7]) * (64 * 48 * 3 * 3)\n"
             "frame(0, 0, 0); frame(1, 0, 250_000, 2)\n"
-            "assert read()[:2] == (Order.RELEASE, 0)\n"
-            "say(Report.DONE, 50, 0, 1000)"
+            "assert read()[:2] == (Request.RELEASE, 0)\n"
+            "reply(Reply.DONE, 50, 0, 1000)"
         ),
     )
     assert frames == [(0, 0, 0.0), (1, 0, 0.25)]
 
 
-def test_what_a_clip_brings(clip: Path) -> None:
+def test_a_clip_and_its_frames(clip: Path) -> None:
     with open_clip(clip, FOUR_HERTZ) as opened:
         assert opened.clip is opened.clip
         assert opened.expected_frames == 8
@@ -48,7 +48,7 @@ def test_what_a_clip_brings(clip: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "lie",
+    "invalid",
     [
         "opened(kind=2)",
         "opened(kind=-1)",
@@ -64,22 +64,22 @@ def test_what_a_clip_brings(clip: Path) -> None:
         "opened(rate=-1)",
         "opened(rate=2**62)",
         "frame()",
-        "say(99)",
-        "say(-1, -1, -1)",
-        "say(Report.FAILED, 0)",
-        "say(Report.FAILED, 10**6)",
-        "say(Report.ALIVE, -1)",
-        "say(Report.DONE, 1, 0, 1)",
-        "os.write(reports, b'x' * 79); os.close(reports)",
-        "for n in range(10**6): say(Report.ALIVE, n)",
+        "reply(99)",
+        "reply(-1, -1, -1)",
+        "reply(Reply.FAILED, 0)",
+        "reply(Reply.FAILED, 10**6)",
+        "reply(Reply.ALIVE, -1)",
+        "reply(Reply.DONE, 1, 0, 1)",
+        "os.write(replies, b'x' * 79); os.close(replies)",
+        "for n in range(10**6): reply(Reply.ALIVE, n)",
     ],
 )
-def test_lies_about_the_clip(clip: Path, lie: str) -> None:
-    assert fault_of(clip, f"{lie}\nsilence()") is Fault.LIED
+def test_invalid_facts_are_refused(clip: Path, invalid: str) -> None:
+    assert fault_of(clip, f"{invalid}\nsilence()") is Fault.INVALID_DATA
 
 
 @pytest.mark.parametrize(
-    "lie",
+    "invalid",
     [
         "frame(slot=3)",
         "frame(slot=-1)",
@@ -97,35 +97,35 @@ def test_lies_about_the_clip(clip: Path, lie: str) -> None:
         "for n in range(99): frame(slot=n % 3, us=n)",
         "for n in range(99): frame(slot=n % 3, us=n, window=n)",
         "opened()",
-        "say(Report.DONE, -1)",
-        "say(Report.DONE, 1, 5)",
-        "say(Report.DONE, 1, 0, -1)",
+        "reply(Reply.DONE, -1)",
+        "reply(Reply.DONE, 1, 5)",
+        "reply(Reply.DONE, 1, 0, -1)",
     ],
 )
-def test_lies_about_frames(clip: Path, lie: str) -> None:
-    assert fault_of(clip, f"opened(); read()\n{lie}\nsilence()") is Fault.LIED
+def test_invalid_frames_are_refused(clip: Path, invalid: str) -> None:
+    assert fault_of(clip, f"opened(); read()\n{invalid}\nsilence()") is Fault.INVALID_DATA
 
 
-def test_a_done_child_without_frames_decoded_nothing(clip: Path) -> None:
-    lie = "opened(); read(); say(Report.DONE, 1, 0, 1)"
-    assert fault_of(clip, lie) is Fault.NOTHING_DECODED
+def test_no_frame_at_all_is_a_fault(clip: Path) -> None:
+    body = "opened(); read(); reply(Reply.DONE, 1, 0, 1)"
+    assert fault_of(clip, body) is Fault.NOTHING_DECODED
 
 
-def test_what_comes_after_the_end_is_not_read(clip: Path) -> None:
-    body = "opened(); read(); frame(); say(Report.DONE, 1, 0, 1); os.write(reports, b'x' * 5000)"
-    assert watch(clip, command=liar(body)) == [(0, 0, 0.0)]
+def test_bytes_after_the_end_are_ignored(clip: Path) -> None:
+    body = "opened(); read(); frame(); reply(Reply.DONE, 1, 0, 1); os.write(replies, b'x' * 5000)"
+    assert decode(clip, command=fake_decoder(body)) == [(0, 0, 0.0)]
 
 
-def test_the_shared_memory_cannot_be_resized_by_the_child(clip: Path) -> None:
+def test_the_decoder_cannot_resize_the_shared_memory(clip: Path) -> None:
     body = (
         "opened(); read()\n"
         "for size in (0, 10**6):\n"
         "    try: os.ftruncate(memory, size)\n"
         "    except PermissionError: continue\n"
         "    silence()\n"
-        "frame(); say(Report.DONE, 1, 0, 1)"
+        "frame(); reply(Reply.DONE, 1, 0, 1)"
     )
-    assert watch(clip, command=liar(body)) == [(0, 0, 0.0)]
+    assert decode(clip, command=fake_decoder(body)) == [(0, 0, 0.0)]
 
 
 @pytest.mark.parametrize(
@@ -139,22 +139,22 @@ def test_the_shared_memory_cannot_be_resized_by_the_child(clip: Path) -> None:
         ("os.kill(os.getpid(), 24)", Fault.TOO_MUCH_WORK),
         ("silence()", Fault.HUNG),
         ("os.kill(os.getpid(), 19)", Fault.HUNG),
-        ("os.close(reports); silence()", Fault.HUNG),
-        ("say(Report.FAILED, Fault.MEMORY); silence()", Fault.MEMORY),
+        ("os.close(replies); silence()", Fault.HUNG),
+        ("reply(Reply.FAILED, Fault.MEMORY); silence()", Fault.MEMORY),
     ],
 )
 @pytest.mark.parametrize("before", ["", "opened(); read(); "])
-def test_a_child_that_ends_early(clip: Path, end: str, fault: Fault, before: str) -> None:
+def test_a_decoder_that_fails(clip: Path, end: str, fault: Fault, before: str) -> None:
     assert fault_of(clip, before + end) is fault
 
 
-def test_signs_of_life_are_not_taken_for_progress_for_ever(clip: Path) -> None:
+def test_messages_without_progress_end_in_a_timeout(clip: Path) -> None:
     limits = Limits(silence=5.0, patience=0.6, patience_per_second=0.0, grace=0.2)
-    body = "while True:\n    say(Report.ALIVE, 1)\n    time.sleep(0.1)"
+    body = "while True:\n    reply(Reply.ALIVE, 1)\n    time.sleep(0.1)"
     assert fault_of(clip, body, limits) is Fault.TOO_MUCH_WORK
 
 
-def test_whoever_waits_for_a_slow_child_may_give_it_up(clip: Path) -> None:
+def test_waiting_for_a_slow_decoder_can_be_cancelled(clip: Path) -> None:
     waits = 0
 
     def waiting() -> None:
@@ -163,7 +163,7 @@ def test_whoever_waits_for_a_slow_child_may_give_it_up(clip: Path) -> None:
         if waits == 3:
             raise Cancelled
 
-    body = liar("while True:\n    say(Report.ALIVE, 1)\n    time.sleep(0.05)")
+    body = fake_decoder("while True:\n    reply(Reply.ALIVE, 1)\n    time.sleep(0.05)")
     with (
         pytest.raises(Cancelled),
         open_clip(clip, FOUR_HERTZ, command=body, waiting=waiting) as opened,
@@ -172,13 +172,13 @@ def test_whoever_waits_for_a_slow_child_may_give_it_up(clip: Path) -> None:
     assert waits == 3
 
 
-def test_a_child_that_reads_no_orders_does_not_block_its_parent(clip: Path) -> None:
+def test_a_decoder_that_reads_nothing_does_not_block_the_program(clip: Path) -> None:
     many = Sampling(1000, 1000.0, 1)
     body = "opened(us=10**12)\nfor n in range(5000): frame(slot=n % 3, us=n, read=n)\nsilence()"
     with (
         pytest.raises(ClipError) as caught,
-        open_clip(clip, many, SHORT, command=liar(body)) as opened,
+        open_clip(clip, many, SHORT, command=fake_decoder(body)) as opened,
     ):
         for _ in opened.frames():
             pass
-    assert caught.value.fault is Fault.LIED
+    assert caught.value.fault is Fault.INVALID_DATA

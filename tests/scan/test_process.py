@@ -1,4 +1,4 @@
-"""The decoding child: that it ends, what it holds, and which files it is given."""
+"""The decoder process: that it ends, what it holds, and which files it gets."""
 
 import gc
 import os
@@ -10,14 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from caged import (
+from fake_decoder import (
     FOUR_HERTZ,
     SHORT,
-    child_of,
+    decode,
     descriptors,
-    liar,
+    fake_decoder,
     shared_pieces,
-    watch,
 )
 
 import edge
@@ -27,26 +26,25 @@ from edge.scan.media.protocol import Fault
 from edge.scan.media.sampling import Sampling
 
 
-def test_a_child_killed_in_the_middle_costs_its_clip_only(clip: Path) -> None:
+def test_a_killed_decoder_costs_its_clip_only(clip: Path) -> None:
     with (
         pytest.raises(ClipError) as caught,
         open_clip(clip, Sampling(8, 4.0, 5), Limits(slots=1)) as opened,
     ):
         for frame in opened.frames():
             if frame.index == 2:
-                os.kill(child_of(opened), signal.SIGKILL)
+                os.kill(opened.pid, signal.SIGKILL)
     assert caught.value.fault is Fault.CRASHED
     assert caught.value.code is ReasonCode.UNREADABLE
-    assert caught.value.message == "The decoder crashed on this clip."
-    assert caught.value.name == "crashed"
-    assert len(watch(clip, Limits())) == 8
+    assert caught.value.message == "The decoder crashed on this file."
+    assert len(decode(clip, Limits())) == 8
 
 
-def test_a_child_and_what_it_started_are_gone_after_closing(clip: Path) -> None:
+def test_the_decoder_and_its_children_are_gone_after_closing(clip: Path) -> None:
     body = "if os.fork() == 0: silence()\nopened(); read(); frame(); silence()"
-    with open_clip(clip, FOUR_HERTZ, SHORT, command=liar(body)) as opened:
+    with open_clip(clip, FOUR_HERTZ, SHORT, command=fake_decoder(body)) as opened:
         next(opened.frames())
-        group = child_of(opened)
+        group = opened.pid
         assert len(living(group)) == 2
     assert living(group) == []
 
@@ -64,12 +62,12 @@ def living(group: int) -> list[str]:
     return found
 
 
-def test_the_child_ends_with_its_parent(clip: Path) -> None:
+def test_the_decoder_ends_with_the_program(clip: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from edge.scan.media.client import open_clip\n"
         "from edge.scan.media.sampling import Sampling\n"
         "opened = open_clip(Path(sys.argv[1]), Sampling(8, 4.0, 5)); next(opened.frames())\n"
-        "print(opened._child._process.pid, flush=True); time.sleep(60)"
+        "print(opened.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program, str(clip)],
@@ -85,13 +83,13 @@ def test_the_child_ends_with_its_parent(clip: Path) -> None:
     os.close(child)
 
 
-def test_ctrl_c_does_not_reach_the_child(clip: Path) -> None:
+def test_ctrl_c_does_not_reach_the_decoder(clip: Path) -> None:
     with open_clip(clip, FOUR_HERTZ) as opened:
-        assert os.getsid(child_of(opened)) == child_of(opened) != os.getsid(0)
+        assert os.getsid(opened.pid) == opened.pid != os.getsid(0)
 
 
-def test_the_child_holds_little(clip: Path) -> None:
-    """Its descriptors: nothing, nothing, complaints; orders, reports, the clip and the memory."""
+def test_the_decoder_holds_only_what_it_needs(clip: Path) -> None:
+    """Its descriptors: /dev/null twice, stderr; requests, replies, the clip and the memory."""
     secret = os.open(clip, os.O_RDONLY)
     os.set_inheritable(secret, True)
     body = """
@@ -99,21 +97,21 @@ import fcntl, stat
 def is_open(descriptor):
     try: return bool(os.fstat(descriptor))
     except OSError: return False
-assert list(filter(is_open, range(1000))) == sorted([0, 1, 2, orders, reports, clip, memory])
+assert list(filter(is_open, range(1000))) == sorted([0, 1, 2, requests, replies, clip, memory])
 assert fcntl.fcntl(clip, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
 own = {"ORT_DISABLE_TELEMETRY"}  # set by the program itself
 given = {"LC_ALL", "LC_CTYPE", "OPENBLAS_NUM_THREADS", "LD_LIBRARY_PATH"}
 assert set(os.environ) - own <= given
 assert os.getcwd() == "/"
-opened(); read(); frame(); say(Report.DONE, 1, 0, 1)
+opened(); read(); frame(); reply(Reply.DONE, 1, 0, 1)
 """
     try:
-        assert watch(clip, command=liar(body)) == [(0, 0, 0.0)]
+        assert decode(clip, command=fake_decoder(body)) == [(0, 0, 0.0)]
     finally:
         os.close(secret)
     with open_clip(clip, FOUR_HERTZ) as opened:
         assert opened.clip.seconds == 2.0
-        limits = Path(f"/proc/{child_of(opened)}/limits").read_text()
+        limits = Path(f"/proc/{opened.pid}/limits").read_text()
     confined = {"file size": 0, "core file size": 0, "open files": 16}
     confined["address space"] = Limits().memory
     for name, value in confined.items():
@@ -124,28 +122,28 @@ opened(); read(); frame(); say(Report.DONE, 1, 0, 1)
 def test_nothing_is_left_behind_after_many_clips(clip: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(clip.read_bytes()[:-1500])
-    watch(clip, Limits())
+    decode(clip, Limits())
     gc.collect()
     before = descriptors(), shared_pieces()
     for number in range(50):
         if number % 10 == 0:
-            watch(clip, Limits())
+            decode(clip, Limits())
         elif number % 10 == 1:
             with pytest.raises(ClipError):
-                watch(broken, Limits())
+                decode(broken, Limits())
         elif number % 2:
             with open_clip(clip, FOUR_HERTZ):
                 pass
         else:
             with pytest.raises(ClipError):
-                watch(tmp_path / "missing.mp4")
+                decode(tmp_path / "missing.mp4")
     gc.collect()
     assert (descriptors(), shared_pieces()) == before
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 
 
-def test_closing_twice_or_unread_is_no_harm(clip: Path) -> None:
+def test_a_clip_may_be_closed_unread_and_twice(clip: Path) -> None:
     opened = open_clip(clip, FOUR_HERTZ)
     opened.close()
     opened.close()
@@ -154,7 +152,7 @@ def test_closing_twice_or_unread_is_no_harm(clip: Path) -> None:
 def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     def fault(path: Path) -> Fault:
         with pytest.raises(ClipError) as caught:
-            watch(path)
+            decode(path)
         return caught.value.fault
 
     os.mkfifo(tmp_path / "pipe")
@@ -173,14 +171,14 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     assert fault(tmp_path / "loop") is Fault.INPUT
 
 
-def test_a_file_without_permission_is_told_so(clip: Path, tmp_path: Path) -> None:
+def test_a_file_without_permission_is_refused(clip: Path, tmp_path: Path) -> None:
     """Root may read everything: the child process that asks is another user where that is so."""
     locked = tmp_path / "locked.mp4"
     locked.write_bytes(clip.read_bytes())
     locked.chmod(0)
     if os.getuid() != 0:
         with pytest.raises(ClipError) as caught:
-            watch(locked)
+            decode(locked)
         assert caught.value.fault is Fault.FORBIDDEN
         return
     tmp_path.chmod(0o755)
@@ -198,36 +196,36 @@ def test_a_file_without_permission_is_told_so(clip: Path, tmp_path: Path) -> Non
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_a_missing_interpreter_is_told_so(clip: Path) -> None:
+def test_a_missing_interpreter_is_a_fault(clip: Path) -> None:
     with pytest.raises(ClipError) as caught:
-        watch(clip, command=["/nowhere/python"])
-    assert caught.value.fault is Fault.NO_CHILD
+        decode(clip, command=["/nowhere/python"])
+    assert caught.value.fault is Fault.NOT_STARTED
 
 
 def test_strange_names_do_not_matter(clip: Path, tmp_path: Path) -> None:
     for name in ("new\nline.mp4", "-rf", "concat:a|b", "%03d.png", os.fsdecode(b"\xff\xfe.mp4")):
         path = tmp_path / name
         path.write_bytes(clip.read_bytes())
-        assert len(watch(path, Limits())) == 8
+        assert len(decode(path, Limits())) == 8
 
 
-def test_the_child_runs_where_the_program_is_not_installed(clip: Path, tmp_path: Path) -> None:
+def test_the_decoder_imports_from_where_the_program_does(clip: Path, tmp_path: Path) -> None:
     """Its imports come from where the parent's came, whatever the folder and the environment."""
     here = Path.cwd()
     (tmp_path / "av.py").write_text("raise SystemExit('the wrong av')")
     os.environ["PYTHONPATH"] = str(tmp_path)
     os.chdir(tmp_path)
     try:
-        assert len(watch(clip, Limits())) == 8
+        assert len(decode(clip, Limits())) == 8
     finally:
         os.chdir(here)
         del os.environ["PYTHONPATH"]
 
 
-def test_a_path_that_changes_meanwhile_does_not_reach_the_child(
+def test_a_changing_path_does_not_reach_the_decoder(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As cv2 does while another thread imports it, with a `typing` in that folder.
     (tmp_path / "typing.py").write_text("raise ImportError('not the real one')", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert watch(clip, Limits())
+    assert decode(clip, Limits())

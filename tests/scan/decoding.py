@@ -1,0 +1,58 @@
+"""Decodes clips of the tests in this process, and recognises the cards in them."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from clips import CARD, MARKER, number_of
+
+from edge.scan.media.clip_file import PixelLimits
+from edge.scan.media.protocol import Fault, RefusedError
+from edge.scan.media.sampling import ClipReader, Sampling
+from edge.scan.media.worker import open_reader
+
+Pixels = npt.NDArray[np.uint8]
+Seen = tuple[int, float, Pixels]  # window, seconds, uint8 RGB
+FOUR_HERTZ = Sampling(window_frames=8, window_rate=4.0, max_windows=5)
+LIMITS = PixelLimits(handed_out=4096 * 2304, video=10**8, picture=10**8)
+
+
+def look(
+    path: Path, sampling: Sampling = FOUR_HERTZ, limits: PixelLimits = LIMITS
+) -> tuple[ClipReader, list[Seen]]:
+    """The reader, and (window, time, pixels) of each wanted frame."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        reader = open_reader(descriptor, limits, lambda _: None)
+        seen = []
+        for chosen in reader.choose(sampling):
+            pixels = np.empty((reader.height, reader.width, 3), np.uint8)
+            reader.paint(chosen.frame, memoryview(pixels).cast("B"))
+            seen.append((chosen.window, chosen.time, pixels))
+        return reader, seen
+    finally:
+        os.close(descriptor)
+
+
+def refusal(path: Path, limits: PixelLimits = LIMITS) -> Fault:
+    with pytest.raises(RefusedError) as caught:
+        look(path, limits=limits)
+    return caught.value.fault
+
+
+def numbers(seen: list[Seen]) -> list[int]:
+    return [number_of(pixels) for *_, pixels in seen]
+
+
+def is_card(pixels: Pixels, tolerance: int = 6) -> bool:
+    """Red, with the marker at the top left and nowhere else."""
+    height, width = pixels.shape[:2]
+    middle, marker = pixels[height // 2, width // 2], pixels[height // 8, width // 8]
+    corner = pixels[height // 8, -width // 8]
+    near = [
+        np.abs(spot.astype(int) - wanted).max() <= tolerance
+        for spot, wanted in ((middle, CARD), (marker, MARKER), (corner, CARD))
+    ]
+    return all(near)
