@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from edge.scan.media.clip_file import HEAD_BYTES, open_regular, sniff
-from edge.scan.media.protocol import Fault, RefusedError
+from edge.scan.media.protocol import ClipError, Fault
 
 CLIP_NAMES = frozenset(
     (
@@ -147,7 +147,7 @@ def looks_like_a_clip(path: Path) -> bool:
             sniff(file.read(HEAD_BYTES))
     except OSError:
         return False
-    except RefusedError as refused:
+    except ClipError as refused:
         # Someone's photographs: better to say that this kind is not read than to say nothing.
         return refused.fault is Fault.STILL_FORMAT
     return True

@@ -9,7 +9,7 @@ import pytest
 from clips import CARD, MARKER, number_of
 
 from edge.scan.media.clip_file import PixelLimits
-from edge.scan.media.protocol import Fault, RefusedError
+from edge.scan.media.protocol import ClipError, Fault
 from edge.scan.media.sampling import ClipReader, Sampling
 from edge.scan.media.worker import open_reader
 
@@ -37,7 +37,7 @@ def look(
 
 
 def refusal(path: Path, limits: PixelLimits = LIMITS) -> Fault:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(ClipError) as caught:
         look(path, limits=limits)
     return caught.value.fault
 

@@ -11,7 +11,6 @@ from clips import card, cards, write_animated_webp, write_image
 from decoding import LIMITS, Pixels, is_card, look, numbers, refusal
 from PIL import Image
 
-from edge.scan.media.client import Limits
 from edge.scan.media.clip_file import ClipFormat, PixelLimits
 from edge.scan.media.protocol import FAULTS, ClipKind, Fault
 
@@ -114,13 +113,11 @@ def test_large_pictures_are_refused_before_they_are_decoded(tmp_path: Path) -> N
 
 
 def test_the_limits_are_those_that_the_message_names() -> None:
-    limits = Limits()
-    pixels = PixelLimits(limits.frame_pixels, limits.video_pixels, limits.picture_pixels)
     names = {"JPEG": "jpg", "WebP": "webp", "other pictures": "png"}
     formats = {name: ClipFormat(of, "", ClipKind.IMAGE, False) for name, of in names.items()}
     formats["video"] = ClipFormat("mp4", "mov", ClipKind.VIDEO, True)
     for name, form in formats.items():
-        assert f"{pixels.of(form) // 10**6} for {name}" in FAULTS[Fault.TOO_LARGE][0]
+        assert f"{PixelLimits().of(form) // 10**6} for {name}" in FAULTS[Fault.TOO_LARGE][0]
 
 
 def test_a_picture_cut_short_is_damaged(tmp_path: Path) -> None:

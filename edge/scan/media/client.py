@@ -7,25 +7,23 @@ is checked. If it crashes, hangs or sends invalid data, that costs this clip onl
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from edge.errors import TruelightError
-from edge.finding import Clip, ReasonCode
+from edge.finding import Clip
+from edge.scan.media.clip_file import PixelLimits
 from edge.scan.media.process import DecoderProcess
 from edge.scan.media.protocol import (
     CODECS,
     CONTAINERS,
-    FAULTS,
     MICROSECONDS,
+    ClipError,
     ClipKind,
     Fault,
-    RefusedError,
     Reply,
     Request,
 )
@@ -37,16 +35,6 @@ _MOST_SECONDS = 30 * 24 * 3600
 _MOST_FRAMES = 10**9
 
 
-class ClipError(TruelightError):
-    """This clip cannot be read, because of `fault`; `code` is the finding's reason."""
-
-    code = ReasonCode.UNREADABLE
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(*FAULTS[fault])
-        self.fault = fault
-
-
 @dataclass(frozen=True)
 class Limits:
     """What one clip may cost. Times are in seconds, sizes in pixels or bytes."""
@@ -56,9 +44,7 @@ class Limits:
     patience_per_second: float = 10.0
     cpu: int = 120  # its processor time, plus the following per clip second
     cpu_per_second: float = 8.0
-    frame_pixels: int = 4096 * 2304  # larger frames are handed out scaled down to this
-    video_pixels: int = 8192 * 5120
-    picture_pixels: int = 120_000_000  # JPEG; a quarter for WebP, a third for others
+    pixels: PixelLimits = field(default_factory=PixelLimits)
     memory: int = 1536 * 1024**2  # address space; what is really used is far less
     slots: int = 3  # frames that wait in shared memory; fewer where they are large:
     shared: int = 52_000_000
@@ -95,16 +81,11 @@ class OpenClip:
         self._began = time.monotonic()
         self._process = DecoderProcess(path, limits.grace, command)
         self._patience = limits.patience
-        with self._faults():
-            self._process.send(
-                Request.OPEN,
-                sampling.window_frames,
-                round(sampling.window_rate * MICROSECONDS),
-                sampling.max_windows,
-                sampling.first or 0,
-                *(limits.frame_pixels, limits.video_pixels, limits.picture_pixels),
-                *(limits.cpu, limits.memory),
-            )
+        self._process.send(
+            *(Request.OPEN, sampling.window_frames, round(sampling.window_rate * MICROSECONDS)),
+            *(sampling.max_windows, sampling.first or 0),
+            *(*limits.pixels, limits.cpu, limits.memory),
+        )
 
     @property
     def pid(self) -> int:
@@ -115,8 +96,7 @@ class OpenClip:
     def clip(self) -> Clip:
         """What the container says, checked; sizes are those of the frames handed out."""
         if self._clip is None:
-            with self._faults():
-                self._clip = self._opened()
+            self._clip = self._opened()
         return self._clip
 
     @property
@@ -127,29 +107,25 @@ class OpenClip:
     def frames(self) -> Iterator[Frame]:
         """The wanted frames in order of time. Raises ClipError if decoding fails."""
         clip = self.clip
-        with self._faults():
-            fitting = self._limits.shared // (clip.width * clip.height * 3)
-            slots = max(1, min(self._limits.slots, fitting))
-            pixels = self._process.share(slots, clip.height, clip.width)
-            cpu = self._limits.cpu + self._limits.cpu_per_second * clip.seconds
-            self._process.send(Request.START, len(pixels), int(cpu))
+        fitting = self._limits.shared // (clip.width * clip.height * 3)
+        slots = max(1, min(self._limits.slots, fitting))
+        pixels = self._process.share(slots, clip.height, clip.width)
+        cpu = self._limits.cpu + self._limits.cpu_per_second * clip.seconds
+        self._process.send(Request.START, slots, int(cpu))
         self._patience += self._limits.patience_per_second * clip.seconds
-        most, index, last, lent = self.expected_frames, 0, (0, 0.0), -1
+        most, index, last = self.expected_frames, 0, (0, 0.0)
         by_window: Counter[int] = Counter()
-        while True:
-            with self._faults():
-                if lent >= 0:
-                    self._process.send(Request.RELEASE, lent)
-                message = self._next_reply()
-                if message[0] == Reply.DONE:
-                    self._done(message)
-                    break
-                slot, window, moment = self._frame(message, len(pixels), last)
-                by_window[window] += 1
-                if index >= most or by_window[window] > self._sampling.window_frames:
-                    raise RefusedError(Fault.INVALID_DATA)
+        while (message := self._next_reply())[0] != Reply.DONE:
+            slot, window, moment = self._frame(message, slots, last)
+            by_window[window] += 1
+            if index >= most or by_window[window] > self._sampling.window_frames:
+                raise ClipError(Fault.INVALID_DATA)
             yield Frame(index, window, moment, pixels[slot])
-            index, last, lent = index + 1, (window, moment), slot
+            index, last = index + 1, (window, moment)
+            self._process.send(Request.RELEASE, slot)
+        untrusted_read, untrusted_damaged, untrusted_decode, *_ = message[1:]
+        self._progress(untrusted_read, untrusted_damaged)
+        self.seconds["decode"] = _seconds(untrusted_decode)
         if index == 0:
             raise ClipError(Fault.NOTHING_DECODED)
 
@@ -168,14 +144,14 @@ class OpenClip:
     def _opened(self) -> Clip:
         message = self._next_reply()
         if message[0] != Reply.OPENED:
-            raise RefusedError(Fault.INVALID_DATA)
+            raise ClipError(Fault.INVALID_DATA)
         untrusted_kind, untrusted_container, untrusted_codec = message[1:4]
         untrusted_width, untrusted_height = message[4:6]
         untrusted_duration, untrusted_rate, untrusted_open = message[6:9]
         kind = ClipKind(_checked(untrusted_kind, 0, len(ClipKind) - 1))
-        width = _checked(untrusted_width, 1, self._limits.frame_pixels)
-        height = _checked(untrusted_height, 1, self._limits.frame_pixels // width + width)
-        _checked(width * height, 1, self._limits.frame_pixels + width + height)
+        width = _checked(untrusted_width, 1, self._limits.pixels.handed_out)
+        height = _checked(untrusted_height, 1, self._limits.pixels.handed_out // width + width)
+        _checked(width * height, 1, self._limits.pixels.handed_out + width + height)
         self.seconds["open"] = _seconds(untrusted_open)
         return Clip(
             kind="image" if kind is ClipKind.IMAGE else "video",
@@ -191,7 +167,7 @@ class OpenClip:
         self, message: tuple[int, ...], slots: int, last: tuple[int, float]
     ) -> tuple[int, int, float]:
         if message[0] != Reply.FRAME:
-            raise RefusedError(Fault.INVALID_DATA)
+            raise ClipError(Fault.INVALID_DATA)
         untrusted_slot, untrusted_window, untrusted_time, untrusted_read, untrusted_damaged, *_ = (
             message[1:]
         )
@@ -199,14 +175,9 @@ class OpenClip:
         window = _checked(untrusted_window, last[0], max(last[0], self.expected_frames))
         moment = _seconds(untrusted_time)
         if moment < last[1]:
-            raise RefusedError(Fault.INVALID_DATA)
+            raise ClipError(Fault.INVALID_DATA)
         self._progress(untrusted_read, untrusted_damaged)
         return slot, window, moment
-
-    def _done(self, message: tuple[int, ...]) -> None:
-        untrusted_read, untrusted_damaged, untrusted_decode, *_ = message[1:]
-        self._progress(untrusted_read, untrusted_damaged)
-        self.seconds["decode"] = _seconds(untrusted_decode)
 
     def _progress(self, untrusted_read: int, untrusted_damaged: int) -> None:
         self.frames_read = _checked(untrusted_read, self.frames_read, _MOST_FRAMES)
@@ -221,26 +192,17 @@ class OpenClip:
                 message = self._process.receive(began + min(self._limits.silence, left))
             except TimeoutError:
                 waited_long = left <= self._limits.silence
-                raise RefusedError(Fault.TOO_MUCH_WORK if waited_long else Fault.HUNG) from None
+                raise ClipError(Fault.TOO_MUCH_WORK if waited_long else Fault.HUNG) from None
             self._waited += time.monotonic() - began
             if message[0] == Reply.FAILED:
-                raise RefusedError(Fault(_checked(message[1], min(Fault), max(Fault))))
+                raise ClipError(Fault(_checked(message[1], min(Fault), max(Fault))))
             if message[0] != Reply.ALIVE:
                 return message
             self._alive_messages += 1
             if self._alive_messages > 50 + 10 * (time.monotonic() - self._began):
-                raise RefusedError(Fault.INVALID_DATA)
+                raise ClipError(Fault.INVALID_DATA)
             self._progress(message[1], int(self.damaged))
             self._waiting()
-
-    @contextlib.contextmanager
-    def _faults(self) -> Iterator[None]:
-        """Turn a refusal into a ClipError, and end the process."""
-        try:
-            yield
-        except RefusedError as refusal:
-            self.close()
-            raise ClipError(refusal.fault) from None
 
 
 def open_clip(
@@ -258,15 +220,12 @@ def open_clip(
     the decoder process in tests: it is started with four descriptors as arguments (requests,
     replies, clip, memory). `waiting` is called now and then while the program waits.
     """
-    try:
-        return OpenClip(path, sampling, limits or Limits(), command, waiting)
-    except RefusedError as refusal:
-        raise ClipError(refusal.fault) from None
+    return OpenClip(path, sampling, limits or Limits(), command, waiting)
 
 
 def _checked(untrusted: int, low: int, high: int) -> int:
     if not low <= untrusted <= high:
-        raise RefusedError(Fault.INVALID_DATA)
+        raise ClipError(Fault.INVALID_DATA)
     return untrusted
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from edge.scan.media.protocol import CONTAINERS, ClipKind, Fault, RefusedError
+from edge.scan.media.protocol import CONTAINERS, ClipError, ClipKind, Fault
 
 HEAD_BYTES = 65536
 
@@ -29,21 +29,21 @@ _MOV_ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 def open_regular(path: Path) -> int:
     """A read-only descriptor of a regular file; never waits for a pipe or wakes a device.
 
-    Raises RefusedError.
+    Raises ClipError.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     try:
         descriptor = os.open(path, flags)
     except (FileNotFoundError, NotADirectoryError, ValueError):
-        raise RefusedError(Fault.MISSING) from None
+        raise ClipError(Fault.MISSING) from None
     except PermissionError:
-        raise RefusedError(Fault.FORBIDDEN) from None
+        raise ClipError(Fault.FORBIDDEN) from None
     except OSError as error:
-        raise RefusedError(Fault.NOT_A_FILE if path.is_socket() else Fault.INPUT) from error
+        raise ClipError(Fault.NOT_A_FILE if path.is_socket() else Fault.INPUT) from error
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
-    raise RefusedError(Fault.NOT_A_FILE)
+    raise ClipError(Fault.NOT_A_FILE)
 
 
 class FileHash:
@@ -81,7 +81,7 @@ class FileHash:
             with os.fdopen(open_regular(path), "rb", buffering=0) as file:
                 while not self._stop.is_set() and (piece := file.read(_HASHED_BYTES)):
                     state.update(piece)
-        except (OSError, RefusedError):
+        except (OSError, ClipError):
             return
         self._hex = state.hexdigest()
 
@@ -129,11 +129,13 @@ class ClipFormat(NamedTuple):
 
 
 class PixelLimits(NamedTuple):
-    """The largest frames, in pixels: handed out, decoded of a video, decoded of a picture."""
+    """The largest frames, in pixels."""
 
-    handed_out: int
-    video: int
-    picture: int
+    handed_out: int = 4096 * 2304
+    """Larger frames are scaled down to this."""
+    video: int = 8192 * 5120
+    picture: int = 120_000_000
+    """Of a JPEG; less for other pictures."""
 
     def of(self, form: ClipFormat) -> int:
         """The largest frame that is decoded of this format.
@@ -163,19 +165,19 @@ _TRANSPORT_STREAM = ClipFormat("ts", "mpegts", ClipKind.VIDEO, True)
 def sniff(head: bytes) -> ClipFormat:
     """Name the container from the file's first bytes (up to `HEAD_BYTES` of them).
 
-    Raises RefusedError with a fault that says what the file is instead.
+    Raises ClipError with a fault that says what the file is instead.
     """
     if not head:
-        raise RefusedError(Fault.EMPTY)
+        raise ClipError(Fault.EMPTY)
     if _is_text(head):
-        raise RefusedError(Fault.TEXT)
+        raise ClipError(Fault.TEXT)
     for look in (_mov, _matroska, _riff, _png, _fixed):
         form = look(head)
         if form is not None:
             return form
     if _is_transport_stream(head):
         return _TRANSPORT_STREAM
-    raise RefusedError(Fault.SOUND if head.startswith(_SOUND) else Fault.NOT_A_CLIP)
+    raise ClipError(Fault.SOUND if head.startswith(_SOUND) else Fault.NOT_A_CLIP)
 
 
 def _fixed(head: bytes) -> ClipFormat | None:
@@ -189,9 +191,9 @@ def _mov(head: bytes) -> ClipFormat | None:
         return None
     brand = head[8:12]
     if brand in _STILL_BRANDS:
-        raise RefusedError(Fault.STILL_FORMAT)
+        raise ClipError(Fault.STILL_FORMAT)
     if brand in _SOUND_BRANDS:
-        raise RefusedError(Fault.SOUND)
+        raise ClipError(Fault.SOUND)
     names = {b"qt  ": "mov", b"M4V ": "m4v", b"M4VH": "m4v", b"M4VP": "m4v"}
     name = "3gp" if brand.startswith((b"3gp", b"3g2")) else names.get(brand, "mp4")
     return ClipFormat(name, "mov", ClipKind.VIDEO, True)
@@ -212,7 +214,7 @@ def _riff(head: bytes) -> ClipFormat | None:
         return ClipFormat("webp", "", ClipKind.VIDEO, False)
     if head[8:12] == b"WEBP":
         return ClipFormat("webp", "", ClipKind.IMAGE, False)
-    raise RefusedError(Fault.SOUND)
+    raise ClipError(Fault.SOUND)
 
 
 def _png(head: bytes) -> ClipFormat | None:

@@ -18,7 +18,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from edge.scan.media.clip_file import ClipFormat, DescriptorFile
-from edge.scan.media.protocol import CODECS, Fault, RefusedError
+from edge.scan.media.protocol import CODECS, ClipError, Fault
 
 FrameT = TypeVar("FrameT")
 
@@ -50,12 +50,12 @@ class Demuxer:
         self._max_pixels = max_pixels
 
     def restart(self) -> None:
-        """Open the file at its start, with a fresh decoder. Raises RefusedError."""
+        """Open the file at its start, with a fresh decoder. Raises ClipError."""
         self._container = self._opened()
         self.stream = _video_stream(self._container)
         context = self.stream.codec_context
         if context.width * context.height > self._max_pixels:
-            raise RefusedError(Fault.TOO_LARGE)
+            raise ClipError(Fault.TOO_LARGE)
 
     @property
     def codec(self) -> int:
@@ -163,7 +163,7 @@ class Demuxer:
             )
         except ERRORS as error:
             no_memory = isinstance(error, MemoryError)
-            raise RefusedError(Fault.MEMORY if no_memory else Fault.BROKEN) from None
+            raise ClipError(Fault.MEMORY if no_memory else Fault.BROKEN) from None
 
 
 def _deny(*_: object) -> NoReturn:
@@ -178,10 +178,10 @@ def _video_stream(container: InputContainer) -> VideoStream:
         if not stream.disposition & Disposition.attached_pic
     ]
     if not streams:
-        raise RefusedError(Fault.NO_PICTURE)
+        raise ClipError(Fault.NO_PICTURE)
     readable = [stream for stream in streams if _codec_number(stream) >= 0]
     if not readable:
-        raise RefusedError(Fault.CODEC)
+        raise ClipError(Fault.CODEC)
     return max(readable, key=lambda stream: stream.width * stream.height)
 
 

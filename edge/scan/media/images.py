@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image, ImageFile
 
 from edge.scan.media.clip_file import ClipFormat, DescriptorFile, PixelLimits
-from edge.scan.media.protocol import CODECS, ClipKind, Fault, RefusedError
+from edge.scan.media.protocol import CODECS, ClipError, ClipKind, Fault
 from edge.scan.media.sampling import ClipReader
 
 # No others are read. Pillow would import them when it opens a file, and then may not.
@@ -43,7 +43,7 @@ _UPRIGHT = {
 class ImageReader(ClipReader[Image.Image]):
     """One still picture or moving WebP.
 
-    `alive` is called with the number of decoded frames while work goes on. Raises RefusedError when
+    `alive` is called with the number of decoded frames while work goes on. Raises ClipError when
     the file cannot be opened.
     """
 
@@ -108,7 +108,7 @@ class ImageReader(ClipReader[Image.Image]):
         try:
             self._image = Image.open(self._file, formats=[_PILLOW_FORMATS[self.form.container]])
         except Image.DecompressionBombError:
-            raise RefusedError(Fault.TOO_LARGE) from None
+            raise ClipError(Fault.TOO_LARGE) from None
         except MemoryError:
             raise
         except Exception:  # damaged files make Pillow raise errors of many kinds
@@ -124,7 +124,7 @@ class ImageReader(ClipReader[Image.Image]):
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
         if image is None:
-            raise RefusedError(Fault.BROKEN)
+            raise ClipError(Fault.BROKEN)
         return image
 
     def _load(self, image: Image.Image, index: int = 0) -> Image.Image | None:
@@ -174,7 +174,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         image = image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
     if image.mode not in _MODES:
-        raise RefusedError(Fault.PIXEL_FORMAT)
+        raise ClipError(Fault.PIXEL_FORMAT)
     if image.has_transparency_data:
         ground = Image.new("RGB", image.size, _BACKDROP)
         rgba = image.convert("RGBA")

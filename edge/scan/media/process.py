@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.scan.media.clip_file import open_regular
-from edge.scan.media.protocol import Fault, RefusedError, Request, pack, read_message
+from edge.scan.media.protocol import ClipError, Fault, Request, pack, read_message
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class DecoderProcess:
     """The process, its pipes and its shared memory.
 
     `command` is started with four descriptors as arguments: requests, replies, clip, memory. Raises
-    RefusedError if anything goes wrong.
+    ClipError if anything goes wrong.
     """
 
     def __init__(self, path: Path, grace: float, command: Sequence[str] | None) -> None:
@@ -52,7 +52,7 @@ class DecoderProcess:
         with contextlib.ExitStack() as passed, contextlib.ExitStack() as kept:
             clip = _closing(passed, open_regular(path))
             if os.fstat(clip).st_size == 0:
-                raise RefusedError(Fault.EMPTY)
+                raise ClipError(Fault.EMPTY)
             memory = os.memfd_create("frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
             self._memory = _closing(kept, memory)
             requests, self._requests = _pipe(passed, kept)
@@ -73,16 +73,16 @@ class DecoderProcess:
         except BrokenPipeError:
             return  # it has ended; its last reply is still to be read
         except BlockingIOError:
-            raise RefusedError(Fault.INVALID_DATA) from None
+            raise ClipError(Fault.INVALID_DATA) from None
 
     def receive(self, deadline: float) -> tuple[int, ...]:
         """Wait for a message until `deadline` on `time.monotonic`'s clock: else TimeoutError."""
         try:
             message = read_message(self._replies, deadline)
         except EOFError:
-            raise RefusedError(Fault.INVALID_DATA) from None
+            raise ClipError(Fault.INVALID_DATA) from None
         if message is None:
-            raise RefusedError(self._how_it_ended())
+            raise ClipError(self._how_it_ended())
         return message
 
     def share(self, slots: int, height: int, width: int) -> npt.NDArray[np.uint8]:
@@ -175,4 +175,4 @@ def _spawn(
             env={"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", **kept},
         )
     except OSError as error:
-        raise RefusedError(Fault.NOT_STARTED) from error
+        raise ClipError(Fault.NOT_STARTED) from error

@@ -1,8 +1,7 @@
 """The messages between the program and the decoder process, and the reasons for refusing a clip.
 
 Only integers cross, in messages of one fixed size; texts are looked up on the trusted side. Pixels
-lie in shared memory of a size that the program has sealed. Standard library only: the decoder
-process imports this before anything else.
+lie in shared memory of a size that the program has sealed.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ import select
 import struct
 import time
 from enum import IntEnum
+
+from edge.errors import TruelightError
 
 MESSAGE = struct.Struct("<10q")
 MICROSECONDS = 1_000_000
@@ -82,11 +83,6 @@ class Fault(IntEnum):
     NOT_STARTED = 20
     PIXEL_FORMAT = 21
 
-    @property
-    def slug(self) -> str:
-        """A short stable name, for logs."""
-        return self.name.lower().replace("_", "-")
-
 
 _CHOOSE = "Choose a video or picture file."
 _COPY = "Copy the file again from its source."
@@ -123,11 +119,11 @@ FAULTS: dict[Fault, tuple[str, str]] = {
 """For each fault one sentence, and what to do about it."""
 
 
-class RefusedError(Exception):
-    """The clip cannot be read, because of `fault`."""
+class ClipError(TruelightError):
+    """This clip cannot be read, because of `fault`; other clips are not affected."""
 
     def __init__(self, fault: Fault) -> None:
-        super().__init__(FAULTS[fault][0])
+        super().__init__(*FAULTS[fault])
         self.fault = fault
 
 

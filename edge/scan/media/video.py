@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from edge.scan.media.clip_file import ClipFormat, PixelLimits
 from edge.scan.media.convert import DecodedFrame, FrameConverter
 from edge.scan.media.demuxer import ERRORS, USUAL_RATE, Demuxer, SteadyRate, steady_times
-from edge.scan.media.protocol import ClipKind, Fault, RefusedError
+from edge.scan.media.protocol import ClipError, ClipKind, Fault
 from edge.scan.media.sampling import ClipReader
 
 _THREADS = 2
@@ -33,7 +33,7 @@ _MISSING_END = 1.0
 class VideoReader(ClipReader[DecodedFrame]):
     """One video; interlaced frames come with their neighbours in time.
 
-    `alive` is called with the number of decoded frames while work goes on. Raises RefusedError when
+    `alive` is called with the number of decoded frames while work goes on. Raises ClipError when
     the clip cannot be opened or no frame can be decoded.
     """
 
@@ -52,7 +52,7 @@ class VideoReader(ClipReader[DecodedFrame]):
         self.period = self._demuxer.period
         self._pending = next(self._decoded, None)
         if self._pending is None:
-            raise RefusedError(Fault.NOTHING_DECODED)
+            raise ClipError(Fault.NOTHING_DECODED)
         first = self._pending[1]
         self.large = first.width * first.height > _LARGE_PIXELS
         self._interlaced = bool(first.interlaced_frame)

@@ -20,9 +20,9 @@ from edge.scan.media import sandbox
 from edge.scan.media.clip_file import HEAD_BYTES, ClipFormat, PixelLimits, sniff
 from edge.scan.media.protocol import (
     MICROSECONDS,
+    ClipError,
     ClipKind,
     Fault,
-    RefusedError,
     Reply,
     Request,
     pack,
@@ -41,7 +41,7 @@ _FRAMES_TO_COLLECT = 8
 def open_reader(
     descriptor: int, limits: PixelLimits, alive: Callable[[int], None]
 ) -> ClipReader[Any]:
-    """Open the clip by its content. Raises RefusedError if it cannot be read.
+    """Open the clip by its content. Raises ClipError if it cannot be read.
 
     `alive` is called with the number of decoded frames while work goes on.
     """
@@ -102,7 +102,7 @@ def main(requests: int, replies: int, clip: int, memory: int) -> NoReturn:
     parent = ParentConnection(requests, replies)
     try:
         _serve(parent, clip, memory)
-    except RefusedError as refusal:
+    except ClipError as refusal:
         parent.reply(Reply.FAILED, refusal.fault)
     except MemoryError:
         parent.reply(Reply.FAILED, Fault.MEMORY)
@@ -113,7 +113,7 @@ def main(requests: int, replies: int, clip: int, memory: int) -> NoReturn:
 
 def _serve(parent: ParentConnection, clip: int, memory: int) -> None:
     *sampled, handed_out, video, picture, cpu, space = parent.request(Request.OPEN)
-    with contextlib.suppress(RefusedError):
+    with contextlib.suppress(ClipError):
         # Import what this kind of clip needs, while files may still be opened.
         _reader_class(sniff(os.pread(clip, HEAD_BYTES, 0)))
     sandbox.enter(cpu, space)
