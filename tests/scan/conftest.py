@@ -1,4 +1,4 @@
-"""What the tests of the cage share."""
+"""A clip that several tests decode."""
 
 from pathlib import Path
 

@@ -1,5 +1,6 @@
 """Still pictures and moving WebP become upright RGB, or the fault says why not."""
 
+import contextlib
 import io
 import zlib
 from pathlib import Path
@@ -12,7 +13,7 @@ from decoding import LIMITS, Pixels, is_card, look, numbers, refusal
 from PIL import Image
 
 from edge.scan.media.clip_file import ClipFormat, PixelLimits
-from edge.scan.media.protocol import FAULTS, ClipKind, Fault
+from edge.scan.media.protocol import FAULTS, ClipError, ClipKind, Fault
 
 KINDS = ("jpg", "png", "webp", "bmp", "tiff")
 
@@ -55,6 +56,8 @@ def test_pictures_are_upright(tmp_path: Path) -> None:
             reader, seen = look(path)
             assert (reader.width, reader.height) == (320, 240), (kind, orientation)
             assert is_card(seen[0][2], tolerance=12), (kind, orientation)
+            reader, seen = look(path, limits=LIMITS._replace(handed_out=160 * 120))
+            assert seen[0][2].shape == (120, 160, 3), (kind, orientation)
 
 
 def test_a_broken_orientation_is_ignored(tmp_path: Path) -> None:
@@ -138,6 +141,21 @@ def test_a_picture_without_data_is_refused(tmp_path: Path) -> None:
         path = save(tmp_path / f"picture.{kind}", card())
         path.write_bytes(path.read_bytes()[:40])
         assert refusal(path) is Fault.BROKEN, kind
+
+
+def test_garbled_pictures_are_read_or_refused(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    seeds = [save(tmp_path / f"card.{kind}", card(64, 48)).read_bytes() for kind in KINDS]
+    seeds.append(write_animated_webp(tmp_path / "moving.webp", list(cards(3, 64, 48))).read_bytes())
+    outcomes = set()
+    for turn in range(300):
+        data = bytearray(seeds[turn % len(seeds)])
+        for place in random.integers(12, min(len(data), 400), 1 + turn % 8):
+            data[place] = random.integers(256)
+        (tmp_path / "garbled").write_bytes(data)
+        with contextlib.suppress(ClipError):
+            outcomes.add(look(tmp_path / "garbled")[0].damaged)
+    assert outcomes == {False, True}
 
 
 # ---- Moving WebP

@@ -19,7 +19,7 @@ from edge.scan.media.clip_file import ClipFormat, DescriptorFile, PixelLimits
 from edge.scan.media.protocol import CODECS, ClipError, ClipKind, Fault
 from edge.scan.media.sampling import ClipReader
 
-# No others are read. Pillow would import them when it opens a file, and then may not.
+# Pillow imports plugins when it opens a file; by then the sandbox may forbid that.
 for _plugin in ("Bmp", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):
     import_module(f"PIL.{_plugin}ImagePlugin")
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -128,28 +128,36 @@ class ImageReader(ClipReader[Image.Image]):
         return image
 
     def _load(self, image: Image.Image, index: int = 0) -> Image.Image | None:
-        """A decoded copy: RGB on grey, upright, within the size limit; None if it is damaged."""
-        shrink = min(1.0, (self._most_pixels / (image.width * image.height)) ** 0.5)
-        size = max(1, round(image.width * shrink)), max(1, round(image.height * shrink))
+        """A decoded copy of a frame; None if it is damaged."""
         try:
             image.seek(index)
-            image.draft(None, size)  # JPEG: decode at a half, quarter or eighth if that suffices
-            image.load()
-        except MemoryError:
+            return _upright(image, self._most_pixels)
+        except (ClipError, MemoryError):
             raise
         except Exception:
             return None
-        orientation = 1
-        with suppress(Exception):
-            orientation = image.getexif().get(_ORIENTATION, 1)
-        picture = _as_rgb(image)
-        if picture.size != size:
-            picture = picture.resize(size, Image.Resampling.BILINEAR)
-        elif picture is image:
-            picture = image.copy()
-        if orientation in _UPRIGHT:
-            return picture.transpose(_UPRIGHT[orientation])
-        return picture
+
+
+def _upright(image: Image.Image, most_pixels: int) -> Image.Image:
+    """A decoded copy: RGB on grey, upright, with at most so many pixels."""
+    # A JPEG is decoded at a half, a quarter or an eighth if that suffices.
+    image.draft(None, _fitted(image, most_pixels))
+    image.load()
+    size = _fitted(image, most_pixels)
+    orientation = 1
+    with suppress(Exception):
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    picture = _as_rgb(image)
+    if picture.size != size:
+        picture = picture.resize(size, Image.Resampling.BILINEAR)
+    elif picture is image:
+        picture = image.copy()
+    return picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture
+
+
+def _fitted(image: Image.Image, most_pixels: int) -> tuple[int, int]:
+    shrink = min(1.0, (most_pixels / (image.width * image.height)) ** 0.5)
+    return max(1, round(image.width * shrink)), max(1, round(image.height * shrink))
 
 
 def _webp_frames(data: bytes) -> tuple[list[float], int]:
