@@ -4,7 +4,7 @@ It looks like the real one: frames have the size that is set for recordings, wha
 before a black ground and is never enlarged, time goes by as it does, and it begins anew at the end.
 
 The file is the operator's own, named in the settings, so it is opened with OpenCV here and not in
-the cage: that is made for judging, and neither seeks nor keeps time.
+the decoder process: that neither seeks nor keeps time.
 """
 
 from __future__ import annotations
