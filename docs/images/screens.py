@@ -1,43 +1,46 @@
-"""Draws docs/images/screens/*.png and the README's table of what the box shows, as it shows it.
+"""Draws docs/images/screens/*.png and docs/screens.md: what the box shows, as it shows it.
+
+Every screen comes from the state machine, after events like those of a box at work; every sentence
+on it is made by the part of the program that makes it on the box.
 
 .venv/bin/python docs/images/screens.py
 """
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from gpiozero import BadPinFactory
 from PIL import Image
 
-from edge.box.panel.lamps import pattern
-from edge.box.panel.screens import draw, drawn
-from edge.box.views import (
-    Aim,
-    Aiming,
-    Halted,
-    Judged,
-    Kind,
-    Picture,
-    Reading,
-    Ready,
-    Recording,
-    Scene,
-    ShuttingDown,
-    Starting,
-    Stopped,
-    Summary,
-    Trouble,
-    View,
-    Working,
-    Writing,
-)
+from edge.box import events
+from edge.box.events import Batch, ClipResult, Event, Origin
+from edge.box.health import HealthReading, Throttled, diagnose
+from edge.box.machine import step
+from edge.box.panel.hardware import unknown_board
+from edge.box.sources.camera import CameraStuckError
+from edge.box.state import State, scene
+from edge.box.views import Scene, draw, drawn
+from edge.box.views.camera import CameraImage, Framing
+from edge.box.views.canvas import Canvas
+from edge.box.views.status import Trouble, TroubleKind
+from edge.errors import TruelightError
 from edge.finding import Verdict
+from edge.scan.media.protocol import FAULTS, Fault
+from edge.scan.model.bundle import read_manifest
+from edge.scan.progress import Progress
+from edge.scan.verdict import ClipContext, decide, judge
+from edge.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "images" / "screens"
-README = ROOT / "README.md"
+TABLE = ROOT / "docs" / "screens.md"
 BEGIN, END = "<!-- screens -->", "<!-- /screens -->"
 
 ZOOM, BEZEL = 4, 16
@@ -48,17 +51,24 @@ class Row(NamedTuple):
     """A line of the table: a state with its name, an example of it, and what to do."""
 
     state: str
-    view: View
+    scene: Scene
     todo: str
-    marks: tuple[Kind, ...] = ()
 
     @property
     def file(self) -> str:
-        """Its picture's name."""
-        return self.state.lower().replace(" ", "-").replace(",", "") + ".png"
+        """Its image's name."""
+        return self.state.lower().replace(" ", "-") + ".png"
 
 
-def somebody() -> Picture:
+# ---- What happens to a box
+
+SETTINGS = Settings()
+MANIFEST, _ = read_manifest(ROOT / "models" / "truelight")
+NAMES = ("beach.mp4", "Käthes Geburtstag.mp4", "interview.mp4", "garden.mp4", "dinner.mov")
+STICK = Batch(Origin.STICK, "sda1", "HOLIDAY", tuple(Path(f"{name}") for name in NAMES))
+
+
+def somebody() -> CameraImage:
     """A person before a curtain, drawn: `[360, 640]`."""
     down, across = np.mgrid[0:360, 0:640].astype(np.float64)
 
@@ -77,122 +87,249 @@ def somebody() -> Picture:
         grey[within(eye, 145, 21, 5)] = 70
     grey[within(320, 200, 9, 20)] = 150
     grey[within(320, 242, 32, 8)] = 80
-    return Picture(np.clip(grey, 0, 255).astype(np.uint8))
+    return CameraImage(np.clip(grey, 0, 255).astype(np.uint8))
 
 
-STICK = "HOLIDAY"
 SEEN = somebody()
+FRAMED = events.FrameSeen(SEEN, Framing.GOOD)
+FILMING = (events.ModelReady(), events.Pressed())
+
+
+def shown(*happened: Event | float) -> Scene:
+    """What a box shows after these events; a number is time that passes, seconds."""
+    state, now = State(), 0.0
+    for event in happened:
+        if isinstance(event, float):
+            now += event
+        else:
+            state, _ = step(state, event, now, SETTINGS)
+    return scene(state, now, SETTINGS)
+
+
+def result(name: str, fake: float, faces: int = 1) -> ClipResult:
+    """What the shipped model's thresholds make of a probability."""
+    verdict, reason = decide(fake, faces, MANIFEST.thresholds)
+    return ClipResult(name, verdict, fake, reason.text)
+
+
+def judged(clip: ClipResult) -> Scene:
+    """A clip alone in the inbox, judged."""
+    batch = Batch(Origin.INBOX, "inbox 1", "Inbox", (Path(clip.name),))
+    judged = events.ClipJudged(batch.clips[0], clip)
+    done = events.ReportDone(batch.key, True, "")
+    return shown(events.ModelReady(), events.ClipsArrived(batch), judged, done)
+
+
+def no_face() -> ClipResult:
+    """What is decided about a clip without faces."""
+    judgement = judge((), MANIFEST, ClipContext(frames=100, seconds=4.0))
+    return ClipResult("landscape.mp4", judgement.verdict, None, judgement.reasons[0].text)
+
+
+def unreadable() -> ClipResult:
+    """What the decoder process answers about a broken file."""
+    return ClipResult("broken.mp4", Verdict.UNREADABLE, None, FAULTS[Fault.BROKEN].sentence)
+
+
+RESULTS = (
+    result(NAMES[0], 0.03),
+    result(NAMES[1], 0.02),
+    result(NAMES[2], 0.97, faces=2),
+    result(NAMES[3], 0.55),
+    ClipResult(NAMES[4], Verdict.NO_FACE, None, no_face().reason),
+)
+STARTED = (events.ModelReady(), events.ClipsArrived(STICK))
+ALL_JUDGED = tuple(events.ClipJudged(Path(one.name), one) for one in RESULTS)
+
+
+@contextlib.contextmanager
+def root_script() -> Iterator[None]:
+    """Import what root runs for sticks, which is no part of the package."""
+    sys.path.insert(0, str(ROOT / "systemd" / "stick"))
+    try:
+        yield
+    finally:
+        sys.path.pop(0)
+
+
+with root_script():
+    import report as root_report
+    from device import Stick, UnusableError
+    from mounting import mount_read_only
+
+REPORTED = events.ReportDone(STICK.key, True, root_report.NOTES["written"])
+
+
+def unusable_stick() -> Scene:
+    """A stick with a file system of another system."""
+    nowhere = Path("/nowhere")
+    try:
+        mount_read_only(Stick("sda1", nowhere, nowhere, nowhere), {"TYPE": "apfs"})
+    except UnusableError as failure:
+        trouble = Trouble(TroubleKind.STICK_UNREADABLE, failure.message, failure.remedy)
+    return shown(events.ModelReady(), events.StickUnusable("sda1", trouble))
+
+
+def wrong(reading: HealthReading, *before: HealthReading) -> Scene:
+    """A box at rest that is not well."""
+    troubles = diagnose((*before, reading), SETTINGS)
+    return shown(events.ModelReady(), events.TroublesChanged(troubles))
+
+
+def refused(kind: TroubleKind, failure: TruelightError) -> Scene:
+    """A box that cannot judge."""
+    trouble = Trouble(kind, failure.message, failure.remedy)
+    return shown(events.Refused(trouble))
+
+
+def damaged_bundle() -> Scene:
+    """A bundle whose manifest is empty."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        Path("truelight").mkdir()
+        Path("truelight/bundle.json").write_text("{}", encoding="utf-8")
+        try:
+            read_manifest(Path("truelight"))
+        except TruelightError as failure:
+            return refused(TroubleKind.MODEL_REFUSED, failure)
+    raise AssertionError("a damaged bundle was read")
+
+
+def wrong_settings() -> Scene:
+    """A settings file with a number that is not allowed."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        file = Path("truelight.yaml")
+        file.write_text("# Pins\nlamps:\n  green: 99\n", encoding="utf-8")
+        try:
+            load_settings(file)
+        except TruelightError as failure:
+            return refused(TroubleKind.SETTINGS_WRONG, failure)
+    raise AssertionError("wrong settings were read")
+
+
+def camera_missing() -> Scene:
+    """A camera that hangs."""
+    stuck = CameraStuckError()
+    trouble = Trouble(TroubleKind.CAMERA_MISSING, stuck.message, stuck.remedy)
+    return shown(*FILMING, events.CameraFailed(trouble))
+
+
+def board_unknown() -> Scene:
+    """Lamps and button on a board that gpiozero does not know."""
+    trouble = unknown_board(BadPinFactory())
+    return shown(events.ModelReady(), events.TroublesChanged((trouble,)))
+
+
+PROGRESS = events.ScanProgressed(Path(NAMES[2]), Progress("looking", 34, 100))
+NOT_PROOF = "Press for the next. A verdict is a measurement, not proof."
 ROWS = (
-    Row("Starting", Starting(), "Wait: the model is loaded and checked."),
-    Row("Ready", Ready(), "Press the button to film a face, plug in a stick, or drop files."),
-    Row("Viewfinder", Aiming(SEEN, Aim.CLOSER), "Do as it says; press to film at once."),
-    Row("Countdown", Aiming(SEEN, Aim.GOOD, 3), "Hold still: the recording is about to begin."),
-    Row("Recording", Recording(0.4, 5), "Look at the camera. Hold 2 s to cancel."),
-    Row("Looking through a stick", Reading(STICK), "Leave the stick in."),
+    Row("Starting", shown(), "Wait: the model is loaded and checked."),
     Row(
-        "Working",
-        Working("Käthes Geburtstag.mp4", 3, 12, 0.34, 80, STICK, camera_next=True),
+        "Ready",
+        shown(events.ModelReady()),
+        "Press the button to film a face, plug in a stick, or drop files.",
+    ),
+    Row(
+        "Viewfinder",
+        shown(*FILMING, events.FrameSeen(SEEN, Framing.CLOSER)),
+        "Follow the hint; press to record at once.",
+    ),
+    Row(
+        "Countdown",
+        shown(*FILMING, FRAMED, 1.0, FRAMED),
+        "Hold still: the recording is about to begin.",
+    ),
+    Row(
+        "Recording",
+        shown(*FILMING, events.Pressed(), events.RecordingProgressed(0.4)),
+        "Look at the camera. Hold 2 s to cancel.",
+    ),
+    Row(
+        "Searching a stick",
+        shown(events.ModelReady(), events.StickPlugged("sda1", STICK.name)),
+        "Leave the stick in.",
+    ),
+    Row(
+        "Judging",
+        shown(*STARTED, 20.0, *ALL_JUDGED[:2], 10.0, PROGRESS, events.Pressed()),
         "Wait. A press puts the camera next; hold 2 s to stop.",
     ),
-    Row("Writing the report", Writing(STICK), "Leave the stick in."),
-    Row(
-        "Real",
-        Judged(Verdict.REAL, 0.03, "interview.mp4", "No face looks swapped."),
-        "Press for the next. It is a measurement, not proof.",
-    ),
+    Row("Writing the report", shown(*STARTED, *ALL_JUDGED), "Leave the stick in."),
+    Row("Real", judged(RESULTS[0]), NOT_PROOF),
     Row(
         "Fake",
-        Judged(Verdict.FAKE, 0.97, "interview.mp4", "Face 2 looks swapped.", 4, 12, STICK),
-        "Press for the next. It is a measurement, not proof.",
+        shown(*STARTED, *ALL_JUDGED, REPORTED, *(3 * [events.Pressed()])),
+        NOT_PROOF,
     ),
-    Row(
-        "Unsure",
-        Judged(Verdict.UNSURE, 0.55, "interview.mp4", "The answer lies in between."),
-        "Film again, closer and with more light.",
-    ),
-    Row(
-        "No face",
-        Judged(Verdict.NO_FACE, None, "landscape.mp4", "No face was found."),
-        "Only faces are judged.",
-    ),
-    Row(
-        "Unreadable",
-        Judged(Verdict.UNREADABLE, None, "broken.mp4", "The file ends in the middle."),
-        "Copy the file anew, or save it as mp4.",
-    ),
+    Row("Unsure", judged(RESULTS[3]), "Film again, closer and with more light."),
+    Row("No face", judged(no_face()), "Only faces are judged."),
+    Row("Unreadable", judged(unreadable()), "Copy the file again, or save it as MP4."),
     Row(
         "Summary",
-        Summary(STICK, 7, 2, 1, 1, 1, 0, "Report written. Safe to remove."),
+        shown(*STARTED, *ALL_JUDGED, REPORTED),
         "Press to step through the results. The lamps show the worst.",
     ),
-    Row("Stopped", Stopped("Nothing was judged. Safe to remove."), "Press to go on."),
+    Row(
+        "Stopped",
+        shown(*STARTED, events.Held(), events.ClipSkipped(Path(NAMES[0])), REPORTED),
+        "Press to go on.",
+    ),
     Row(
         "Nothing to scan",
-        Trouble(Kind.NOTHING_TO_SCAN, f"No clips on {STICK}", "Put videos or pictures on it."),
+        shown(
+            events.ModelReady(),
+            events.ClipsArrived(Batch(Origin.STICK, "sda1", "HOLIDAY", ())),
+            REPORTED,
+        ),
         "Put clips on the stick.",
     ),
-    Row(
-        "Stick not readable",
-        Trouble(Kind.STICK_UNREADABLE, "This stick cannot be read", "Format it as exFAT."),
-        "Try another stick, or format this one as exFAT.",
-    ),
+    Row("Stick not readable", unusable_stick(), "Try another stick, or format this one as exFAT."),
     Row(
         "Stick pulled out too early",
-        Trouble(Kind.STICK_PULLED, "Stick pulled out", "3 of 12 were judged. Plug in again."),
+        shown(*STARTED, ALL_JUDGED[0], events.StickPulled("sda1"), ALL_JUDGED[1]),
         "Plug it in again and wait for “Safe to remove”.",
     ),
     Row(
         "Camera missing",
-        Trouble(Kind.CAMERA_MISSING, "The camera does not answer", "Check its cable, then press."),
+        camera_missing(),
         "Check the camera's cable, end other programs that use it.",
     ),
-    Row(
-        "Too hot",
-        Trouble(Kind.TOO_HOT, "Too hot: 84 °C.", "Give it air."),
-        "Give it air, or a fan.",
-    ),
+    Row("Too hot", wrong(HealthReading(celsius=84.0)), "Give it air, or a fan."),
     Row(
         "Under-voltage",
-        Trouble(Kind.UNDER_VOLTAGE, "The power is too weak.", "Use the Pi's own supply."),
+        wrong(HealthReading(throttled=Throttled.UNDER_VOLTAGE)),
         "Use the Pi's own supply and cable.",
-        (Kind.TOO_HOT,),
     ),
     Row(
         "Disk full",
-        Trouble(Kind.DISK_FULL, "The disk is full: 180 MB left.", "Delete old recordings."),
-        "Delete recordings, or take a larger card.",
+        wrong(HealthReading(free_megabytes=180)),
+        "Delete recordings, or use a larger card.",
     ),
-    Row(
-        "Model refused",
-        Trouble(Kind.MODEL_REFUSED, "features.onnx is damaged.", "Run setup.sh install again."),
-        "Run `setup.sh install` again.",
-    ),
+    Row("Model refused", damaged_bundle(), "Run `setup.sh install` again."),
     Row(
         "Settings wrong",
-        Trouble(
-            Kind.SETTINGS_WRONG,
-            "truelight.yaml, line 3: lamps.green is 99.",
-            "Allowed is a whole number from 0 to 27.",
-        ),
+        wrong_settings(),
         "Correct the line; `truelight config check` names every mistake.",
     ),
     Row(
         "Board not known",
-        Trouble(
-            Kind.UNKNOWN_BOARD,
-            "Board not known: no button, no lamps",
-            "Use a Raspberry Pi 4 or 5.",
-        ),
+        board_unknown(),
         "Sticks and files are judged all the same. Run `sudo truelight doctor`.",
     ),
-    Row("Shutting down", ShuttingDown(), "Leave the plug in."),
-    Row("Halted", Halted(), "Pull the plug."),
+    Row("Shutting down", shown(events.ModelReady(), events.HeldLong()), "Leave the plug in."),
+    Row(
+        "Halted",
+        shown(events.ModelReady(), events.HeldLong(), events.PowerMayGo()),
+        "Pull the plug.",
+    ),
 )
+
+
+# ---- Drawing
 
 
 def picture(row: Row) -> Image.Image:
     """The screen as an OLED shows it: enlarged, each point by itself, on black glass."""
-    points = np.asarray(draw(Scene(row.view, row.marks), 0.0), np.bool_)
+    points = np.asarray(draw(row.scene, 0.0), np.bool_)
     one = np.zeros((ZOOM, ZOOM), np.bool_)
     one[: ZOOM - 1, : ZOOM - 1] = True
     glass = np.pad(np.kron(points, one), BEZEL)
@@ -205,14 +342,14 @@ def table() -> str:
     """The table in Markdown."""
     lines = ["| state | screen | lamps | what to do |", "| --- | --- | --- | --- |"]
     for row in ROWS:
-        said = " / ".join(drawn(Scene(row.view), 0.0).words).replace('"', "'")
-        shown = f'<img src="docs/images/screens/{row.file}" width="272" alt="{said}">'
-        lines.append(f"| {row.state} | {shown} | {pattern(row.view).words} | {row.todo} |")
+        words = " / ".join(drawn(row.scene, 0.0, Canvas()).words).replace('"', "'")
+        image = f'<img src="images/screens/{row.file}" width="272" alt="{words}">'
+        lines.append(f"| {row.state} | {image} | {row.scene.view.lamps.words} | {row.todo} |")
     return "\n".join(lines)
 
 
 def with_table(text: str) -> str:
-    """The README with the table in its place."""
+    """docs/screens.md with the table in its place."""
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
     return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
@@ -225,7 +362,7 @@ def main() -> None:
         old.unlink()
     for row in ROWS:
         picture(row).save(FOLDER / row.file, optimize=True, bits=1)
-    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    TABLE.write_text(with_table(TABLE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

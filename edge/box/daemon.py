@@ -1,7 +1,7 @@
-"""The event loop: what happens goes into the appliance, what follows is carried out.
+"""The event loop: events go into the state machine, its effects are carried out.
 
-One thread steps the appliance; all the others only post events. When one of those threads dies the
-program ends, for systemd to start it again: a box with half of its parts is worse than that.
+One thread steps the machine; all others only post events. When one of those dies the program ends,
+for systemd to start it again: a box without some of its components is worse.
 """
 
 from __future__ import annotations
@@ -13,31 +13,14 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Final
 
-from edge.box import paths as places
-from edge.box import systemd
-from edge.box.components import WORK_SECONDS, OpenPanel, Parts
-from edge.box.events import (
-    CancelScan,
-    CloseCamera,
-    Down,
-    Effect,
-    Event,
-    Exit,
-    Finish,
-    OpenViewfinder,
-    PowerOff,
-    Record,
-    Reload,
-    Reported,
-    Scan,
-    Standing,
-    Ticked,
-)
+from edge.box import events, systemd
+from edge.box.components import WORK_SECONDS, Components, OpenHealth, OpenPanel
+from edge.box.health import HealthWatch
 from edge.box.machine import step
-from edge.box.panel.opening import open_panel
-from edge.box.present import scene, status
-from edge.box.state import State
-from edge.box.views import Kind, Trouble
+from edge.box.panel import open_panel
+from edge.box.state import State, scene
+from edge.box.systemd import RuntimePaths
+from edge.box.views.status import Trouble, TroubleKind
 from edge.errors import TruelightError
 from edge.settings import Settings
 
@@ -51,49 +34,60 @@ _log = logging.getLogger("truelight")
 class Daemon:
     """The box at work. `run` returns when it ends."""
 
-    def __init__(self, load: Load, start: Settings, open_panel: OpenPanel = open_panel) -> None:
-        """Work by what `load` gives; by `start` for as long as it says that settings are wrong."""
+    def __init__(
+        self,
+        load: Load,
+        start: Settings,
+        *,
+        paths: RuntimePaths | None = None,
+        open_panel: OpenPanel = open_panel,
+        open_health: OpenHealth = HealthWatch,
+    ) -> None:
+        """Use the settings of `load`; those of `start` for as long as it finds them wrong."""
         self._load = load
         self._settings = start
         self._store = start.store_folder
-        self._open_panel = open_panel
-        self._events: SimpleQueue[Event] = SimpleQueue()
-        self._state = State(sticks=places.STICKS.is_dir())
+        self._paths = paths or RuntimePaths()
+        self._open_panel, self._open_health = open_panel, open_health
+        self._events: SimpleQueue[events.Event] = SimpleQueue()
+        self._state = State(sticks=self._paths.sticks.is_dir())
         self._ending = self._broken = False
-        self._standing: tuple[Trouble, ...] = ()
-        self._said = ""
+        self._troubles: tuple[Trouble, ...] = ()
+        self._status = ""
         self._next_tick = 0.0
-        self._next_sign = 0.0
+        self._next_watchdog = 0.0
         self._watchdog = systemd.watchdog_seconds()
 
-    def post(self, event: Event) -> None:
-        """Let something happen. From any thread, and from a signal's handler."""
+    def post(self, event: events.Event) -> None:
+        """Add an event to the queue. From any thread, and from a signal's handler."""
         self._events.put(event)
 
     def run(self) -> bool:
-        """Work until the system or a person wants an end; whether it is one in good order.
+        """Work until the system or a person ends it; False if something broke.
 
         Raises:
-            TruelightError: there is no such panel.
+            TruelightError: the panel cannot be opened.
         """
         wrong = self._read_settings()
         threading.excepthook, before = self._thread_died, threading.excepthook
-        self._parts = Parts(self._settings, self.post, self._open_panel)
-        self._take_up(wrong)
-        systemd.ready()
+        self._components = Components(
+            self._settings, self.post, self._paths, self._open_panel, self._open_health
+        )
+        self._load_model(wrong)
+        systemd.notify("READY=1")
         try:
             while not self._ending:
                 self._turn(self._next_event())
         finally:
-            systemd.stopping()
+            systemd.notify("STOPPING=1")
             threading.excepthook = before
-            ended = self._parts.close()
+            ended = self._components.close()
         return ended and not self._broken
 
     # ---- The loop
 
-    def _next_event(self) -> Event:
-        """What happened; a tick several times a second, however much else does."""
+    def _next_event(self) -> events.Event:
+        """The next event; a tick several times a second, however many others there are."""
         left = self._next_tick - time.monotonic()
         if left > 0:
             try:
@@ -101,103 +95,101 @@ class Daemon:
             except Empty:
                 pass
         self._next_tick = time.monotonic() + TICK
-        return Ticked()
+        return events.Ticked()
 
-    def _turn(self, event: Event) -> None:
-        """Let one thing happen, with all that follows."""
+    def _turn(self, event: events.Event) -> None:
+        """Handle one event, with all that follows."""
         now = time.monotonic()
-        if isinstance(event, Reported):
-            self._parts.worker.reported(event)
+        if isinstance(event, events.ReportDone):
+            self._components.scan_worker.report_done(event)
         self._step(event, now)
-        standing = self._parts.troubles()
-        if standing != self._standing:
-            self._standing = standing
-            self._step(Standing(standing), now)
+        troubles = self._components.troubles()
+        if troubles != self._troubles:
+            self._troubles = troubles
+            self._step(events.TroublesChanged(troubles), now)
         shown = scene(self._state, now, self._settings)
-        self._parts.panel.show(shown)
-        if (said := status(shown)) != self._said:
-            self._said = said
-            systemd.status(said)
-        self._give_sign(now)
+        self._components.panel.show(shown)
+        if (status := shown.status) != self._status:
+            self._status = status
+            systemd.status(status)
+        self._feed_watchdog(now)
 
-    def _step(self, event: Event, now: float) -> None:
+    def _step(self, event: events.Event, now: float) -> None:
         self._state, effects = step(self._state, event, now, self._settings)
         for effect in effects:
             self._carry_out(effect)
 
-    def _give_sign(self, now: float) -> None:
-        """Feed the watchdog, as long as what runs gets on."""
-        if self._watchdog is None or now < self._next_sign:
+    def _feed_watchdog(self, now: float) -> None:
+        """Feed the watchdog, as long as the running scan makes progress."""
+        if self._watchdog is None or now < self._next_watchdog:
             return
-        self._next_sign = now + self._watchdog / 4
-        silence = self._parts.worker.silence(now)
+        self._next_watchdog = now + self._watchdog / 4
+        silence = self._components.scan_worker.silence(now)
         if silence < self._settings.health.stuck:
-            systemd.watchdog()
+            systemd.notify("WATCHDOG=1")
         else:
-            _log.error("The running work has given no sign of life for %.0f s.", silence)
+            _log.error("The running scan has made no progress for %.0f s.", silence)
 
     # ---- Effects
 
-    def _carry_out(self, effect: Effect) -> None:
-        parts = self._parts
+    def _carry_out(self, effect: events.Effect) -> None:
+        components = self._components
         match effect:
-            case Scan(batch, clip):
-                parts.worker.scan(batch, clip)
-            case CancelScan():
-                parts.worker.cancel()
-            case Finish(batch, ending):
-                parts.worker.finish(batch, ending)
-            case OpenViewfinder():
-                parts.view()
-            case Record(seconds):
-                parts.record(seconds)
-            case CloseCamera():
-                parts.close_camera()
-            case Reload():
+            case events.Scan(batch, clip):
+                components.scan_worker.scan(batch, clip)
+            case events.CancelScan():
+                components.scan_worker.cancel()
+            case events.Finish(batch, ending):
+                components.scan_worker.finish(batch, ending)
+            case events.OpenViewfinder():
+                components.camera.view()
+            case events.Record(seconds):
+                components.camera.record(seconds)
+            case events.CloseCamera():
+                components.camera.close()
+            case events.Reload():
                 self._reload()
-            case PowerOff():
+            case events.PowerOff():
                 self._power_off()
-            case Exit():
+            case events.Exit():
                 self._ending = True
 
     def _reload(self) -> None:
         systemd.reloading()
         wrong = self._read_settings()
-        self._parts.adopt(self._settings)
-        self._take_up(wrong)
-        systemd.ready()
+        self._components.adopt(self._settings)
+        self._load_model(wrong)
+        systemd.notify("READY=1")
 
     def _power_off(self) -> None:
-        """Write all that is to be written, then ask for the power to go."""
-        self._parts.worker.close(WORK_SECONDS)
+        """Write everything that is to be written, then ask the system to switch off."""
+        self._components.scan_worker.close(WORK_SECONDS)
         if self._settings.panel.kind == "hardware":
             try:
-                places.POWER_OFF.touch()
+                self._paths.power_off.touch()
                 return
             except OSError as failure:
                 _log.error("The system cannot be asked to switch off: %s", failure)
-        self.post(Down())
+        self.post(events.PowerMayGo())
 
     # ---- Settings
 
     def _read_settings(self) -> Trouble | None:
-        """Read the settings anew; if they are wrong, those of before stay and why is returned."""
+        """Read the settings again; if they are wrong, the ones before stay."""
         try:
-            self._settings = self._at_home(self._load())
+            loaded = self._load()
         except TruelightError as failure:
-            return Trouble(Kind.SETTINGS_WRONG, failure.message, failure.remedy)
+            return Trouble(TroubleKind.SETTINGS_WRONG, failure.message, failure.remedy)
+        # The store stays where it is while the program runs.
+        self._settings = loaded.changed("the running program", {"store.folder": str(self._store)})
         return None
 
-    def _at_home(self, settings: Settings) -> Settings:
-        """The store stays where it is while the program runs."""
-        return settings.changed("the running program", {"store.folder": str(self._store)})
-
-    def _take_up(self, wrong: Trouble | None) -> None:
-        """Have the model loaded by the settings, unless they are wrong."""
+    def _load_model(self, wrong: Trouble | None) -> None:
+        """Have the model of the settings loaded, unless they are wrong."""
         if wrong:
-            self._parts.worker.refuse(wrong)
+            self._components.scan_worker.refuse(wrong)
         else:
-            self._parts.worker.load(self._settings)
+            self._components.scan_worker.load(self._settings)
 
     def _thread_died(self, failure: threading.ExceptHookArgs) -> None:
         name = failure.thread.name if failure.thread else "?"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import dataclass_transform
 
-from edge.box.views import Aim, Picture, Trouble
+from edge.box.views.camera import CameraImage, Framing
+from edge.box.views.status import Trouble
 from edge.finding import Verdict
 from edge.scan.progress import Progress
 
@@ -19,233 +21,6 @@ class Origin(StrEnum):
     INBOX = "inbox"
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Clips that came together. `key` tells it from every other, `name` is for people."""
-
-    origin: Origin
-    key: str
-    name: str
-    clips: tuple[Path, ...]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What is remembered of one clip's finding while its batch is shown."""
-
-    name: str
-    verdict: Verdict
-    fake_probability: float | None
-    reason: str
-
-
-# ---- Events
-
-
-@dataclass(frozen=True)
-class Pressed:
-    """The button was pressed and let go."""
-
-
-@dataclass(frozen=True)
-class Held:
-    """The button has been down for 2 s."""
-
-
-@dataclass(frozen=True)
-class HeldLong:
-    """The button has been down for 6 s."""
-
-
-@dataclass(frozen=True)
-class ModelReady:
-    """Clips can be judged."""
-
-
-@dataclass(frozen=True)
-class Refused:
-    """No clip can be judged: the model or the settings are not usable."""
-
-    trouble: Trouble
-
-
-@dataclass(frozen=True)
-class Plugged:
-    """A stick was plugged in; what is on it is not known yet."""
-
-    key: str
-    name: str
-
-
-@dataclass(frozen=True)
-class Brought:
-    """Clips came, by stick or inbox. None is an answer too."""
-
-    batch: Batch
-
-
-@dataclass(frozen=True)
-class Unusable:
-    """A stick that cannot be read."""
-
-    key: str
-    trouble: Trouble
-
-
-@dataclass(frozen=True)
-class Pulled:
-    """A stick is gone."""
-
-    key: str
-
-
-@dataclass(frozen=True)
-class Viewed:
-    """The viewfinder saw this."""
-
-    picture: Picture
-    aim: Aim
-
-
-@dataclass(frozen=True)
-class Filmed:
-    """This much of the recording is made, 0 to 1."""
-
-    fraction: float
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A recording lies there, whole."""
-
-    clip: Path
-
-
-@dataclass(frozen=True)
-class CameraFailed:
-    """There is no camera, it locks up, or another program has it."""
-
-    trouble: Trouble
-
-
-@dataclass(frozen=True)
-class Progressed:
-    """The clip that is being judged goes on."""
-
-    clip: Path
-    progress: Progress
-
-
-@dataclass(frozen=True)
-class Found:
-    """A clip is judged and its finding is in the history."""
-
-    clip: Path
-    outcome: Outcome
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A clip is not judged, since that was asked for."""
-
-    clip: Path
-
-
-@dataclass(frozen=True)
-class Reported:
-    """The report of a batch is where it shall be, or why it is not. `note` says so to people."""
-
-    key: str
-    written: bool
-    note: str
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What is wrong for the time being: heat, voltage, disk, board. Replaces what was."""
-
-    troubles: tuple[Trouble, ...]
-
-
-@dataclass(frozen=True)
-class Ticked:
-    """Time went by. Comes several times a second."""
-
-
-@dataclass(frozen=True)
-class Reloaded:
-    """The settings were read anew: the model is being loaded again."""
-
-
-@dataclass(frozen=True)
-class Terminated:
-    """The system wants the program to end."""
-
-
-@dataclass(frozen=True)
-class Down:
-    """Everything is written, the power may go."""
-
-
-Event = (
-    Pressed
-    | Held
-    | HeldLong
-    | ModelReady
-    | Refused
-    | Plugged
-    | Brought
-    | Unusable
-    | Pulled
-    | Viewed
-    | Filmed
-    | Recorded
-    | CameraFailed
-    | Progressed
-    | Found
-    | Skipped
-    | Reported
-    | Standing
-    | Ticked
-    | Reloaded
-    | Terminated
-    | Down
-)
-
-
-# ---- Effects
-
-
-@dataclass(frozen=True)
-class OpenViewfinder:
-    """Open the camera and say what it sees, as `Viewed`, until told otherwise."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """Record for so many seconds: `Filmed` now and then, `Recorded` at the end."""
-
-    seconds: float
-
-
-@dataclass(frozen=True)
-class CloseCamera:
-    """Leave the camera to others; half a recording is deleted."""
-
-
-@dataclass(frozen=True)
-class Scan:
-    """Judge a clip of this batch: `Progressed` now and then, `Found` or `Skipped` at the end."""
-
-    batch: Batch
-    clip: Path
-
-
-@dataclass(frozen=True)
-class CancelScan:
-    """Give up the clip that is being judged; `Skipped` follows (or `Found`, if it was done)."""
-
-
 class Ending(StrEnum):
     """How the work on a batch ended."""
 
@@ -255,31 +30,214 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finish:
-    """A batch is over: close it in the history, put its report where its clips came from.
+class Batch:
+    """Clips that came together. `key` is unique, `name` is for people."""
 
-    `Reported` follows.
-    """
+    origin: Origin
+    key: str
+    name: str
+    clips: tuple[Path, ...]
+
+
+def recording_batch(clip: Path) -> Batch:
+    """A recording as a batch of its own."""
+    return Batch(Origin.CAMERA, str(clip), "Recording", (clip,))
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """The part of a clip's finding that is shown."""
+
+    name: str
+    verdict: Verdict
+    fake_probability: float | None
+    reason: str
+
+
+@dataclass_transform(frozen_default=True)
+class _Value:
+    """Makes each subclass a frozen dataclass."""
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True)(cls)
+
+
+class Event(_Value):
+    """Something that has happened."""
+
+
+class Effect(_Value):
+    """Something that the box does then."""
+
+
+# ---- Events
+
+
+class Pressed(Event):
+    """The button was pressed and released."""
+
+
+class Held(Event):
+    """The button has been down for 2 s."""
+
+
+class HeldLong(Event):
+    """The button has been down for 6 s."""
+
+
+class ModelReady(Event):
+    """Clips can be judged."""
+
+
+class Refused(Event):
+    """No clip can be judged: the model or the settings are not usable."""
+
+    trouble: Trouble
+
+
+class StickPlugged(Event):
+    """A stick was plugged in; its clips are not known yet."""
+
+    key: str
+    name: str
+
+
+class ClipsArrived(Event):
+    """A stick or the inbox was searched. The batch may be empty."""
+
+    batch: Batch
+
+
+class StickUnusable(Event):
+    """A stick cannot be read."""
+
+    key: str
+    trouble: Trouble
+
+
+class StickPulled(Event):
+    """A stick was pulled out."""
+
+    key: str
+
+
+class FrameSeen(Event):
+    """The viewfinder has a new frame."""
+
+    image: CameraImage
+    framing: Framing
+
+
+class RecordingProgressed(Event):
+    """`fraction` of the recording is made, 0 to 1."""
+
+    fraction: float
+
+
+class Recorded(Event):
+    """A recording is complete."""
+
+    clip: Path
+
+
+class CameraFailed(Event):
+    """There is no camera, it hangs, or another program has it."""
+
+    trouble: Trouble
+
+
+class ScanProgressed(Event):
+    """The clip that is being judged makes progress."""
+
+    clip: Path
+    progress: Progress
+
+
+class ClipJudged(Event):
+    """A clip is judged and its finding is in the history."""
+
+    clip: Path
+    result: ClipResult
+
+
+class ClipSkipped(Event):
+    """A clip is not judged: it was cancelled, or is gone."""
+
+    clip: Path
+
+
+class ReportDone(Event):
+    """A batch's report was written, or could not be. `note` is for people."""
+
+    key: str
+    written: bool
+    note: str
+
+
+class TroublesChanged(Event):
+    """What is wrong at present: heat, voltage, disk, board. Replaces the troubles before."""
+
+    troubles: tuple[Trouble, ...]
+
+
+class Ticked(Event):
+    """Time has passed. Comes several times a second."""
+
+
+class Reloaded(Event):
+    """The settings shall be read again."""
+
+
+class Terminated(Event):
+    """The program shall end."""
+
+
+class PowerMayGo(Event):
+    """Everything is written, the power may go."""
+
+
+# ---- Effects
+
+
+class OpenViewfinder(Effect):
+    """Open the camera and post `FrameSeen` until something else is wanted of it."""
+
+
+class Record(Effect):
+    """Record for `seconds`: `RecordingProgressed` now and then, `Recorded` at the end."""
+
+    seconds: float
+
+
+class CloseCamera(Effect):
+    """Release the camera; an incomplete recording is deleted."""
+
+
+class Scan(Effect):
+    """Judge a clip: `ScanProgressed` now and then, `ClipJudged` or `ClipSkipped` at the end."""
+
+    batch: Batch
+    clip: Path
+
+
+class CancelScan(Effect):
+    """Cancel the running scan; `ClipSkipped` follows (or `ClipJudged`, if it was done)."""
+
+
+class Finish(Effect):
+    """Close a batch in the history and deliver its report. `ReportDone` follows."""
 
     batch: Batch
     ending: Ending
 
 
-@dataclass(frozen=True)
-class Reload:
-    """Read the settings and load the model anew: `ModelReady` or `Refused` follows."""
+class Reload(Effect):
+    """Read the settings and load the model again: `ModelReady` or `Refused` follows."""
 
 
-@dataclass(frozen=True)
-class PowerOff:
-    """Ask the system to switch itself off. `Down` follows where nothing else will say so."""
+class PowerOff(Effect):
+    """Ask the system to switch itself off. `PowerMayGo` follows where there is no such system."""
 
 
-@dataclass(frozen=True)
-class Exit:
+class Exit(Effect):
     """End the program; all is written."""
-
-
-Effect = (
-    OpenViewfinder | Record | CloseCamera | Scan | CancelScan | Finish | Reload | PowerOff | Exit
-)

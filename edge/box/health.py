@@ -1,6 +1,6 @@
-"""How the box is: temperature, power supply, room on the disk.
+"""The health of the machine: temperature, power supply, room on the disk.
 
-Reading and judging are apart: `read` asks the machine, `diagnose` is pure.
+`read` asks the machine, `diagnose` is pure.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import re
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import IntFlag
 from pathlib import Path
 from typing import Final
 
-from edge.box.views import Kind, Trouble
+from edge.box.views.status import Trouble, TroubleKind
 from edge.settings import Settings
 
 THERMAL: Final = Path("/sys/class/thermal")
@@ -25,15 +25,15 @@ VCGENCMD: Final = "vcgencmd"
 
 _INTERVAL = 5.0  # seconds between two readings
 _PATIENCE = 2.0  # seconds that vcgencmd may take
-_COOLER = 5.0  # degrees below "hot" at which it is hot no more
-_ROOMIER = 1.1  # times the least room at which the disk is full no more
-_LASTING = 6  # readings for which a dip of the voltage is told of
+_COOLER = 5.0  # degrees below "hot" at which it is no longer too hot
+_ROOMIER = 1.1  # times the least room at which the disk is no longer full
+_LASTING = 6  # readings for which a dip of the voltage is shown
 
 _log = logging.getLogger("truelight")
 
 
 class Throttled(IntFlag):
-    """What the Pi's firmware says of its power and heat; `WAS_` is since it was switched on."""
+    """What the Pi's firmware reports of power and heat; `WAS_` is since it was switched on."""
 
     UNDER_VOLTAGE = 1 << 0
     CAPPED = 1 << 1
@@ -58,15 +58,15 @@ THROTTLED_WORDS: Final = {
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What was read at one time; None where this machine cannot tell."""
+class HealthReading:
+    """What was read at one time; None where this machine has no such sensor."""
 
     celsius: float | None = None
     throttled: Throttled | None = None
     free_megabytes: float | None = None
 
 
-# ---- Judging
+# ---- Diagnosis
 
 
 def decode_throttled(text: str) -> Throttled | None:
@@ -86,34 +86,37 @@ def throttled_words(bits: Throttled) -> tuple[str, ...]:
 
 
 def diagnose(
-    readings: Sequence[Reading], settings: Settings, standing: Collection[Kind] = ()
+    readings: Sequence[HealthReading], settings: Settings, present: Collection[TroubleKind] = ()
 ) -> tuple[Trouble, ...]:
     """What is wrong, by the latest of `readings` (oldest first, at least one).
 
-    What is in `standing` already stays until it is clearly over, so that nothing flickers; nor do
-    figures, which are for the log and the doctor.
+    A trouble that is `present` stays until it is clearly over, so that nothing flickers.
     """
     now, found = readings[-1], []
     bits = now.throttled or Throttled(0)
-    cool = settings.health.hot - (_COOLER if Kind.TOO_HOT in standing else 0.0)
+    cool = settings.health.hot - (_COOLER if TroubleKind.TOO_HOT in present else 0.0)
     hot = now.celsius is not None and now.celsius >= cool
     if hot or bits & (Throttled.THROTTLED | Throttled.UNDER_VOLTAGE) == Throttled.THROTTLED:
-        found.append(Trouble(Kind.TOO_HOT, "The box is too hot", "Give it air"))
+        message = "Too hot." if now.celsius is None else f"Too hot: {now.celsius:.0f} °C."
+        found.append(Trouble(TroubleKind.TOO_HOT, message, "Give it air, or a fan."))
     recent = [reading.throttled or Throttled(0) for reading in readings[-_LASTING:]]
     if any(Throttled.UNDER_VOLTAGE in each for each in recent):
-        found.append(Trouble(Kind.UNDER_VOLTAGE, "Power is too weak", "Use the Pi's supply"))
-    least = settings.store.free_megabytes * (_ROOMIER if Kind.DISK_FULL in standing else 1.0)
-    if now.free_megabytes is not None and now.free_megabytes < least:
-        found.append(Trouble(Kind.DISK_FULL, "The disk is full", "Delete recordings"))
+        remedy = "Use the Pi's own supply and cable."
+        found.append(Trouble(TroubleKind.UNDER_VOLTAGE, "The power supply is too weak.", remedy))
+    free, least = now.free_megabytes, settings.store.free_megabytes
+    if free is not None and free < least * (_ROOMIER if TroubleKind.DISK_FULL in present else 1.0):
+        message = f"The disk is full: {free:.0f} MB left."
+        remedy = f"Delete recordings; {least} MB must be free."
+        found.append(Trouble(TroubleKind.DISK_FULL, message, remedy))
     return tuple(found)
 
 
 # ---- Reading
 
 
-def read(store: Path) -> Reading:
+def read(store: Path) -> HealthReading:
     """Ask the machine; takes up to two seconds where its firmware does not answer."""
-    return Reading(read_celsius(), read_throttled(), read_free_megabytes(store))
+    return HealthReading(read_celsius(), read_throttled(), read_free_megabytes(store))
 
 
 def read_celsius(folder: Path = THERMAL) -> float | None:
@@ -128,7 +131,7 @@ def read_celsius(folder: Path = THERMAL) -> float | None:
 
 
 def read_throttled(command: str = VCGENCMD) -> Throttled | None:
-    """What the firmware says; None on what is no Pi, and where it does not answer in time."""
+    """What the firmware reports; None if this is no Pi or it does not answer in time."""
     try:
         process = subprocess.Popen(
             [command, "get_throttled"],
@@ -140,11 +143,11 @@ def read_throttled(command: str = VCGENCMD) -> Throttled | None:
     except OSError:
         return None
     try:
-        said, _ = process.communicate(timeout=_PATIENCE)
+        output, _ = process.communicate(timeout=_PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()  # and not waited for: what hangs in the kernel cannot be killed
         return None
-    return decode_throttled(said)
+    return decode_throttled(output)
 
 
 def read_free_megabytes(folder: Path) -> float | None:
@@ -161,29 +164,38 @@ def read_free_megabytes(folder: Path) -> float | None:
 
 
 class HealthWatch:
-    """Reads again and again, in a thread of its own; `troubles` is what stands now."""
+    """Reads at an interval, in a thread of its own; `troubles` is what is wrong at present.
 
-    def __init__(self, settings: Settings, interval: float = _INTERVAL) -> None:
+    A trouble keeps the figures that it began with, so that the display is steady.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        interval: float = _INTERVAL,
+        read: Callable[[Path], HealthReading] = read,
+    ) -> None:
         self.settings = settings
         self.troubles: tuple[Trouble, ...] = ()
         self._interval = interval
-        self._readings: deque[Reading] = deque(maxlen=_LASTING)
+        self._read = read
+        self._readings: deque[HealthReading] = deque(maxlen=_LASTING)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="health", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread; one that hangs at the firmware is not waited for."""
+        """End the thread; if it hangs at the firmware, it is left behind."""
         self._closed.set()
         self._thread.join(0.5)
 
     def _run(self) -> None:
         while not self._closed.is_set():
-            self._readings.append(read(self.settings.store_folder))
-            standing = {trouble.kind for trouble in self.troubles}
-            troubles = diagnose(tuple(self._readings), self.settings, standing)
-            for trouble in troubles:
-                if trouble.kind not in standing:
-                    _log.warning("%s. %s. %s", trouble.message, trouble.remedy, self._readings[-1])
-            self.troubles = troubles
+            self._readings.append(self._read(self.settings.store_folder))
+            present = {trouble.kind: trouble for trouble in self.troubles}
+            found = diagnose(tuple(self._readings), self.settings, present)
+            for trouble in found:
+                if trouble.kind not in present:
+                    _log.warning("%s %s %s", trouble.message, trouble.remedy, self._readings[-1])
+            self.troubles = tuple(present.get(trouble.kind, trouble) for trouble in found)
             self._closed.wait(self._interval)

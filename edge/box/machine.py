@@ -1,141 +1,130 @@
 """The box as a state machine: what happens, in which phase, leads where. Pure.
 
-`step` looks the rule up in `TABLE`, where every phase and every event meet. What is shown follows
-from the state alone: see `scenes`.
+`step` finds the rule in `TABLE`, where every phase and every event meet. What is shown follows
+from the state alone: see `edge.box.state`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
-from edge.box import rules
-from edge.box.events import (
-    Brought,
-    CameraFailed,
-    Down,
-    Event,
-    Filmed,
-    Found,
-    Held,
-    HeldLong,
-    ModelReady,
-    Plugged,
-    Pressed,
-    Progressed,
-    Pulled,
-    Recorded,
-    Refused,
-    Reloaded,
-    Reported,
-    Skipped,
-    Standing,
-    Terminated,
-    Ticked,
-    Unusable,
-    Viewed,
-)
-from edge.box.scheduler import Step
-from edge.box.state import RESTING, Moment, Phase, State
+from edge.box import events, rules
+from edge.box.scheduler import Now, Step, close_camera, leave, next_clip, open_viewfinder
+from edge.box.state import Phase, State, brightness
+from edge.box.views import Brightness
 from edge.settings import Settings
 
-Rule = Callable[[State, Any, Moment], Step]
+Handler = Callable[[State, Any, Now], Step]
 
 
-def step(state: State, event: Event, now: float, settings: Settings) -> Step:
+def step(state: State, event: events.Event, now: float, settings: Settings) -> Step:
     """What follows when `event` happens at `now` (seconds, monotonic)."""
-    if isinstance(event, Pressed) and asleep(state, now, settings):
+    if isinstance(event, events.Pressed) and brightness(state, now, settings) is Brightness.OFF:
+        # A press on a display that is off only wakes it.
         return Step(replace(state, touched=now))
-    after = TABLE[type(event)][state.phase](state, event, Moment(now, settings))
-    if isinstance(event, Ticked) and after.state.phase == state.phase:
+    after = TABLE[type(event)][state.phase](state, event, Now(now, settings))
+    if isinstance(event, events.Ticked) and after.state.phase == state.phase:
         return after
     return after._replace(state=replace(after.state, touched=now))
-
-
-def asleep(state: State, now: float, settings: Settings) -> bool:
-    """Whether the display is dark: a press then wakes it and does nothing else."""
-    return state.phase in RESTING and now - state.touched >= settings.display.sleep_after
 
 
 # ---- The table
 
 
-def _row(otherwise: Rule, **given: Rule) -> dict[Phase, Rule]:
+def _row(otherwise: Handler, **given: Handler) -> dict[Phase, Handler]:
     return {phase: given.get(phase.name, otherwise) for phase in Phase}
 
 
-_OFF: dict[str, Rule] = {"LEAVING": rules.ignore, "HALTED": rules.ignore}
+def _always(act: Callable[[State, Now], Step]) -> Handler:
+    """A rule that does the same whatever the event carries."""
+    return lambda state, _, now: act(state, now)
 
-TABLE: dict[type, dict[Phase, Rule]] = {
+
+def _effect(effect: events.Effect) -> Handler:
+    """A rule that has one effect and leaves the state."""
+    return lambda state, _, __: Step(state, (effect,))
+
+
+def _leave(last: events.Effect) -> Handler:
+    """A rule that stops what runs, then ends it all."""
+    return lambda state, _, now: leave(state, now, last)
+
+
+_OFF: dict[str, Handler] = {"LEAVING": rules.ignore, "HALTED": rules.ignore}
+
+TABLE: dict[type, dict[Phase, Handler]] = {
     # The button
-    Pressed: _row(
+    events.Pressed: _row(
         rules.ignore,
-        READY=rules.aim,
-        AIMING=rules.film,
-        COUNTING=rules.film,
-        WORKING=rules.ask,
-        WRITING=rules.ask,
-        SHOWING=rules.turn,
-        TROUBLED=rules.clear,
+        READY=_always(open_viewfinder),
+        VIEWFINDER=rules.record,
+        COUNTDOWN=rules.record,
+        JUDGING=rules.request_camera,
+        WRITING=rules.request_camera,
+        SHOWING=rules.turn_page,
+        TROUBLE=rules.clear,
     ),
-    Held: _row(
+    events.Held: _row(
         rules.ignore,
-        AIMING=rules.put_camera_away,
-        COUNTING=rules.put_camera_away,
-        RECORDING=rules.put_camera_away,
-        WORKING=rules.cancel,
+        VIEWFINDER=_always(close_camera),
+        COUNTDOWN=_always(close_camera),
+        RECORDING=_always(close_camera),
+        JUDGING=rules.cancel_batch,
         SHOWING=rules.clear,
-        TROUBLED=rules.clear,
+        TROUBLE=rules.clear,
     ),
-    HeldLong: _row(rules.switch_off, **_OFF),
+    events.HeldLong: _row(_leave(events.PowerOff()), **_OFF),
     # The camera
-    Viewed: _row(rules.ignore, AIMING=rules.look, COUNTING=rules.keep_looking),
-    Filmed: _row(rules.ignore, RECORDING=rules.fill),
-    Recorded: _row(rules.throw_away, RECORDING=rules.judge_recording),
-    CameraFailed: _row(
+    events.FrameSeen: _row(
+        rules.ignore, VIEWFINDER=rules.frame, COUNTDOWN=rules.frame_in_countdown
+    ),
+    events.RecordingProgressed: _row(rules.ignore, RECORDING=rules.recording_progress),
+    events.Recorded: _row(rules.discard_recording, RECORDING=rules.judge_recording),
+    events.CameraFailed: _row(
         rules.ignore,
-        AIMING=rules.miss_camera,
-        COUNTING=rules.miss_camera,
-        RECORDING=rules.miss_camera,
+        VIEWFINDER=rules.camera_failed,
+        COUNTDOWN=rules.camera_failed,
+        RECORDING=rules.camera_failed,
     ),
     # Sticks and the inbox
-    Plugged: _row(rules.plug, **_OFF),
-    Brought: _row(rules.bring, READY=rules.bring_now, **_OFF),
-    Unusable: _row(rules.refuse_stick, READY=rules.refuse_stick_now, **_OFF),
-    Pulled: _row(
-        rules.lose,
-        WORKING=rules.lose_while_working,
-        WRITING=rules.lose_while_writing,
-        TROUBLED=rules.lose_notice,
+    events.StickPlugged: _row(rules.stick_plugged, **_OFF),
+    events.ClipsArrived: _row(rules.clips_arrived, READY=rules.clips_arrived_at_rest, **_OFF),
+    events.StickUnusable: _row(rules.stick_unusable, READY=rules.stick_unusable_at_rest, **_OFF),
+    events.StickPulled: _row(
+        rules.stick_pulled,
+        JUDGING=rules.stick_pulled_while_judging,
+        WRITING=rules.stick_pulled_while_writing,
+        TROUBLE=rules.stick_pulled_in_trouble,
         **_OFF,
     ),
     # Judging
-    ModelReady: _row(rules.ignore, STARTING=rules.begin, REFUSED=rules.begin),
-    Refused: _row(rules.refuse, **_OFF),
-    Progressed: _row(rules.ignore, WORKING=rules.follow),
-    Found: _row(rules.ignore, WORKING=rules.take),
-    Skipped: _row(rules.ignore, WORKING=rules.pass_over),
-    Reported: _row(rules.ignore, WRITING=rules.report),
+    events.ModelReady: _row(rules.ignore, STARTING=rules.begin, REFUSED=rules.begin),
+    events.Refused: _row(rules.refuse, **_OFF),
+    events.ScanProgressed: _row(rules.ignore, JUDGING=rules.scan_progress),
+    events.ClipJudged: _row(rules.ignore, JUDGING=rules.clip_judged),
+    events.ClipSkipped: _row(rules.ignore, JUDGING=_always(next_clip)),
+    events.ReportDone: _row(rules.ignore, WRITING=rules.report_done),
     # The box
-    Standing: _row(rules.note),
-    Ticked: _row(
+    events.TroublesChanged: _row(rules.troubles_changed),
+    events.Ticked: _row(
         rules.ignore,
-        AIMING=rules.lose_patience,
-        COUNTING=rules.count,
-        SHOWING=rules.give_way,
-        TROUBLED=rules.give_way,
+        VIEWFINDER=rules.lose_patience,
+        COUNTDOWN=rules.count_down,
+        SHOWING=rules.make_room,
+        TROUBLE=rules.make_room,
     ),
-    Reloaded: _row(
-        rules.reload_later,
+    events.Reloaded: _row(
+        _effect(events.Reload()),
         **_OFF,
         READY=rules.reload,
         SHOWING=rules.reload,
-        TROUBLED=rules.reload,
+        TROUBLE=rules.reload,
         REFUSED=rules.reload,
     ),
-    Terminated: _row(rules.leave, HALTED=rules.end),
-    Down: _row(rules.ignore, LEAVING=rules.halt),
+    events.Terminated: _row(_leave(events.Exit()), HALTED=_effect(events.Exit())),
+    events.PowerMayGo: _row(rules.ignore, LEAVING=rules.halt),
 }
 
-assert set(TABLE) == set(get_args(Event))
+assert set(TABLE) == set(events.Event.__subclasses__())

@@ -1,329 +1,274 @@
-"""What each event means: the rules that the appliance's table names. Pure.
+"""What each event means: the rules that the table of `edge.box.machine` names. Pure.
 
-A rule takes the state, the event and the moment; it gives the next state and what is to be done.
+A rule takes the state, the event, and when it happens under which settings; it returns a step.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from edge.box.events import (
-    Brought,
-    CameraFailed,
-    CancelScan,
-    CloseCamera,
-    Down,
-    Ending,
-    Exit,
-    Filmed,
-    Finish,
-    Found,
-    Held,
-    HeldLong,
-    ModelReady,
-    Plugged,
-    PowerOff,
-    Pressed,
-    Progressed,
-    Pulled,
-    Record,
-    Recorded,
-    Refused,
-    Reload,
-    Reloaded,
-    Reported,
-    Skipped,
-    Standing,
-    Terminated,
-    Ticked,
-    Unusable,
-    Viewed,
-)
+from edge.box import events
 from edge.box.scheduler import (
+    Now,
     Step,
-    done_reading,
-    film_someone,
+    close_camera,
     go_on,
-    having_first,
-    leave_with,
-    noticed,
-    pulled_out,
-    recording,
-    showing,
-    taken_out,
-    turn_over,
+    next_clip,
+    open_viewfinder,
+    pulled_notice,
+    show_notice,
+    show_results,
 )
-from edge.box.state import FILMING, Moment, Notice, Phase, Run, State
-from edge.box.views import Aim, Kind, Trouble
+from edge.box.state import COUNTDOWN_SECONDS, FILMING, Notice, Phase, Run, State
+from edge.box.views.camera import Framing
+from edge.box.views.status import Trouble, TroubleKind
 
 STEADY_SECONDS = 1.0
-"""A face must look good for this long before the countdown begins."""
-COUNTDOWN_SECONDS = 3.0
+"""A face must be well framed for this long before the countdown begins."""
 LEAST_SHOWN_SECONDS = 8.0
-"""A result stands at least this long before other work takes the display."""
+"""A result stays at least this long before other work takes the display."""
 
 
 # ---- The camera
 
 
-def aim(state: State, _: object, at: Moment) -> Step:
-    """Open the viewfinder."""
-    return film_someone(state, at)
-
-
-def look(state: State, event: Viewed, at: Moment) -> Step:
-    """Show what the viewfinder sees; begin to count when it has been good for a while."""
-    state = _seen(state, event, at)
-    if state.good_since is not None and at.now - state.good_since >= STEADY_SECONDS:
-        return Step(state.enter(Phase.COUNTING, at.now))
+def frame(state: State, event: events.FrameSeen, now: Now) -> Step:
+    """Show the frame; begin the countdown when the face has been well framed for a while."""
+    state = _with_frame(state, event, now)
+    if state.good_since is not None and now.seconds - state.good_since >= STEADY_SECONDS:
+        return Step(state.enter(Phase.COUNTDOWN, now.seconds))
     return Step(state)
 
 
-def keep_looking(state: State, event: Viewed, at: Moment) -> Step:
-    """Go on counting, unless the face is gone."""
-    state = _seen(state, event, at)
-    if event.aim is Aim.NOBODY:
-        return Step(state.enter(Phase.AIMING, at.now))
-    return count(state, event, at)
+def frame_in_countdown(state: State, event: events.FrameSeen, now: Now) -> Step:
+    """Continue the countdown, unless the face is gone."""
+    state = _with_frame(state, event, now)
+    if event.framing is Framing.NO_FACE:
+        return Step(state.enter(Phase.VIEWFINDER, now.seconds))
+    return count_down(state, event, now)
 
 
-def count(state: State, _: object, at: Moment) -> Step:
+def count_down(state: State, event: object, now: Now) -> Step:
     """Record when the countdown is over."""
-    over = at.now - state.since >= COUNTDOWN_SECONDS
-    return film(state, _, at) if over else Step(state)
+    over = now.seconds - state.since >= COUNTDOWN_SECONDS
+    return record(state, event, now) if over else Step(state)
 
 
-def film(state: State, _: object, at: Moment) -> Step:
+def record(state: State, _: object, now: Now) -> Step:
     """Record now."""
-    state = replace(state.enter(Phase.RECORDING, at.now), filmed=0.0)
-    return Step(state, (Record(at.settings.camera.seconds),))
+    state = replace(state.enter(Phase.RECORDING, now.seconds), recorded=0.0)
+    return Step(state, (events.Record(now.settings.camera.seconds),))
 
 
-def lose_patience(state: State, _: object, at: Moment) -> Step:
-    """Close the viewfinder if nobody is to be seen for long."""
-    late = at.now - state.since >= at.settings.camera.patience
-    return put_camera_away(state, _, at) if late else Step(state)
+def lose_patience(state: State, _: object, now: Now) -> Step:
+    """Close the viewfinder if nobody comes for long."""
+    late = now.seconds - state.since >= now.settings.camera.patience
+    return close_camera(state, now) if late else Step(state)
 
 
-def put_camera_away(state: State, _: object, at: Moment) -> Step:
-    """Leave the camera and go on with what waits."""
-    return having_first(go_on(state, at), CloseCamera())
-
-
-def fill(state: State, event: Filmed, _: Moment) -> Step:
+def recording_progress(state: State, event: events.RecordingProgressed, _: Now) -> Step:
     """Note how much is recorded."""
-    return Step(replace(state, filmed=event.fraction))
+    return Step(replace(state, recorded=event.fraction))
 
 
-def judge_recording(state: State, event: Recorded, at: Moment) -> Step:
-    """The recording goes before all that waits."""
-    state = replace(state, waiting=(Run(recording(event)), *state.waiting))
-    return having_first(go_on(state, at), CloseCamera())
+def judge_recording(state: State, event: events.Recorded, now: Now) -> Step:
+    """Judge the recording before everything that waits."""
+    run = Run(events.recording_batch(event.clip))
+    return close_camera(replace(state, waiting=(run, *state.waiting)), now)
 
 
-def throw_away(state: State, event: Recorded, _: Moment) -> Step:
-    """A recording that came after it was cancelled."""
-    return Step(state, (Finish(recording(event), Ending.CANCELLED),))
+def discard_recording(state: State, event: events.Recorded, _: Now) -> Step:
+    """Delete a recording that came after it was cancelled."""
+    batch = events.recording_batch(event.clip)
+    return Step(state, (events.Finish(batch, events.Ending.CANCELLED),))
 
 
-def miss_camera(state: State, event: CameraFailed, at: Moment) -> Step:
-    """Name what is wrong with the camera."""
-    return Step(noticed(state, Notice(event.trouble), at), (CloseCamera(),))
+def camera_failed(state: State, event: events.CameraFailed, now: Now) -> Step:
+    """Show what is wrong with the camera."""
+    return Step(show_notice(state, Notice(event.trouble), now), (events.CloseCamera(),))
 
 
-def _seen(state: State, event: Viewed, at: Moment) -> State:
-    since = at.now if state.good_since is None else state.good_since
-    good_since = since if event.aim is Aim.GOOD else None
-    return replace(state, picture=event.picture, aim=event.aim, good_since=good_since)
+def _with_frame(state: State, event: events.FrameSeen, now: Now) -> State:
+    since = now.seconds if state.good_since is None else state.good_since
+    good_since = since if event.framing is Framing.GOOD else None
+    return replace(state, image=event.image, framing=event.framing, good_since=good_since)
 
 
 # ---- Sticks and the inbox
 
 
-def plug(state: State, event: Plugged, _: Moment) -> Step:
-    """A stick is being looked through."""
-    return Step(replace(state, reading=(*state.reading, (event.key, event.name))))
+def stick_plugged(state: State, event: events.StickPlugged, _: Now) -> Step:
+    """A stick is being searched."""
+    return Step(replace(state, listing=(*state.listing, (event.key, event.name))))
 
 
-def bring(state: State, event: Brought, _: Moment) -> Step:
-    """Clips wait until it is their turn."""
-    run = Run(event.batch)
-    return Step(replace(done_reading(state, event.batch.key), waiting=(*state.waiting, run)))
+def clips_arrived(state: State, event: events.ClipsArrived, _: Now) -> Step:
+    """The clips wait for their turn."""
+    waiting = (*state.waiting, Run(event.batch))
+    return Step(replace(_listed(state, event.batch.key), waiting=waiting))
 
 
-def bring_now(state: State, event: Brought, at: Moment) -> Step:
+def clips_arrived_at_rest(state: State, event: events.ClipsArrived, now: Now) -> Step:
     """Clips came while nothing runs."""
-    return go_on(bring(state, event, at).state, at)
+    return go_on(clips_arrived(state, event, now).state, now)
 
 
-def refuse_stick(state: State, event: Unusable, _: Moment) -> Step:
-    """A stick cannot be read; that is said when its turn comes."""
+def stick_unusable(state: State, event: events.StickUnusable, _: Now) -> Step:
+    """A stick cannot be read; the notice waits for its turn."""
     notice = Notice(event.trouble, event.key)
-    return Step(replace(done_reading(state, event.key), pending=(*state.pending, notice)))
+    return Step(replace(_listed(state, event.key), pending=(*state.pending, notice)))
 
 
-def refuse_stick_now(state: State, event: Unusable, at: Moment) -> Step:
+def stick_unusable_at_rest(state: State, event: events.StickUnusable, now: Now) -> Step:
     """A stick cannot be read, and nothing else runs."""
-    return go_on(refuse_stick(state, event, at).state, at)
+    return go_on(stick_unusable(state, event, now).state, now)
 
 
-def lose(state: State, event: Pulled, _: Moment) -> Step:
-    """A stick is gone: what of it waits is over, what was said of it goes with it."""
-    key = event.key
+def stick_pulled(state: State, event: events.StickPulled, _: Now) -> Step:
+    """Its waiting clips are over, and notices about it go with it."""
+    key, shown = event.key, state.shown
     lost = [run for run in state.waiting if run.batch.key == key]
     notices = tuple(notice for notice in state.pending if notice.key != key)
+    if shown and shown.batch.key == key:
+        shown = replace(shown, note="Stick removed.")  # instead of "Safe to remove."
     state = replace(
-        done_reading(state, key),
+        _listed(state, key),
         waiting=tuple(run for run in state.waiting if run.batch.key != key),
-        pending=(*notices, *(pulled_out(run) for run in lost)),
-        shown=taken_out(state.shown, key),
+        pending=(*notices, *(pulled_notice(run) for run in lost)),
+        shown=shown,
     )
-    return Step(state, tuple(Finish(run.batch, Ending.PULLED) for run in lost))
+    return Step(state, tuple(events.Finish(run.batch, events.Ending.PULLED) for run in lost))
 
 
-def lose_while_working(state: State, event: Pulled, at: Moment) -> Step:
-    """A stick is gone, perhaps with the clip that is being judged."""
+def stick_pulled_while_judging(state: State, event: events.StickPulled, now: Now) -> Step:
+    """Cancel the scan if it is that stick's clip."""
     if state.run is None or state.run.batch.key != event.key:
-        return lose(state, event, at)
-    return Step(replace(state, run=replace(state.run, ending=Ending.PULLED)), (CancelScan(),))
+        return stick_pulled(state, event, now)
+    run = replace(state.run, ending=events.Ending.PULLED)
+    return Step(replace(state, run=run), (events.CancelScan(),))
 
 
-def lose_while_writing(state: State, event: Pulled, at: Moment) -> Step:
-    """A stick is gone, perhaps the one that the report was meant for."""
+def stick_pulled_while_writing(state: State, event: events.StickPulled, now: Now) -> Step:
+    """The report may have been meant for that stick."""
     if state.run is None or state.run.batch.key != event.key:
-        return lose(state, event, at)
-    return go_on(replace(state, run=None, pending=(*state.pending, pulled_out(state.run))), at)
+        return stick_pulled(state, event, now)
+    pending = (*state.pending, pulled_notice(state.run))
+    return go_on(replace(state, run=None, pending=pending), now)
 
 
-def lose_notice(state: State, event: Pulled, at: Moment) -> Step:
-    """A stick is gone: what stands on the display may be about it."""
-    after = lose(state, event, at)
+def stick_pulled_in_trouble(state: State, event: events.StickPulled, now: Now) -> Step:
+    """The trouble on the display may be about that stick."""
+    after = stick_pulled(state, event, now)
     if state.notice and state.notice.key == event.key:
-        return having_first(go_on(replace(after.state, notice=None), at), *after.effects)
+        return go_on(replace(after.state, notice=None), now).after(*after.effects)
     return after
+
+
+def _listed(state: State, key: str) -> State:
+    """A stick is no longer being searched."""
+    return replace(state, listing=tuple(one for one in state.listing if one[0] != key))
 
 
 # ---- Judging
 
 
-def follow(state: State, event: Progressed, _: Moment) -> Step:
-    """The clip gets on."""
+def scan_progress(state: State, event: events.ScanProgressed, _: Now) -> Step:
+    """Note the progress."""
     return Step(replace(state, progress=event.progress))
 
 
-def take(state: State, event: Found, at: Moment) -> Step:
-    """A clip is judged: to the next one, of another batch if one waits."""
+def clip_judged(state: State, event: events.ClipJudged, now: Now) -> Step:
+    """Keep the result; go on with the next clip, of another batch if one waits."""
     assert state.run is not None
-    run = replace(state.run, outcomes=(*state.run.outcomes, event.outcome))
-    return turn_over(replace(state, run=run), at)
+    run = replace(state.run, results=(*state.run.results, event.result))
+    return next_clip(replace(state, run=run), now)
 
 
-def pass_over(state: State, _: Skipped, at: Moment) -> Step:
-    """A clip was not judged, as was asked for."""
-    return turn_over(state, at)
-
-
-def cancel(state: State, _: Held, at: Moment) -> Step:
-    """Give up the batch that is being judged."""
+def cancel_batch(state: State, _: events.Held, now: Now) -> Step:
+    """Cancel the batch that is being judged."""
     assert state.run is not None
     if state.run.ending:
         return Step(state)
-    return Step(replace(state, run=replace(state.run, ending=Ending.CANCELLED)), (CancelScan(),))
+    run = replace(state.run, ending=events.Ending.CANCELLED)
+    return Step(replace(state, run=run), (events.CancelScan(),))
 
 
-def ask(state: State, _: Pressed, at: Moment) -> Step:
-    """The camera goes next. Asked twice, it does not."""
-    return Step(replace(state, asked=not state.asked and at.settings.camera.kind != "none"))
+def request_camera(state: State, _: events.Pressed, now: Now) -> Step:
+    """The camera goes next; a second press takes that back."""
+    wanted = not state.camera_next and now.settings.camera.kind != "none"
+    return Step(replace(state, camera_next=wanted))
 
 
-def report(state: State, event: Reported, at: Moment) -> Step:
-    """A report is where it shall be: show what came out."""
+def report_done(state: State, event: events.ReportDone, now: Now) -> Step:
+    """Show the results."""
     run = state.run
     if run is None or run.batch.key != event.key:
         return Step(state)
     state = replace(state, run=None)
     if not run.batch.clips:
-        nothing = Trouble(Kind.NOTHING_TO_SCAN, f"No clips on {run.batch.name}", event.note)
-        return Step(noticed(state, Notice(nothing, run.batch.key), at))
-    return Step(showing(state, replace(run, note=event.note), at))
+        message = f"No clips on {run.batch.name}."
+        nothing = Trouble(TroubleKind.NOTHING_TO_SCAN, message, event.note)
+        return Step(show_notice(state, Notice(nothing, run.batch.key), now))
+    return Step(show_results(state, replace(run, note=event.note), now))
 
 
 # ---- What is shown
 
 
-def turn(state: State, _: Pressed, at: Moment) -> Step:
-    """To the next of several results; after a single one, the camera again."""
+def turn_page(state: State, _: events.Pressed, now: Now) -> Step:
+    """Show the next of several results; after a single one, the camera."""
     assert state.shown is not None
-    if len(state.shown.outcomes) < 2:
-        return film_someone(state, at)
-    pages = len(state.shown.outcomes) + 1
-    return Step(replace(state, page=(state.page + 1) % pages, since=at.now))
+    if len(state.shown.results) < 2:
+        return open_viewfinder(state, now)
+    pages = len(state.shown.results) + 1
+    return Step(replace(state, page=(state.page + 1) % pages, since=now.seconds))
 
 
-def clear(state: State, _: object, at: Moment) -> Step:
+def clear(state: State, _: object, now: Now) -> Step:
     """Take away what is shown."""
-    return go_on(replace(state, shown=None, notice=None), at)
+    return go_on(replace(state, shown=None, notice=None), now)
 
 
-def give_way(state: State, _: Ticked, at: Moment) -> Step:
-    """What stands long enough makes room for what waits."""
-    waits = state.waiting or state.pending or state.reading or state.asked
-    if waits and at.now - state.since >= LEAST_SHOWN_SECONDS:
-        return go_on(replace(state, shown=None, notice=None), at)
+def make_room(state: State, event: events.Ticked, now: Now) -> Step:
+    """What was shown long enough makes room for what waits."""
+    waits = state.waiting or state.pending or state.listing or state.camera_next
+    if waits and now.seconds - state.since >= LEAST_SHOWN_SECONDS:
+        return clear(state, event, now)
     return Step(state)
 
 
 # ---- The whole box
 
 
-def ignore(state: State, _: object, __: Moment) -> Step:
-    """It means nothing now."""
+def ignore(state: State, _: object, __: Now) -> Step:
+    """No effect in this phase."""
     return Step(state)
 
 
-def begin(state: State, _: ModelReady, at: Moment) -> Step:
+def begin(state: State, _: events.ModelReady, now: Now) -> Step:
     """Clips can be judged: go on with what came meanwhile."""
-    return go_on(replace(state, notice=None), at)
+    return go_on(replace(state, notice=None), now)
 
 
-def refuse(state: State, event: Refused, at: Moment) -> Step:
+def refuse(state: State, event: events.Refused, now: Now) -> Step:
     """Nothing can be judged; what was under way waits."""
     waiting = (state.run, *state.waiting) if state.run else state.waiting
-    effects = (CloseCamera(),) if state.phase in FILMING else ()
+    effects = (events.CloseCamera(),) if state.phase in FILMING else ()
     state = replace(state, run=None, waiting=waiting, notice=Notice(event.trouble), shown=None)
-    return Step(state.enter(Phase.REFUSED, at.now), effects)
+    return Step(state.enter(Phase.REFUSED, now.seconds), effects)
 
 
-def reload(state: State, _: Reloaded, at: Moment) -> Step:
-    """Begin anew with other settings; what waits goes on waiting."""
-    return Step(replace(state, shown=None, notice=None).enter(Phase.STARTING, at.now), (Reload(),))
+def reload(state: State, _: events.Reloaded, now: Now) -> Step:
+    """Start again with other settings; what waits goes on waiting."""
+    state = replace(state, shown=None, notice=None).enter(Phase.STARTING, now.seconds)
+    return Step(state, (events.Reload(),))
 
 
-def reload_later(state: State, _: Reloaded, __: Moment) -> Step:
-    """Have the settings read when the running work allows it."""
-    return Step(state, (Reload(),))
+def troubles_changed(state: State, event: events.TroublesChanged, _: Now) -> Step:
+    """Note what is wrong at present."""
+    return Step(replace(state, troubles=event.troubles))
 
 
-def note(state: State, event: Standing, _: Moment) -> Step:
-    """Note what is wrong for the time being."""
-    return Step(replace(state, standing=event.troubles))
-
-
-def switch_off(state: State, _: HeldLong, at: Moment) -> Step:
-    """Stop what runs, then have the power switched off."""
-    return leave_with(state, at, PowerOff())
-
-
-def leave(state: State, _: Terminated, at: Moment) -> Step:
-    """Stop what runs, then end."""
-    return leave_with(state, at, Exit())
-
-
-def end(state: State, _: Terminated, __: Moment) -> Step:
-    """End the program; that the plug may be pulled stays true."""
-    return Step(state, (Exit(),))
-
-
-def halt(state: State, _: Down, at: Moment) -> Step:
+def halt(state: State, _: events.PowerMayGo, now: Now) -> Step:
     """The plug may be pulled."""
-    return Step(state.enter(Phase.HALTED, at.now))
+    return Step(state.enter(Phase.HALTED, now.seconds))

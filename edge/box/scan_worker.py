@@ -1,4 +1,4 @@
-"""Judges clips in a thread of its own, keeps what was found, and makes the reports."""
+"""Judges clips in a thread of its own, stores the findings, and makes the reports."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from typing import TYPE_CHECKING, Final
 from edge.box.camera_worker import FOLDER
 from edge.box.events import (
     Batch,
-    Brought,
+    ClipJudged,
+    ClipResult,
+    ClipsArrived,
+    ClipSkipped,
     Ending,
     Event,
-    Found,
     ModelReady,
     Origin,
-    Outcome,
-    Progressed,
     Refused,
-    Reported,
-    Skipped,
+    ReportDone,
+    ScanProgressed,
+    recording_batch,
 )
-from edge.box.views import Kind, Trouble
-from edge.box.visit_log import Guard, Ledger
+from edge.box.views.status import Trouble, TroubleKind
+from edge.box.visit_log import CrashGuard, VisitLog
 from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
 from edge.history.writer import Entry
@@ -40,47 +41,49 @@ from edge.text import one_line, path_text, percent
 if TYPE_CHECKING:
     from edge.history.report import Report
 
-KILLED: Final = "The program ended while judging this clip."
+CRASHED: Final = "Skipped: a previous attempt crashed on this file."
 
 Post = Callable[[Event], None]
 Deliver = Callable[[Batch, list[Entry], "Report"], None]
-"""Puts findings and report where a batch came from, and posts `Reported` at once or later."""
+"""Puts findings and report where a batch came from, and posts `ReportDone` at once or later."""
 
 _log = logging.getLogger("truelight")
 
 
-class Worker:
-    """Does one thing after the other, in the order in which it is asked. Nothing here waits.
+class ScanWorker:
+    """Carries out jobs in order; no method but `close` waits.
 
-    What comes of it is posted: `ModelReady`, `Refused`, `Progressed`, `Found`, `Skipped`,
-    `Reported`. A history that cannot be written is logged and costs nobody a verdict.
+    The results are posted: `ModelReady`, `Refused`, `ScanProgressed`, `ClipJudged`, `ClipSkipped`,
+    `ReportDone`. A history that cannot be written is logged, and clips are judged all the same.
     """
 
     def __init__(self, store: Path, post: Post, deliver: Deliver) -> None:
-        """Work with what lies in the folder `store`; `deliver` is called from the thread."""
+        """Work in the folder `store`; `deliver` is called from the thread."""
         self._post = post
         self._deliver = deliver
         self._settings = Settings()
         self._scanner: Scanner | None = None
-        self._refusal = Trouble(Kind.MODEL_REFUSED, "There is no model yet.", "Wait a moment.")
+        self._refusal = Trouble(
+            TroubleKind.MODEL_REFUSED, "No model is loaded yet.", "Wait a moment."
+        )
         self._recordings: Path | None = store / FOLDER
-        self._guard = Guard(store / "working.json")
-        self._ledger = Ledger(store)
+        self._crash_guard = CrashGuard(store / "working.json")
+        self._visits = VisitLog(store)
         self._cancelled = threading.Event()
         self._leaving = False
-        self._sign: float | None = None
+        self._last_progress: float | None = None
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="work", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="scan", daemon=True)
         self._thread.start()
 
-    # ---- Asked from outside
+    # ---- Called from outside
 
     def load(self, settings: Settings) -> None:
-        """Load the model anew, by these settings."""
+        """Load the model of these settings."""
         self._jobs.put(partial(self._load, settings))
 
     def refuse(self, trouble: Trouble) -> None:
-        """Judge nothing, since the settings are wrong, until they are loaded anew."""
+        """Judge nothing until the next `load`, since the settings are wrong."""
         self._jobs.put(partial(self._refuse, trouble))
 
     def scan(self, batch: Batch, clip: Path) -> None:
@@ -89,38 +92,38 @@ class Worker:
         self._jobs.put(partial(self._scan, batch, clip))
 
     def cancel(self) -> None:
-        """Give up the clip that is being judged."""
+        """Cancel the clip that is being judged."""
         self._cancelled.set()
 
     def finish(self, batch: Batch, ending: Ending) -> None:
         """Close a batch and deliver its report."""
         self._jobs.put(partial(self._finish, batch, ending))
 
-    def reported(self, event: Reported) -> None:
-        """Note what became of a report."""
-        self._jobs.put(partial(self._ledger.note, event.key, event.note))
+    def report_done(self, event: ReportDone) -> None:
+        """Note in the history what became of a report."""
+        self._jobs.put(partial(self._visits.note, event.key, event.note))
 
     def silence(self, now: float) -> float:
-        """For how many seconds the running work has given no sign of life; 0 if none runs."""
-        sign = self._sign
-        return 0.0 if sign is None else now - sign
+        """Seconds since the running job made progress; 0 if none runs."""
+        last = self._last_progress
+        return 0.0 if last is None else now - last
 
     def close(self, seconds: float) -> bool:
-        """Give up what runs and close all that is open; False if that takes too long."""
+        """Cancel what runs and close everything; False if that takes longer than `seconds`."""
         self._leaving = True
         self._cancelled.set()
         self._jobs.put(None)
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
-    # ---- Done in the thread
+    # ---- In the thread
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            self._sign = time.monotonic()
+            self._last_progress = time.monotonic()
             job()
-            self._sign = None
-        self._ledger.close()
+            self._last_progress = None
+        self._visits.close()
         self._unload()
 
     def _load(self, settings: Settings) -> None:
@@ -128,15 +131,15 @@ class Worker:
         if self._leaving:
             return
         self._settings = settings
-        self._ledger.open(settings.store)
+        self._visits.open(settings.store)
         try:
             self._scanner = Scanner(settings)
             self._scanner.wait()
         except TruelightError as failure:
-            self._refuse(Trouble(Kind.MODEL_REFUSED, failure.message, failure.remedy))
+            self._refuse(Trouble(TroubleKind.MODEL_REFUSED, failure.message, failure.remedy))
         else:
             self._post(ModelReady())
-            self._bring_recordings()
+            self._post_recordings()
 
     def _unload(self) -> None:
         if self._scanner:
@@ -154,97 +157,98 @@ class Worker:
             self._post(Refused(self._refusal))
             return
         try:
-            look = self._look(self._scanner, clip)
+            result = self._judge(self._scanner, clip)
         except Cancelled:
-            self._post(Skipped(clip))
+            self._post(ClipSkipped(clip))
             if self._leaving:
-                return  # a recording is judged when the program is started again
+                return  # a recording is judged when the program starts again
         except TruelightError as failure:
-            self._refuse(Trouble(Kind.MODEL_REFUSED, failure.message, failure.remedy))
+            self._refuse(Trouble(TroubleKind.MODEL_REFUSED, failure.message, failure.remedy))
             return
         else:
-            self._keep(batch, clip, look)
-        self._throw_away(batch)
+            self._store(batch, clip, result)
+        self._delete_recording(batch)
 
-    def _look(self, scanner: Scanner, clip: Path) -> ScanResult:
-        """Judge the clip, unless it took the program down before."""
-        if self._guard.accuses(clip):
-            self._guard.end()
-            return ScanResult(scanner.unread(clip, KILLED), {})
-        self._guard.begin(clip)
+    def _judge(self, scanner: Scanner, clip: Path) -> ScanResult:
+        """Judge the clip, unless the program crashed on it before."""
+        if self._crash_guard.crashed_on(clip):
+            self._crash_guard.end()
+            return ScanResult(scanner.unread(clip, CRASHED), {})
+        self._crash_guard.begin(clip)
         try:
-            self._tell(clip, Progress("opening"))
-            return scanner.look(clip, partial(self._tell, clip))
+            self._progress(clip, Progress("opening"))
+            return scanner.look(clip, partial(self._progress, clip))
         finally:
-            self._guard.end()
+            self._crash_guard.end()
 
-    def _tell(self, clip: Path, progress: Progress) -> None:
-        self._sign = time.monotonic()
+    def _progress(self, clip: Path, progress: Progress) -> None:
+        self._last_progress = time.monotonic()
         if self._cancelled.is_set():
             raise Cancelled
-        self._post(Progressed(clip, progress))
+        self._post(ScanProgressed(clip, progress))
 
-    def _keep(self, batch: Batch, clip: Path, look: ScanResult) -> None:
-        finding = look.finding
+    def _store(self, batch: Batch, clip: Path, result: ScanResult) -> None:
+        finding = result.finding
         if finding.verdict is Verdict.UNREADABLE and not clip.exists():
             # Nothing is wrong with the clip: its stick is gone.
-            self._post(Skipped(clip))
+            self._post(ClipSkipped(clip))
             return
-        self._ledger.add(batch, look)
-        outcome = _outcome(clip, finding)
+        self._visits.add(batch, result)
+        shown = _shown(clip, finding)
         model = f"{finding.model.name} {finding.model.version}"
         fields = {
             "TRUELIGHT_CLIP": finding.path,
             "TRUELIGHT_VERDICT": finding.verdict,
             "TRUELIGHT_MODEL": model,
         }
-        said = "" if outcome.fake_probability is None else f" {percent(outcome.fake_probability)}"
-        _log.info("%s: %s%s", outcome.name, outcome.verdict, said, extra=fields)
-        self._post(Found(clip, outcome))
+        fake = finding.fake_probability
+        figure = "" if fake is None else f", fake {percent(fake)}"
+        _log.info("%s: %s%s", shown.name, shown.verdict, figure, extra=fields)
+        self._post(ClipJudged(clip, shown))
 
     def _finish(self, batch: Batch, ending: Ending) -> None:
-        self._sign = None  # of many clips the report takes its time
-        self._throw_away(batch)
-        self._ledger.end(batch, ending)
+        self._last_progress = None  # a report on many clips takes time
+        self._delete_recording(batch)
+        self._visits.end(batch, ending)
         if batch.origin is Origin.CAMERA:
-            self._ledger.note(batch.key, "")
+            self._visits.note(batch.key, "")
         elif ending is Ending.PULLED:
-            self._ledger.note(batch.key, "The stick was pulled out.")
+            self._visits.note(batch.key, "The stick was pulled out.")
         else:
             self._report(batch)
 
     def _report(self, batch: Batch) -> None:
-        """Make the report and have it delivered; whatever becomes of that is told."""
+        """Make the report and deliver it; `ReportDone` follows in any case."""
         if batch.origin is Origin.STICK and not self._settings.stick.report:
-            self._post(Reported(batch.key, False, "Safe to remove."))
+            self._post(ReportDone(batch.key, False, "Safe to remove."))
             return
         from edge.history.report import make_report
 
         manifest = self._scanner.manifest if self._scanner else None
         try:
-            visit, entries = self._ledger.read(batch)
+            visit, entries = self._visits.read(batch)
             self._deliver(batch, entries, make_report(visit, entries, manifest))
         except Exception:
-            _log.exception("The report on %s failed", one_line(batch.name))
-            self._post(Reported(batch.key, False, "Report failed. Safe to remove."))
+            _log.exception("The report on %s failed.", one_line(batch.name))
+            self._post(ReportDone(batch.key, False, "The report failed. Safe to remove."))
 
-    def _bring_recordings(self) -> None:
-        """Recordings that were not judged when the program ended are judged now, once."""
+    def _post_recordings(self) -> None:
+        """Recordings that were not judged before the program ended are judged now, once."""
         folder, self._recordings = self._recordings, None
         if folder and not self._settings.camera.keep:
             for clip in sorted(folder.glob("[!.]*")):
-                self._post(Brought(Batch(Origin.CAMERA, str(clip), "Recording", (clip,))))
+                self._post(ClipsArrived(recording_batch(clip)))
 
-    def _throw_away(self, batch: Batch) -> None:
-        """Recordings do not stay longer than needed."""
+    def _delete_recording(self, batch: Batch) -> None:
+        """Delete a recording, unless recordings are kept."""
         if batch.origin is Origin.CAMERA and not self._settings.camera.keep:
             for clip in batch.clips:
                 with contextlib.suppress(OSError):
                     clip.unlink(missing_ok=True)
 
 
-def _outcome(clip: Path, finding: Finding) -> Outcome:
-    """What is remembered of a finding while its batch is shown."""
+def _shown(clip: Path, finding: Finding) -> ClipResult:
+    """The part of a finding that is shown."""
     reason = finding.reasons[0].text if finding.reasons else ""
     name = one_line(path_text(Path(clip.name)))
-    return Outcome(name, finding.verdict, finding.fake_probability, reason)
+    return ClipResult(name, finding.verdict, finding.fake_probability, reason)

@@ -1,12 +1,11 @@
-"""Whose turn it is: what the box does next when something ends. Pure; the rules' common steps."""
+"""What the box does next when something ends: whose turn it is. Pure; the rules' common steps."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from edge.box.events import (
-    Batch,
     CancelScan,
     CloseCamera,
     Effect,
@@ -14,11 +13,20 @@ from edge.box.events import (
     Finish,
     OpenViewfinder,
     Origin,
-    Recorded,
     Scan,
 )
-from edge.box.state import FILMING, Moment, Notice, Phase, Run, State
-from edge.box.views import Aim, Kind, Trouble
+from edge.box.state import FILMING, Notice, Phase, Run, State
+from edge.box.views.camera import Framing
+from edge.box.views.status import Trouble, TroubleKind
+from edge.settings import Settings
+
+
+@dataclass(frozen=True)
+class Now:
+    """When an event happens (`seconds`, monotonic), and under which settings."""
+
+    seconds: float
+    settings: Settings
 
 
 class Step(NamedTuple):
@@ -27,99 +35,90 @@ class Step(NamedTuple):
     state: State
     effects: tuple[Effect, ...] = ()
 
+    def after(self, *effects: Effect) -> Step:
+        """The same, with effects that come first: the camera is closed, a visit ended."""
+        return self._replace(effects=(*effects, *self.effects))
 
-def go_on(state: State, at: Moment) -> Step:
-    """What is to be done next: say what is pending, film, judge, or be ready."""
+
+def go_on(state: State, now: Now) -> Step:
+    """The next thing: show a pending notice, film, judge, or be ready."""
     if state.pending:
         first, *rest = state.pending
-        return Step(noticed(replace(state, pending=tuple(rest)), first, at))
-    if state.asked and at.settings.camera.kind != "none":
-        return film_someone(state, at)
+        return Step(show_notice(replace(state, pending=tuple(rest)), first, now))
+    if state.camera_next and now.settings.camera.kind != "none":
+        return open_viewfinder(state, now)
     if not state.waiting:
-        return Step(state.enter(Phase.READY, at.now))
+        return Step(state.enter(Phase.READY, now.seconds))
     run, *later = state.waiting
     state = replace(state, run=run, waiting=tuple(later), shown=None, notice=None)
     if run.over:
-        return finish(state, run, at)
-    state = replace(state, clip_since=at.now, progress=None)
-    return Step(state.enter(Phase.WORKING, at.now), (Scan(run.batch, run.clip),))
+        return finish(state, run, now)
+    state = replace(state, clip_since=now.seconds, progress=None)
+    return Step(state.enter(Phase.JUDGING, now.seconds), (Scan(run.batch, run.clip),))
 
 
-def film_someone(state: State, at: Moment) -> Step:
+def open_viewfinder(state: State, now: Now) -> Step:
     """Open the viewfinder, if there is a camera and room for a recording."""
-    state = replace(state, asked=False)
-    if at.settings.camera.kind == "none":
+    state = replace(state, camera_next=False)
+    if now.settings.camera.kind == "none":
         return Step(state)
-    full = next((one for one in state.standing if one.kind is Kind.DISK_FULL), None)
+    full = next((one for one in state.troubles if one.kind is TroubleKind.DISK_FULL), None)
     if full:
-        return Step(noticed(state, Notice(full), at))
-    state = replace(state, picture=None, aim=Aim.NOBODY, good_since=None, shown=None, notice=None)
-    return Step(state.enter(Phase.AIMING, at.now), (OpenViewfinder(),))
+        return Step(show_notice(state, Notice(full), now))
+    state = replace(state, image=None, framing=Framing.NO_FACE, good_since=None)
+    state = replace(state, shown=None, notice=None)
+    return Step(state.enter(Phase.VIEWFINDER, now.seconds), (OpenViewfinder(),))
 
 
-def turn_over(state: State, at: Moment) -> Step:
-    """A clip is done with: finish its batch, or let the others have their turn first."""
+def close_camera(state: State, now: Now) -> Step:
+    """Release the camera and go on with what waits."""
+    return go_on(state, now).after(CloseCamera())
+
+
+def next_clip(state: State, now: Now) -> Step:
+    """A clip is done: finish its batch, or let the next batch have a turn."""
     assert state.run is not None
-    spent = state.run.spent + at.now - state.clip_since
+    spent = state.run.spent + now.seconds - state.clip_since
     run = replace(state.run, done=state.run.done + 1, spent=spent)
     if run.over:
-        return finish(state, run, at)
-    # Whoever waits gets a clip between: a small stick does not wait for a large one.
-    return go_on(replace(state, run=None, waiting=(*state.waiting, run)), at)
+        return finish(state, run, now)
+    # Batches take turns clip by clip: a small stick does not wait for a large one.
+    return go_on(replace(state, run=None, waiting=(*state.waiting, run)), now)
 
 
-def finish(state: State, run: Run, at: Moment) -> Step:
-    """A batch is over: have its report made; show it when that is done."""
-    finish = Finish(run.batch, run.ending or Ending.COMPLETE)
+def finish(state: State, run: Run, now: Now) -> Step:
+    """A batch is over: have its report made; show its results when that is done."""
+    effect = Finish(run.batch, run.ending or Ending.COMPLETE)
     if run.ending is Ending.PULLED:
-        pending = (*state.pending, pulled_out(run))
-        return having_first(go_on(replace(state, run=None, pending=pending), at), finish)
+        pending = (*state.pending, pulled_notice(run))
+        return go_on(replace(state, run=None, pending=pending), now).after(effect)
     if run.batch.origin is Origin.CAMERA:
-        return Step(showing(replace(state, run=None), run, at), (finish,))
-    return Step(replace(state, run=run).enter(Phase.WRITING, at.now), (finish,))
+        return Step(show_results(replace(state, run=None), run, now), (effect,))
+    return Step(replace(state, run=run).enter(Phase.WRITING, now.seconds), (effect,))
 
 
-def leave_with(state: State, at: Moment, last: Effect) -> Step:
-    """Stop what runs; `last` is what ends it all."""
+def leave(state: State, now: Now, last: Effect) -> Step:
+    """Stop what runs; `last` ends it all."""
     effects: list[Effect] = []
-    if state.phase is Phase.WORKING:
+    if state.phase is Phase.JUDGING:
         effects.append(CancelScan())
     if state.phase in FILMING:
         effects.append(CloseCamera())
-    return Step(state.enter(Phase.LEAVING, at.now), (*effects, last))
+    return Step(state.enter(Phase.LEAVING, now.seconds), (*effects, last))
 
 
-def showing(state: State, run: Run, at: Moment) -> State:
-    """What came out of a batch stands on the display."""
-    return replace(state, shown=run, page=0).enter(Phase.SHOWING, at.now)
+def show_results(state: State, run: Run, now: Now) -> State:
+    """Show the results of a batch."""
+    return replace(state, shown=run, page=0).enter(Phase.SHOWING, now.seconds)
 
 
-def noticed(state: State, notice: Notice, at: Moment) -> State:
-    """A trouble stands on the display."""
-    return replace(state, notice=notice, shown=None).enter(Phase.TROUBLED, at.now)
+def show_notice(state: State, notice: Notice, now: Now) -> State:
+    """Show a trouble."""
+    return replace(state, notice=notice, shown=None).enter(Phase.TROUBLE, now.seconds)
 
 
-def done_reading(state: State, key: str) -> State:
-    """A stick is no longer being looked through."""
-    return replace(state, reading=tuple(one for one in state.reading if one[0] != key))
-
-
-def recording(event: Recorded) -> Batch:
-    """A recording as the batch that it is."""
-    return Batch(Origin.CAMERA, str(event.clip), "Recording", (event.clip,))
-
-
-def pulled_out(run: Run) -> Notice:
-    """How far a batch was when its stick went."""
-    judged = f"{len(run.outcomes)} of {len(run.batch.clips)} judged."
-    return Notice(Trouble(Kind.STICK_PULLED, "Stick pulled out", f"{judged} Plug in again."))
-
-
-def taken_out(run: Run | None, key: str) -> Run | None:
-    """What is shown of a stick stays; that it may be taken out is no longer true."""
-    return replace(run, note="Stick taken out") if run and run.batch.key == key else run
-
-
-def having_first(first: Step, *effects: Effect) -> Step:
-    """The camera is closed, a visit ended, before what comes next is begun."""
-    return first._replace(effects=(*effects, *first.effects))
+def pulled_notice(run: Run) -> Notice:
+    """How far a batch was when its stick was pulled out."""
+    judged = f"{len(run.results)} of {len(run.batch.clips)} judged."
+    trouble = Trouble(TroubleKind.STICK_PULLED, "Stick pulled out.", f"{judged} Plug it in again.")
+    return Notice(trouble)

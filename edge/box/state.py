@@ -1,48 +1,65 @@
-"""Where the box stands: one immutable value, which the appliance alone makes anew."""
+"""The state of the box, one immutable value, and what is shown in it. Pure.
+
+No rule decides what is shown: `scene` derives it from the state and the time.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import ceil
 from pathlib import Path
 
-from edge.box.events import Batch, Ending, Outcome
-from edge.box.views import Aim, Picture, Trouble
+from edge.box.events import Batch, ClipResult, Ending, Origin
+from edge.box.views import Brightness, Scene, View
+from edge.box.views.camera import CameraImage, Framing, Recording, Viewfinder
+from edge.box.views.clips import (
+    BatchSummary,
+    ClipVerdict,
+    Judging,
+    StickListing,
+    Stopped,
+    WritingReport,
+)
+from edge.box.views.status import Halted, Ready, ShuttingDown, Starting, Trouble
 from edge.scan.progress import Progress
 from edge.settings import Settings
 
+COUNTDOWN_SECONDS = 3.0
+
 
 class Phase(StrEnum):
-    """What the box does, and thereby what its display shows."""
+    """What the box does."""
 
     STARTING = "starting"
     READY = "ready"
-    AIMING = "aiming"
-    COUNTING = "counting"
+    VIEWFINDER = "viewfinder"
+    COUNTDOWN = "countdown"
     RECORDING = "recording"
-    WORKING = "working"
+    JUDGING = "judging"
     WRITING = "writing"
     SHOWING = "showing"
-    TROUBLED = "troubled"
+    TROUBLE = "trouble"
     REFUSED = "refused"
     LEAVING = "leaving"
     HALTED = "halted"
 
 
-RESTING = frozenset({Phase.READY, Phase.SHOWING, Phase.TROUBLED, Phase.REFUSED})
+RESTING = frozenset({Phase.READY, Phase.SHOWING, Phase.TROUBLE, Phase.REFUSED})
 """Phases in which nothing runs: the display may dim and sleep."""
 
-FILMING = frozenset({Phase.AIMING, Phase.COUNTING, Phase.RECORDING})
+FILMING = frozenset({Phase.VIEWFINDER, Phase.COUNTDOWN, Phase.RECORDING})
 """Phases in which the camera is open."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A batch and how far its judging is. `spent`: seconds that its clips took so far."""
+    """A batch and its progress. `spent`: seconds that its clips took so far."""
 
     batch: Batch
     done: int = 0
-    outcomes: tuple[Outcome, ...] = ()
+    results: tuple[ClipResult, ...] = ()
     spent: float = 0.0
     ending: Ending | None = None
     note: str = ""
@@ -68,7 +85,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class State:
-    """Everything the appliance knows. Times are those of `time.monotonic`, in seconds."""
+    """Everything the state machine knows. Times are those of `time.monotonic`, in seconds."""
 
     phase: Phase = Phase.STARTING
     since: float = 0.0
@@ -80,31 +97,147 @@ class State:
     clip_since: float = 0.0
     progress: Progress | None = None
     waiting: tuple[Run, ...] = ()
-    asked: bool = False
+    camera_next: bool = False
     """Someone wants the camera as soon as the running clip is judged."""
-    reading: tuple[tuple[str, str], ...] = ()
-    """Sticks that are being looked through: keys and names."""
-    picture: Picture | None = None
-    aim: Aim = Aim.NOBODY
+    listing: tuple[tuple[str, str], ...] = ()
+    """Sticks that are being searched for clips: keys and names."""
+    image: CameraImage | None = None
+    framing: Framing = Framing.NO_FACE
     good_since: float | None = None
-    filmed: float = 0.0
+    recorded: float = 0.0
+    """How much of the recording is made, 0 to 1."""
     shown: Run | None = None
     page: int = 0
     """Which of the shown results: 0 is the summary."""
     notice: Notice | None = None
-    pending: tuple[Notice, ...] = field(default=())
-    standing: tuple[Trouble, ...] = ()
+    pending: tuple[Notice, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+    """What is wrong at present: shown at rest, marked at work."""
     sticks: bool = True
-    """Whether sticks are heard of at all; not so where nothing mounts them."""
+    """Whether anything mounts sticks."""
 
     def enter(self, phase: Phase, now: float) -> State:
-        """The same in another phase, begun now."""
+        """The same in another phase, which begins now."""
         return replace(self, phase=phase, since=now)
 
 
-@dataclass(frozen=True)
-class Moment:
-    """When something happens, and under which settings."""
+# ---- What is shown
 
-    now: float
-    settings: Settings
+
+def scene(state: State, now: float, settings: Settings) -> Scene:
+    """What people see now (`now` in seconds, monotonic)."""
+    shown = view(state, now, settings)
+    marks = [str(trouble.kind) for trouble in state.troubles if trouble is not shown]
+    if settings.camera.kind == "file":
+        marks.append("simulated-camera")
+    if settings.panel.kind == "none":
+        marks.append("simulated-panel")
+    return Scene(shown, tuple(marks), brightness(state, now, settings))
+
+
+def brightness(state: State, now: float, settings: Settings) -> Brightness:
+    """Full while anything runs; afterwards the display dims, then sleeps."""
+    idle = now - state.touched if state.phase in RESTING else 0.0
+    if idle >= settings.display.sleep_after:
+        return Brightness.OFF
+    return Brightness.DIM if idle >= settings.display.dim_after else Brightness.FULL
+
+
+def view(state: State, now: float, settings: Settings) -> View:  # noqa: PLR0911
+    """The view of a phase."""
+    match state.phase:
+        case Phase.STARTING:
+            return Starting()
+        case Phase.READY:
+            return _ready(state, settings)
+        case Phase.VIEWFINDER:
+            return Viewfinder(state.image, state.framing)
+        case Phase.COUNTDOWN:
+            left = COUNTDOWN_SECONDS - (now - state.since)
+            return Viewfinder(state.image, state.framing, countdown=max(1, ceil(left)))
+        case Phase.RECORDING:
+            return Recording(state.recorded, (1 - state.recorded) * settings.camera.seconds)
+        case Phase.JUDGING | Phase.WRITING:
+            return _judging(state, now)
+        case Phase.SHOWING:
+            return _result(state)
+        case Phase.TROUBLE | Phase.REFUSED:
+            assert state.notice is not None
+            return state.notice.trouble
+        case Phase.LEAVING:
+            return ShuttingDown()
+        case Phase.HALTED:
+            return Halted()
+
+
+def _ready(state: State, settings: Settings) -> View:
+    if state.listing:
+        return StickListing(state.listing[0][1])
+    if state.troubles:
+        return state.troubles[0]
+    return Ready(camera=settings.camera.kind != "none", sticks=state.sticks)
+
+
+def _judging(state: State, now: float) -> View:
+    run = state.run
+    assert run is not None
+    if state.phase is Phase.WRITING and run.batch.origin is Origin.STICK:
+        return WritingReport(run.batch.name)
+    of = len(run.batch.clips)
+    clip = run.batch.clips[min(run.done, of - 1)] if of else None
+    fraction = 1.0 if state.phase is Phase.WRITING else _fraction(state)
+    is_camera = run.batch.origin is Origin.CAMERA
+    return Judging(
+        name=clip.name if clip and not is_camera else "",
+        number=min(run.done + 1, of),
+        of=of,
+        fraction=fraction,
+        seconds_left=None if state.phase is Phase.WRITING else _seconds_left(state, run, now),
+        source="" if is_camera else run.batch.name,
+        camera_next=state.camera_next,
+        cancelling=run.ending is Ending.CANCELLED,
+    )
+
+
+def _fraction(state: State) -> float:
+    """How much of the running clip is judged."""
+    progress = state.progress
+    if progress is None or not progress.frames_expected:
+        return 0.0
+    return min(1.0, progress.frames_done / progress.frames_expected)
+
+
+def _seconds_left(state: State, run: Run, now: float) -> float | None:
+    """Of the whole batch, at the speed of its clips so far."""
+    rest = len(run.batch.clips) - run.done
+    fraction = _fraction(state)
+    judged = run.done + fraction
+    if rest == 1 and state.progress:
+        return state.progress.seconds_left
+    if not judged:
+        return None
+    return (run.spent + now - state.clip_since) / judged * (rest - fraction)
+
+
+def _result(state: State) -> View:
+    """The summary, or one of the results."""
+    run = state.shown
+    assert run is not None
+    results, of = run.results, len(run.results)
+    if not results:
+        return Stopped(run.note)
+    if state.page == 0 and (of > 1 or run.ending is not None):
+        counts = Counter(one.verdict for one in results)
+        return BatchSummary(run.batch.name, counts, len(run.batch.clips) - of, run.note)
+    one = results[max(0, state.page - 1)]
+    is_camera = run.batch.origin is Origin.CAMERA
+    return ClipVerdict(
+        verdict=one.verdict,
+        fake_probability=one.fake_probability,
+        name="" if is_camera else one.name,
+        reason=one.reason,
+        number=max(1, state.page),
+        of=of,
+        source="" if is_camera else run.batch.name,
+        note=run.note,
+    )

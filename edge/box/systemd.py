@@ -1,6 +1,6 @@
-"""What systemd is told and what it asks for: readiness, status, watchdog, the journal.
+"""The interface to systemd: runtime folders, notifications, watchdog, the journal.
 
-Where there is no systemd all of it does nothing, and the log goes to stderr or to a file.
+Where there is no systemd nothing is notified, and the log goes to stderr or to a file.
 """
 
 from __future__ import annotations
@@ -15,22 +15,27 @@ import sys
 import time
 from pathlib import Path
 from types import ModuleType
-from typing import Final
-
-FIELDS: Final = ("TRUELIGHT_CLIP", "TRUELIGHT_VERDICT", "TRUELIGHT_MODEL")
-"""What a log record may carry for the journal, by `extra=`: asked for as `journalctl FIELD=…`."""
 
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _DEBUG = 7
 _LOG_BYTES = 1_000_000
 
 
+class RuntimePaths:
+    """Where the box and root's units meet. `systemd/tmpfiles.conf` makes these folders."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        """Those in `root`, or of this machine; a laptop has none of them."""
+        root = root or Path(os.environ.get("RUNTIME_DIRECTORY", "/run/truelight"))
+        self.sticks = root / "sticks"
+        """Root mounts `NAME/` here and writes `NAME.json`; the box only reads."""
+        self.reports = root / "reports"
+        """The box leaves `NAME/` here with a report for the stick NAME, root takes it."""
+        self.power_off = root / "power" / "off"
+        """When the box makes this file, root switches the machine off."""
+
+
 # ---- Notifications
-
-
-def ready() -> None:
-    """The program is up, or up again after `reloading`."""
-    notify("READY=1")
 
 
 def status(text: str) -> None:
@@ -38,41 +43,29 @@ def status(text: str) -> None:
     notify("STATUS=" + " ".join(text.split()))
 
 
-def watchdog() -> None:
-    """All is well."""
-    notify("WATCHDOG=1")
-
-
 def reloading() -> None:
-    """The settings are being read anew; `ready` follows."""
+    """The settings are being read again; READY=1 follows."""
     microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-    notify("RELOADING=1", f"MONOTONIC_USEC={microseconds}")
+    notify(f"RELOADING=1\nMONOTONIC_USEC={microseconds}")
 
 
-def stopping() -> None:
-    """The program is ending."""
-    notify("STOPPING=1")
-
-
-def notify(*lines: str) -> None:
-    """Send assignments to the one who started this program, if it wants any. Never fails."""
+def notify(text: str) -> None:
+    """Send assignments, one a line, to the service manager, if there is one. Never fails."""
     address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    # Names of files may hold bytes that are no text.
-    text = "\n".join(lines).encode("utf-8", "backslashreplace").decode()
+    # Names of files may hold bytes that are not UTF-8.
+    data = text.encode("utf-8", "backslashreplace")
     with contextlib.suppress(OSError):
-        if daemon := _systemd("daemon"):
-            daemon.notify(text)
-            return
-        # An address that begins with @ lies in no folder: its first byte is zero.
-        address = "\0" + address[1:] if address.startswith("@") else address
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-            sender.sendto(text.encode(), address)
+        if library := _systemd("daemon"):
+            library.notify(data.decode())
+        elif address:
+            # An address that begins with @ lies in no folder: its first byte is zero.
+            address = "\0" + address[1:] if address.startswith("@") else address
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+                sender.sendto(data, address)
 
 
 def watchdog_seconds() -> float | None:
-    """Within how many seconds `watchdog` must be called again and again; None if nobody asks."""
+    """The interval within which WATCHDOG=1 is due; None if there is no watchdog."""
     microseconds = os.environ.get("WATCHDOG_USEC", "")
     process = os.environ.get("WATCHDOG_PID", str(os.getpid()))
     if process != str(os.getpid()) or not microseconds.isdigit():
@@ -84,7 +77,10 @@ def watchdog_seconds() -> float | None:
 
 
 def start_log(file: Path | None = None) -> None:
-    """Send the log to `file` if one is given, else to the journal, else to stderr."""
+    """Send the log to `file` if one is given, else to the journal, else to stderr.
+
+    The journal also gets the fields that a record carries by `extra=`, such as TRUELIGHT_CLIP.
+    """
     handler = _handler(file)
     handler.setLevel(logging.INFO)
     root = logging.getLogger()
@@ -96,57 +92,33 @@ def start_log(file: Path | None = None) -> None:
 
 
 def _handler(file: Path | None) -> logging.Handler:
+    handler: logging.Handler
     if file is not None:
-        handler: logging.Handler = logging.handlers.RotatingFileHandler(
+        handler = logging.handlers.RotatingFileHandler(
             file, maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8"
         )
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        return handler
-    if not _stderr_is_journal():
+    elif not _stderr_is_journal():
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-        return handler
-    journal = _systemd("journal")
-    return _Journal(journal) if journal else _PlainJournal()
+    elif library := _systemd("journal"):
+        handler = library.JournalHandler(SYSLOG_IDENTIFIER="truelight")
+    else:
+        handler = _PriorityHandler()
+    return handler
 
 
-class _Journal(logging.Handler):
-    """Writes to the journal with the fields a record carries, through systemd-python."""
-
-    def __init__(self, journal: ModuleType) -> None:
-        super().__init__()
-        self._journal = journal
-
-    def emit(self, record: logging.LogRecord) -> None:
-        fields = {name: str(getattr(record, name)) for name in FIELDS if hasattr(record, name)}
-        try:
-            self._journal.send(
-                self.format(record),
-                PRIORITY=str(_priority(record.levelno)),
-                LOGGER=record.name,
-                CODE_FILE=record.pathname,
-                CODE_LINE=record.lineno,
-                CODE_FUNC=record.funcName,
-                **fields,
-            )
-        except Exception:
-            self.handleError(record)
-
-
-class _PlainJournal(logging.StreamHandler):  # type: ignore[type-arg]
-    """Lines on stderr that the journal takes; each says how much it matters."""
+class _PriorityHandler(logging.StreamHandler):  # type: ignore[type-arg]
+    """Lines on stderr with the priority in front, as the journal reads it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        mark = f"<{_priority(record.levelno)}>"
-        return "\n".join(mark + line for line in super().format(record).splitlines())
-
-
-def _priority(level: int) -> int:
-    return next((priority for least, priority in _PRIORITIES if level >= least), _DEBUG)
+        level = record.levelno
+        priority = next((number for least, number in _PRIORITIES if level >= least), _DEBUG)
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
 
 
 def _stderr_is_journal() -> bool:
-    """Whether the journal reads stderr, as it tells by naming the file behind it."""
+    """Whether the journal reads stderr: systemd names the file behind it."""
     with contextlib.suppress(OSError, ValueError):
         behind = os.fstat(sys.stderr.fileno())
         return os.environ.get("JOURNAL_STREAM") == f"{behind.st_dev}:{behind.st_ino}"

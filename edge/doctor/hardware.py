@@ -48,11 +48,11 @@ def on_the_header(name: str, *settings: str) -> Callable[[Examine], Examine]:
 @on_the_header("lamps", "lamps.green", "lamps.red")
 def check_lamps(patient: Patient) -> Check:
     """Light the green lamp and the red one in turn."""
-    from edge.box.panel.gpio import Leds
+    from edge.box.panel.hardware import LedLamps
 
     pins = f"GPIO {patient.settings.lamps.green} and {patient.settings.lamps.red}"
     try:
-        lamps = Leds(patient.settings.lamps)
+        lamps = LedLamps(patient.settings.lamps)
     except Exception as failure:  # its back ends raise what they like
         return _unreachable("lamps", pins, failure)
     try:
@@ -130,7 +130,7 @@ def check_button(patient: Patient) -> Check:
     from gpiozero import Button
 
     from edge.box.events import Event, Pressed
-    from edge.box.panel.gpio import PushButton
+    from edge.box.panel.hardware import PushButton
 
     pin = f"GPIO {patient.settings.button.pin}"
     try:
@@ -165,14 +165,13 @@ def check_camera(patient: Patient) -> Check:
         return Check("camera", State.ABSENT, "Not wanted: camera.kind is none.")
     try:
         camera = open_camera(patient.settings)
-        assert camera is not None
         try:
             camera.open()
             frame = camera.frame()
         finally:
             camera.close()
     except TruelightError as failure:
-        return Check("camera", State.FAILURE, f"{failure.message}.", failure.remedy)
+        return Check("camera", State.FAILURE, failure.message, failure.remedy)
     height, width = frame.shape[:2]
     light = float(frame.mean())
     sentence = f"It gave a frame of {width} x {height}"
@@ -188,12 +187,12 @@ def _lightness(mean: float) -> str:
 
 def test_picture() -> Image.Image:
     """128 x 64, mode "1": a frame along the edge, words, and a fine pattern at the bottom."""
-    from edge.box.panel.canvas import HEIGHT, WIDTH, Canvas
+    from edge.box.views.canvas import HEIGHT, WIDTH, Canvas
 
     canvas = Canvas()
     canvas.fill(0, 0, WIDTH, HEIGHT)
     canvas.fill(1, 1, WIDTH - 2, HEIGHT - 2, lit=False)
-    canvas.large_centred("Truelight", 8, 2)
+    canvas.centred("Truelight", 8, times=2)
     canvas.centred("This side up", 32)
     canvas.points[46:-4, 4 : WIDTH - 4 : 2] = True
     return canvas.image()

@@ -1,4 +1,4 @@
-"""A stick as a device: where all that belongs to it is, and what is done with it."""
+"""A stick as a device: its paths, and the system calls and commands on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SAFE = "nosuid,nodev,noexec,nosymfollow,noatime"
-SHARED = "umask=0022"  # these know no owners: whoever has the stick may read it
+SHARED = "umask=0022"  # these file systems have no owners: everybody may read
 FAT = ("vfat", f"utf8,{SHARED}")
 EXT = ("ext4", "errors=remount-ro")
 DRIVERS = {  # by the name that blkid gives: the kernel's driver, and its options
@@ -41,7 +41,7 @@ class UnusableError(Exception):
 
 @dataclass(frozen=True)
 class Stick:
-    """Where all that belongs to one stick is."""
+    """The paths of one stick."""
 
     name: str
     run: Path
@@ -60,7 +60,7 @@ class Stick:
 
     @property
     def status(self) -> Path:
-        """What the daemon reads; written when the stick is mounted, removed before it is not."""
+        """What the daemon reads. It exists only while the stick is mounted, or cannot be."""
         return self.run / "sticks" / f"{self.name}.json"
 
     @property
@@ -89,7 +89,7 @@ def lock(stick: Stick, locked: bool) -> None:
 
 @contextlib.contextmanager
 def opened(path: Path, flags: int = 0) -> Iterator[int]:
-    """A folder or a device, open for reading; it is not waited for."""
+    """A folder or a device, open for reading without blocking."""
     number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
     try:
         yield number
@@ -117,7 +117,7 @@ def write_whole(folder: int, name: str, pieces: Iterable[bytes]) -> None:
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the system. Raises UnusableError when it does not come to an end."""
+    """Run a command of the system. Raises UnusableError when it does not end in time."""
     try:
         return subprocess.run(
             command,
@@ -129,9 +129,9 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
             timeout=SECONDS,
         )
     except subprocess.TimeoutExpired:
-        raise UnusableError("Stick does not answer", "Pull it out, try another") from None
+        raise UnusableError("The stick does not answer.", "Pull it out, try another.") from None
 
 
-def say(text: str) -> None:
-    """Tell the journal; what came from a stick cannot steer a terminal."""
+def log(text: str) -> None:
+    """Write a line into the journal; text from a stick is escaped."""
     sys.stderr.write(ascii(text.strip())[1:-1] + "\n")

@@ -1,4 +1,4 @@
-"""Sticks are mounted for reading, and taken away."""
+"""Mounts sticks for reading, and unmounts them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from device import DRIVERS, EXT, Stick, UnusableError, do_mount, lock, opened, run, say, write_whole
+from device import DRIVERS, EXT, Stick, UnusableError, do_mount, lock, log, opened, run, write_whole
 
 ENCRYPTED = ("crypto_LUKS", "BitLocker")
 
@@ -17,11 +17,11 @@ OTHERS = ("/media/", "/mnt/", "/run/")  # people mount things there; the system 
 
 
 def mount(stick: Stick) -> None:
-    """Mount a stick and say so; what cannot be mounted is said too."""
+    """Mount a stick and write its status; also if it cannot be mounted."""
     clear(stick)
     mounts = mounts_of(stick)
     if any(not place.startswith(OTHERS) for _, place in mounts):
-        say(f"{stick.name} belongs to this system and is left alone")
+        log(f"{stick.name} belongs to this system: not mounted")
         return
     facts: dict[str, object] = {"name": "USB stick", "device": str(stick.device)}
     facts |= {
@@ -33,61 +33,61 @@ def mount(stick: Stick) -> None:
     }
     try:
         if any(name == stick.name for name, _ in mounts):
-            raise UnusableError("Stick is in use elsewhere", "Eject it there, plug it in anew")
+            raise UnusableError("The stick is in use elsewhere.", "Eject it there, plug it in.")
         found = probe(stick)
         facts |= {"name": label(found), "filesystem": found.get("TYPE")}
         facts["sound"] = mount_read_only(stick, found)
     except (UnusableError, OSError) as failure:
-        say(repr(failure))
+        log(repr(failure))
         unmount(stick)
-        silent = UnusableError("Stick does not answer", "Pull it out, try another")
+        silent = UnusableError("The stick does not answer.", "Pull it out, try another.")
         unusable = failure if isinstance(failure, UnusableError) else silent
         facts |= {"error": unusable.message, "remedy": unusable.remedy}
     with opened(stick.status.parent) as sticks:
         write_whole(sticks, stick.status.name, [json.dumps(facts).encode()])
-    say(f"{stick.name}: {facts['error'] or 'mounted'} ({facts['filesystem']}, {facts['name']})")
+    log(f"{stick.name}: {facts['error'] or 'mounted'} ({facts['filesystem']}, {facts['name']})")
 
 
 def probe(stick: Stick) -> dict[str, str]:
-    """What blkid finds on a device: TYPE and LABEL among others; nothing where it is unsure."""
+    """The output of blkid for a device: TYPE and LABEL among others; empty where it is unsure."""
     done = run("blkid", "-p", "-o", "export", str(stick.device))
     pairs = (line.partition("=") for line in done.stdout.splitlines())
     return {key: value for key, _, value in pairs}
 
 
 def label(found: Mapping[str, str]) -> str:
-    """The stick's own name, without what cannot be shown."""
+    """The stick's label, its printable characters alone."""
     text = re.sub(r"\\(.)", r"\1", found.get("LABEL", ""))
     return "".join(sign for sign in text if sign.isprintable()).strip()[:32] or "USB stick"
 
 
 def mount_read_only(stick: Stick, found: Mapping[str, str]) -> bool:
-    """Mount it; whether it is in such order that it may be written to."""
+    """Mount it; whether its file system is clean, so that it may be written to."""
     kind = found.get("TYPE", "")
     if not kind:
-        raise UnusableError("Stick is empty or damaged", "Try another, in FAT or exFAT")
+        raise UnusableError("The stick is empty or damaged.", "Try another, in FAT or exFAT.")
     if kind in ENCRYPTED:
-        raise UnusableError("Stick is encrypted", "Use one that is not")
+        raise UnusableError("The stick is encrypted.", "Use one that is not.")
     if kind not in DRIVERS:
-        raise UnusableError(f"Stick has a {kind} format", "Use FAT, exFAT, NTFS, ext4")
+        raise UnusableError(f"The stick's format is {kind}.", "Use FAT, exFAT, NTFS or ext4.")
     stick.folder.mkdir()
-    # The device itself: a file system repairs itself even when it is mounted for reading.
+    # The device itself: some file systems write repairs even when mounted for reading.
     lock(stick, True)
     done = do_mount(stick, kind, "ro")
     sound = done.returncode == 0
     if not sound and DRIVERS[kind] is EXT:
-        # It was pulled out elsewhere while it was written to, and the repair may not be written.
+        # It was pulled out during a write, and its journal may not be replayed here.
         done = do_mount(stick, kind, "ro,noload")
     if done.returncode:
-        say(done.stderr)
+        log(done.stderr)
         if "unknown filesystem type" in done.stderr:
-            raise UnusableError(f"This box cannot read {kind}", "Use FAT, exFAT, NTFS, ext4")
-        raise UnusableError("Stick is damaged", "Repair it or try another")
+            raise UnusableError(f"This box cannot read {kind}.", "Use FAT, exFAT, NTFS or ext4.")
+        raise UnusableError("The stick is damaged.", "Repair it, or try another.")
     return sound
 
 
 def mounts_of(stick: Stick) -> list[tuple[str, str]]:
-    """Which parts of its disk are mounted already, and where."""
+    """Partitions of its disk that are mounted already, and where."""
     entries = (stick.disk / "dev", *stick.disk.glob("*/dev"))
     names = {file.read_text().strip(): file.parent.name for file in entries if file.is_file()}
     lines = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
@@ -96,14 +96,14 @@ def mounts_of(stick: Stick) -> list[tuple[str, str]]:
 
 
 def unmount(stick: Stick) -> None:
-    """Leave nothing of a stick, and the device as it was found."""
+    """Remove everything of a stick, and unlock the device."""
     clear(stick)
     with contextlib.suppress(OSError):
         lock(stick, False)
 
 
 def clear(stick: Stick) -> None:
-    """Take away a stick's status, its mounts and its folder."""
+    """Remove a stick's status, its mounts and its folder."""
     stick.status.unlink(missing_ok=True)
     while stick.folder.is_dir() and run("umount", "-l", str(stick.folder)).returncode == 0:
         pass

@@ -1,4 +1,4 @@
-"""A report that the daemon left is written onto a stick."""
+"""Writes a report that the daemon left onto a stick."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import stat
 import threading
 from collections.abc import Iterator, Mapping
 
-from device import Stick, UnusableError, do_mount, lock, opened, say, write_whole
+from device import Stick, UnusableError, do_mount, lock, log, opened, write_whole
 
 FILES = ("TRUELIGHT-REPORT.html", "truelight-report.json")
 CANARY = "TRUELIGHT-IN-PROGRESS.txt"
@@ -27,17 +27,17 @@ PIECE = 1024**2
 ENDED = threading.Event()
 
 KEPT = "The report is in the history."
-WORDS = {
+NOTES = {
     "written": "The report is on the stick. Safe to remove.",
-    "write-protected": f"Stick is write-protected. {KEPT}",
-    "full": f"Stick is full. {KEPT}",
-    "gone": f"Stick is gone. {KEPT}",
-    "failed": f"Stick takes no report. {KEPT}",
+    "write-protected": f"The stick is write-protected. {KEPT}",
+    "full": f"The stick is full. {KEPT}",
+    "gone": f"The stick is gone. {KEPT}",
+    "failed": f"The stick takes no report. {KEPT}",
 }
 
 
 class NotWrittenError(Exception):
-    """There is no report on the stick; `result` says why, by a key of `WORDS`."""
+    """There is no report on the stick; `result` says why, by a key of `NOTES`."""
 
     def __init__(self, result: str, detail: str) -> None:
         super().__init__(detail)
@@ -45,8 +45,8 @@ class NotWrittenError(Exception):
 
 
 def report(stick: Stick) -> None:
-    """Write the daemon's report onto the stick and leave it word of what became of it."""
-    # Ended in the middle, it goes on to where the stick is as it was.
+    """Write the daemon's report onto the stick, and the result for the daemon."""
+    # When terminated, it still restores the read-only mount.
     signal.signal(signal.SIGTERM, lambda *_: ENDED.set())
     where = stick.run / "reports" / stick.name
     owner = where.parent.stat().st_uid
@@ -60,14 +60,14 @@ def report(stick: Stick) -> None:
             kind = kind_of(stick, plugged)
             put(stick, kind, {name: take(box, name, owner, MOST_BYTES) for name in FILES})
         except (NotWrittenError, UnusableError, OSError) as failure:
-            result = meaning(stick, failure)
-            say(f"{stick.name}: {failure}")
-        say(f"{stick.name}: {WORDS[result]}")
-        write_whole(box, "result", [f"{result}\n{WORDS[result]}\n".encode()])
+            result = result_of(stick, failure)
+            log(f"{stick.name}: {failure}")
+        log(f"{stick.name}: {NOTES[result]}")
+        write_whole(box, "result", [f"{result}\n{NOTES[result]}\n".encode()])
 
 
 def take(box: int, name: str, owner: int, most: int) -> bytes:
-    """What the daemon left under this name: a plain file of its own, of no more than that size."""
+    """A file that the daemon left: a regular file of its own, of at most `most` bytes."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with os.fdopen(os.open(name, flags, dir_fd=box), "rb") as file:
         facts = os.fstat(file.fileno())
@@ -77,20 +77,20 @@ def take(box: int, name: str, owner: int, most: int) -> bytes:
 
 
 def kind_of(stick: Stick, plugged: bytes) -> str:
-    """The file system of the stick that the report is for: is it the one that is there now?"""
+    """The file system of the stick, if it is the one that the report is for."""
     try:
         facts = json.loads(stick.status.read_bytes())
     except FileNotFoundError:
-        raise NotWrittenError("gone", "it is not there any more") from None
+        raise NotWrittenError("gone", "it is no longer there") from None
     if facts["error"] is not None or str(facts["plugged"]).encode() != plugged.strip():
         raise NotWrittenError("gone", "the report is for another stick")
     if not facts["sound"]:
-        raise NotWrittenError("failed", "it needs a repair first, as by fsck")
+        raise NotWrittenError("failed", "its file system is not clean; run fsck")
     return str(facts["filesystem"])
 
 
 def put(stick: Stick, kind: str, files: Mapping[str, bytes]) -> None:
-    """Write these files, and let a file that nobody can miss stand there meanwhile."""
+    """Write these files; meanwhile a third one warns whoever pulls the stick."""
     room = os.statvfs(stick.folder)
     if room.f_bavail * room.f_frsize < sum(map(len, files.values())) + SPARE_BYTES:
         raise NotWrittenError("full", "there is too little room on it")
@@ -107,7 +107,7 @@ def put(stick: Stick, kind: str, files: Mapping[str, bytes]) -> None:
 
 @contextlib.contextmanager
 def writable(stick: Stick, kind: str) -> Iterator[None]:
-    """The stick may be written to, for as long as this lasts."""
+    """Make the stick writable within this context."""
     lock(stick, False)
     try:
         flag = stick.sys / stick.name / "ro"
@@ -128,8 +128,8 @@ def writable(stick: Stick, kind: str) -> Iterator[None]:
             lock(stick, True)
 
 
-def meaning(stick: Stick, failure: Exception) -> str:
-    """What a failure says of the stick, by a key of `WORDS`."""
+def result_of(stick: Stick, failure: Exception) -> str:
+    """The key of `NOTES` for a failure."""
     number = getattr(failure, "errno", None)
     if isinstance(failure, NotWrittenError):
         return failure.result
@@ -141,8 +141,8 @@ def meaning(stick: Stick, failure: Exception) -> str:
 
 
 def pieces(content: bytes) -> Iterator[bytes]:
-    """A file's content, for as long as nobody wants this to end."""
+    """A file's content in pieces, until the program is terminated."""
     for start in range(0, len(content), PIECE):
         if ENDED.is_set():
-            raise NotWrittenError("failed", "it had to end")
+            raise NotWrittenError("failed", "terminated")
         yield content[start : start + PIECE]

@@ -8,44 +8,40 @@ import numpy as np
 
 from edge.box.events import (
     Batch,
+    ClipJudged,
+    ClipResult,
     Effect,
     Event,
-    Filmed,
-    Found,
     ModelReady,
     Origin,
-    Outcome,
     Pressed,
     Recorded,
+    RecordingProgressed,
     Ticked,
 )
 from edge.box.machine import step
-from edge.box.present import scene
-from edge.box.state import State
-from edge.box.views import (
-    Kind,
-    Picture,
-    Scene,
-    Trouble,
-)
+from edge.box.state import State, scene
+from edge.box.views import Scene
+from edge.box.views.camera import CameraImage
+from edge.box.views.status import Trouble, TroubleKind
 from edge.finding import Verdict
 from edge.settings import Settings
 
 SETTINGS = Settings()
-PICTURE = Picture(np.zeros((72, 128), np.uint8))
-HOT = Trouble(Kind.TOO_HOT, "Too hot: 85 C", "Give it air.")
-FULL = Trouble(Kind.DISK_FULL, "The card is full", "Delete recordings.")
-NO_CAMERA = Trouble(Kind.CAMERA_MISSING, "No camera", "Check the ribbon.")
-BROKEN = Trouble(Kind.STICK_UNREADABLE, "Cannot read the stick", "Format it anew.")
-BAD_MODEL = Trouble(Kind.MODEL_REFUSED, "The model was changed", "Install it again.")
+PICTURE = CameraImage(np.zeros((72, 128), np.uint8))
+HOT = Trouble(TroubleKind.TOO_HOT, "Too hot: 85 °C.", "Give it air.")
+FULL = Trouble(TroubleKind.DISK_FULL, "The card is full", "Delete recordings.")
+NO_CAMERA = Trouble(TroubleKind.CAMERA_MISSING, "No camera", "Check the ribbon.")
+BROKEN = Trouble(TroubleKind.STICK_UNREADABLE, "The stick cannot be read.", "Format it as exFAT.")
+BAD_MODEL = Trouble(TroubleKind.MODEL_REFUSED, "The model was changed", "Install it again.")
 
 
 def stick(key: str, *names: str) -> Batch:
     return Batch(Origin.STICK, key, f"stick {key}", tuple(Path(key) / name for name in names))
 
 
-def outcome(verdict: Verdict, name: str = "a.mp4") -> Outcome:
-    return Outcome(name, verdict, 0.5, "A reason.")
+def result(verdict: Verdict, name: str = "a.mp4") -> ClipResult:
+    return ClipResult(name, verdict, 0.5, "A reason.")
 
 
 class Box:
@@ -82,9 +78,9 @@ class Box:
             assert self.state.run is not None
             clip = self.state.run.clip
             self.now += 2.0
-            done = self.on(Found(clip, outcome(verdict, clip.name)))
+            done = self.on(ClipJudged(clip, result(verdict, clip.name)))
         return done
 
     def record(self) -> tuple[Effect, ...]:
-        self.on(Pressed(), Pressed(), Filmed(1.0))
+        self.on(Pressed(), Pressed(), RecordingProgressed(1.0))
         return self.on(Recorded(Path("recording.mp4")))

@@ -9,57 +9,49 @@ import pytest
 from living import BAD_MODEL, BROKEN, FULL, HOT, NO_CAMERA, PICTURE, SETTINGS, Box, stick
 
 from edge.box.events import (
-    Brought,
     CameraFailed,
     CancelScan,
+    ClipsArrived,
+    ClipSkipped,
     CloseCamera,
-    Down,
     Ending,
     Event,
     Exit,
-    Filmed,
     Finish,
+    FrameSeen,
     Held,
     HeldLong,
     ModelReady,
     OpenViewfinder,
-    Plugged,
+    PowerMayGo,
     PowerOff,
     Pressed,
-    Progressed,
-    Pulled,
     Record,
     Recorded,
+    RecordingProgressed,
     Refused,
     Reload,
     Reloaded,
-    Reported,
+    ReportDone,
     Scan,
-    Skipped,
-    Standing,
+    ScanProgressed,
+    StickPlugged,
+    StickPulled,
+    StickUnusable,
     Terminated,
-    Unusable,
-    Viewed,
+    TroublesChanged,
 )
-from edge.box.views import (
-    Aim,
-    Aiming,
-    Brightness,
-    Halted,
-    Judged,
-    Kind,
-    Reading,
-    Ready,
-    Recording,
-    Scene,
-    ShuttingDown,
-    Starting,
+from edge.box.views import Brightness, Scene
+from edge.box.views.camera import Framing, Recording, Viewfinder
+from edge.box.views.clips import (
+    BatchSummary,
+    ClipVerdict,
+    Judging,
+    StickListing,
     Stopped,
-    Summary,
-    Trouble,
-    Working,
-    Writing,
+    WritingReport,
 )
+from edge.box.views.status import Halted, Ready, ShuttingDown, Starting, Trouble, TroubleKind
 from edge.finding import Verdict
 from edge.scan.progress import Progress
 
@@ -70,37 +62,37 @@ def test_a_press_films_judges_and_shows_a_verdict() -> None:
     box.on(Pressed(), ModelReady())
     assert box.view() == Ready()
     assert box.on(Pressed()) == (OpenViewfinder(),)
-    box.on(Viewed(PICTURE, Aim.CLOSER))
-    assert box.view() == Aiming(PICTURE, Aim.CLOSER)
-    box.on(Viewed(PICTURE, Aim.GOOD))
+    box.on(FrameSeen(PICTURE, Framing.CLOSER))
+    assert box.view() == Viewfinder(PICTURE, Framing.CLOSER)
+    box.on(FrameSeen(PICTURE, Framing.GOOD))
     box.now += 1.0
-    box.on(Viewed(PICTURE, Aim.GOOD))
-    assert box.view() == Aiming(PICTURE, Aim.GOOD, countdown=3)
+    box.on(FrameSeen(PICTURE, Framing.GOOD))
+    assert box.view() == Viewfinder(PICTURE, Framing.GOOD, countdown=3)
     box.wait(2.5)
-    assert box.view() == Aiming(PICTURE, Aim.GOOD, countdown=1)
+    assert box.view() == Viewfinder(PICTURE, Framing.GOOD, countdown=1)
     assert box.wait(0.5) == (Record(8.0),)
-    box.on(Filmed(0.25))
+    box.on(RecordingProgressed(0.25))
     assert box.view() == Recording(0.25, 6.0)
     clip = Path("recording.mp4")
     closed, scan = box.on(Recorded(clip))
     assert closed == CloseCamera()
     assert isinstance(scan, Scan) and scan.clip == clip
-    box.on(Progressed(clip, Progress("looking", 10, 40, 3.0)))
-    assert box.view() == Working("", 1, 1, 0.25, 3.0)
+    box.on(ScanProgressed(clip, Progress("looking", 10, 40, 3.0)))
+    assert box.view() == Judging("", 1, 1, 0.25, 3.0)
     (finish,) = box.judge(Verdict.FAKE)
     assert isinstance(finish, Finish) and finish.ending is Ending.COMPLETE
-    assert box.view() == Judged(Verdict.FAKE, 0.5, "", "A reason.")
+    assert box.view() == ClipVerdict(Verdict.FAKE, 0.5, "", "A reason.")
     assert box.on(Pressed()) == (OpenViewfinder(),)
 
 
 def test_a_countdown_stops_when_the_face_is_gone() -> None:
     box = Box()
-    box.on(Pressed(), Viewed(PICTURE, Aim.GOOD))
+    box.on(Pressed(), FrameSeen(PICTURE, Framing.GOOD))
     box.now += 1.0
-    box.on(Viewed(PICTURE, Aim.GOOD))
+    box.on(FrameSeen(PICTURE, Framing.GOOD))
     box.now += 1.0
-    box.on(Viewed(PICTURE, Aim.NOBODY))
-    assert box.view() == Aiming(PICTURE, Aim.NOBODY)
+    box.on(FrameSeen(PICTURE, Framing.NO_FACE))
+    assert box.view() == Viewfinder(PICTURE, Framing.NO_FACE)
     assert box.wait(3.0) == ()
 
 
@@ -114,25 +106,27 @@ def test_the_viewfinder_closes_when_nobody_comes() -> None:
 
 def test_a_stick_is_judged_reported_and_paged_through() -> None:
     box = Box()
-    box.on(Plugged("a", "HOLIDAY"))
-    assert box.view() == Reading("HOLIDAY")
+    box.on(StickPlugged("a", "HOLIDAY"))
+    assert box.view() == StickListing("HOLIDAY")
     batch = stick("a", "1", "2", "3")
-    assert box.on(Brought(batch)) == (Scan(batch, Path("a/1")),)
-    assert box.view() == Working("1", 1, 3, 0.0, None, "stick a")
+    assert box.on(ClipsArrived(batch)) == (Scan(batch, Path("a/1")),)
+    assert box.view() == Judging("1", 1, 3, 0.0, None, "stick a")
     assert box.judge(Verdict.REAL) == (Scan(batch, Path("a/2")),)
     box.now += 1.0
-    box.on(Progressed(Path("a/2"), Progress("looking", 20, 40)))
-    assert box.view() == Working("2", 2, 3, 0.5, 3.0, "stick a")
+    box.on(ScanProgressed(Path("a/2"), Progress("looking", 20, 40)))
+    assert box.view() == Judging("2", 2, 3, 0.5, 3.0, "stick a")
     assert box.judge(Verdict.FAKE, Verdict.NO_FACE) == (Finish(batch, Ending.COMPLETE),)
-    assert box.view() == Writing("stick a")
-    box.on(Reported("a", True, "Safe to remove"))
-    summary = Summary("stick a", 1, 1, 0, 1, 0, 0, "Safe to remove")
+    assert box.view() == WritingReport("stick a")
+    box.on(ReportDone("a", True, "Safe to remove"))
+    summary = BatchSummary(
+        "stick a", {Verdict.REAL: 1, Verdict.FAKE: 1, Verdict.NO_FACE: 1}, 0, "Safe to remove"
+    )
     assert box.view() == summary
     assert summary.worst is Verdict.FAKE
     for number, verdict in enumerate((Verdict.REAL, Verdict.FAKE, Verdict.NO_FACE), start=1):
         box.on(Pressed())
         shown = box.view()
-        assert isinstance(shown, Judged)
+        assert isinstance(shown, ClipVerdict)
         assert (shown.verdict, shown.name, shown.number, shown.of) == (
             verdict,
             str(number),
@@ -141,66 +135,68 @@ def test_a_stick_is_judged_reported_and_paged_through() -> None:
         )
     box.on(Pressed())
     assert box.view() == summary
-    box.on(Pulled("a"))
-    assert box.view() == replace(summary, note="Stick taken out")
+    box.on(StickPulled("a"))
+    assert box.view() == replace(summary, note="Stick removed.")
     box.on(Held())
     assert box.view() == Ready()
 
 
 def test_a_stick_without_clips_gets_its_report_and_is_named() -> None:
     box = Box()
-    assert box.on(Brought(stick("a"))) == (Finish(stick("a"), Ending.COMPLETE),)
-    box.on(Reported("a", True, "Safe to remove"))
-    assert box.view() == Trouble(Kind.NOTHING_TO_SCAN, "No clips on stick a", "Safe to remove")
-    box.on(Pulled("a"))
+    assert box.on(ClipsArrived(stick("a"))) == (Finish(stick("a"), Ending.COMPLETE),)
+    box.on(ReportDone("a", True, "Safe to remove"))
+    assert box.view() == Trouble(
+        TroubleKind.NOTHING_TO_SCAN, "No clips on stick a.", "Safe to remove"
+    )
+    box.on(StickPulled("a"))
     assert box.view() == Ready()
 
 
 def test_a_stick_that_cannot_be_read_is_named_until_it_is_gone() -> None:
     box = Box()
-    box.on(Plugged("a", "OLD"), Unusable("a", BROKEN))
+    box.on(StickPlugged("a", "OLD"), StickUnusable("a", BROKEN))
     assert box.view() == BROKEN
-    box.on(Pulled("a"))
+    box.on(StickPulled("a"))
     assert box.view() == Ready()
 
 
 def test_a_stick_pulled_out_in_the_middle_costs_its_own_scan_only() -> None:
     box = Box()
     one, two = stick("a", "1", "2"), stick("b", "1")
-    box.on(Brought(one), Brought(two))
-    assert box.on(Pulled("a")) == (CancelScan(),)
-    assert box.on(Skipped(Path("a/1"))) == (Finish(one, Ending.PULLED),)
+    box.on(ClipsArrived(one), ClipsArrived(two))
+    assert box.on(StickPulled("a")) == (CancelScan(),)
+    assert box.on(ClipSkipped(Path("a/1"))) == (Finish(one, Ending.PULLED),)
     assert box.view() == Trouble(
-        Kind.STICK_PULLED, "Stick pulled out", "0 of 2 judged. Plug in again."
+        TroubleKind.STICK_PULLED, "Stick pulled out.", "0 of 2 judged. Plug it in again."
     )
     assert box.wait(8.0) == (Scan(two, Path("b/1")),)
 
 
 def test_a_stick_pulled_out_while_it_waits_or_is_written_to() -> None:
     box = Box()
-    box.on(Brought(stick("a", "1")), Brought(stick("b", "1", "2")))
-    assert box.on(Pulled("b")) == (Finish(stick("b", "1", "2"), Ending.PULLED),)
+    box.on(ClipsArrived(stick("a", "1")), ClipsArrived(stick("b", "1", "2")))
+    assert box.on(StickPulled("b")) == (Finish(stick("b", "1", "2"), Ending.PULLED),)
     box.judge(Verdict.REAL)
-    assert box.view() == Writing("stick a")
-    box.on(Pulled("a"))
+    assert box.view() == WritingReport("stick a")
+    box.on(StickPulled("a"))
     said = box.view()
-    assert isinstance(said, Trouble) and said.remedy == "0 of 2 judged. Plug in again."
-    box.on(Reported("a", False, "The stick is gone"), Pressed())
+    assert isinstance(said, Trouble) and said.remedy == "0 of 2 judged. Plug it in again."
+    box.on(ReportDone("a", False, "The stick is gone"), Pressed())
     said = box.view()
-    assert isinstance(said, Trouble) and said.remedy == "1 of 1 judged. Plug in again."
+    assert isinstance(said, Trouble) and said.remedy == "1 of 1 judged. Plug it in again."
     box.on(Pressed())
     assert box.view() == Ready()
 
 
 def test_several_sticks_take_turns() -> None:
     box = Box()
-    box.on(Brought(stick("a", "1", "2", "3")), Brought(stick("b", "1")))
+    box.on(ClipsArrived(stick("a", "1", "2", "3")), ClipsArrived(stick("b", "1")))
     box.judge(Verdict.REAL)
-    assert box.view() == Working("1", 1, 1, 0.0, None, "stick b")
+    assert box.view() == Judging("1", 1, 1, 0.0, None, "stick b")
     box.judge(Verdict.FAKE)
-    box.on(Reported("b", True, ""))
+    box.on(ReportDone("b", True, ""))
     shown = box.view()
-    assert isinstance(shown, Judged) and shown.source == "stick b"
+    assert isinstance(shown, ClipVerdict) and shown.source == "stick b"
     assert box.wait(7.0) == ()
     assert box.wait(1.0) == (Scan(stick("a", "1", "2", "3"), Path("a/2")),)
 
@@ -208,43 +204,43 @@ def test_several_sticks_take_turns() -> None:
 def test_a_press_during_a_long_stick_goes_next_and_the_stick_goes_on() -> None:
     box = Box()
     batch = stick("a", "1", "2", "3")
-    box.on(Brought(batch), Pressed())
+    box.on(ClipsArrived(batch), Pressed())
     working = box.view()
-    assert isinstance(working, Working) and working.camera_next
+    assert isinstance(working, Judging) and working.camera_next
     assert box.judge(Verdict.REAL) == (OpenViewfinder(),)
     box.on(Pressed())
     assert isinstance(box.on(Recorded(Path("r.mp4")))[1], Scan)
     box.judge(Verdict.UNSURE)
     verdict = box.view()
-    assert isinstance(verdict, Judged) and verdict.verdict is Verdict.UNSURE
+    assert isinstance(verdict, ClipVerdict) and verdict.verdict is Verdict.UNSURE
     assert box.wait(8.0) == (Scan(batch, Path("a/2")),)
 
 
 def test_a_second_press_takes_the_first_back() -> None:
     box = Box()
     batch = stick("a", "1", "2")
-    box.on(Brought(batch), Pressed(), Pressed())
+    box.on(ClipsArrived(batch), Pressed(), Pressed())
     assert box.judge(Verdict.REAL) == (Scan(batch, Path("a/2")),)
 
 
 def test_holding_cancels_what_runs_and_reports_what_was_done() -> None:
     box = Box()
     batch = stick("a", "1", "2", "3")
-    box.on(Brought(batch))
+    box.on(ClipsArrived(batch))
     box.judge(Verdict.REAL)
     assert box.on(Held()) == (CancelScan(),)
     assert box.on(Held()) == ()
     working = box.view()
-    assert isinstance(working, Working) and working.cancelling
-    assert box.on(Skipped(Path("a/2"))) == (Finish(batch, Ending.CANCELLED),)
-    box.on(Reported("a", True, "Safe to remove"))
-    assert box.view() == Summary("stick a", 1, 0, 0, 0, 0, 2, "Safe to remove")
+    assert isinstance(working, Judging) and working.cancelling
+    assert box.on(ClipSkipped(Path("a/2"))) == (Finish(batch, Ending.CANCELLED),)
+    box.on(ReportDone("a", True, "Safe to remove"))
+    assert box.view() == BatchSummary("stick a", {Verdict.REAL: 1}, 2, "Safe to remove")
 
 
 def test_cancelling_the_only_clip_leaves_nothing_to_show() -> None:
     box = Box()
     box.record()
-    box.on(Held(), Skipped(Path("recording.mp4")))
+    box.on(Held(), ClipSkipped(Path("recording.mp4")))
     assert box.view() == Stopped("")
     box.on(Held())
     assert box.view() == Ready()
@@ -266,18 +262,18 @@ def test_a_missing_camera_is_named_and_the_box_works_on() -> None:
     box.on(Pressed())
     assert box.on(CameraFailed(NO_CAMERA)) == (CloseCamera(),)
     assert box.view() == NO_CAMERA
-    box.on(Brought(stick("a", "1")))
+    box.on(ClipsArrived(stick("a", "1")))
     box.wait(8.0)
-    assert isinstance(box.view(), Working)
+    assert isinstance(box.view(), Judging)
 
 
 def test_a_box_without_a_camera_says_so_and_ignores_the_button() -> None:
     box = Box(settings=SETTINGS.changed("test", {"camera.kind": "none"}))
     assert box.view() == Ready(camera=False)
     assert box.on(Pressed()) == ()
-    box.on(Brought(stick("a", "1")), Pressed())
+    box.on(ClipsArrived(stick("a", "1")), Pressed())
     working = box.view()
-    assert isinstance(working, Working) and not working.camera_next
+    assert isinstance(working, Judging) and not working.camera_next
 
 
 def test_sticks_are_not_asked_for_where_nothing_mounts_them() -> None:
@@ -289,27 +285,27 @@ def test_sticks_are_not_asked_for_where_nothing_mounts_them() -> None:
 
 def test_nothing_is_recorded_on_a_full_disk() -> None:
     box = Box()
-    box.on(Standing((FULL,)))
+    box.on(TroublesChanged((FULL,)))
     assert box.view() == FULL
     assert box.on(Pressed()) == ()
     assert box.view() == FULL
-    box.on(Standing(()), Pressed())
+    box.on(TroublesChanged(()), Pressed())
     assert box.view() == Ready()
 
 
 def test_what_lasts_is_shown_at_rest_and_marked_at_work() -> None:
     box = Box()
-    box.on(Standing((HOT,)))
+    box.on(TroublesChanged((HOT,)))
     assert box.scene() == Scene(HOT)
-    box.on(Brought(stick("a", "1")))
-    assert box.scene().marks == (Kind.TOO_HOT,)
-    box.on(Standing(()))
+    box.on(ClipsArrived(stick("a", "1")))
+    assert box.scene().marks == (TroubleKind.TOO_HOT,)
+    box.on(TroublesChanged(()))
     assert box.scene().marks == ()
 
 
 def test_a_refused_model_is_shown_until_it_is_mended() -> None:
     box = Box(ready=False)
-    box.on(Brought(stick("a", "1")), Refused(BAD_MODEL), Pressed())
+    box.on(ClipsArrived(stick("a", "1")), Refused(BAD_MODEL), Pressed())
     assert box.view() == BAD_MODEL
     assert box.on(Reloaded()) == (Reload(),)
     assert box.view() == Starting()
@@ -319,7 +315,7 @@ def test_a_refused_model_is_shown_until_it_is_mended() -> None:
 def test_a_model_that_fails_in_the_middle_loses_no_clip() -> None:
     box = Box()
     batch = stick("a", "1", "2")
-    box.on(Brought(batch))
+    box.on(ClipsArrived(batch))
     box.judge(Verdict.REAL)
     box.on(Refused(BAD_MODEL))
     assert box.on(ModelReady()) == (Scan(batch, Path("a/2")),)
@@ -327,18 +323,18 @@ def test_a_model_that_fails_in_the_middle_loses_no_clip() -> None:
 
 def test_settings_are_read_anew_without_losing_what_runs() -> None:
     box = Box()
-    box.on(Brought(stick("a", "1")))
+    box.on(ClipsArrived(stick("a", "1")))
     assert box.on(Reloaded()) == (Reload(),)
-    assert isinstance(box.view(), Working)
+    assert isinstance(box.view(), Judging)
 
 
 def test_holding_long_switches_off_whatever_runs() -> None:
     box = Box()
-    box.on(Brought(stick("a", "1")))
+    box.on(ClipsArrived(stick("a", "1")))
     assert box.on(HeldLong()) == (CancelScan(), PowerOff())
     assert box.view() == ShuttingDown()
-    assert box.on(HeldLong(), Pressed(), Skipped(Path("a/1"))) == ()
-    box.on(Down())
+    assert box.on(HeldLong(), Pressed(), ClipSkipped(Path("a/1"))) == ()
+    box.on(PowerMayGo())
     assert box.view() == Halted()
     assert box.on(Terminated()) == (Exit(),)
     assert box.view() == Halted()
@@ -367,6 +363,6 @@ def test_the_display_dims_sleeps_and_wakes_at_the_button() -> None:
 
 def test_the_display_stays_awake_at_work() -> None:
     box = Box()
-    box.on(Brought(stick("a", "1")))
+    box.on(ClipsArrived(stick("a", "1")))
     box.wait(10_000.0)
     assert box.scene().brightness is Brightness.FULL

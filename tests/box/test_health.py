@@ -6,8 +6,8 @@ import pytest
 from waiting import until
 
 from edge.box.health import (
+    HealthReading,
     HealthWatch,
-    Reading,
     Throttled,
     decode_throttled,
     diagnose,
@@ -16,7 +16,7 @@ from edge.box.health import (
     read_throttled,
     throttled_words,
 )
-from edge.box.views import Kind
+from edge.box.views.status import TroubleKind
 from edge.settings import Settings
 
 SETTINGS = Settings().changed("test", {"health.hot": 80.0, "store.free_megabytes": 300})
@@ -51,28 +51,34 @@ def test_what_is_no_answer(text: str) -> None:
 @pytest.mark.parametrize(
     ("readings", "standing", "found"),
     [
-        ([Reading()], [], []),
-        ([Reading(79.9, Throttled(0), 301)], [], []),
-        ([Reading(80.0)], [], [Kind.TOO_HOT]),
-        ([Reading(76.0)], [], []),
-        ([Reading(76.0)], [Kind.TOO_HOT], [Kind.TOO_HOT]),
-        ([Reading(74.9)], [Kind.TOO_HOT], []),
-        ([Reading(60.0, THROTTLED)], [], [Kind.TOO_HOT]),
-        ([Reading(60.0, THROTTLED | WEAK)], [], [Kind.UNDER_VOLTAGE]),
-        ([Reading(60.0, Throttled.WAS_UNDER_VOLTAGE)], [], []),
-        ([Reading(60.0, WEAK)] + 5 * [Reading(60.0, Throttled(0))], [], [Kind.UNDER_VOLTAGE]),
-        ([Reading(60.0, WEAK)] + 6 * [Reading(60.0, Throttled(0))], [], []),
-        ([Reading(free_megabytes=299)], [], [Kind.DISK_FULL]),
-        ([Reading(free_megabytes=329)], [Kind.DISK_FULL], [Kind.DISK_FULL]),
-        ([Reading(free_megabytes=331)], [Kind.DISK_FULL], []),
+        ([HealthReading()], [], []),
+        ([HealthReading(79.9, Throttled(0), 301)], [], []),
+        ([HealthReading(80.0)], [], [TroubleKind.TOO_HOT]),
+        ([HealthReading(76.0)], [], []),
+        ([HealthReading(76.0)], [TroubleKind.TOO_HOT], [TroubleKind.TOO_HOT]),
+        ([HealthReading(74.9)], [TroubleKind.TOO_HOT], []),
+        ([HealthReading(60.0, THROTTLED)], [], [TroubleKind.TOO_HOT]),
+        ([HealthReading(60.0, THROTTLED | WEAK)], [], [TroubleKind.UNDER_VOLTAGE]),
+        ([HealthReading(60.0, Throttled.WAS_UNDER_VOLTAGE)], [], []),
         (
-            [Reading(90.0, WEAK, 10)],
+            [HealthReading(60.0, WEAK)] + 5 * [HealthReading(60.0, Throttled(0))],
             [],
-            [Kind.TOO_HOT, Kind.UNDER_VOLTAGE, Kind.DISK_FULL],
+            [TroubleKind.UNDER_VOLTAGE],
+        ),
+        ([HealthReading(60.0, WEAK)] + 6 * [HealthReading(60.0, Throttled(0))], [], []),
+        ([HealthReading(free_megabytes=299)], [], [TroubleKind.DISK_FULL]),
+        ([HealthReading(free_megabytes=329)], [TroubleKind.DISK_FULL], [TroubleKind.DISK_FULL]),
+        ([HealthReading(free_megabytes=331)], [TroubleKind.DISK_FULL], []),
+        (
+            [HealthReading(90.0, WEAK, 10)],
+            [],
+            [TroubleKind.TOO_HOT, TroubleKind.UNDER_VOLTAGE, TroubleKind.DISK_FULL],
         ),
     ],
 )
-def test_what_is_wrong(readings: list[Reading], standing: list[Kind], found: list[Kind]) -> None:
+def test_what_is_wrong(
+    readings: list[HealthReading], standing: list[TroubleKind], found: list[TroubleKind]
+) -> None:
     troubles = diagnose(readings, SETTINGS, standing)
     assert [trouble.kind for trouble in troubles] == found
     assert all(trouble.message and trouble.remedy for trouble in troubles)
@@ -115,8 +121,8 @@ def test_the_watch_tells_what_stands(tmp_path: Path) -> None:
     full = settings.changed("test", {"store.free_megabytes": 1_000_000})
     watch = HealthWatch(full, interval=0.01)
     try:
-        until(lambda: Kind.DISK_FULL in [trouble.kind for trouble in watch.troubles])
+        until(lambda: TroubleKind.DISK_FULL in [trouble.kind for trouble in watch.troubles])
         watch.settings = settings.changed("test", {"store.free_megabytes": 50})
-        until(lambda: Kind.DISK_FULL not in [trouble.kind for trouble in watch.troubles])
+        until(lambda: TroubleKind.DISK_FULL not in [trouble.kind for trouble in watch.troubles])
     finally:
         watch.close()

@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from waiting import until
 
 from edge.atomic_write import HALF, half_file, make_whole
-from edge.box.camera_worker import FOLDER, Recorder
-from edge.box.events import CameraFailed, Event, Filmed, Recorded, Viewed
-from edge.box.sources.camera import Camera, CameraError, CameraStuckError
-from edge.box.views import Aim, Kind
+from edge.box.camera_worker import FOLDER, CameraWorker
+from edge.box.events import CameraFailed, Event, FrameSeen, Recorded, RecordingProgressed
+from edge.box.sources.camera import CameraError, CameraStuckError
+from edge.box.views.camera import Framing
+from edge.box.views.status import TroubleKind
 from edge.errors import TruelightError
 from edge.finding import Box
+from edge.scan.model.manifest import QualityLimits
 from edge.settings import Settings
 
 PATIENCE = 30.0  # far more than it takes
@@ -73,35 +76,36 @@ class Double:
             raise CameraStuckError
 
 
-class Face:
-    def __init__(self, side: float) -> None:
-        self.box = Box(x=100, y=100, width=side, height=side)
+def face(side: float) -> Box:
+    return Box(x=100, y=100, width=side, height=side)
 
 
 class House:
     """Everything around the recorder."""
 
-    def __init__(self, store: Path, camera: Camera) -> None:
+    def __init__(self, store: Path, camera: Double) -> None:
+        self.camera = camera
         self.events: queue.Queue[Event] = queue.Queue()
-        self.faces: Callable[[], list[Face]] = lambda: [Face(100)]
+        self.faces: Callable[[], list[Box]] = lambda: [face(100)]
         self.store = store
         settings = Settings().changed("test", {"store.folder": str(store)})
-        self.recorder = Recorder(settings, camera, lambda _: self.faces(), self.events.put)
+        finder = (lambda _: self.faces()), QualityLimits()
+        self.recorder = CameraWorker(settings, camera, self.events.put, lambda _: finder)
 
     def next(self, kind: type) -> Event:
         """The next event of a kind."""
-        until = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + PATIENCE
         while True:
-            event = self.events.get(timeout=max(0.0, until - time.monotonic()))
+            event = self.events.get(timeout=max(0.0, deadline - time.monotonic()))
             if isinstance(event, kind):
                 return event
 
-    def quiet(self) -> bool:
-        """Whether nothing more comes."""
-        while not self.events.empty():
-            self.events.get()
-        time.sleep(0.3)
-        return self.events.empty()
+    def closes_quietly(self) -> bool:
+        """Close the camera; whether nothing is posted from then on."""
+        self.recorder.close()
+        before = self.events.qsize()
+        until(lambda: not self.camera.is_open)
+        return self.events.qsize() == before
 
 
 @pytest.fixture
@@ -116,61 +120,51 @@ def house(tmp_path: Path, camera: Double) -> Iterator[House]:
     around.recorder.end()
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.01)
-
-
 def test_viewing_shows_pictures_and_says_what_to_do(house: House, camera: Double) -> None:
     assert not camera.is_open
     house.recorder.view()
-    first = house.next(Viewed)
-    assert isinstance(first, Viewed)
-    assert first.picture.pixels.shape == (72, 128)
-    wait_until(lambda: aim_of(house) is Aim.GOOD)
-    house.faces = lambda: [Face(10)]
-    wait_until(lambda: aim_of(house) is Aim.CLOSER)
+    first = house.next(FrameSeen)
+    assert isinstance(first, FrameSeen)
+    assert first.image.pixels.shape == (72, 128)
+    until(lambda: framing_of(house) is Framing.GOOD)
+    house.faces = lambda: [face(10)]
+    until(lambda: framing_of(house) is Framing.CLOSER)
     house.faces = list
-    wait_until(lambda: aim_of(house) is Aim.NOBODY)
-    house.recorder.close()
-    wait_until(lambda: not camera.is_open)
-    assert house.quiet()
+    until(lambda: framing_of(house) is Framing.NO_FACE)
+    assert house.closes_quietly()
 
 
-def aim_of(house: House) -> Aim:
-    event = house.next(Viewed)
-    assert isinstance(event, Viewed)
-    return event.aim
+def framing_of(house: House) -> Framing:
+    event = house.next(FrameSeen)
+    assert isinstance(event, FrameSeen)
+    return event.framing
 
 
 def test_a_slow_detector_does_not_hold_the_picture_up(house: House) -> None:
     found = threading.Event()
 
-    def slowly() -> list[Face]:
+    def slowly() -> list[Box]:
         assert found.wait(PATIENCE)
-        return [Face(100)]
+        return [face(100)]
 
     house.faces = slowly
     house.recorder.view()
-    assert [aim_of(house) for _ in range(5)] == [Aim.NOBODY] * 5
+    assert [framing_of(house) for _ in range(5)] == [Framing.NO_FACE] * 5
     found.set()
-    wait_until(lambda: aim_of(house) is Aim.GOOD)
+    until(lambda: framing_of(house) is Framing.GOOD)
 
 
 def test_what_was_seen_of_the_last_person_is_forgotten(house: House) -> None:
     house.recorder.view()
-    wait_until(lambda: aim_of(house) is Aim.GOOD)
-    house.recorder.close()
-    assert house.quiet()
+    until(lambda: framing_of(house) is Framing.GOOD)
+    assert house.closes_quietly()
     house.recorder.view()
-    assert aim_of(house) is Aim.NOBODY
+    assert framing_of(house) is Framing.NO_FACE
 
 
 def test_a_recording_lies_in_the_store_under_its_time(house: House, camera: Double) -> None:
     house.recorder.view()
-    house.next(Viewed)
+    house.next(FrameSeen)
     house.recorder.record(3.0)
     done = house.next(Recorded)
     assert isinstance(done, Recorded)
@@ -188,25 +182,23 @@ def test_a_recording_lies_in_the_store_under_its_time(house: House, camera: Doub
 def test_how_far_it_is_is_told(house: House, camera: Double) -> None:
     camera.rolling.clear()
     house.recorder.record(3.0)
-    assert house.next(Filmed) == Filmed(0.0)
+    assert house.next(RecordingProgressed) == RecordingProgressed(0.0)
     camera.rolling.set()
-    assert house.next(Filmed) == Filmed(1.0)
+    assert house.next(RecordingProgressed) == RecordingProgressed(1.0)
 
 
 def test_a_recording_that_is_cancelled_leaves_nothing(house: House, camera: Double) -> None:
     camera.rolling.clear()
     house.recorder.record(3.0)
-    house.next(Filmed)
-    house.recorder.close()
-    wait_until(lambda: not camera.is_open)
+    house.next(RecordingProgressed)
+    assert house.closes_quietly()
     assert list((house.store / FOLDER).iterdir()) == []
-    assert house.quiet()
 
 
 def test_the_end_comes_at_once_and_leaves_nothing(house: House, camera: Double) -> None:
     camera.rolling.clear()
     house.recorder.record(3.0)
-    house.next(Filmed)
+    house.next(RecordingProgressed)
     house.recorder.end()
     assert not camera.is_open
     assert list((house.store / FOLDER).iterdir()) == []
@@ -229,8 +221,7 @@ def test_nothing_waits_for_a_camera_that_never_answers(house: House, camera: Dou
     house.recorder.end()
     assert camera.is_open  # its thread is left behind
     answer.set()
-    wait_until(lambda: not camera.is_open)
-    assert house.quiet()
+    assert house.closes_quietly()
 
 
 @pytest.mark.parametrize("words", ["No camera found", "Another program has the camera"])
@@ -241,24 +232,24 @@ def test_a_camera_that_cannot_be_had_is_named_and_asked_again_later(
     house.recorder.view()
     failed = house.next(CameraFailed)
     assert isinstance(failed, CameraFailed)
-    assert failed.trouble.kind is Kind.CAMERA_MISSING
+    assert failed.trouble.kind is TroubleKind.CAMERA_MISSING
     assert (failed.trouble.message, failed.trouble.remedy) == (words, "Do this.")
-    assert house.quiet()
+    assert house.events.empty()
     camera.refusal = None
     house.recorder.view()
-    house.next(Viewed)
+    house.next(FrameSeen)
 
 
 def test_a_camera_that_hangs_once_is_opened_anew(house: House, camera: Double) -> None:
     house.recorder.view()
-    house.next(Viewed)
+    house.next(FrameSeen)
     camera.hangs = 1
-    wait_until(lambda: camera.opened == 2)
-    house.next(Viewed)
+    until(lambda: camera.opened == 2)
+    house.next(FrameSeen)
     house.recorder.close()
-    wait_until(lambda: not camera.is_open)
+    until(lambda: not camera.is_open)
     while not house.events.empty():
-        assert isinstance(house.events.get(), Viewed)
+        assert isinstance(house.events.get(), FrameSeen)
 
 
 def test_a_camera_that_hangs_twice_is_missing(house: House, camera: Double) -> None:
@@ -266,8 +257,8 @@ def test_a_camera_that_hangs_twice_is_missing(house: House, camera: Double) -> N
     house.recorder.view()
     failed = house.next(CameraFailed)
     assert isinstance(failed, CameraFailed)
-    assert failed.trouble.kind is Kind.CAMERA_MISSING
-    assert failed.trouble.message == "Camera does not answer"
+    assert failed.trouble.kind is TroubleKind.CAMERA_MISSING
+    assert failed.trouble.message == "Camera does not answer."
     assert not camera.is_open
     assert camera.opened == 2
 
@@ -307,18 +298,18 @@ def test_a_camera_that_breaks_in_an_unknown_way_does_not_end_the_thread(
     assert isinstance(failed, CameraFailed)
     assert "what is this" in failed.trouble.remedy
     house.recorder.view()
-    house.next(Viewed)
+    house.next(FrameSeen)
 
 
 def test_a_detector_that_is_missing_is_no_missing_camera(house: House, camera: Double) -> None:
-    def missing() -> list[Face]:
+    def missing() -> list[Box]:
         raise TruelightError("No detector", "Run ./setup.sh.")
 
     house.faces = missing
     house.recorder.view()
     failed = house.next(CameraFailed)
     assert isinstance(failed, CameraFailed)
-    assert failed.trouble.kind is Kind.MODEL_REFUSED
+    assert failed.trouble.kind is TroubleKind.MODEL_REFUSED
     assert failed.trouble.remedy == "Run ./setup.sh."
     assert not camera.is_open
 

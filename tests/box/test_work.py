@@ -15,20 +15,20 @@ from frontdoor import ROOT
 
 from edge.box.events import (
     Batch,
-    Brought,
+    ClipJudged,
+    ClipsArrived,
+    ClipSkipped,
     Ending,
     Event,
-    Found,
     ModelReady,
     Origin,
-    Progressed,
     Refused,
-    Reported,
-    Skipped,
+    ReportDone,
+    ScanProgressed,
 )
-from edge.box.scan_worker import KILLED, Worker
-from edge.box.views import Kind
-from edge.box.visit_log import Guard
+from edge.box.scan_worker import CRASHED, ScanWorker
+from edge.box.views.status import TroubleKind
+from edge.box.visit_log import CrashGuard
 from edge.finding import Verdict
 from edge.history.report import Report
 from edge.history.writer import Entry, open_archive
@@ -44,12 +44,12 @@ class Bench:
         self.store = store
         self.events: SimpleQueue[Event] = SimpleQueue()
         self.reports: list[Report] = []
-        self.worker = Worker(store, self.events.put, self.deliver)
+        self.worker = ScanWorker(store, self.events.put, self.deliver)
 
     def deliver(self, batch: Batch, entries: list[Entry], report: Report) -> None:
         assert json.loads(report.json)["counts"].values()
         self.reports.append(report)
-        self.events.put(Reported(batch.key, True, "Delivered."))
+        self.events.put(ReportDone(batch.key, True, "Delivered."))
 
     def next(self, kind: type[Wanted]) -> Wanted:
         """The next event of a kind; those before it are passed over."""
@@ -57,9 +57,9 @@ class Bench:
             pass
         return event
 
-    def judge(self, clip: Path, origin: Origin = Origin.STICK) -> Found:
+    def judge(self, clip: Path, origin: Origin = Origin.STICK) -> ClipJudged:
         self.worker.scan(batch(clip, origin=origin), clip)
-        return self.next(Found)
+        return self.next(ClipJudged)
 
     def visits(self) -> list[tuple[str, str, str, int]]:
         """Name, ending, report and number of findings; the newest first."""
@@ -106,16 +106,16 @@ def test_a_stick_from_the_first_clip_to_the_report(open_bench: Open, clips: Path
     verdicts = []
     for clip in both.clips:
         bench.worker.scan(both, clip)
-        assert bench.next(Progressed).clip == clip
-        found = bench.next(Found)
-        verdicts.append((found.clip, found.outcome.name, found.outcome.verdict))
-        assert found.outcome.reason
+        assert bench.next(ScanProgressed).clip == clip
+        found = bench.next(ClipJudged)
+        verdicts.append((found.clip, found.result.name, found.result.verdict))
+        assert found.result.reason
     assert verdicts == [
         (clips / "red.mp4", "red.mp4", Verdict.FAKE),
         (clips / "pale.mp4", "pale.mp4", Verdict.REAL),
     ]
     bench.worker.finish(both, Ending.COMPLETE)
-    bench.worker.reported(bench.next(Reported))
+    bench.worker.report_done(bench.next(ReportDone))
     assert "red.mp4" in bench.reports[0].html
     assert bench.worker.close(30)
     assert bench.visits() == [("HOLIDAYS", "complete", "Delivered.", 2)]
@@ -125,10 +125,10 @@ def test_a_stick_from_the_first_clip_to_the_report(open_bench: Open, clips: Path
 def test_a_scan_that_is_cancelled_is_over_soon(open_bench: Open, clips: Path) -> None:
     bench = open_bench()
     bench.worker.scan(batch(clips / "red.mp4"), clips / "red.mp4")
-    bench.next(Progressed)
+    bench.next(ScanProgressed)
     bench.worker.cancel()
-    assert bench.next(Skipped).clip == clips / "red.mp4"
-    assert bench.judge(clips / "red.jpg").outcome.verdict is Verdict.FAKE
+    assert bench.next(ClipSkipped).clip == clips / "red.mp4"
+    assert bench.judge(clips / "red.jpg").result.verdict is Verdict.FAKE
 
 
 def test_without_a_model_nothing_is_judged_until_there_is_one(
@@ -138,26 +138,26 @@ def test_without_a_model_nothing_is_judged_until_there_is_one(
     (tmp_path / "broken" / "golden.npz").unlink()
     bench = open_bench(settings.changed("test", {"model.bundle": str(tmp_path / "broken")}))
     first = bench.next(Refused).trouble
-    assert first.kind is Kind.MODEL_REFUSED
+    assert first.kind is TroubleKind.MODEL_REFUSED
     assert "golden.npz" in first.message
     bench.worker.scan(batch(clips / "red.jpg"), clips / "red.jpg")
     assert bench.next(Refused).trouble == first
     bench.worker.load(settings)
     bench.next(ModelReady)
-    assert bench.judge(clips / "red.jpg").outcome.verdict is Verdict.FAKE
+    assert bench.judge(clips / "red.jpg").result.verdict is Verdict.FAKE
 
 
 KILLED_AT_WORK = """
 import os, signal, sys
 from pathlib import Path
-from edge.box.events import Batch, Origin, Progressed
-from edge.box.scan_worker import Worker
+from edge.box.events import Batch, Origin, ScanProgressed
+from edge.box.scan_worker import ScanWorker
 from edge.settings import Settings
 store, bundle, clip = map(Path, sys.argv[1:])
 def post(event):
-    if isinstance(event, Progressed) and event.progress.frames_done > 3:
+    if isinstance(event, ScanProgressed) and event.progress.frames_done > 3:
         os.kill(os.getpid(), signal.SIGKILL)
-worker = Worker(store, post, print)
+worker = ScanWorker(store, post, print)
 worker.load(Settings().changed("test", {"model.bundle": str(bundle)}))
 worker.scan(Batch(Origin.STICK, "sda1", "EVIL", (clip,)), clip)
 worker._thread.join()
@@ -176,11 +176,11 @@ def test_a_clip_that_takes_the_program_down_does_so_once(
 ) -> None:
     killed_at_work(tmp_path, bundle, clips / "red.mp4")
     bench = open_bench()
-    assert bench.judge(clips / "pale.mp4").outcome.verdict is Verdict.REAL
-    accused = bench.judge(clips / "red.mp4").outcome
-    assert (accused.verdict, accused.reason) == (Verdict.UNREADABLE, KILLED)
-    # Brought once more, by someone who wants to know, it is judged.
-    assert bench.judge(clips / "red.mp4").outcome.verdict is Verdict.FAKE
+    assert bench.judge(clips / "pale.mp4").result.verdict is Verdict.REAL
+    accused = bench.judge(clips / "red.mp4").result
+    assert (accused.verdict, accused.reason) == (Verdict.UNREADABLE, CRASHED)
+    # ClipsArrived once more, by someone who wants to know, it is judged.
+    assert bench.judge(clips / "red.mp4").result.verdict is Verdict.FAKE
     # The visit that had no end has one now.
     assert (
         bench.visits()[1:]
@@ -191,17 +191,17 @@ def test_a_clip_that_takes_the_program_down_does_so_once(
 def test_a_cut_in_the_power_is_no_clips_fault(tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"content")
-    Guard(tmp_path / "note", boot="monday").begin(clip)
-    assert not Guard(tmp_path / "note", boot="tuesday").accuses(clip)
-    assert Guard(tmp_path / "note", boot="monday").accuses(clip)
+    CrashGuard(tmp_path / "note", boot="monday").begin(clip)
+    assert not CrashGuard(tmp_path / "note", boot="tuesday").crashed_on(clip)
+    assert CrashGuard(tmp_path / "note", boot="monday").crashed_on(clip)
     clip.write_bytes(b"another one")
-    assert not Guard(tmp_path / "note", boot="monday").accuses(clip)
+    assert not CrashGuard(tmp_path / "note", boot="monday").crashed_on(clip)
 
 
 @pytest.mark.parametrize("left", [b"", b"{", b"[]", b'{"clip": 1}', b"\xff"])
 def test_a_note_that_makes_no_sense_accuses_nobody(tmp_path: Path, left: bytes) -> None:
     (tmp_path / "note").write_bytes(left)
-    assert not Guard(tmp_path / "note").accuses(tmp_path / "clip.mp4")
+    assert not CrashGuard(tmp_path / "note").crashed_on(tmp_path / "clip.mp4")
 
 
 def test_a_history_that_cannot_be_written_costs_nobody_a_verdict(
@@ -209,9 +209,9 @@ def test_a_history_that_cannot_be_written_costs_nobody_a_verdict(
 ) -> None:
     (tmp_path / "history.sqlite").mkdir()
     bench = open_bench()
-    assert bench.judge(clips / "red.mp4").outcome.verdict is Verdict.FAKE
+    assert bench.judge(clips / "red.mp4").result.verdict is Verdict.FAKE
     bench.worker.finish(batch(clips / "red.mp4"), Ending.COMPLETE)
-    assert bench.next(Reported).written
+    assert bench.next(ReportDone).written
     assert "red.mp4" in bench.reports[0].html
 
 
@@ -226,11 +226,11 @@ def test_recordings_are_kept_only_if_that_is_wanted(
     recording = batch(clip, origin=Origin.CAMERA)
     if end != "thrown away":
         bench.worker.scan(recording, clip)
-        bench.next(Progressed)
+        bench.next(ScanProgressed)
     if end == "cancelled":
         bench.worker.cancel()
     if end == "judged":
-        bench.next(Found)
+        bench.next(ClipJudged)
     bench.worker.finish(recording, Ending.COMPLETE if end == "judged" else Ending.CANCELLED)
     assert bench.worker.close(30)
     assert clip.exists() == keep
@@ -245,13 +245,13 @@ def test_a_recording_that_could_not_be_judged_is_judged_later(
     (tmp_path / "recordings").mkdir()
     clip = Path(shutil.copy(clips / "red.mp4", tmp_path / "recordings"))
     bench.worker.scan(batch(clip, origin=Origin.CAMERA), clip)
-    bench.next(Progressed)
+    bench.next(ScanProgressed)
     assert bench.worker.close(30)
     bench = open_bench()
-    brought = bench.next(Brought).batch
+    brought = bench.next(ClipsArrived).batch
     assert (brought.origin, brought.clips) == (Origin.CAMERA, (clip,))
     bench.worker.scan(brought, clip)
-    assert bench.next(Found).outcome.verdict is Verdict.FAKE
+    assert bench.next(ClipJudged).result.verdict is Verdict.FAKE
     assert bench.worker.close(30)
     assert not clip.exists()
 
@@ -259,20 +259,20 @@ def test_a_recording_that_could_not_be_judged_is_judged_later(
 def test_a_clip_that_is_gone_was_not_unreadable(open_bench: Open, tmp_path: Path) -> None:
     bench = open_bench()
     bench.worker.scan(batch(tmp_path / "gone.mp4"), tmp_path / "gone.mp4")
-    assert bench.next(Skipped).clip == tmp_path / "gone.mp4"
+    assert bench.next(ClipSkipped).clip == tmp_path / "gone.mp4"
 
 
 def test_sticks_get_no_report_if_none_is_wanted(open_bench: Open, settings: Settings) -> None:
     bench = open_bench(settings.changed("test", {"stick.report": False}))
     bench.worker.finish(batch(), Ending.COMPLETE)
-    assert not bench.next(Reported).written
+    assert not bench.next(ReportDone).written
     assert bench.reports == []
 
 
 def test_an_empty_stick_gets_a_report_too(open_bench: Open) -> None:
     bench = open_bench()
     bench.worker.finish(batch(), Ending.COMPLETE)
-    assert bench.next(Reported).written
+    assert bench.next(ReportDone).written
     assert bench.visits() == [("HOLIDAYS", "complete", "", 0)]
 
 
@@ -289,7 +289,7 @@ def test_what_is_open_at_the_end_is_closed(open_bench: Open, clips: Path, tmp_pa
     bench = open_bench()
     bench.judge(clips / "red.jpg")
     bench.worker.scan(batch(), clips / "pale.mp4")
-    bench.next(Progressed)
+    bench.next(ScanProgressed)
     assert bench.worker.close(30)
     assert bench.visits() == [("HOLIDAYS", "cancelled", "The program ended.", 1)]
     assert not (tmp_path / "working.json").exists()
@@ -300,7 +300,7 @@ def test_silence_tells_how_long_nothing_came(open_bench: Open, clips: Path) -> N
     bench.next(ModelReady)
     heard: list[Any] = []
     bench.worker.scan(batch(), clips / "red.mp4")
-    while not isinstance(bench.events.get(timeout=60), Found):
+    while not isinstance(bench.events.get(timeout=60), ClipJudged):
         heard.append(bench.worker.silence(1e12))
     assert heard
     assert all(silence > 1e11 for silence in heard)

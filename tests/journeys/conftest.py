@@ -8,9 +8,7 @@ from house import House
 
 
 @pytest.fixture
-def house(
-    tmp_path: Path, bundle: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[House]:
+def house(tmp_path: Path, bundle: Path, clips: Path) -> Iterator[House]:
     camera = {"kind": "file", "file": str(clips / "red.mp4"), "seconds": 2.0}
     settings: dict[str, dict[str, object]] = {
         "model": {"bundle": str(bundle)},
@@ -19,6 +17,6 @@ def house(
         "store": {"folder": str(tmp_path / "store")},
     }
     house = House(tmp_path, bundle, settings)
-    house.move_in(monkeypatch)
+    house.move_in()
     yield house
     house.move_out()

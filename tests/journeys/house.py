@@ -11,24 +11,21 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import pytest
 import yaml
+from recording_panel import RecordingPanel
 from waiting import until
 
-from edge.box import components as parts
-from edge.box import health
-from edge.box import paths as places
 from edge.box.daemon import Daemon
 from edge.box.events import Event, Terminated
-from edge.box.health import Reading
-from edge.box.panel.lamps import STEP
-from edge.box.panel.simulated import VirtualPanel
-from edge.box.views import Kind, Trouble, View
+from edge.box.health import HealthReading, HealthWatch, Throttled
+from edge.box.systemd import RuntimePaths
+from edge.box.views import STEP, View
+from edge.box.views.status import Trouble, TroubleKind
 from edge.settings import Settings, load_settings
 
 Wanted = TypeVar("Wanted")
 
-WELL = Reading(celsius=48.0, throttled=health.Throttled(0), free_megabytes=20_000)
+WELL = HealthReading(celsius=48.0, throttled=Throttled(0), free_megabytes=20_000)
 
 
 @dataclass
@@ -38,25 +35,26 @@ class House:
     folder: Path
     bundle: Path
     settings: dict[str, dict[str, object]]
-    panel: VirtualPanel = field(default_factory=lambda: VirtualPanel(most=None))
-    reading: Reading = WELL
+    panel: RecordingPanel = field(default_factory=RecordingPanel)
+    reading: HealthReading = WELL
     ended: bool | None = None
     _seen: int = 0
 
-    def move_in(self, patch: pytest.MonkeyPatch) -> None:
+    def move_in(self) -> None:
         """Make the folders that systemd would make, and start the daemon."""
         self.run = self.folder / "run"
         for name in ("sticks", "reports", "power"):
             (self.run / name).mkdir(parents=True)
-        patch.setattr(places, "STICKS", self.run / "sticks")
-        patch.setattr(places, "REPORTS", self.run / "reports")
-        patch.setattr(places, "POWER_OFF", self.run / "power" / "off")
-        patch.setattr(parts, "HealthWatch", partial(health.HealthWatch, interval=0.05))
-        patch.setattr(health, "read", lambda _: self.reading)
         self.store = self.folder / "store"
         self.configure()
         self._before = set(threading.enumerate())
-        self.daemon = Daemon(self._load, self._load(), lambda *_: self.panel)
+        self.daemon = Daemon(
+            self._load,
+            self._load(),
+            paths=RuntimePaths(self.run),
+            open_panel=lambda *_: self.panel,
+            open_health=partial(HealthWatch, interval=0.05, read=lambda _: self.reading),
+        )
         self.thread = threading.Thread(target=self._live)
         self.thread.start()
 
@@ -142,7 +140,7 @@ class House:
         assert view is not None
         return view
 
-    def sees_trouble(self, kind: Kind) -> Trouble:
+    def sees_trouble(self, kind: TroubleKind) -> Trouble:
         return self.sees(Trouble, kind=kind)
 
     def views(self, since: int = 0) -> list[type[View]]:
@@ -160,8 +158,8 @@ class House:
 
         For a view that stands until something happens.
         """
-        began = self.panel.shown[self._seen][0]
-        levels = [self.panel.lamps(began + (step + 0.5) * STEP) for step in range(steps)]
+        pattern = self.panel.shown[self._seen][1].view.lamps
+        levels = [pattern.lit((step + 0.5) * STEP) for step in range(steps)]
         green, red = zip(*levels, strict=True)
         return _drawn(green), _drawn(red)
 

@@ -8,7 +8,7 @@ from house import House
 from waiting import until
 
 from edge.box.events import HeldLong, Reloaded, Terminated
-from edge.box.views import Ready, ShuttingDown, Starting
+from edge.box.views.status import Ready, ShuttingDown, Starting
 
 
 def test_the_system_is_asked_to_switch_off(house: House) -> None:

@@ -114,7 +114,7 @@ def adapt() -> None:
 
 def nothing() -> None:
     """Ask for a camera where none is."""
-    print("no camera:       ", _refusal(PiCamera(SETTINGS), "No camera found"))
+    print("no camera:       ", _refusal(PiCamera(SETTINGS), "No camera found."))
 
 
 def scene() -> None:

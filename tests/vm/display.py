@@ -1,4 +1,4 @@
-"""A display for a system without one: keeps what `edge.box.shutdown` sends over the bus.
+"""A display for a system without one: keeps what `edge.box.panel.display` sends over the bus.
 
 Python runs this at its start, by a line that `tests/vm/systemd.sh` puts into the environment.
 Run by itself it says whether what was kept is the last picture.
@@ -39,8 +39,8 @@ def main() -> None:
     import numpy as np
     from chips import Chip
 
-    from edge.box.panel.screens import draw
-    from edge.box.views import Halted, Scene
+    from edge.box.views import Scene, draw
+    from edge.box.views.status import Halted
 
     chip = Chip("ssd1306")
     for line in KEPT.read_text().splitlines():
@@ -49,7 +49,7 @@ def main() -> None:
     print("the last picture was sent to the display after everything else had ended")
 
 
-if "edge.box.shutdown" in sys.orig_argv:
+if "edge.box.panel.display" in sys.orig_argv:
     import smbus2
 
     smbus2.SMBus = Bus

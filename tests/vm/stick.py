@@ -152,7 +152,7 @@ def try_kind(machine: Machine, kind: str) -> None:
             file.seek(510)
             file.write(b"\x55\xaa")
     with plugged(machine, image, name) as facts:
-        assert facts["error"] == "Stick is empty or damaged", facts
+        assert facts["error"] == "The stick is empty or damaged.", facts
         print(f"{kind}: before it is formatted, {facts['error']}", flush=True)
         machine.ask(
             f"{make} /dev/{name}; mount -i -t {DRIVERS[kind]} /dev/{name} /mnt;"

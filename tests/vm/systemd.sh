@@ -23,7 +23,7 @@ STICK=$BOX/stick.img
 cp "$REPOSITORY/tests/vm/display.py" "$BOX/tree/var/tmp/display.py"
 rm -f "$BOX/tree/var/tmp/display.hex"
 for packages in "$BOX"/tree/opt/truelight/.venv/lib/python3*/site-packages; do
-    echo 'import sys; "edge.box.shutdown" in sys.orig_argv and exec(open("/var/tmp/display.py").read(), {})' \
+    echo 'import sys; "edge.box.panel.display" in sys.orig_argv and exec(open("/var/tmp/display.py").read(), {})' \
         >"$packages/display.pth"
 done
 

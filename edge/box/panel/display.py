@@ -1,4 +1,7 @@
-"""The small display: SSD1306 or SH1106, 128 x 64 points, on an I2C bus. It may come and go."""
+"""The small display: SSD1306 or SH1106, 128 x 64 points, on an I2C bus. It may come and go.
+
+Run as a program it shows the last image, see `main`.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from edge.box.panel.canvas import MARGIN, SIZE
-from edge.box.views import Brightness
+from edge.box.views import Brightness, Scene, draw
+from edge.box.views.canvas import MARGIN, SIZE
+from edge.box.views.status import Halted
+from edge.settings import Settings, SettingsError, load_settings
 from edge.settings_schema import DisplaySettings
 
 if TYPE_CHECKING:
@@ -17,18 +22,18 @@ if TYPE_CHECKING:
 RETRY = 3.0
 """Seconds after which a display that is not there is looked for again."""
 ALIVE = 1.0
-"""A picture that stays the same is sent this often all the same: so a loss is noticed."""
+"""An unchanged image is sent this often, so that a loss is noticed."""
 MOVE = 60.0
-"""Seconds until the picture is moved by a point, and the display told anew how to work."""
+"""Seconds until the image is moved by a point, and the display is set up again."""
 NOTHING = 0xE3
-"""The command that does nothing: is anybody there?"""
+"""The command that does nothing: asks whether the display answers."""
 _CONTRAST = {Brightness.FULL: 0xCF, Brightness.DIM: 0x01}
 _PLACES = ((0, 0), (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
 _log = logging.getLogger(__name__)
 
 
 class Oled:
-    """A display that is shown pictures while it is there, and looked for while it is not."""
+    """Shows images while the display answers, and looks for it while it does not."""
 
     def __init__(
         self, settings: DisplaySettings, clock: Callable[[], float] = time.monotonic
@@ -45,23 +50,23 @@ class Oled:
         self._is_missed = False
 
     def show(self, image: Image.Image, brightness: Brightness) -> None:
-        """Show a picture, if the display is there."""
+        """Show an image, if the display is there."""
         now = self._clock()
         if self._next_try is not None and now < self._next_try:
             return
         try:
             if self._next_try is not None:
-                self._meet()
+                self._connect()
             self._send(image, brightness, now)
         except _failures() as failure:
-            self._lose(failure, now)
+            self._disconnect(failure, now)
 
     def close(self) -> None:
-        """Let go of the bus; the picture stays."""
+        """Release the bus; the image stays."""
         self._link.cleanup()
         self._next_try = float("inf")
 
-    def _meet(self) -> None:
+    def _connect(self) -> None:
         """Open the bus and set the display up."""
         from luma.oled import device as drivers
 
@@ -71,16 +76,16 @@ class Oled:
             rotate = 2 if self._settings.upside_down else 0
             self._device = driver(self._link, *SIZE, rotate=rotate)
             self._device.persist = True
-            self._link.learnt()
+            self._link.is_recording = False
         else:
             self._link.set_up()
-        _log.info("The display is there")
+        _log.info("The display answers")
         self._next_try, self._is_missed = None, False
         self._brightness, self._sent = None, (b"", 0.0)
 
-    def _lose(self, failure: Exception, now: float) -> None:
+    def _disconnect(self, failure: Exception, now: float) -> None:
         if not self._is_missed:
-            _log.warning("No display: %s. Going on without it.", failure)
+            _log.warning("No display: %s. The box works without it.", failure)
         self._is_missed = True
         self._next_try = now + RETRY
         self._link.cleanup()
@@ -89,7 +94,7 @@ class Oled:
         place = int((now - self._start) / MOVE)
         is_waking = self._brightness is Brightness.OFF and brightness is not Brightness.OFF
         if place != self._place or is_waking:
-            # A loose wire may have cost the display its set-up without anybody noticing.
+            # A loose wire may have cost the display its set-up unnoticed.
             self._link.set_up()
             self._place, self._brightness = place, None
         if brightness is not self._brightness:
@@ -112,7 +117,7 @@ class Oled:
 
 
 def shifted(image: Image.Image, across: int, down: int) -> Image.Image:
-    """The picture moved by at most its dark margin: nothing of it is lost."""
+    """The image moved by at most its dark margin: nothing of it is lost."""
     from PIL import ImageChops
 
     assert max(abs(across), abs(down)) <= MARGIN
@@ -120,41 +125,37 @@ def shifted(image: Image.Image, across: int, down: int) -> Image.Image:
 
 
 class _Link:
-    """luma's way to the bus, which can be opened anew under a device that was built once.
+    """luma's interface to the bus, which can be reopened under a device that was built once.
 
-    Building luma's device again for a display that returns would keep every one of them until the
-    program ends. So the commands that set it up are learnt from the first, and said again.
+    luma keeps every device until the program ends, so a display that returns must not get a new
+    one. Instead the commands that set it up are recorded the first time, and sent again.
     """
 
     def __init__(self, settings: DisplaySettings) -> None:
         self._settings = settings
         self._bus: Any = None
-        self._said: list[tuple[int, ...]] = []
-        self._is_learning = True
+        self._set_up: list[tuple[int, ...]] = []
+        self.is_recording = True
 
     def open(self) -> None:
-        """Open the bus, and see if somebody answers."""
+        """Open the bus, and check that the display answers."""
         from luma.core.interface.serial import i2c
 
         self._bus = i2c(port=self._settings.bus, address=self._settings.address)
         self._bus.command(NOTHING)
-        if self._is_learning:
-            self._said = []
-
-    def learnt(self) -> None:
-        """What was said until now sets the display up."""
-        self._is_learning = False
+        if self.is_recording:
+            self._set_up = []
 
     def set_up(self) -> None:
-        """Say it again."""
-        for command in self._said:
+        """Send the recorded commands again."""
+        for command in self._set_up:
             self._bus.command(*command)
 
     def command(self, *command: int) -> None:
         """Send a command: for luma."""
         self._bus.command(*command)
-        if self._is_learning:
-            self._said.append(command)
+        if self.is_recording:
+            self._set_up.append(command)
 
     def data(self, data: list[int]) -> None:
         """Send points: for luma."""
@@ -171,3 +172,29 @@ def _failures() -> tuple[type[Exception], ...]:
     from luma.core.error import Error
 
     return (Error, OSError)
+
+
+def show_halted(settings: Settings) -> None:
+    """Leave the last image on the display, if there is one: the plug may be pulled."""
+    if settings.panel.kind != "hardware" or settings.display.driver == "none":
+        return
+    display = Oled(settings.display)
+    display.show(draw(Scene(Halted()), 0.0), Brightness.FULL)
+    display.close()
+
+
+def main() -> None:
+    """Show the last image, by this machine's settings or as shipped if these are wrong.
+
+    `systemd/truelight-halted` runs it when the system has ended everything else and nothing is
+    mounted for writing any more. The lamps are dark by then, which is their pattern for it.
+    """
+    try:
+        settings = load_settings()
+    except SettingsError:
+        settings = Settings()
+    show_halted(settings)
+
+
+if __name__ == "__main__":
+    main()

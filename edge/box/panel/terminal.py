@@ -1,6 +1,6 @@
 """The panel in a terminal: the display's points, both lamps, keys for the button.
 
-Plain control codes and no library: it works over ssh and serial lines, at any size.
+It writes only the lines that changed, so that it works over ssh and serial lines, at any size.
 """
 
 from __future__ import annotations
@@ -19,16 +19,14 @@ from typing import Any
 import numpy as np
 
 from edge.box.events import Event, Held, HeldLong, Pressed, Terminated
-from edge.box.panel.canvas import Canvas
-from edge.box.panel.lamps import lit, pattern
-from edge.box.panel.letters import Mask
-from edge.box.panel.panel import PATIENCE, PaintedPanel, Painter, Post
-from edge.box.panel.screens import drawn
-from edge.box.views import Brightness, Scene
+from edge.box.panel import PATIENCE, PaintedPanel, Painter, Post
+from edge.box.views import Brightness, Scene, drawn
+from edge.box.views.canvas import Canvas, Mask
 from edge.errors import TruelightError
+from edge.settings import Settings
 
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
-"""Another screen, no cursor, no wrapping of lines."""
+"""The alternate screen, no cursor, no wrapping of lines."""
 LEAVE = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
 KEY_EVENTS: Mapping[str, Event] = {
     " ": Pressed(),
@@ -40,24 +38,24 @@ KEY_EVENTS: Mapping[str, Event] = {
     "\x03": Terminated(),
 }
 REDRAW = "\x0c"
-"""Ctrl-L: draw everything again, should something else have written there."""
+"""Ctrl-L: draw everything again, in case something else has written there."""
 
 
 class Terminal:
     """A terminal that is read key by key, painted line by line, and restored in the end.
 
-    `note` stands below it all.
+    `note` is the last line.
 
     Raises:
-        TruelightError: input or output is no terminal.
+        TruelightError: input or output is not a terminal.
     """
 
     def __init__(self, post: Post, note: str) -> None:
         source, sink = sys.__stdin__, sys.__stdout__
         if not (source and sink and source.isatty() and sink.isatty()):
             raise TruelightError(
-                "The panel cannot be drawn: this is no terminal.",
-                "Start it in one, or with --panel none.",
+                "`--panel terminal` needs an interactive terminal.",
+                "Run it in one, or with --panel none.",
             )
         self._in, self._out = source.fileno(), sink.fileno()
         self._post = post
@@ -78,16 +76,16 @@ class Terminal:
         with self._lock:
             if self._is_closed:
                 return
-            is_anew = len(lines) != len(self._lines)
-            text = "\x1b[2J" if is_anew else ""
+            clears = len(lines) != len(self._lines)
+            text = "\x1b[2J" if clears else ""
             for row, line in enumerate(lines):
-                if is_anew or line != self._lines[row]:
+                if clears or line != self._lines[row]:
                     text += f"\x1b[{row + 1};1H{line}\x1b[0m\x1b[K"
             self._lines = lines
             self._write(text)
 
     def close(self) -> None:
-        """Give the terminal back as it was. May be called again."""
+        """Restore the terminal. May be called again."""
         with self._lock:
             if self._is_closed:
                 return
@@ -120,11 +118,11 @@ class Terminal:
             if not typed:
                 self._post(Terminated())
                 return
-            # What begins with an escape is an arrow or another key that means nothing here.
+            # What begins with an escape is an arrow or another key without a meaning here.
             for key in "" if typed.startswith(b"\x1b") else typed.decode("ascii", "ignore"):
-                self._obey(key.lower())
+                self._press(key.lower())
 
-    def _obey(self, key: str) -> None:
+    def _press(self, key: str) -> None:
         if key in KEY_EVENTS:
             self._post(KEY_EVENTS[key])
         elif key == REDRAW:
@@ -133,37 +131,35 @@ class Terminal:
 
     def _write(self, text: str) -> None:
         data = text.encode()
-        with contextlib.suppress(OSError):  # It is gone; reading from it says so too.
+        with contextlib.suppress(OSError):  # It is gone; reading from it fails, too.
             while data:
                 data = data[os.write(self._out, data) :]
 
 
-def open_terminal(post: Post, note: str) -> PaintedPanel:
-    """The panel in this process's terminal, with a note below it.
+def open_terminal(settings: Settings, post: Post) -> PaintedPanel:
+    """The panel in this process's terminal.
 
     Raises:
         TruelightError: there is none.
     """
-    from edge.box.panel.screens import subject
-
-    terminal = Terminal(post, note)
-    painter = Painter("terminal", terminal.paint, lambda scene: subject(scene.view))
+    terminal = Terminal(post, f"Drop files into {settings.inbox_folder} to judge them.")
+    painter = Painter("terminal", terminal.paint, lambda scene: scene.view.subject)
     return PaintedPanel([painter], [terminal])
 
 
 KEY_HINTS = ("space: press", "h: hold 2 s", "s: hold 6 s (shut down)", "q: quit")
 BRIGHT, FAINT, GREEN, RED, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[1;32m", "\x1b[1;31m", "\x1b[0m"
 _BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
-"""What each point of a Braille character adds to its number, 4 rows of 2."""
+"""What each point of a Braille character adds to its code point, 4 rows of 2."""
 
 
 def layout(scene: Scene, seconds: float, width: int, height: int, note: str = "") -> list[str]:
     """Display, lamps, keys and a `note` in at most `width` columns and `height` lines.
 
-    The points are drawn as half blocks, as Braille where there is less room; where there is no
-    room for that either, what the display says stands there in words.
+    The points are drawn as half blocks, as Braille where there is less room, and where there is no
+    room for that either, as the words on the display.
     """
-    canvas = drawn(scene, seconds)
+    canvas = drawn(scene, seconds, Canvas())
     below = [*_lamps(scene, seconds, width), *_keys(width)]
     below += [FAINT + line for line in _wrapped(note, width)] if note else []
     room = height - len(below)
@@ -203,14 +199,14 @@ def _framed(rows: Sequence[str], brightness: Brightness) -> list[str]:
 
 
 def _words(canvas: Canvas, brightness: Brightness, width: int) -> list[str]:
-    words = ["(the display sleeps)"] if brightness is Brightness.OFF else canvas.words
+    words = ["(the display is off)"] if brightness is Brightness.OFF else canvas.words
     return [line for text in words for line in _wrapped(text, width)]
 
 
 def _lamps(scene: Scene, seconds: float, width: int) -> list[str]:
-    """Both lamps as they are now, and what their pattern is in words."""
-    what = pattern(scene.view)
-    green, red = lit(what, seconds)
+    """Both lamps as they are now, and their pattern in words."""
+    what = scene.view.lamps
+    green, red = what.lit(seconds)
     lamps = " ".join(
         f"{colour}● {name.upper()}{PLAIN}" if is_lit else f"{FAINT}○ {name}{PLAIN}"
         for name, colour, is_lit in (("green", GREEN, green), ("red", RED, red))

@@ -1,20 +1,29 @@
-"""The camera as the box knows it, and the choice of one by the settings."""
+"""The camera: what the box wants of one, and the registry of its kinds."""
 
 from __future__ import annotations
 
+import pkgutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import TruelightError
 from edge.settings import Settings
+from edge.settings_schema import CameraSettings
 
 VIEW_WIDTH = 640
-"""Pixels: what the viewfinder needs to find faces in."""
+"""Pixels: enough for the viewfinder to find faces."""
+
+KINDS: Final = {
+    "picamera2": "edge.box.sources.picamera:PiCamera",
+    "file": "edge.box.sources.file_camera:FileCamera",
+    "none": "edge.box.sources.camera:NoCamera",
+}
+"""What opens a camera by its settings, by `camera.kind`. A new kind adds a line here."""
 
 
 class CameraError(TruelightError):
@@ -22,10 +31,10 @@ class CameraError(TruelightError):
 
 
 class CameraStuckError(CameraError):
-    """The camera does not answer in time. Opened anew it may."""
+    """The camera does not answer in time. It may after it was opened again."""
 
     def __init__(self, remedy: str = "Check its cable.") -> None:
-        super().__init__("Camera does not answer", remedy)
+        super().__init__("Camera does not answer.", remedy)
 
 
 class Camera(Protocol):
@@ -36,32 +45,50 @@ class Camera(Protocol):
 
         Raises CameraError: there is none, or another program has it.
         """
-        ...
 
     def frame(self) -> NDArray[np.uint8]:
         """What it sees now: RGB [h, w, 3], upright, at most `VIEW_WIDTH` wide.
 
         Raises CameraStuckError when none comes within the deadline that is set.
         """
-        ...
 
     def record(
         self,
         seconds: float,
         path: Path,
-        tell: Callable[[float], None],
+        progress: Callable[[float], None],
         stopped: threading.Event,
     ) -> None:
-        """Record a clip; `tell` hears what fraction is made. The clip is whole or not there.
+        """Record a clip; `progress` gets the fraction made. The clip is whole or not there.
 
         When `stopped` is set before the end it returns soon and leaves nothing. Raises
         CameraError, and OSError when the clip cannot be written.
         """
-        ...
 
     def close(self) -> None:
-        """Leave the camera to others. May be called again, and when it is not open."""
-        ...
+        """Release the camera. May be called again, and when it is not open."""
+
+
+class NoCamera(Camera):
+    """A `Camera` for a box without one: whatever is wanted of it fails."""
+
+    def __init__(self, _: CameraSettings) -> None:
+        """Need nothing."""
+
+    def open(self) -> None:
+        """Raises CameraError."""
+        raise CameraError("This box has no camera.", "Set camera.kind.")
+
+    def frame(self) -> NDArray[np.uint8]:
+        """Raises CameraError."""
+        raise CameraError("This box has no camera.", "Set camera.kind.")
+
+    def record(self, *_: object) -> None:
+        """Raises CameraError."""
+        self.open()
+
+    def close(self) -> None:
+        """Nothing to release."""
 
 
 def view_size(width: int, height: int) -> tuple[int, int]:
@@ -70,20 +97,8 @@ def view_size(width: int, height: int) -> tuple[int, int]:
     return wide, max(2, round(height * wide / width / 2) * 2)
 
 
-def open_camera(settings: Settings) -> Camera | None:
-    """The camera that the settings name, not opened yet; None if the box shall have none.
-
-    Raises CameraError if a file shall be played and none is named.
-    """
+def open_camera(settings: Settings) -> Camera:
+    """The camera that the settings name; it is opened when it is used, and fails then."""
     chosen = settings.camera
-    if chosen.kind == "none":
-        return None
-    if chosen.kind == "file":
-        from edge.box.sources.file_camera import Playback
-
-        if chosen.file is None:
-            raise CameraError("No file to play", "Set camera.file.")
-        return Playback(Path(chosen.file).expanduser(), chosen)
-    from edge.box.sources.picamera import PiCamera
-
-    return PiCamera(chosen)
+    camera: Camera = pkgutil.resolve_name(KINDS[chosen.kind])(chosen)
+    return camera

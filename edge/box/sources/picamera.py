@@ -1,7 +1,6 @@
 """The Pi's camera, by Picamera2.
 
-Picamera2 waits for its camera without end in many places, so every call is given a time: it runs
-in a thread of its own, which is left behind if it does not come back.
+Picamera2 waits for its camera without end in many places, so every call has a deadline.
 """
 
 from __future__ import annotations
@@ -11,15 +10,15 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.atomic_write import half_file, make_whole
+from edge.box.sources import Answer, call_within
 from edge.box.sources.camera import CameraError, CameraStuckError, view_size
 from edge.settings_schema import CameraSettings
 
@@ -27,16 +26,14 @@ if TYPE_CHECKING:
     from picamera2 import Picamera2
     from picamera2.encoders import Encoder
 
-_Answer = TypeVar("_Answer")
-
 _OPENING_SECONDS = 15.0
-"""libcamera looks for all cameras when it is first asked for one."""
+"""libcamera searches for all cameras at the first use."""
 
 _BITS_A_PIXEL = 0.25
 """Of H.264: far more than the eye needs, since compression wipes out traces of forgery."""
 _MOST_BITS = 25_000_000
 _H264_PIXELS = 1920 * 1088
-"""The Pi 4's encoder takes no more, and the Pi 5 has none: its processor keeps up with no more."""
+"""The limit of the Pi 4's encoder, and of the Pi 5's processor, which has no encoder."""
 
 _TO_RGB = {"YUV420": cv2.COLOR_YUV2RGB_I420, "NV12": cv2.COLOR_YUV2RGB_NV12}
 
@@ -50,7 +47,7 @@ class PiCamera:
         self._stuck: threading.Thread | None = None
 
     def open(self) -> None:
-        """Take the camera and let it run. Raises CameraError."""
+        """Take and start the camera. Raises CameraError."""
         if self._camera is not None:
             return
         if self._stuck is not None and self._stuck.is_alive():
@@ -68,7 +65,7 @@ class PiCamera:
         self,
         seconds: float,
         path: Path,
-        tell: Callable[[float], None],
+        progress: Callable[[float], None],
         stopped: threading.Event,
     ) -> None:
         """Record a clip as H.264, or as Motion JPEG if it is large. Raises CameraError, OSError."""
@@ -79,15 +76,15 @@ class PiCamera:
                 while (made := (time.monotonic() - began) / seconds) < 1:
                     if stopped.is_set():
                         return
-                    tell(made)
+                    progress(made)
                     self._wait_until(encoder, encoder.frames_encoded + 1)
             if not is_whole_mp4(half):
-                raise CameraError("Recording failed", "Is there room on the disk?")
-            tell(1.0)
+                raise CameraError("Recording failed.", "Check the room on the disk.")
+            progress(1.0)
             make_whole(half, path)
 
     def close(self) -> None:
-        """Leave the camera to others; one that hangs is left behind."""
+        """Release the camera; a call that hangs is left behind."""
         camera, self._camera = self._camera, None
         if camera is None:
             return
@@ -105,9 +102,9 @@ class PiCamera:
             from libcamera import Transform, controls
             from picamera2 import Picamera2
         except ModuleNotFoundError as missing:
-            raise CameraError("No Picamera2 here", "Run setup.sh install.") from missing
+            raise CameraError("Picamera2 is missing.", "Run setup.sh install.") from missing
         if not Picamera2.global_camera_info():
-            raise CameraError("No camera found", "Switch off, check its cable.")
+            raise CameraError("No camera found.", "Switch off, check its cable.")
         camera = Picamera2(0)
         try:
             chosen, turned = self._settings, self._settings.upside_down
@@ -120,7 +117,7 @@ class PiCamera:
             )
             camera.configure(configuration)
             if "AfMode" in camera.camera_controls:
-                # Left alone, a lens that can move stays where it is.
+                # By default a lens that can move stays where it is.
                 camera.set_controls({"AfMode": controls.AfModeEnum.Continuous})
             camera.start()
         except BaseException:
@@ -130,7 +127,7 @@ class PiCamera:
 
     @contextlib.contextmanager
     def _encoding(self, path: Path) -> Iterator[Encoder]:
-        """The camera's frames go into a file, until the end of this."""
+        """Encode the camera's frames into a file, within this context."""
         from picamera2.encoders import H264Encoder, MJPEGEncoder
         from picamera2.outputs import PyavOutput
 
@@ -144,7 +141,7 @@ class PiCamera:
             encoder = MJPEGEncoder(bitrate=8 * _MOST_BITS)
         output = PyavOutput(str(path), format="mp4")
         failures: list[Exception] = []
-        output.error_callback = failures.append  # it is silent otherwise
+        output.error_callback = failures.append  # without it, failures are silent
         limit = self._settings.deadline
         self._ask(lambda: camera.start_encoder(encoder, output), limit)
         try:
@@ -152,10 +149,10 @@ class PiCamera:
         finally:
             self._ask(lambda: camera.stop_encoder(encoder), limit)
         if failures:
-            raise CameraError("Recording failed", "Is there room on the disk?")
+            raise CameraError("Recording failed.", "Check the room on the disk.")
 
     def _wait_until(self, encoder: Encoder, frames: int) -> None:
-        """Wait until so many frames are encoded. Raises CameraStuckError at the deadline."""
+        """Wait until `frames` are encoded. Raises CameraStuckError at the deadline."""
         until = time.monotonic() + self._settings.deadline
         while encoder.frames_encoded < frames:
             if time.monotonic() > until:
@@ -164,42 +161,22 @@ class PiCamera:
 
     def _ask(
         self,
-        call: Callable[[], _Answer],
+        call: Callable[[], Answer],
         limit: float,
-        late: Callable[[_Answer], None] | None = None,
-    ) -> _Answer:
-        """What a call into Picamera2 answers. Raises CameraError, within `limit` seconds.
-
-        What comes later than that is given to `late`.
-        """
-        answer: Future[_Answer] = Future()
-
-        def work() -> None:
-            try:
-                given = call()
-            except Exception as failure:
-                if answer.set_running_or_notify_cancel():
-                    answer.set_exception(failure)
-                return
-            if answer.set_running_or_notify_cancel():
-                answer.set_result(given)
-            elif late is not None:
-                late(given)
-
-        thread = threading.Thread(target=work, name="camera call", daemon=True)
-        thread.start()
-        thread.join(limit)
-        if answer.cancel():
-            self._stuck = thread
-            raise CameraStuckError
+        late: Callable[[Answer], None] | None = None,
+    ) -> Answer:
+        """The result of a call into Picamera2. Raises CameraError, within `limit` seconds."""
         try:
-            return answer.result()
+            return call_within(limit, call, late)
+        except TimeoutError as stuck:
+            (self._stuck,) = stuck.args
+            raise CameraStuckError from None
         except Exception as failure:
             raise _named(failure) from failure
 
 
 def _put_away(camera: Picamera2) -> None:
-    # What waits for a frame stands before what would stop the camera.
+    # A job that waits for a frame would hold up the one that stops the camera.
     camera.cancel_all_and_flush()
     camera.close()
 
@@ -207,7 +184,7 @@ def _put_away(camera: Picamera2) -> None:
 def to_rgb(pixels: NDArray[np.uint8], name: str, size: tuple[int, int]) -> NDArray[np.uint8]:
     """One of Picamera2's arrays as RGB [height, width, 3]; its rows may be padded.
 
-    Its names tell colours from right to left: "RGB888" is blue, green, red in memory.
+    Its format names read from right to left: "RGB888" is blue, green, red in memory.
     """
     width, height = size
     if name in _TO_RGB:
@@ -216,7 +193,7 @@ def to_rgb(pixels: NDArray[np.uint8], name: str, size: tuple[int, int]) -> NDArr
         return np.ascontiguousarray(pixels[:height, :width, 2::-1])
     if name in ("BGR888", "XBGR8888"):
         return np.ascontiguousarray(pixels[:height, :width, :3])
-    raise CameraError("Unknown camera format", f"It gives {name}.")
+    raise CameraError("Unknown camera format.", f"It gives {name}.")
 
 
 def is_whole_mp4(path: Path) -> bool:
@@ -238,15 +215,15 @@ def is_whole_mp4(path: Path) -> bool:
 
 
 def _named(failure: BaseException) -> CameraError:
-    """Say in people's words what Picamera2 says."""
+    """A failure of Picamera2 in plain words."""
     if isinstance(failure, CameraError):
         return failure
-    said = []
+    texts = []
     cause: BaseException | None = failure
     while cause is not None:
-        said.append(str(cause))
+        texts.append(str(cause))
         cause = cause.__cause__ or cause.__context__
-    text = " ".join(said).lower()
+    text = " ".join(texts).lower()
     if "busy" in text or "acquire" in text:
-        return CameraError("Another program has the camera", "End it, press again.")
-    return CameraError("Camera failed", said[-1] or type(failure).__name__)
+        return CameraError("Another program has the camera.", "End it, press again.")
+    return CameraError("Camera failed.", texts[-1] or type(failure).__name__)

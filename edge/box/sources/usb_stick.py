@@ -1,7 +1,7 @@
-"""Sticks: what the system's units mounted is seen, looked through, and given its report.
+"""USB sticks: what the system's units mounted is searched for clips, and given its report.
 
-Nothing here mounts or writes to a stick. `systemd/stick` does, as root: it puts
-`NAME.json` beside the folder that it mounted, and takes a report from `places.REPORTS/NAME`.
+Nothing here mounts or writes to a stick. `systemd/stick` does, as root: it puts `NAME.json` beside
+the folder that it mounted, and takes a report from the folder `NAME` of reports.
 """
 
 from __future__ import annotations
@@ -16,10 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.atomic_write import write_whole
-from edge.box import paths as places
-from edge.box.events import Batch, Brought, Event, Origin, Plugged, Pulled, Reported, Unusable
-from edge.box.sources.folder_watch import Watch
-from edge.box.views import Kind, Trouble
+from edge.box.events import (
+    Batch,
+    ClipsArrived,
+    Event,
+    Origin,
+    ReportDone,
+    StickPlugged,
+    StickPulled,
+    StickUnusable,
+)
+from edge.box.sources import PATIENCE, FolderWatch
+from edge.box.views.status import Trouble, TroubleKind
 from edge.history.report import HTML_NAME, JSON_NAME, Report
 from edge.text import one_line
 
@@ -28,17 +36,17 @@ _log = logging.getLogger(__name__)
 Collect = Callable[[Path], Sequence[Path]]
 Post = Callable[[Event], None]
 
-PATIENCE = 60.0
-"""Seconds for a report to get onto a stick."""
+WRITE_SECONDS = 60.0
+"""For a report to get onto a stick."""
 
 _KEPT = "The report is in the history."
-_GONE = f"Stick is gone. {_KEPT}"
-_NO_ANSWER = f"Stick takes no report. {_KEPT}"
+_GONE = f"The stick is gone. {_KEPT}"
+_NO_ANSWER = f"The stick takes no report. {_KEPT}"
 
 
 @dataclass(frozen=True)
 class _Stick:
-    """A stick as its `NAME.json` tells of it."""
+    """A stick as its `NAME.json` describes it."""
 
     device: str
     name: str
@@ -48,7 +56,7 @@ class _Stick:
 
     @property
     def key(self) -> str:
-        """Another one at every plugging in, also of the same stick."""
+        """Unique to each time a stick is plugged in."""
         return f"{self.device}@{self.plugged}"
 
 
@@ -61,7 +69,7 @@ class _Handoff:
     deadline: float
 
     def result(self) -> tuple[bool, str] | None:
-        """Whether it was written and what is said about it; None while nothing is known."""
+        """Whether it was written, with a note for people; None while nothing is known."""
         try:
             outcome, _, note = (self.box / "result").read_text("utf-8", "replace").partition("\n")
         except OSError:
@@ -69,11 +77,11 @@ class _Handoff:
         return outcome == "written", one_line(note.strip())[:120]
 
 
-class Sticks:
-    """Watches the folder of sticks and posts `Plugged`, `Brought`, `Unusable`, `Pulled`.
+class UsbSticks:
+    """Posts `StickPlugged`, `ClipsArrived`, `StickUnusable`, `StickPulled`, until it is closed.
 
     What is there already counts as just plugged in. `collect` lists the clips of a stick; it has a
-    thread for each stick, so that a slow one holds up nothing. `close` ends it.
+    thread for each stick, so that a slow one holds up nothing.
     """
 
     def __init__(
@@ -82,33 +90,33 @@ class Sticks:
         collect: Collect,
         post: Post,
         *,
-        reports: Path = places.REPORTS,
-        patience: float = PATIENCE,
+        reports: Path,
+        write_seconds: float = WRITE_SECONDS,
     ) -> None:
         self._folder = folder
         self._collect = collect
         self._post = post
         self._reports = reports
-        self._patience = patience
+        self._write_seconds = write_seconds
         self._known: dict[str, _Stick] = {}
         self._handoffs: list[_Handoff] = []
         self._lock = threading.Lock()
         self._changed = threading.Event()
         self._closed = False
-        self._watch = Watch(self._changed)
+        self._watch = FolderWatch(lambda _, __: self._changed.set())
         self._thread = threading.Thread(target=self._run, name="sticks", daemon=True)
         if not folder.is_dir():
-            _log.info("no sticks are watched: there is no %s", folder)
+            _log.info("Sticks are not watched: there is no %s", folder)
             return
         self._watch.add(folder)
         self._thread.start()
 
     def write_report(self, key: str, report: Report) -> None:
-        """Hand a report over for the stick `key`. `Reported` is posted when its fate is known."""
+        """Hand over a report for the stick `key`. `ReportDone` is posted in the end."""
         with self._lock:
             stick = self._known.get(key)
         if stick is None:
-            self._post(Reported(key, False, _GONE))
+            self._post(ReportDone(key, False, _GONE))
             return
         box = self._reports / stick.device
         try:
@@ -116,15 +124,15 @@ class Sticks:
             self._watch.add(box)
             with self._lock:
                 # A stick that is pulled out meanwhile is missed no later than the deadline.
-                self._handoffs.append(_Handoff(key, box, time.monotonic() + self._patience))
+                self._handoffs.append(_Handoff(key, box, time.monotonic() + self._write_seconds))
             write_whole(box / "ready", str(stick.plugged))
         except OSError as failure:
-            _log.warning("a report cannot be handed over: %s", failure)
-            self._end_handoff(box, Reported(key, False, _NO_ANSWER))
+            _log.warning("A report cannot be handed over: %s", failure)
+            self._end_handoff(box, ReportDone(key, False, _NO_ANSWER))
         self._changed.set()
 
     def close(self) -> None:
-        """Watch no more. May be called again."""
+        """Watch no longer. May be called again."""
         with self._lock:
             if self._closed:
                 return
@@ -132,7 +140,7 @@ class Sticks:
         self._changed.set()
         self._watch.close()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(PATIENCE)
 
     # ---- The thread
 
@@ -154,48 +162,48 @@ class Sticks:
         for handoff in handoffs:
             result = handoff.result()
             if result is None and time.monotonic() >= handoff.deadline:
-                _log.warning("nobody took the report for %s", handoff.key)
+                _log.warning("No unit took the report for %s", handoff.key)
                 result = False, _NO_ANSWER
             if result is not None:
-                self._end_handoff(handoff.box, Reported(handoff.key, *result))
+                self._end_handoff(handoff.box, ReportDone(handoff.key, *result))
 
     def _look_for_sticks(self) -> None:
         present = {stick.key: stick for stick in _read_all(self._folder)}
         for key in self._known.keys() - present.keys():
-            self._lose(key)
+            self._remove(key)
         for key in present.keys() - self._known.keys():
-            self._meet(present[key])
+            self._add(present[key])
 
-    def _meet(self, stick: _Stick) -> None:
+    def _add(self, stick: _Stick) -> None:
         with self._lock:
             self._known[stick.key] = stick
-        _log.info("stick %s plugged in: %s", stick.device, stick.name)
-        self._post(Plugged(stick.key, stick.name))
+        _log.info("Stick %s plugged in: %s", stick.device, stick.name)
+        self._post(StickPlugged(stick.key, stick.name))
         if stick.error is not None:
-            self._post(Unusable(stick.key, _unreadable(stick.error, stick.remedy)))
+            self._post(StickUnusable(stick.key, _unreadable(stick.error, stick.remedy)))
             return
         name = f"list {stick.device}"
         threading.Thread(target=self._list, args=(stick,), name=name, daemon=True).start()
 
-    def _lose(self, key: str) -> None:
+    def _remove(self, key: str) -> None:
         with self._lock:
             stick = self._known.pop(key)
             waiting = [handoff for handoff in self._handoffs if handoff.key == key]
-            self._post(Pulled(key))
-        _log.info("stick %s pulled out", stick.device)
+            self._post(StickPulled(key))
+        _log.info("Stick %s pulled out", stick.device)
         for handoff in waiting:
-            self._end_handoff(handoff.box, Reported(key, False, _GONE))
+            self._end_handoff(handoff.box, ReportDone(key, False, _GONE))
 
     def _list(self, stick: _Stick) -> None:
         """List the clips of a stick, in a thread of its own."""
         answer: Event
         try:
             clips = tuple(self._collect(self._folder / stick.device))
-            answer = Brought(Batch(Origin.STICK, stick.key, stick.name, clips))
+            answer = ClipsArrived(Batch(Origin.STICK, stick.key, stick.name, clips))
         except OSError as failure:
-            _log.warning("stick %s cannot be read: %s", stick.device, failure)
-            answer = Unusable(
-                stick.key, _unreadable("Stick is damaged", "Repair it or try another")
+            _log.warning("Stick %s cannot be read: %s", stick.device, failure)
+            answer = StickUnusable(
+                stick.key, _unreadable("The stick is damaged.", "Repair it, or try another.")
             )
         with self._lock:
             if stick.key in self._known and not self._closed:
@@ -203,8 +211,8 @@ class Sticks:
 
     # ---- Reports
 
-    def _end_handoff(self, box: Path, answer: Reported) -> None:
-        """Say what became of a report, and leave nothing of it in memory."""
+    def _end_handoff(self, box: Path, answer: ReportDone) -> None:
+        """Post what became of a report, and delete its copy."""
         with self._lock:
             self._handoffs = [handoff for handoff in self._handoffs if handoff.box != box]
         self._watch.remove(box)
@@ -232,14 +240,14 @@ def _read(file: Path) -> _Stick | None:
             name=one_line(str(facts["name"])) or "USB stick",
             plugged=int(facts.get("plugged", 0)),
             error=None if error is None else one_line(str(error)),
-            remedy=one_line(str(remedy or "Try another one")),
+            remedy=one_line(str(remedy or "Try another one.")),
         )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as failure:
-        _log.warning("%s does not tell of a stick: %r", file, failure)
+        _log.warning("%s does not describe a stick: %r", file, failure)
         return None
 
 
 def _unreadable(message: str, remedy: str) -> Trouble:
-    return Trouble(Kind.STICK_UNREADABLE, message, remedy)
+    return Trouble(TroubleKind.STICK_UNREADABLE, message, remedy)

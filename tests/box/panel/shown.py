@@ -1,4 +1,4 @@
-"""Scenes to draw: what the README shows, and what else can be on a screen."""
+"""Scenes to draw: what docs/screens.md shows, and what else can be on a screen."""
 
 import importlib.util
 import sys
@@ -7,20 +7,10 @@ from types import ModuleType
 import numpy as np
 from frontdoor import ROOT
 
-from edge.box.views import (
-    Aim,
-    Aiming,
-    Judged,
-    Kind,
-    Picture,
-    Ready,
-    Recording,
-    Scene,
-    Stopped,
-    Summary,
-    Trouble,
-    Working,
-)
+from edge.box.views import Scene
+from edge.box.views.camera import CameraImage, Framing, Recording, Viewfinder
+from edge.box.views.clips import BatchSummary, ClipVerdict, Judging, Stopped
+from edge.box.views.status import Ready, Trouble, TroubleKind
 from edge.finding import Verdict
 
 
@@ -36,31 +26,34 @@ def load_docs() -> ModuleType:
 
 
 DOCS = load_docs()
-ALL_KINDS = tuple(Kind)
-GREY = Picture(np.linspace(0, 255, 240 * 320).reshape(240, 320).astype(np.uint8))
+MARKS = (*TroubleKind, "simulated-camera", "simulated-panel")
+GREY = CameraImage(np.linspace(0, 255, 240 * 320).reshape(240, 320).astype(np.uint8))
 LONG = "Urlaub auf Föhr, zweiter Tag, Strand mit Oma Käthe (Kopie 3).MP4"
+LETTERS = "Ærøskøbing Łódź Škoda Ñandú Český ẞß Отпуск Ελλάδα 서울 映画"
 
-SCENES = {row.file.removesuffix(".png"): Scene(row.view, row.marks) for row in DOCS.ROWS} | {
+SCENES = {row.file.removesuffix(".png"): row.scene for row in DOCS.ROWS} | {
     "ready-without-camera": Scene(Ready(camera=False)),
     "ready-without-sticks": Scene(Ready(sticks=False)),
-    "ready-with-marks": Scene(Ready(), (Kind.TOO_HOT, Kind.UNDER_VOLTAGE)),
-    "ready-with-all-marks": Scene(Ready(), ALL_KINDS),
-    "camera-opens": Scene(Aiming(None, Aim.NOBODY), (Kind.DISK_FULL,)),
-    "viewfinder-4-to-3": Scene(Aiming(GREY, Aim.LIGHT), (Kind.TOO_HOT,)),
+    "ready-simulated": Scene(Ready(), ("simulated-camera", "simulated-panel")),
+    "ready-with-marks": Scene(Ready(), (TroubleKind.TOO_HOT, TroubleKind.UNDER_VOLTAGE)),
+    "ready-with-all-marks": Scene(Ready(), MARKS),
+    "camera-opens": Scene(Viewfinder(None, Framing.NO_FACE), (TroubleKind.DISK_FULL,)),
+    "viewfinder-4-to-3": Scene(Viewfinder(GREY, Framing.LIGHT), (TroubleKind.TOO_HOT,)),
     "recording-done": Scene(Recording(1.0, 0.0)),
-    "working-begins": Scene(Working(LONG, 1, 1, 0.0, None)),
-    "working-camera": Scene(Working("", 1, 1, 0.5, 3)),
-    "working-stops": Scene(Working(LONG, 998, 1000, 1.0, 36_000, LONG, cancelling=True)),
-    "real-camera": Scene(Judged(Verdict.REAL, 0.004, "", "No face looks swapped.")),
+    "working-begins": Scene(Judging(LONG, 1, 1, 0.0, None)),
+    "working-camera": Scene(Judging("", 1, 1, 0.5, 3)),
+    "working-stops": Scene(Judging(LONG, 998, 1000, 1.0, 36_000, LONG, cancelling=True)),
+    "real-camera": Scene(ClipVerdict(Verdict.REAL, 0.004, "", "No face looks swapped.")),
     "fake-marked": Scene(
-        Judged(Verdict.FAKE, 0.999, LONG, "Face 1.", 3, 12, "S", "Safe to remove."),
-        (Kind.UNDER_VOLTAGE,),
+        ClipVerdict(Verdict.FAKE, 0.999, LONG, "Face 1.", 3, 12, "S", "Safe to remove."),
+        (TroubleKind.UNDER_VOLTAGE,),
     ),
-    "summary-real": Scene(Summary(LONG, 99_999, 0, 0, 0, 0, 7, "Stick taken out")),
-    "summary-nothing": Scene(Summary("A", 0, 0, 0, 0, 0, 0, "")),
+    "summary-real": Scene(BatchSummary(LONG, {Verdict.REAL: 99_999}, 7, "Stick removed.")),
+    "summary-nothing": Scene(BatchSummary("A", {}, 0, "")),
     "stopped-long": Scene(Stopped("Every word of a long note can be read, a page at a time. " * 2)),
+    "letters": Scene(Stopped(LETTERS)),
     "trouble-long": Scene(
-        Trouble(Kind.MODEL_REFUSED, f"models/truelight/{LONG} is not what it was", LONG * 3),
-        ALL_KINDS,
+        Trouble(TroubleKind.MODEL_REFUSED, f"models/truelight/{LONG} is damaged", LONG * 3),
+        MARKS,
     ),
 }

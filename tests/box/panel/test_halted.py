@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from chips import Chip, Wires
 
-from edge.box.panel.screens import draw
-from edge.box.shutdown import show_halted
-from edge.box.views import Halted, Scene
+from edge.box.panel.display import show_halted
+from edge.box.views import Scene, draw
+from edge.box.views.status import Halted
 from edge.settings import Settings
 
 

@@ -14,10 +14,10 @@ from gpiozero.pins.mock import MockFactory
 from PIL import Image
 
 from edge.box.events import Event, Held, HeldLong, Pressed
-from edge.box.panel.opening import open_panel
-from edge.box.panel.panel import Panel
-from edge.box.panel.screens import draw
-from edge.box.views import Brightness, Judged, Kind, Ready, Scene, ShuttingDown, Working
+from edge.box.panel import Panel, open_panel
+from edge.box.views import Brightness, Scene, draw
+from edge.box.views.clips import ClipVerdict, Judging
+from edge.box.views.status import Ready, ShuttingDown, TroubleKind
 from edge.finding import Verdict
 from edge.settings import Settings
 
@@ -124,7 +124,7 @@ def test_a_button_that_is_down_from_the_start_is_waited_for(make: Callable[..., 
 
 def test_lamps_blink_over_time(make: Callable[..., Box]) -> None:
     box = make()
-    box.panel.show(Scene(Working("a.mp4", 1, 2, 0.1, 5)))
+    box.panel.show(Scene(Judging("a.mp4", 1, 2, 0.1, 5)))
     wait_until(lambda: len(box.pin(GREEN).states) >= 6)
     assert [state.state for state in box.pin(GREEN).states[:6]] == [0, 1, 0, 1, 0, 1]
     assert [state.state for state in box.pin(RED).states] == [0]
@@ -137,7 +137,7 @@ def test_progress_does_not_set_the_blinking_back(make: Callable[..., Box]) -> No
     def blinked() -> bool:
         nonlocal done
         done += 1
-        box.panel.show(Scene(Working("a.mp4", 1, 2, done / 10_000, 5)))
+        box.panel.show(Scene(Judging("a.mp4", 1, 2, done / 10_000, 5)))
         return len(box.pin(GREEN).states) >= 4
 
     wait_until(blinked)
@@ -145,16 +145,16 @@ def test_progress_does_not_set_the_blinking_back(make: Callable[..., Box]) -> No
 
 def test_a_verdict_lights_its_lamp_at_once(make: Callable[..., Box]) -> None:
     box = make()
-    box.panel.show(Scene(Judged(Verdict.REAL, 0.1, "a.mp4", "")))
+    box.panel.show(Scene(ClipVerdict(Verdict.REAL, 0.1, "a.mp4", "")))
     wait_until(lambda: (box.pin(GREEN).state, box.pin(RED).state) == (1, 0))
-    box.panel.show(Scene(Judged(Verdict.FAKE, 0.9, "a.mp4", "")))
+    box.panel.show(Scene(ClipVerdict(Verdict.FAKE, 0.9, "a.mp4", "")))
     wait_until(lambda: (box.pin(GREEN).state, box.pin(RED).state) == (0, 1))
 
 
 def test_lamps_that_light_when_low(make: Callable[..., Box]) -> None:
     box = make(SETTINGS.changed("the test", {"lamps.active_high": False}))
     assert (box.pin(GREEN).state, box.pin(RED).state) == (1, 1)
-    box.panel.show(Scene(Judged(Verdict.REAL, 0.1, "a.mp4", "")))
+    box.panel.show(Scene(ClipVerdict(Verdict.REAL, 0.1, "a.mp4", "")))
     wait_until(lambda: (box.pin(GREEN).state, box.pin(RED).state) == (0, 1))
 
 
@@ -175,7 +175,7 @@ def test_unknown_board_is_named_and_the_display_works(
         Device.pin_factory = None
         box.panel = open_panel(settings, box.posted.put)
     (trouble,) = box.panel.troubles()
-    assert trouble.kind is Kind.UNKNOWN_BOARD and trouble.remedy
+    assert trouble.kind is TroubleKind.UNKNOWN_BOARD and trouble.remedy
     assert "No button, no lamps" in caplog.text
     box.panel.show(Scene(trouble))
     wait_until(lambda: bool(chip.picture().sum()))
@@ -211,7 +211,7 @@ def test_a_scene_that_cannot_be_drawn_does_not_end_the_panel(
     monkeypatch.setattr("smbus2.SMBus", Wires(chip))
     caplog.set_level(logging.ERROR)
     box = make(SETTINGS.changed("the test", {"display.driver": "ssd1306"}))
-    broken: Any = Judged("nothing", 2.0, "", "")  # type: ignore[arg-type]
+    broken: Any = ClipVerdict("nothing", 2.0, "", "")  # type: ignore[arg-type]
     box.panel.show(Scene(broken))
     wait_until(lambda: "cannot show" in caplog.text)
     box.panel.show(Scene(Ready()))

@@ -10,8 +10,7 @@ from PIL import Image
 from shown import SCENES
 
 from edge.box.panel.display import ALIVE, MOVE, RETRY, Oled, shifted
-from edge.box.panel.screens import draw
-from edge.box.views import Brightness
+from edge.box.views import Brightness, draw
 from edge.settings_schema import DisplaySettings
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*getdata:DeprecationWarning")  # luma's

@@ -19,10 +19,11 @@ import pytest
 from frontdoor import ROOT
 from shown import SCENES
 
-from edge.box.panel.opening import open_panel
-from edge.box.panel.screens import draw
+from edge.box.panel import open_panel
 from edge.box.panel.terminal import FAINT, LEAVE, layout
-from edge.box.views import Brightness, Judged, Ready, Scene
+from edge.box.views import Brightness, Scene, draw
+from edge.box.views.clips import ClipVerdict
+from edge.box.views.status import Ready
 from edge.errors import TruelightError
 from edge.finding import Verdict
 from edge.settings import Settings
@@ -31,21 +32,22 @@ from edge.settings import Settings
 PROGRAM = """
 import json, os, queue, sys
 from edge.box.events import Terminated
-from edge.box.panel.opening import open_panel
-from edge.box.views import Judged, Scene
+from edge.box.panel import open_panel
+from edge.box.views import Scene
+from edge.box.views.clips import ClipVerdict
 from edge.finding import Verdict
 from edge.settings import Settings
 
 posted = queue.Queue()
 panel = open_panel(Settings().changed("the test", {"panel.kind": "terminal"}), posted.put)
-panel.show(Scene(Judged(Verdict.REAL, 0.25, "clip.mp4", "It is.")))
+panel.show(Scene(ClipVerdict(Verdict.REAL, 0.25, "clip.mp4", "It is.")))
 event = None
 while not isinstance(event, Terminated):
     event = posted.get()
     os.write(int(sys.argv[1]), json.dumps(type(event).__name__).encode() + b"\\n")
 panel.close()
 """
-SCENE = Scene(Judged(Verdict.REAL, 0.25, "clip.mp4", "It is."))
+SCENE = Scene(ClipVerdict(Verdict.REAL, 0.25, "clip.mp4", "It is."))
 CONTROL = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])|([^\x1b]+)")
 
 
@@ -251,7 +253,7 @@ def test_no_terminal_no_panel() -> None:
         text=True,
         check=False,
     )
-    assert TruelightError.__name__ in done.stderr and "no terminal" in done.stderr
+    assert TruelightError.__name__ in done.stderr and "interactive terminal" in done.stderr
 
 
 # ---- The lines themselves
@@ -271,7 +273,7 @@ def test_a_dim_display_is_faint_and_a_sleeping_one_dark() -> None:
     assert full != dim
     assert re.sub(r"\x1b\[[0-9;]*m", "", full) == re.sub(r"\x1b\[[0-9;]*m", "", dim)
     assert not any(0x2800 <= ord(character) < 0x2900 for character in off)
-    assert "sleeps" in "".join(layout(Scene(Ready(), (), Brightness.OFF), 0.0, 40, 24))
+    assert "off" in "".join(layout(Scene(Ready(), (), Brightness.OFF), 0.0, 40, 24))
 
 
 def test_a_note_stands_below_it_all() -> None:

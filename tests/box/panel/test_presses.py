@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.box.events import Event, Held, HeldLong, Pressed
-from edge.box.panel.button import Presses
+from edge.box.panel.hardware import Presses
 from edge.settings_schema import ButtonSettings
 
 SETTINGS = ButtonSettings()
@@ -23,7 +23,7 @@ def play(
         now = min([*moments, *(at for at, _ in left[:1])])
         if left and left[0][0] <= now:
             level = left.pop(0)[1]
-        told += [(round(now, 3), event) for event in presses.saw(level, now)]
+        told += [(round(now, 3), event) for event in presses.update(level, now)]
     return told
 
 
@@ -55,8 +55,8 @@ def test_a_button_that_is_stuck_from_the_start_means_nothing() -> None:
 
 def test_a_late_look_still_tells_holding_from_pressing() -> None:
     presses = Presses(SETTINGS, False)
-    assert presses.saw(True, 1.0) == []
-    assert presses.saw(False, 3.5) == [Held()]
+    assert presses.update(True, 1.0) == []
+    assert presses.update(False, 3.5) == [Held()]
 
 
 @given(st.lists(st.tuples(st.floats(0.001, 9), st.booleans()), max_size=40))

@@ -247,11 +247,11 @@ def test_none_there_another_owner_and_no_library_are_told_apart(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.owner = object()
-    assert refusal(PiCamera(SETTINGS)).message == "Another program has the camera"
+    assert refusal(PiCamera(SETTINGS)).message == "Another program has the camera."
     world.cameras = 0
-    assert refusal(PiCamera(SETTINGS)).message == "No camera found"
+    assert refusal(PiCamera(SETTINGS)).message == "No camera found."
     monkeypatch.setitem(sys.modules, "picamera2", None)
-    assert refusal(PiCamera(SETTINGS)).message == "No Picamera2 here"
+    assert refusal(PiCamera(SETTINGS)).message == "Picamera2 is missing."
 
 
 def test_a_camera_that_cannot_be_set_up_is_let_go(world: World) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from clips import card, write_clip, write_image
 from frontdoor import ROOT
+from waiting import until
 
-from edge.box.events import Brought, Event, Origin
+from edge.box.events import ClipsArrived, Event, Origin
 from edge.box.sources.inbox import (
     HOLD_SECONDS,
     REPORT,
@@ -45,6 +46,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def inbox(folder: Path, events: "queue.Queue[Event]") -> Iterator[Inbox]:
     opened = Inbox(folder, events.put)
+    until(folder.is_dir)
     yield opened
     opened.close()
 
@@ -54,9 +56,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", 3)
 
 
-def brought(events: "queue.Queue[Event]") -> list[Path]:
+def arrived(events: "queue.Queue[Event]") -> list[Path]:
     event = events.get(timeout=PATIENCE)
-    assert isinstance(event, Brought)
+    assert isinstance(event, ClipsArrived)
     assert event.batch.origin is Origin.INBOX
     return list(event.batch.clips)
 
@@ -71,7 +73,7 @@ def test_copied_clips_come_together(
     (folder / "within" / "deeper").mkdir(parents=True)
     shutil.copy(clip, folder / "within" / "deeper" / "two.mp4")
     write_image(folder / "three.png", card())
-    assert brought(events) == [
+    assert arrived(events) == [
         folder / "one.mp4",
         folder / "three.png",
         folder / "within" / "deeper" / "two.mp4",
@@ -90,9 +92,9 @@ def test_what_is_no_clip_or_not_whole_stays(
     shutil.copy(clip, outside)
     (folder / "linked").symlink_to(outside)
     shutil.copy(clip, folder / "real.mp4")
-    assert brought(events) == [folder / "real.mp4"]
+    assert arrived(events) == [folder / "real.mp4"]
     (folder / "loading.mp4.part").rename(folder / "loaded.mp4")
-    assert brought(events) == [folder / "loaded.mp4"]
+    assert arrived(events) == [folder / "loaded.mp4"]
 
 
 def test_a_copy_that_grows_waits_until_it_is_closed(
@@ -107,7 +109,7 @@ def test_a_copy_that_grows_waits_until_it_is_closed(
         shutil.copy(clip, folder / "whole.mp4")
         time.sleep(SETTLE_SECONDS)
         assert events.empty()
-    assert brought(events) == [folder / "slow.mp4", folder / "whole.mp4"]
+    assert arrived(events) == [folder / "slow.mp4", folder / "whole.mp4"]
 
 
 def test_what_lies_there_comes_unless_it_was_judged(
@@ -121,7 +123,7 @@ def test_what_lies_there_comes_unless_it_was_judged(
             result_of(path).write_text("{}")
             stamp(result_of(path), judged)
     inbox = Inbox(folder, events.put)
-    assert brought(events) == [folder / "changed.mp4", folder / "new.mp4"]
+    assert arrived(events) == [folder / "changed.mp4", folder / "new.mp4"]
     inbox.close()
 
 
@@ -133,7 +135,7 @@ def test_results_lie_beside_their_clips_and_are_no_news(
     first, second = folder / name, folder / "within" / "b.mp4"
     shutil.copy(clip, first)
     shutil.copy(clip, second)
-    clips = brought(events)
+    clips = arrived(events)
     assert sorted(clips) == sorted([first, second])
     gone = folder / "gone.mp4"
     write_results(folder, [entry(path) for path in (first, second, gone)], Page())
@@ -143,7 +145,7 @@ def test_results_lie_beside_their_clips_and_are_no_news(
     assert not result_of(gone).exists()
     assert [path.name for path in folder.rglob(".*")] == []
     shutil.copy(clip, folder / "later.mp4")
-    assert brought(events) == [folder / "later.mp4"]
+    assert arrived(events) == [folder / "later.mp4"]
 
 
 def test_results_never_go_through_links(folder: Path, clip: Path, tmp_path: Path) -> None:
@@ -167,23 +169,24 @@ def test_results_that_cannot_be_written_are_told(folder: Path) -> None:
 
 def test_a_folder_that_is_none_is_told(tmp_path: Path, events: "queue.Queue[Event]") -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(TruelightError, match="cannot be used"):
-        Inbox(tmp_path / "file", events.put)
+    inbox = Inbox(tmp_path / "file", events.put)
+    trouble = until(lambda: inbox.trouble)
+    assert trouble and trouble.message == "The inbox cannot be used."
+    inbox.close()
 
 
 CROWDED = """
-import os, resource, sys
+import os, resource, sys, time
 from pathlib import Path
 from edge.box.sources.inbox import Inbox
-from edge.errors import TruelightError
 
 free = os.open("/", os.O_RDONLY)
 os.close(free)
 resource.setrlimit(resource.RLIMIT_NOFILE, (free, free))
-try:
-    Inbox(Path(sys.argv[1]), print)
-except TruelightError as told:
-    print(told)
+inbox = Inbox(Path(sys.argv[1]), print)
+while not inbox.trouble:
+    time.sleep(0.01)
+print(inbox.trouble.status)
 """
 
 
@@ -196,7 +199,7 @@ def test_that_nothing_more_can_be_watched_is_told(folder: Path) -> None:
         timeout=60,
         check=True,
     )
-    assert done.stdout.startswith("Inbox cannot be watched")
+    assert done.stdout.startswith("The inbox cannot be watched.")
     assert "fs.inotify" in done.stdout
 
 

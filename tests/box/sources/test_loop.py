@@ -88,7 +88,7 @@ def test_a_stick_that_others_use_is_left_to_them(real: Stick, tmp_path: Path) ->
     place.mkdir()
     try:
         subprocess.run(["mount", real.dev / real.name, place], check=True)
-        assert real.plug()["error"] == "Stick is in use elsewhere"
+        assert real.plug()["error"] == "The stick is in use elsewhere."
         (place / "still.txt").write_text("writable")
         subprocess.run(["umount", place], check=True)
     finally:

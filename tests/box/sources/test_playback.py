@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from clips import CARD, card, number_of, write_clip, write_image
 
-from edge.box.sources.camera import CameraError, open_camera
-from edge.box.sources.file_camera import Playback
+from edge.box.sources.camera import Camera, CameraError, open_camera
+from edge.box.sources.file_camera import FileCamera
 from edge.scan.media.client import open_clip
 from edge.scan.media.sampling import Sampling
 from edge.settings import Settings
@@ -54,8 +54,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def playback(file: Path, time: Time, settings: CameraSettings = SETTINGS) -> Playback:
-    return Playback(file, settings, time.clock, time.sleep)
+def playback(file: Path, time: Time, settings: CameraSettings = SETTINGS) -> FileCamera:
+    return FileCamera(settings.model_copy(update={"file": str(file)}), time.clock, time.sleep)
 
 
 def numbers(clip: Path) -> list[int]:
@@ -231,11 +231,12 @@ def test_closing_lets_go_of_the_file(film: Path, time: Time) -> None:
 
 
 def test_the_settings_choose_the_camera(film: Path) -> None:
-    def chosen(**values: object) -> object:
+    def chosen(**values: object) -> Camera:
         paths = {f"camera.{name}": value for name, value in values.items()}
         return open_camera(Settings().changed("test", paths))
 
-    assert chosen(kind="none") is None
-    assert isinstance(chosen(kind="file", file=str(film)), Playback)
+    assert isinstance(chosen(kind="file", file=str(film)), FileCamera)
     with pytest.raises(CameraError, match=r"camera\.file"):
-        chosen(kind="file")
+        chosen(kind="file").open()
+    with pytest.raises(CameraError, match=r"camera\.kind"):
+        chosen(kind="none").open()

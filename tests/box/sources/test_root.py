@@ -98,9 +98,9 @@ def test_each_format_gets_the_kernels_own_driver(
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
-        ("empty", "Stick is empty or damaged"),
-        ("crypto_LUKS", "Stick is encrypted"),
-        ("btrfs", "Stick has a btrfs format"),
+        ("empty", "The stick is empty or damaged."),
+        ("crypto_LUKS", "The stick is encrypted."),
+        ("btrfs", "The stick's format is btrfs."),
     ],
 )
 def test_what_cannot_be_read_is_said(tmp_path: Path, kind: str, says: str) -> None:
@@ -126,7 +126,7 @@ def test_a_damaged_volume_is_said_to_be(stick: Stick) -> None:
     if not stick.is_real:
         (stick.dev.parent / "tools" / "mount").write_text("#!/bin/sh\nexit 32\n")
     facts = stick.plug()
-    assert facts["error"] == "Stick is damaged"
+    assert facts["error"] == "The stick is damaged."
     assert not stick.folder.exists()
 
 

@@ -1,4 +1,4 @@
-"""Sticks as the daemon sees them: real folders, real inotify, the real script of root."""
+"""UsbSticks as the daemon sees them: real folders, real inotify, the real script of root."""
 
 import json
 import os
@@ -12,10 +12,18 @@ from typing import TypeVar
 import pytest
 from volume import Stick
 
-from edge.box.events import Brought, Event, Origin, Plugged, Pulled, Reported, Unusable
-from edge.box.sources.folder_watch import Watch
-from edge.box.sources.usb_stick import Sticks
-from edge.box.views import Kind
+from edge.box.events import (
+    ClipsArrived,
+    Event,
+    Origin,
+    ReportDone,
+    StickPlugged,
+    StickPulled,
+    StickUnusable,
+)
+from edge.box.sources import FolderWatch
+from edge.box.sources.usb_stick import UsbSticks
+from edge.box.views.status import TroubleKind
 from edge.history.report import HTML_NAME, JSON_NAME, Report
 from edge.scan.collect import clips_within
 
@@ -27,16 +35,16 @@ REPORT = Report("<h1>Report</h1>", "{}")
 
 
 class Box:
-    """Sticks as the daemon has them, and the folders they live in."""
+    """UsbSticks as the daemon has them, and the folders they live in."""
 
     def __init__(self, run: Path) -> None:
         self.sticks, self.reports = run / "sticks", run / "reports"
         self.events: queue.Queue[Event] = queue.Queue()
-        self._open: list[Sticks] = []
+        self._open: list[UsbSticks] = []
 
-    def start(self, collect=clips_within, patience: float = SECONDS) -> Sticks:  # noqa: ANN001
-        started = Sticks(
-            self.sticks, collect, self.events.put, reports=self.reports, patience=patience
+    def start(self, collect=clips_within, write_seconds: float = SECONDS) -> UsbSticks:  # noqa: ANN001
+        started = UsbSticks(
+            self.sticks, collect, self.events.put, reports=self.reports, write_seconds=write_seconds
         )
         self._open.append(started)
         return started
@@ -74,7 +82,7 @@ def box(tmp_path: Path) -> Iterator[Box]:
     box.close()
 
 
-# ---- Plugged in, pulled out
+# ---- StickPlugged in, pulled out
 
 
 def test_a_stick_is_seen_and_its_clips_are_listed(box: Box) -> None:
@@ -84,40 +92,40 @@ def test_a_stick_is_seen_and_its_clips_are_listed(box: Box) -> None:
     (box.sticks / "sda1" / "a.MOV").touch()
     (box.sticks / "sda1" / "letter.txt").write_text("Dear all")
     folder = box.plug("sda1")
-    plugged = box.next(Plugged)
-    batch = box.next(Brought).batch
+    plugged = box.next(StickPlugged)
+    batch = box.next(ClipsArrived).batch
     assert (plugged.name, batch.name, batch.origin) == ("My Stick", "My Stick", Origin.STICK)
     assert batch.key == plugged.key
     assert batch.clips == (folder / "a.MOV", folder / "b.mp4")
     box.pull("sda1")
-    assert box.next(Pulled).key == plugged.key
+    assert box.next(StickPulled).key == plugged.key
 
 
 def test_what_is_there_at_the_start_was_just_plugged_in(box: Box) -> None:
     box.plug("sda1")
     box.start()
-    box.next(Plugged)
-    assert box.next(Brought).batch.clips == ()
+    box.next(StickPlugged)
+    assert box.next(ClipsArrived).batch.clips == ()
 
 
 def test_the_same_stick_again_has_another_key(box: Box) -> None:
     box.start()
     box.plug("sda1", plugged=1)
-    first = box.next(Plugged).key
-    box.next(Brought)
+    first = box.next(StickPlugged).key
+    box.next(ClipsArrived)
     box.pull("sda1")
-    box.next(Pulled)
+    box.next(StickPulled)
     box.plug("sda1", plugged=2)
-    assert box.next(Plugged).key != first
+    assert box.next(StickPlugged).key != first
 
 
 def test_a_stick_that_cannot_be_read_says_why(box: Box) -> None:
     box.start()
     box.plug("sda", error="Stick is encrypted", remedy="Use one that is not")
-    key = box.next(Plugged).key
-    unusable = box.next(Unusable)
+    key = box.next(StickPlugged).key
+    unusable = box.next(StickUnusable)
     assert unusable.key == key
-    assert unusable.trouble.kind is Kind.STICK_UNREADABLE
+    assert unusable.trouble.kind is TroubleKind.STICK_UNREADABLE
     assert unusable.trouble.message == "Stick is encrypted"
     assert unusable.trouble.remedy == "Use one that is not"
 
@@ -128,8 +136,8 @@ def test_a_stick_that_fails_while_it_is_listed_is_unusable(box: Box) -> None:
 
     box.start(fail)
     box.plug("sda1")
-    box.next(Plugged)
-    assert box.next(Unusable).trouble.kind is Kind.STICK_UNREADABLE
+    box.next(StickPlugged)
+    assert box.next(StickUnusable).trouble.kind is TroubleKind.STICK_UNREADABLE
 
 
 def test_a_slow_stick_holds_up_no_other_and_may_be_pulled(box: Box) -> None:
@@ -142,15 +150,15 @@ def test_a_slow_stick_holds_up_no_other_and_may_be_pulled(box: Box) -> None:
 
     box.start(collect)
     box.plug("sda1")
-    slow = box.next(Plugged).key
+    slow = box.next(StickPlugged).key
     box.plug("sdb1")
-    quick = box.next(Plugged).key
-    assert box.next(Brought).batch.key == quick
+    quick = box.next(StickPlugged).key
+    assert box.next(ClipsArrived).batch.key == quick
     box.pull("sda1")
-    assert box.next(Pulled).key == slow
+    assert box.next(StickPulled).key == slow
     done.set()
     box.pull("sdb1")
-    assert box.next(Pulled).key == quick  # and nothing more of the slow one
+    assert box.next(StickPulled).key == quick  # and nothing more of the slow one
 
 
 @pytest.mark.parametrize(
@@ -160,19 +168,19 @@ def test_a_status_that_makes_no_sense_is_no_stick(box: Box, text: str) -> None:
     box.start()
     (box.sticks / "sda1.json").write_text(text)
     box.plug("sdb1")
-    assert box.next(Plugged).key.startswith("sdb1")
+    assert box.next(StickPlugged).key.startswith("sdb1")
 
 
 def test_a_name_cannot_steer_a_terminal(box: Box) -> None:
     box.start()
     box.plug("sda1", name="\x1b[2Jstick")
-    assert box.next(Plugged).name.isprintable()
+    assert box.next(StickPlugged).name.isprintable()
 
 
 def test_a_machine_without_the_folder_has_no_sticks(tmp_path: Path) -> None:
     box = Box(tmp_path / "nowhere")
     box.start().write_report("sda1@1", REPORT)
-    assert not box.next(Reported).written
+    assert not box.next(ReportDone).written
     box.close()
 
 
@@ -183,17 +191,17 @@ def test_a_report_goes_by_root_onto_the_stick(stick: Stick) -> None:
     box = Box(stick.run)
     sticks = box.start()
     stick.plug()
-    key = box.next(Plugged).key
-    clips = box.next(Brought).batch.clips
+    key = box.next(StickPlugged).key
+    clips = box.next(ClipsArrived).batch.clips
     assert [clip.name for clip in clips] == ["beach.mp4"]
     asked = threading.Event()
-    observer = Watch(asked)
+    observer = FolderWatch(lambda _, __: asked.set())
     observer.add(stick.reports)
     sticks.write_report(key, Report("<h1>Ünïcode</h1>", '{"clips": []}'))
     assert asked.wait(SECONDS)
     assert (stick.box / "ready").exists()
     stick.do("report")
-    reported = box.next(Reported)
+    reported = box.next(ReportDone)
     assert (reported.key, reported.written) == (key, True)
     assert "Safe to remove" in reported.note
     assert (stick.folder / HTML_NAME).read_text() == "<h1>Ünïcode</h1>"
@@ -204,12 +212,12 @@ def test_a_report_goes_by_root_onto_the_stick(stick: Stick) -> None:
 
 
 def test_a_helper_that_never_answers_is_given_up(box: Box) -> None:
-    sticks = box.start(patience=0.1)
+    sticks = box.start(write_seconds=0.1)
     box.plug("sda1")
-    key = box.next(Plugged).key
-    box.next(Brought)
+    key = box.next(StickPlugged).key
+    box.next(ClipsArrived)
     sticks.write_report(key, REPORT)
-    reported = box.next(Reported)
+    reported = box.next(ReportDone)
     assert (reported.key, reported.written) == (key, False)
     assert "history" in reported.note
     assert not (box.reports / "sda1").exists()
@@ -218,29 +226,29 @@ def test_a_helper_that_never_answers_is_given_up(box: Box) -> None:
 def test_a_stick_that_is_pulled_ends_the_wait_for_its_report(box: Box) -> None:
     sticks = box.start()
     box.plug("sda1")
-    key = box.next(Plugged).key
-    box.next(Brought)
+    key = box.next(StickPlugged).key
+    box.next(ClipsArrived)
     sticks.write_report(key, REPORT)
     box.pull("sda1")
-    assert box.next(Pulled).key == key
-    assert box.next(Reported) == Reported(
-        key, False, "Stick is gone. The report is in the history."
+    assert box.next(StickPulled).key == key
+    assert box.next(ReportDone) == ReportDone(
+        key, False, "The stick is gone. The report is in the history."
     )
 
 
 def test_a_report_for_a_stick_that_is_gone_is_answered_at_once(box: Box) -> None:
     box.start().write_report("sda1@7", REPORT)
-    assert not box.next(Reported).written
+    assert not box.next(ReportDone).written
 
 
 def test_a_report_that_cannot_be_handed_over_is_answered(box: Box) -> None:
     sticks = box.start()
     box.plug("sda1")
-    key = box.next(Plugged).key
-    box.next(Brought)
+    key = box.next(StickPlugged).key
+    box.next(ClipsArrived)
     box.reports.rmdir()
     sticks.write_report(key, REPORT)
-    assert not box.next(Reported).written
+    assert not box.next(ReportDone).written
 
 
 # ---- Which files
