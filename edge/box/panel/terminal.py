@@ -76,13 +76,8 @@ class Terminal:
         with self._lock:
             if self._is_closed:
                 return
-            clears = len(lines) != len(self._lines)
-            text = "\x1b[2J" if clears else ""
-            for row, line in enumerate(lines):
-                if clears or line != self._lines[row]:
-                    text += f"\x1b[{row + 1};1H{line}\x1b[0m\x1b[K"
+            self._write(changes(self._lines, lines))
             self._lines = lines
-            self._write(text)
 
     def close(self) -> None:
         """Restore the terminal. May be called again."""
@@ -151,6 +146,16 @@ KEY_HINTS = ("space: press", "h: hold 2 s", "s: hold 6 s (shut down)", "q: quit"
 BRIGHT, FAINT, GREEN, RED, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[1;32m", "\x1b[1;31m", "\x1b[0m"
 _BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 """What each point of a Braille character adds to its code point, 4 rows of 2."""
+
+
+def changes(before: list[str], lines: list[str]) -> str:
+    """What to write so that `lines` stand where those `before` did: only the ones that differ."""
+    clears = len(lines) != len(before)
+    text = "\x1b[2J" if clears else ""
+    for row, line in enumerate(lines):
+        if clears or line != before[row]:
+            text += f"\x1b[{row + 1};1H{line}\x1b[0m\x1b[K"
+    return text
 
 
 def layout(scene: Scene, seconds: float, width: int, height: int, note: str = "") -> list[str]:
