@@ -166,7 +166,7 @@ def unusable_stick() -> Scene:
     try:
         mount_read_only(Stick("sda1", nowhere, nowhere, nowhere), {"TYPE": "apfs"})
     except UnusableError as failure:
-        trouble = Trouble(TroubleKind.STICK_UNREADABLE, failure.message, failure.remedy)
+        trouble = Trouble.of(TroubleKind.STICK_UNREADABLE, failure)
     return shown(events.ModelReady(), events.StickUnusable("sda1", trouble))
 
 
@@ -178,7 +178,7 @@ def wrong(reading: HealthReading, *before: HealthReading) -> Scene:
 
 def refused(kind: TroubleKind, failure: TruelightError) -> Scene:
     """A box that cannot judge."""
-    trouble = Trouble(kind, failure.message, failure.remedy)
+    trouble = Trouble.of(kind, failure)
     return shown(events.Refused(trouble))
 
 
@@ -209,7 +209,7 @@ def wrong_settings() -> Scene:
 def camera_missing() -> Scene:
     """A camera that hangs."""
     stuck = CameraStuckError()
-    trouble = Trouble(TroubleKind.CAMERA_MISSING, stuck.message, stuck.remedy)
+    trouble = Trouble.of(TroubleKind.CAMERA_MISSING, stuck)
     return shown(*FILMING, events.CameraFailed(trouble))
 
 

@@ -179,7 +179,7 @@ class CameraWorker:
         is_camera = isinstance(failure, CameraError)
         kind = TroubleKind.CAMERA_MISSING if is_camera else TroubleKind.MODEL_REFUSED
         log.warning("%s", failure, exc_info=failure.__cause__)
-        self._post_for(request, CameraFailed(Trouble(kind, failure.message, failure.remedy)))
+        self._post_for(request, CameraFailed(Trouble.of(kind, failure)))
 
 
 def load_face_finder(settings: Settings) -> tuple[FindFaces, QualityLimits]:

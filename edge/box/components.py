@@ -65,12 +65,17 @@ class Components:
         self._inbox = Inbox(settings.inbox_folder, post)
         self._sticks = UsbSticks(paths.sticks, clips_within, post, reports=paths.reports)
 
-    def adopt(self, settings: Settings) -> None:
-        """Change to other settings; a component that they do not concern stays as it is."""
-        before, self._settings = self._settings, settings
-        self._health.settings = settings
-        if _differ("panel", before, settings):
-            self._adopt_panel(before, settings)
+    def adopt(self, settings: Settings) -> Settings:
+        """Change to other settings, and return those in effect.
+
+        A component that they do not concern stays as it is; so does a panel if the new one cannot
+        be opened, and its settings with it.
+        """
+        before = self._settings
+        if _differ("panel", before, settings) and not self._adopt_panel(before, settings):
+            kept = {"panel.kind": before.panel.kind}
+            settings = settings.changed("the running program", kept)
+        self._settings = self._health.settings = settings
         if _differ("camera", before, settings):
             self.camera.end()
             self.camera = CameraWorker(settings, open_camera(settings), self._post)
@@ -79,6 +84,7 @@ class Components:
         if _differ("inbox", before, settings):
             self._inbox.close()
             self._inbox = Inbox(settings.inbox_folder, self._post)
+        return settings
 
     def troubles(self) -> tuple[Trouble, ...]:
         """What is wrong at present."""
@@ -95,7 +101,7 @@ class Components:
         self.panel.close()
         return ended
 
-    def _adopt_panel(self, before: Settings, settings: Settings) -> None:
+    def _adopt_panel(self, before: Settings, settings: Settings) -> bool:
         """Open the new panel first; if that fails the old one stays, and the trouble is shown.
 
         Two panels of one kind need the same pins or terminal: there the old one is closed first,
@@ -107,14 +113,14 @@ class Components:
         try:
             opened = self._open_panel(settings, self._post)
         except TruelightError as failure:
-            trouble = Trouble(TroubleKind.SETTINGS_WRONG, failure.message, failure.remedy)
-            self._panel_trouble = (trouble,)
+            self._panel_trouble = (Trouble.of(TroubleKind.SETTINGS_WRONG, failure),)
             if is_same_kind:
                 self.panel = self._reopen(before)
-            return
+            return False
         if not is_same_kind:
             self.panel.close()
         self.panel, self._panel_trouble = opened, ()
+        return True
 
     def _reopen(self, before: Settings) -> Panel:
         try:

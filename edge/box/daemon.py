@@ -157,7 +157,7 @@ class Daemon:
     def _reload(self) -> None:
         systemd.reloading()
         wrong = self._read_settings()
-        self._components.adopt(self._settings)
+        self._settings = self._components.adopt(self._settings)
         self._load_model(wrong)
         systemd.notify("READY=1")
 
@@ -179,7 +179,7 @@ class Daemon:
         try:
             loaded = self._load()
         except TruelightError as failure:
-            return Trouble(TroubleKind.SETTINGS_WRONG, failure.message, failure.remedy)
+            return Trouble.of(TroubleKind.SETTINGS_WRONG, failure)
         # The store stays where it is while the program runs.
         self._settings = loaded.changed("the running program", {"store.folder": str(self._store)})
         return None

@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from enum import IntFlag
+from enum import CONFORM, IntFlag
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +32,7 @@ _LASTING = 6  # readings for which a dip of the voltage is shown
 _log = logging.getLogger("truelight")
 
 
-class Throttled(IntFlag):
+class Throttled(IntFlag, boundary=CONFORM):
     """What the Pi's firmware reports of power and heat; `WAS_` is since it was switched on."""
 
     UNDER_VOLTAGE = 1 << 0
@@ -72,12 +72,7 @@ class HealthReading:
 def decode_throttled(text: str) -> Throttled | None:
     """The bits in what `vcgencmd get_throttled` prints, as `throttled=0x50005`; None if none."""
     found = re.fullmatch(r"throttled=0x([0-9a-fA-F]{1,8})", text.strip())
-    if not found:
-        return None
-    known = Throttled(0)
-    for bit in Throttled:
-        known |= bit
-    return Throttled(int(found[1], 16)) & known
+    return Throttled(int(found[1], 16)) if found else None
 
 
 def throttled_words(bits: Throttled) -> tuple[str, ...]:
@@ -97,7 +92,7 @@ def diagnose(
     cool = settings.health.hot - (_COOLER if TroubleKind.TOO_HOT in present else 0.0)
     hot = now.celsius is not None and now.celsius >= cool
     if hot or bits & (Throttled.THROTTLED | Throttled.UNDER_VOLTAGE) == Throttled.THROTTLED:
-        message = "Too hot." if now.celsius is None else f"Too hot: {now.celsius:.0f} °C."
+        message = f"Too hot: {now.celsius:.0f} °C." if hot else "Too hot: the firmware throttles."
         found.append(Trouble(TroubleKind.TOO_HOT, message, "Give it air, or a fan."))
     recent = [reading.throttled or Throttled(0) for reading in readings[-_LASTING:]]
     if any(Throttled.UNDER_VOLTAGE in each for each in recent):

@@ -136,7 +136,7 @@ class ScanWorker:
             self._scanner = Scanner(settings)
             self._scanner.wait()
         except TruelightError as failure:
-            self._refuse(Trouble(TroubleKind.MODEL_REFUSED, failure.message, failure.remedy))
+            self._refuse(Trouble.of(TroubleKind.MODEL_REFUSED, failure))
         else:
             self._post(ModelReady())
             self._post_recordings()
@@ -163,7 +163,7 @@ class ScanWorker:
             if self._leaving:
                 return  # a recording is judged when the program starts again
         except TruelightError as failure:
-            self._refuse(Trouble(TroubleKind.MODEL_REFUSED, failure.message, failure.remedy))
+            self._refuse(Trouble.of(TroubleKind.MODEL_REFUSED, failure))
             return
         else:
             self._store(batch, clip, result)

@@ -63,7 +63,8 @@ def test_a_panel_that_cannot_open_leaves_the_old_one(
     components: tuple[Components, Panels], settings: Settings
 ) -> None:
     box, panels = components
-    box.adopt(settings.changed("test", {"panel.kind": "terminal"}))
+    kept = box.adopt(settings.changed("test", {"panel.kind": "terminal", "health.hot": 70.0}))
+    assert (kept.panel.kind, kept.health.hot) == ("none", 70.0)
     assert box.panel is panels.opened[0] and panels.closed == []
     (trouble,) = (one for one in box.troubles() if one.kind is TroubleKind.SETTINGS_WRONG)
     assert (trouble.message, trouble.remedy) == ("There is no terminal.", "Run it in one.")

@@ -51,7 +51,7 @@ def test_a_reload_says_when_it_began(listener: socket.socket) -> None:
     systemd.reloading()
     lines = dict(line.split("=") for line in listener.recv(4096).decode().split("\n"))
     assert lines["RELOADING"] == "1"
-    assert 0 <= int(lines["MONOTONIC_USEC"]) - before < 10_000_000
+    assert int(lines["MONOTONIC_USEC"]) >= before
 
 
 def test_nobody_needs_to_listen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

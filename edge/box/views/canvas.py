@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import unicodedata
 from collections.abc import Iterator
 from importlib import resources
@@ -121,7 +122,8 @@ def shortened(text: str, room: int) -> str:
 
 def fitting(text: str, room: int) -> str:
     """As much of the text's beginning as is at most `room` wide."""
-    return next((text[:end] for end in range(len(text), 0, -1) if width(text[:end]) <= room), "")
+    ends = itertools.accumulate(width(character) + GAP for character in text)
+    return text[: sum(end - GAP <= room for end in ends)]
 
 
 def wrapped(text: str, room: int) -> list[str]:

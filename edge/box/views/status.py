@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from edge.box.views import DARK, SLOW, SPARK, WINK, LampPattern, View
 from edge.box.views.canvas import ABOVE, PITCH, WIDTH, Canvas, enlarged, glyph, icon, width
+from edge.errors import TruelightError
 
 
 class Starting(View):
@@ -111,6 +112,11 @@ class Trouble(View):
     kind: TroubleKind
     message: str
     remedy: str
+
+    @classmethod
+    def of(cls, kind: TroubleKind, failure: TruelightError) -> Trouble:
+        """A failure as a trouble of this kind."""
+        return cls(kind, failure.message, failure.remedy)
 
     @property
     def lamps(self) -> LampPattern:

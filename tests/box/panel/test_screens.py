@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -28,14 +27,13 @@ from edge.finding import Verdict
 GOLDEN = Path(__file__).parent / "golden"
 
 
-@pytest.mark.parametrize("name", SCENES)
-def test_screen_is_the_golden_one(name: str) -> None:
-    picture, file = draw(SCENES[name], 0.5), GOLDEN / f"{name}.png"
-    if os.environ.get("TRUELIGHT_GOLDEN") == "write":
-        picture.save(file, optimize=True)
-    golden = Image.open(file)
-    assert (picture.mode, picture.size) == ("1", (128, 64))
-    assert picture.tobytes() == golden.convert("1").tobytes()
+def test_screens_are_the_golden_ones() -> None:
+    for name, scene in SCENES.items():
+        picture, file = draw(scene, 0.5), GOLDEN / f"{name}.png"
+        if os.environ.get("TRUELIGHT_GOLDEN") == "write":
+            picture.save(file, optimize=True)
+        assert (picture.mode, picture.size) == ("1", (128, 64))
+        assert picture.tobytes() == Image.open(file).convert("1").tobytes(), name
 
 
 def test_no_golden_picture_is_left_over() -> None:
