@@ -128,7 +128,7 @@ def no_face() -> ClipResult:
 
 def unreadable() -> ClipResult:
     """What the decoder process answers about a broken file."""
-    return ClipResult("broken.mp4", Verdict.UNREADABLE, None, FAULTS[Fault.BROKEN].sentence)
+    return ClipResult("broken.mp4", Verdict.UNREADABLE, None, FAULTS[Fault.BROKEN][0])
 
 
 RESULTS = (
