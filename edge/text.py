@@ -1,11 +1,19 @@
-"""How numbers and names are said to people, the same wherever they are shown."""
+"""How numbers, names and findings are written for people, the same wherever they are shown."""
 
 from __future__ import annotations
 
 import math
 import os
-import unicodedata
 from pathlib import Path
+
+from edge.finding import Face, Finding, ReasonCode, Verdict
+
+SHORTCOMINGS = {
+    ReasonCode.FACES_TOO_SMALL: "too small",
+    ReasonCode.TOO_DARK: "too dark",
+    ReasonCode.TOO_BLURRED: "too blurred",
+    ReasonCode.SEEN_TOO_BRIEFLY: "seen too briefly",
+}
 
 
 def percent(probability: float) -> str:
@@ -24,44 +32,47 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
+def count(number: int, noun: str) -> str:
+    """A number of things: "1 clip", "3 clips"."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def path_text(path: Path) -> str:
     r"""A path as valid Unicode: bytes that are not UTF-8 become `\xNN`."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def one_line(text: str) -> str:
-    """Text that cannot steer a terminal: what does not print is written as an escape."""
+    """Text that cannot control a terminal: unprintable characters are written as escapes."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text
     )
 
 
-def columns(text: str) -> int:
-    """How many columns of a terminal a line of text takes."""
-    return sum(_columns(character) for character in text)
+def verdict_text(verdict: Verdict) -> str:
+    """A verdict in words: "NO FACE"."""
+    return verdict.value.replace("_", " ")
 
 
-def shortened(text: str, width: int) -> str:
-    """Text of at most `width` columns: the middle gives way, both ends of a name tell more."""
-    if columns(text) <= width:
-        return text
-    head = _fitting(text, width // 2)
-    tail = _fitting(text[::-1], width - 1 - columns(head))[::-1]
-    return f"{head}…{tail}"
+def probability_text(probability: float | None) -> str:
+    """A probability in per cent; empty if there is none."""
+    return "" if probability is None else percent(probability)
 
 
-def _columns(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+def shortcomings(face: Face) -> str:
+    """Why a face does not count: "too small, too dark"; empty if it counts."""
+    return ", ".join(SHORTCOMINGS.get(reason.code, reason.code) for reason in face.reasons)
 
 
-def _fitting(text: str, width: int) -> str:
-    """As much of the text's beginning as fits."""
-    taken = 0
-    for at, character in enumerate(text):
-        taken += _columns(character)
-        if taken > width:
-            return text[:at]
-    return text
+def both_opinions(face: Face, finding: Finding) -> str:
+    """The answers of both models: "truelight 43 %, thorough 76 %"; empty if only one was asked."""
+    second = finding.second_opinion
+    for view in second.faces if second else ():
+        if second and view.id == face.id:
+            first_answer, second_answer = view.probability_before, view.fake_probability
+            return (
+                f"{one_line(finding.model.name)} {percent(first_answer)}, "
+                f"{one_line(second.model.name)} {percent(second_answer)}"
+            )
+    return ""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edge.cli.output import PeopleShow
+from edge.cli.output import TextOutput
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
 
@@ -50,7 +50,7 @@ def main() -> None:
     os.chdir(ROOT / "samples" / "clips")
     console = Console(record=True, width=WIDTH, force_terminal=True, file=io.StringIO())
     console.print(f"$ truelight scan {' '.join(CLIPS)}\n", soft_wrap=True)
-    show = PeopleShow(console)
+    show = TextOutput(console)
     settings = load_settings()
     if bundles := sys.argv[1:]:
         settings = settings.changed(sys.argv[0], {"model.bundle": bundles[0]})

@@ -1,25 +1,25 @@
-"""How the history looks: lines for people, objects and tables for programs."""
+"""The history as text for people, and as objects and tables for programs."""
 
 from __future__ import annotations
 
 import csv
 import io
 import sys
-import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from rich.console import Console
 from rich.text import Text
 
-from edge.cli.output import COLOURS
-from edge.finding import Verdict
-from edge.history.reader import Archive, Entry, Filter, Visit
-from edge.history.report_page import names, worst_first
-from edge.text import one_line, percent, shortened
+from edge.cli.output import Shortened, TextOutput, coloured, counts_text, grid, indented, show
+from edge.history.reader import Entry, Filter, HistoryReader, Visit
+from edge.history.report_page import display_names, worst_first
+from edge.text import one_line, probability_text
 
 LISTED = 8
-"""Findings of a visit; with `--visit` all."""
+"""Findings listed of a visit; with `--visit` all."""
 
 COLUMNS = (
     *("id", "visit", "origin", "name", "judged", "path", "sha256", "verdict"),
@@ -27,66 +27,58 @@ COLUMNS = (
 )
 
 
-def lines_of(visit: Visit, archive: Archive, wanted: Filter, width: int) -> Iterator[Text]:
-    """A visit and its findings, the worst first, in lines of at most `width` columns."""
-    head = Text.assemble((f"visit {visit.id}", "bold"), f"  {_local(visit.began)}  ")
-    source = one_line(f"{visit.origin} {visit.name}".strip())
-    yield head.append(shortened(source, max(8, width - head.cell_len)))
+def show_visit(console: Console, visit: Visit, history: HistoryReader, wanted: Filter) -> None:
+    """Print a visit and its findings, the most suspicious first."""
+    heading = grid("left", "left")
+    name = Shortened(f"{visit.origin} {visit.name}".strip())
+    heading.add_row(Text(f"visit {visit.id}", "bold"), Text(_local(visit.began)), name)
+    show(console, heading)
     if visit.ending != "complete":
-        yield Text(f"  {visit.ending or 'not ended'}", style="yellow")
-    counts = archive.counts(visit.id)
-    told = ", ".join(f"{count} {_word(verdict)}" for verdict, count in counts.items())
-    yield from _indented(told or "no clips", width)
+        show(console, indented(visit.ending or "not ended", "yellow"))
+    show(console, indented(counts_text(history.counts(visit.id)) or "no clips", "dim"))
     if visit.report:
-        yield from _indented(f"Report: {one_line(visit.report)}", width)
-    within = Filter(wanted.verdict, None, visit.id, wanted.since, wanted.until)
-    entries = worst_first(list(archive.find(within)))
+        show(console, indented(f"Report: {one_line(visit.report)}", "dim"))
+    entries = worst_first(list(history.find(_within(visit, wanted))))
     shown = entries if wanted.visit is not None else entries[:LISTED]
-    called = names([entry.finding.path for entry in entries])
-    cells = [
-        (str(entry.id), _word(entry.finding.verdict), _said(entry.finding.fake_probability))
-        for entry in shown
-    ]
-    ids, words, numbers = (
-        (max(map(len, column)) for column in zip(*cells, strict=True)) if cells else (0, 0, 0)
-    )
-    for entry, (number, word, said) in zip(shown, cells, strict=True):
-        line = Text.assemble(
-            f"  {number.rjust(ids)}  ",
-            (word.ljust(words), f"bold {COLOURS[entry.finding.verdict]}"),
-            f"  {said.rjust(numbers)}  ",
-        )
-        yield line.append(shortened(called[entry.finding.path], max(12, width - line.cell_len)))
-    if len(shown) < len(entries):
-        more = f"and {len(entries) - len(shown)} more: truelight history --visit {visit.id}"
-        yield from _indented(more, width)
-    yield Text()
+    names = display_names([entry.finding.path for entry in entries])
+    table = grid("right", "left", "right")
+    for entry in shown:
+        finding = entry.finding
+        probability = probability_text(finding.fake_probability)
+        name = Shortened(names[finding.path])
+        table.add_row(str(entry.id), coloured(finding.verdict), probability, name)
+    show(console, *([indented(table)] if shown else []))
+    if more := len(entries) - len(shown):
+        show(console, indented(f"and {more} more: truelight history --visit {visit.id}", "dim"))
+    show(console, "")
 
 
-def heading(entry: Entry, visit: Visit, width: int) -> Iterator[Text]:
-    """Where a finding belongs, and its file's hash."""
-    source = f"{visit.origin} {visit.name}".strip()
-    yield from _indented(
-        one_line(f"finding {entry.id} of visit {visit.id} ({source}), {_local(entry.judged)}"),
-        width,
-    )
-    yield from _indented(f"SHA-256 {entry.finding.sha256 or 'not known'}", width)
+def show_entry(console: Console, entry: Entry, visit: Visit) -> None:
+    """Print a finding as a scan does, then its visit and the hash of its file."""
+    TextOutput(console).finding(entry.finding)
+    source = one_line(f"{visit.origin} {visit.name}".strip())
+    place = f"finding {entry.id} of visit {visit.id} ({source}), {_local(entry.judged)}"
+    digest = f"SHA-256 {entry.finding.sha256 or 'not known'}"
+    show(console, indented(place, "dim"), indented(digest, "dim"))
 
 
-def object_of(visit: Visit, archive: Archive, wanted: Filter) -> dict[str, Any]:
-    """A visit and, in short, its findings in the order of judging, for programs."""
-    within = Filter(wanted.verdict, None, visit.id, wanted.since, wanted.until)
-    entries = sorted(archive.find(within), key=lambda entry: entry.id)
+def _within(visit: Visit, wanted: Filter) -> Filter:
+    return Filter(wanted.verdict, None, visit.id, wanted.since, wanted.until)
+
+
+def visit_object(visit: Visit, history: HistoryReader, wanted: Filter) -> dict[str, Any]:
+    """A visit and its findings in short, in the order of judging."""
+    entries = sorted(history.find(_within(visit, wanted)), key=lambda entry: entry.id)
     return {
-        **_visit_object(visit),
-        "counts": {verdict.value: count for verdict, count in archive.counts(visit.id).items()},
+        **_visit_keys(visit),
+        "counts": {verdict.value: count for verdict, count in history.counts(visit.id).items()},
         "findings": [
             {
                 "id": entry.id,
                 "judged": entry.judged.isoformat(),
-                "path": entry.finding.path,
-                "verdict": entry.finding.verdict.value,
-                "fake_probability": entry.finding.fake_probability,
+                **entry.finding.model_dump(
+                    mode="json", include={"path", "verdict", "fake_probability"}
+                ),
             }
             for entry in entries
         ],
@@ -94,29 +86,22 @@ def object_of(visit: Visit, archive: Archive, wanted: Filter) -> dict[str, Any]:
 
 
 def entry_object(entry: Entry, visit: Visit) -> dict[str, Any]:
-    """A finding, whole, for programs."""
+    """A whole finding with its visit."""
     return {
         "id": entry.id,
         "judged": entry.judged.isoformat(),
-        "visit": _visit_object(visit),
+        "visit": _visit_keys(visit),
         "finding": entry.finding.model_dump(mode="json"),
     }
 
 
-def _visit_object(visit: Visit) -> dict[str, Any]:
-    return {
-        "id": visit.id,
-        "origin": visit.origin,
-        "name": visit.name,
-        "began": visit.began.isoformat(),
-        "ended": visit.ended and visit.ended.isoformat(),
-        "ending": visit.ending,
-        "report": visit.report,
-    }
+def _visit_keys(visit: Visit) -> dict[str, Any]:
+    times = {"began": visit.began.isoformat(), "ended": visit.ended and visit.ended.isoformat()}
+    return asdict(visit) | times
 
 
-def write_table(found: Iterable[tuple[Entry, Visit]]) -> None:
-    """The findings as CSV, on stdout, in UTF-8."""
+def print_csv(found: Iterable[tuple[Entry, Visit]]) -> None:
+    """Print findings as CSV, in UTF-8."""
     stream = io.TextIOWrapper(sys.stdout.buffer, "utf-8", newline="", write_through=True)
     try:
         table = csv.writer(stream)
@@ -140,22 +125,9 @@ def _row(entry: Entry, visit: Visit) -> tuple[object, ...]:
 
 
 def _cell(value: object) -> object:
-    """A cell that no spreadsheet takes for a formula: names come from strangers."""
+    """A cell that no spreadsheet reads as a formula: names come from strangers."""
     return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
 
 
 def _local(time: datetime) -> str:
     return f"{time.astimezone():%Y-%m-%d %H:%M}"
-
-
-def _said(probability: float | None) -> str:
-    return "" if probability is None else percent(probability)
-
-
-def _word(verdict: Verdict) -> str:
-    return verdict.value.replace("_", " ")
-
-
-def _indented(text: str, width: int) -> Iterator[Text]:
-    for line in textwrap.wrap(text, max(20, width - 2)):
-        yield Text(f"  {line}", style="dim")

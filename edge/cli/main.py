@@ -1,6 +1,6 @@
-"""`truelight`: names the commands, runs one, and says in a sentence what went wrong.
+"""`truelight`: lists the commands, runs one, and reports an error in one sentence and a remedy.
 
-Nothing heavy is imported before a command runs: `truelight --help` answers at once.
+Nothing heavy is imported before a command runs, so that `truelight --help` answers at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from edge import __version__
-from edge.cli import config, doctor, history, models, run, scan, schema
+from edge.cli import config, doctor, history, models, run, scan
 from edge.errors import TruelightError
 
 WRONG_USAGE = 2
@@ -23,12 +23,13 @@ PIPE_CLOSED = 128 + signal.SIGPIPE
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(
-        prog="truelight", description="Says whether the faces in a clip are real or fake. Offline."
+        prog="truelight", description="Detects swapped faces in videos and pictures, offline."
     )
     top.add_argument("--version", action="version", version=f"truelight {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (scan, run, history, models, doctor, config, schema):
+    for command in (scan, run, history, models, doctor, config):
         command.add_parser(commands)
+    scan.add_schema_parser(commands)
     return top
 
 
@@ -44,12 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n  ".join(filter(None, lines)), file=sys.stderr)
         return WRONG_USAGE
     except KeyboardInterrupt:
-        # Whoever is in more of a hurry is obeyed at once.
+        # A second Ctrl-C ends the program at once.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         print("truelight: stopped.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader has seen enough, as `head` does. What is still buffered must go somewhere.
+        # The reader closed the pipe, as `head` does. The buffered rest has to go somewhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
 

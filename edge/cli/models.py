@@ -1,88 +1,100 @@
-"""`truelight models`: lists the bundles; `add` and `fetch` get what others made for them."""
+"""`truelight models`: lists the bundles with their quality; `add` and `fetch` download models."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.cli import Commands, add_command, add_config_option
+
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from edge.history.report_page import Figure
     from edge.scan.model.bundle import Listed
-    from edge.scan.model.manifest import MeasuredFigure
+    from edge.scan.model.manifest import Manifest, MeasuredFigure
+    from edge.settings import Settings
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     """Describe the command."""
-    command = commands.add_parser(
+    command = add_command(
+        commands,
         "models",
-        help="list the model bundles",
-        description="Lists the model bundles and says which one judges by default.",
+        run,
+        "list the model bundles and their accuracy",
+        details="Lists the model bundles with their headline figures. * marks the one that "
+        "judges by default.",
     )
-    command.add_argument("--json", action="store_true", help="one JSON object a line, on stdout")
-    command.add_argument("--config", type=Path, metavar="FILE", help="settings for this run")
-    command.set_defaults(run=run)
-    actions = command.add_subparsers(metavar="add|fetch")
-    add = actions.add_parser(
+    command.add_argument("--json", action="store_true", help="print one JSON object per bundle")
+    command.add_argument("--all", action="store_true", help="print every figure")
+    add_config_option(command)
+    actions = command.add_subparsers(title="actions", metavar="add|fetch")
+    add = add_command(
+        actions,
         "add",
-        help="install a model whose weights are another maker's",
-        description="Gets the weights that a bundle needs and does not bring, checks them against "
-        "their hash, and tries the bundle out. It needs a network, or pip's own cache.",
-        epilog="NAME is thorough, the model that gives second opinions: about 90 MB on the disk.",
+        run_add,
+        "download third-party weights for a model",
+        details="Downloads the weights that a bundle needs but does not contain, verifies their "
+        "hash and tests the bundle. It needs a network, or pip's cache.",
+        epilog="NAME is thorough, the model for second opinions: about 90 MB on the disk.",
     )
-    add.add_argument("name", metavar="NAME", help="a bundle in the models' folder")
+    add.add_argument("name", metavar="NAME", help="a bundle in the folder of models")
     add.add_argument(
-        "--folder", type=Path, metavar="FOLDER", help="put it, whole, into another folder"
+        "--folder", type=Path, metavar="FOLDER", help="put the whole bundle into another folder"
     )
-    add.add_argument("--config", type=Path, metavar="FILE", help="settings for this run")
-    add.set_defaults(run=run_add)
-    fetch = actions.add_parser(
+    add_config_option(add)
+    add_command(
+        actions,
         "fetch",
-        help="get the face detector's models",
-        description="Gets the face detector's models, checks them against their hashes.",
+        run_fetch,
+        "download the face detector's models",
+        details="Downloads the face detector's models and verifies their hashes.",
     )
-    fetch.set_defaults(run=run_fetch)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """List the bundles in the models' folder, and the default one if it lies elsewhere."""
+    """List the bundles in the folder of models, and the default one if it is elsewhere."""
     from edge.scan.model.bundle import list_bundles
     from edge.settings import load_settings
     from edge.text import path_text
 
     settings = load_settings(chosen.config)
     default = settings.bundle_folder
-    listed = list_bundles(settings.models_folder)
-    if default not in [bundle.path for bundle in listed]:
-        listed += [bundle for bundle in list_bundles(default.parent) if bundle.path == default]
-    for bundle in listed:
+    bundles = list_bundles(settings.models_folder)
+    if default not in [bundle.path for bundle in bundles]:
+        bundles += [bundle for bundle in list_bundles(default.parent) if bundle.path == default]
+    for bundle in bundles:
         if chosen.json:
             print(json.dumps(_entry(bundle, bundle.path == default), ensure_ascii=False))
         else:
-            print(_paragraph(bundle, bundle.path == default))
-    if default not in [bundle.path for bundle in listed]:
+            _print_bundle(bundle, settings, every_figure=chosen.all)
+    if default not in [bundle.path for bundle in bundles]:
         origin = settings.origin("model.bundle")
-        print(f"The default, {path_text(default)} ({origin}), is not there.", file=sys.stderr)
+        print(f"The default bundle {path_text(default)} ({origin}) is missing.", file=sys.stderr)
     return 0
 
 
 def run_add(chosen: argparse.Namespace) -> int:
-    """Get what the bundle lacks, and say where it is whole now."""
+    """Download what the bundle lacks, and print where the complete bundle is."""
     from edge.scan.downloads import install_tower
     from edge.settings import load_settings
     from edge.text import one_line, path_text
 
     settings = load_settings(chosen.config)
-    place = install_tower(settings.models_folder / chosen.name, chosen.folder)
-    print(one_line(path_text(place)))
-    if place.resolve() != settings.second_folder.resolve():
-        print(f"To ask it, set second_opinion.bundle: {place.resolve()}", file=sys.stderr)
+    folder = install_tower(settings.models_folder / chosen.name, chosen.folder)
+    print(one_line(path_text(folder)))
+    if folder.resolve() != settings.second_folder.resolve():
+        print(f"To use it, set second_opinion.bundle: {folder.resolve()}", file=sys.stderr)
     return 0
 
 
 def run_fetch(_: argparse.Namespace) -> int:
-    """Get the face detector's models and say where they lie."""
+    """Download the face detector's models and print where they are."""
     from edge.scan.downloads import fetch_detector_models
 
     for path in fetch_detector_models():
@@ -91,7 +103,7 @@ def run_fetch(_: argparse.Namespace) -> int:
 
 
 def _entry(bundle: Listed, default: bool) -> dict[str, object]:
-    """What `--json` says of a bundle; all but path, default and problem come from bundle.json."""
+    """The object that `--json` prints; all but path, default and problem is from bundle.json."""
     from edge.text import path_text
 
     entry: dict[str, object] = {
@@ -107,36 +119,95 @@ def _entry(bundle: Listed, default: bool) -> dict[str, object]:
     return entry
 
 
-def _paragraph(bundle: Listed, default: bool) -> str:
-    """A bundle for people: name and place, what it is, how good it is."""
-    from edge.scan.model.manifest import CARD
+def _print_bundle(bundle: Listed, settings: Settings, every_figure: bool) -> None:
+    """Print name, summary, accuracy and folder."""
+    from rich.text import Text
+
+    from edge.cli.output import indented, open_console, show
     from edge.text import one_line, path_text
 
-    mark = "*" if default else " "
-    head = f"{mark} {one_line(bundle.path.name)}"
-    if default:
-        head += "  (default)"
-    lines = [f"    {one_line(path_text(bundle.path))}"]
-    if bundle.problem:
-        lines.append(f"    {_problem(bundle)}")
+    is_default = bundle.path == settings.bundle_folder
+    heading = Text.assemble("* " if is_default else "  ", (one_line(bundle.path.name), "bold"))
     if bundle.manifest:
-        head += f"  version {bundle.manifest.version}, {bundle.manifest.licence}"
-        lines.append(f"    {bundle.manifest.summary}")
-        # Those with an interval are what its quality hangs on; --json and the card have them all.
-        told = [figure for figure in bundle.manifest.figures if figure.low is not None]
-        lines += [f"    {_figure(figure)}" for figure in told]
-        lines.append(f"    More: {one_line(path_text(bundle.path / CARD))}")
-    return "\n".join([head, *lines])
+        heading.append(f"  version {bundle.manifest.version}")
+    if is_default:
+        heading.append("  (default)")
+    console = open_console()
+    show(console, heading)
+    for part in _parts(bundle, every_figure):
+        show(console, indented(indented(part)))
+    show(console, indented(indented(one_line(path_text(bundle.path)), "dim")), "")
 
 
-def _problem(bundle: Listed) -> str:
-    """What is wrong with a bundle, or how one that lacks its weights becomes whole."""
-    name = bundle.path.name
-    return f"not installed: truelight models add {name}" if bundle.manifest else str(bundle.problem)
+def _parts(bundle: Listed, every_figure: bool) -> Iterator[RenderableType]:
+    from edge.text import one_line, percent
+
+    manifest = bundle.manifest
+    if bundle.problem and manifest:
+        yield f"Not installed: truelight models add {bundle.path.name}"
+    elif bundle.problem:
+        yield one_line(str(bundle.problem))
+    if not manifest:
+        return
+    yield one_line(manifest.summary)
+    yield f"Licence: {one_line(manifest.licence)}"
+    real, fake = manifest.thresholds.real, manifest.thresholds.fake
+    yield f"Thresholds: REAL up to {percent(real)}, FAKE from {percent(fake)}"
+    if manifest.window.frames > 1 and ignores_order(bundle.path, manifest):
+        yield (
+            "The LSTM changes nothing (its gate is 0): a window's score is that of the mean of "
+            "its crops."
+        )
+    if every_figure:
+        yield from map(_figure, manifest.figures)
+    else:
+        yield from _headlines(manifest)
+
+
+def _headlines(manifest: Manifest) -> Iterator[RenderableType]:
+    """AUC, error rates and the share of UNSURE, by data set."""
+    from edge.cli.output import indented
+    from edge.history.report_page import headline_rows
+    from edge.text import one_line
+
+    rows = headline_rows(manifest.figures)
+    summaries = [(data, row) for data, row in rows if "AUC" in row and len(row) > 1]
+    for data, row in summaries or rows:
+        yield ", ".join(f"{name} {_share(figure, name)}" for name, figure in row.items())
+        yield indented(f"on {one_line(data)}", "dim")
+
+
+def _share(figure: Figure, name: str) -> str:
+    """A figure with its 95 % interval: AUC "0.80 (0.70 to 0.90)", else "3 % (0 to 10)"."""
+    scale, places, unit = (1, 2, "") if name == "AUC" else (100, 0, " %")
+    text = f"{scale * figure.value:.{places}f}{unit}"
+    if figure.low is None or figure.high is None or figure.low == figure.high:
+        return text
+    return f"{text} ({scale * figure.low:.{places}f} to {scale * figure.high:.{places}f})"
+
+
+def ignores_order(folder: Path, manifest: Manifest) -> bool:
+    """Whether the sequence graph gives a window, its reverse and its mean the same logit."""
+    import numpy as np
+
+    from edge.scan.model.bundle import BundleError, open_graph
+    from edge.scan.model.manifest import SEQUENCE
+
+    try:
+        session = open_graph(str(folder / SEQUENCE), 1, SEQUENCE)
+        width = session.get_inputs()[0].shape[-1]
+        shape = (manifest.window.frames, width)
+        window = np.random.default_rng(0).random(shape, np.float32)
+        mean = np.broadcast_to(window.mean(axis=0), shape)
+        windows = np.stack([window, window[::-1], mean])
+        (logits,) = session.run(["logits"], {"features": windows})
+    except (BundleError, TypeError, ValueError, RuntimeError):
+        return False  # a broken graph is reported where it is used
+    return bool(np.ptp(logits) < 1e-3)
 
 
 def _figure(figure: MeasuredFigure) -> str:
-    """A measurement in a line: AUC 0.873 (0.851 to 0.893) on what."""
+    """One measurement: AUC 0.873 (0.851 to 0.893) on what."""
     text = f"{figure.name} {figure.value:.3g}"
     if figure.low is not None and figure.high is not None:
         text += f" ({figure.low:.3g} to {figure.high:.3g})"

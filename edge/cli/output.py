@@ -1,29 +1,50 @@
-"""How findings look: words and a time-line for people, one object a line for programs.
+"""What the terminal shows: findings, tables, progress; and JSON lines for programs.
 
-On a terminal there are colours; into a pipe or a file go the same words without a control code.
+On a terminal there are colours; a pipe or a file gets the same words without control codes.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import sys
-import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TextIO
 
-from rich.console import Console
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
-from edge.finding import Clip, Face, Finding, ReasonCode, Thresholds, Verdict, verdict_of
-from edge.text import clock, one_line, percent, shortened
+from edge.finding import Clip, Face, Finding, Thresholds, Verdict, verdict_of
+from edge.text import (
+    both_opinions,
+    clock,
+    count,
+    one_line,
+    path_text,
+    probability_text,
+    shortcomings,
+    verdict_text,
+)
+
+if TYPE_CHECKING:
+    from edge.scan.progress import Progress, ProgressListener
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-NOT_LOOKED_AT = "·"
+NOT_SCORED = "·"
 SHORTEST_LINE, LONGEST_LINE = 4, 48
-"""Columns of a time-line, as the terminal has them."""
+"""Columns of a face's score over time, as the terminal has them."""
 _STEP = 0.15
-"""A window's last crop stands for some time after it too: this part of the window, generously."""
+"""A window's last crop stands for some time after it: at most this part of the window."""
+
+UNBOUNDED = 10_000
+"""Columns of a pipe or a file."""
 
 COLOURS = {
     Verdict.REAL: "green",
@@ -33,225 +54,247 @@ COLOURS = {
     Verdict.UNREADABLE: "magenta",
 }
 
-
-SHORTCOMINGS = {
-    ReasonCode.FACES_TOO_SMALL: "too small",
-    ReasonCode.TOO_DARK: "too dark",
-    ReasonCode.TOO_BLURRED: "too blurred",
-    ReasonCode.SEEN_TOO_BRIEFLY: "seen too briefly",
-}
-
-
-class Show(Protocol):
-    """Where findings go."""
-
-    def finding(self, finding: Finding) -> None:
-        """Show what was found, at once."""
-        ...
-
-    def end(self) -> None:
-        """Nothing more comes: sum up."""
-        ...
-
-
-class JsonShow:
-    """One line of JSON a finding, in UTF-8 whatever the terminal speaks, nothing held back."""
-
-    def finding(self, finding: Finding) -> None:
-        """Write the line."""
-        sys.stdout.buffer.write(finding.model_dump_json().encode() + b"\n")
-        sys.stdout.buffer.flush()
-
-    def end(self) -> None:
-        """Write nothing: whoever wants a sum can count lines."""
-
-
-class PeopleShow:
-    """Findings as paragraphs; a table of them all at the end if there are several."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._rows: list[Row] = []
-
-    def finding(self, finding: Finding) -> None:
-        """Print the paragraph."""
-        for line in paragraph(finding, self._console.width):
-            self._console.print(line, soft_wrap=True)
-        self._console.print()
-        unread = finding.verdict is Verdict.UNREADABLE
-        why = finding.reasons[0].text if unread else ""
-        self._rows.append(Row(finding.verdict, finding.fake_probability, finding.path, why))
-
-    def end(self) -> None:
-        """Print the table."""
-        if len(self._rows) > 1:
-            for line in table(self._rows, self._console.width):
-                self._console.print(line, soft_wrap=True)
-
-
-class Row(NamedTuple):
-    """A finding in the table."""
-
-    verdict: Verdict
-    probability: float | None
-    path: str
-    why: str
-
-
-def paragraph(finding: Finding, width: int) -> Iterator[Text]:
-    """What is said of one clip, in lines of at most `width` columns."""
-    yield _headline(finding, width)
-    for reason in finding.reasons:
-        yield from _indented(reason.text, width)
-    for face in finding.faces:
-        yield _face(face, finding, width)
-    if finding.clip:
-        yield from _indented(_facts(finding, finding.clip), width, style="dim")
-
-
-def _headline(finding: Finding, width: int) -> Text:
-    """The verdict as a word on its colour, the probability, the name."""
-    colour = COLOURS[finding.verdict]
-    line = Text(f" {_word(finding.verdict)} ", style=f"bold reverse {colour}")
-    line = Text.assemble(line, " ")
-    if finding.fake_probability is not None:
-        line.append(f"{percent(finding.fake_probability)} fake  ", style=colour)
-    room = max(12, width - line.cell_len)
-    return line.append(shortened(one_line(finding.path), room), style="bold")
-
-
-def _face(face: Face, finding: Finding, width: int) -> Text:
-    """One face: who, how fake, its scores along the clip, and why it does not count if so."""
-    widest = max(len(_said(other.fake_probability)) for other in finding.faces)
-    colour = _lean(face.fake_probability, finding.thresholds) if face.counted else "dim"
-    line = Text.assemble(
-        (f"  face {face.id}  ", "" if face.counted else "dim"),
-        (_said(face.fake_probability).rjust(widest), colour),
-        "  ",
-    )
-    why = ", ".join(SHORTCOMINGS[reason.code] for reason in face.reasons)
-    why = why or _both(face, finding, width - line.cell_len - 2)
-    room = width - line.cell_len - (len(why) + 2 if why else 0)
-    if finding.clip and finding.clip.kind == "video" and face.windows:
-        end = max(finding.clip.seconds, face.last_second)
-        room -= len(f"{clock(0)}  {clock(end)}")
-        if room >= SHORTEST_LINE:
-            scores = timeline(face, finding.window_thresholds, end, min(LONGEST_LINE, room))
-            line = Text.assemble(line, (f"{clock(0)} ", "dim"), scores, (f" {clock(end)}  ", "dim"))
-    line.append(why, style="dim")
-    line.rstrip()
-    return line
-
-
-def _both(face: Face, finding: Finding, room: int) -> str:
-    """What each model said of one face of several; of a single one the reasons tell it."""
-    asked = finding.second_opinion
-    views = {view.id: view for view in asked.faces} if asked else {}
-    if asked is None or face.id not in views or len(views) == 1:
-        return ""
-    view = views[face.id]
-    first, second = percent(view.probability_before), percent(view.fake_probability)
-    told = f"{finding.model.name} {first}, {asked.model.name} {second}"
-    return told if len(told) <= room else ""
-
-
-def timeline(face: Face, thresholds: Thresholds, end: float, columns: int) -> Text:
-    """A face's windows from 0 to `end` seconds: the higher the block, the more it leans to FAKE."""
-    line = Text()
-    for column in range(columns):
-        start, stop = (end * edge / columns for edge in (column, column + 1))
-        scores = [
-            window.fake_probability
-            for window in face.windows
-            if window.start < stop and window.end + _STEP * (window.end - window.start) >= start
-        ]
-        if scores:
-            worst = max(scores)
-            block = BLOCKS[min(int(worst * len(BLOCKS)), len(BLOCKS) - 1)]
-            line.append(block, style=_lean(worst, thresholds) if face.counted else "dim")
-        else:
-            line.append(NOT_LOOKED_AT, style="dim")
-    return line
-
-
-def table(rows: Sequence[Row], width: int) -> Iterator[Text]:
-    """The findings side by side, a line each, and how many there are of each verdict."""
-    words = max(len(_word(row.verdict)) for row in rows)
-    numbers = max(len(_said(row.probability)) for row in rows)
-    room = max(12, width - words - numbers - 4)
-    for row in rows:
-        name = shortened(one_line(row.path), room)
-        line = Text.assemble(
-            (_word(row.verdict).ljust(words), f"bold {COLOURS[row.verdict]}"),
-            f"  {_said(row.probability).rjust(numbers)}  {name}",
-        )
-        if row.why and len(row.why) + 2 <= width - line.cell_len:
-            line.append(f"  {row.why}", style="dim")
-        yield line
-    counts = Counter(row.verdict for row in rows)
-    told = [f"{counts[verdict]} {_word(verdict)}" for verdict in Verdict if counts[verdict]]
-    yield from map(Text, textwrap.wrap(f"{len(rows)} clips: {', '.join(told)}", width))
-
-
-def _word(verdict: Verdict) -> str:
-    return verdict.value.replace("_", " ")
-
-
-def _said(probability: float | None) -> str:
-    return "" if probability is None else percent(probability)
-
-
-def _lean(probability: float | None, thresholds: Thresholds) -> str:
-    """The colour of a probability."""
-    if probability is None:
-        return ""
-    return COLOURS[verdict_of(probability, thresholds)]
-
-
-def _facts(finding: Finding, clip: Clip) -> str:
-    """What the clip is and what looking at it took."""
-    facts = [f"{clip.codec} {clip.width} x {clip.height}"]
-    if clip.kind == "video":
-        facts.append(clock(clip.seconds))
-    facts.append(f"{finding.frames_scored} frame{'s' * (finding.frames_scored != 1)} scored")
-    facts.append(f"in {finding.seconds['total']:.1f} s")
-    facts.append(f"by {finding.model.name}")
-    if asked := finding.second_opinion:
-        crops = f"{asked.crops} crop{'s' * (asked.crops != 1)}"
-        facts.append(f"{asked.seconds:.1f} s of it by {asked.model.name} ({crops})")
-    return ", ".join(facts)
-
-
-def _indented(text: str, width: int, style: str = "") -> Iterator[Text]:
-    for line in textwrap.wrap(text, max(20, width - 2)):
-        yield Text(f"  {line}", style=style)
-
-
-def open_show(as_json: bool) -> Show:
-    """Findings for a program or for people, on stdout."""
-    if as_json:
-        return JsonShow()
-    return PeopleShow(open_console())
-
-
-UNBOUNDED = 10_000
+# ---- Building blocks
 
 
 def open_console() -> Console:
-    """Stdout, with colours and an edge to wrap at if it is a terminal.
-
-    A pipe or a file gets the same words without a control code, in lines as long as they are.
-    """
-    # What a terminal's character set lacks becomes a question mark, not an error.
+    """Stdout: a terminal with colours that wraps, or a pipe or file that does neither."""
+    # A character that the terminal cannot show becomes a question mark, not an error.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    if sys.stdout.isatty():
-        return Console(highlight=False, emoji=False, markup=False)
-    return Console(
-        file=sys.stdout,
-        width=UNBOUNDED,
-        color_system=None,
-        highlight=False,
-        emoji=False,
-        markup=False,
+    plain = Console(width=UNBOUNDED, color_system=None, highlight=False, emoji=False, markup=False)
+    coloured = Console(highlight=False, emoji=False, markup=False)
+    return coloured if sys.stdout.isatty() else plain
+
+
+def show(console: Console, *parts: RenderableType) -> None:
+    """Print parts one below another, without the blanks with which rich fills its lines."""
+    for part in parts:
+        for segments in console.render_lines(part, pad=False):
+            line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
+            line.rstrip()
+            console.print(line, soft_wrap=True)
+
+
+def print_json(text: str) -> None:
+    """Print one line of JSON at once, in UTF-8 whatever the terminal's encoding."""
+    sys.stdout.buffer.write(text.encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def grid(*justify: Literal["left", "right"]) -> Table:
+    """A table without lines. The columns named here never shrink; rows may add others that do."""
+    table = Table.grid(padding=(0, 2))
+    for side in justify:
+        table.add_column(justify=side, no_wrap=True)
+    return table
+
+
+def indented(part: RenderableType, style: str = "") -> Padding:
+    """A part two columns further right, wrapped there."""
+    text = Text(part, style) if isinstance(part, str) else part
+    return Padding(text, (0, 0, 0, 2), expand=False)
+
+
+class Shortened:
+    """One line that loses its middle where there is no room: both ends of a name matter.
+
+    A note follows if there is room for all of it.
+    """
+
+    def __init__(self, text: str, style: str = "", note: str = "") -> None:
+        self._text, self._style, self._note = one_line(text), style, f"  {note}" if note else ""
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        width = cell_len(self._text)
+        longest = width + cell_len(self._note)
+        return Measurement(min(width, 12), longest).with_maximum(options.max_width)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        text, width = self._text, options.max_width
+        note = self._note if cell_len(text + self._note) <= width else ""
+        if cell_len(text) > width:
+            head = set_cell_size(text, width // 2).rstrip()
+            tail = set_cell_size(text[::-1], width - 1 - cell_len(head)).rstrip()[::-1]
+            text = f"{head}…{tail}"
+        yield Text.assemble((text, self._style), (note, "dim"), no_wrap=True, overflow="crop")
+
+
+def coloured(verdict: Verdict) -> Text:
+    """A verdict in words, in its colour."""
+    return Text(verdict_text(verdict), f"bold {COLOURS[verdict]}")
+
+
+def counts_text(counts: Mapping[Verdict, int]) -> str:
+    """How many findings of each verdict: "1 REAL, 3 FAKE"."""
+    return ", ".join(
+        f"{counts[verdict]} {verdict_text(verdict)}" for verdict in Verdict if counts.get(verdict)
     )
+
+
+# ---- Findings
+
+
+class TextOutput:
+    """A paragraph for each finding; at the end a table of them all if there are several."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._table = grid("left", "right")
+        self._counts: Counter[Verdict] = Counter()
+
+    def finding(self, finding: Finding) -> None:
+        """Print the paragraph."""
+        verdict, probability = finding.verdict, finding.fake_probability
+        show(self._console, *_paragraph(finding), "")
+        reason = finding.reasons[0].text if verdict is Verdict.UNREADABLE else ""
+        name = Shortened(finding.path, note=reason)
+        self._table.add_row(coloured(verdict), probability_text(probability), name)
+        self._counts[verdict] += 1
+
+    def end(self) -> None:
+        """Print the table."""
+        total = self._counts.total()
+        if total > 1:
+            show(self._console, self._table, f"{total} clips: {counts_text(self._counts)}")
+
+
+def _paragraph(finding: Finding) -> Iterator[RenderableType]:
+    """The lines about one clip."""
+    colour = COLOURS[finding.verdict]
+    cells: list[RenderableType] = [
+        Text(f" {verdict_text(finding.verdict)} ", f"bold reverse {colour}")
+    ]
+    if finding.fake_probability is not None:
+        cells.append(Text(f"{probability_text(finding.fake_probability)} fake", colour))
+    headline = grid("left")
+    headline.add_row(*cells, Shortened(finding.path, "bold"))
+    yield headline
+    for reason in finding.reasons:
+        yield indented(reason.text)
+    faces = grid("left", "right")
+    for face in finding.faces:
+        faces.add_row(*_face_cells(face, finding, finding.clip))
+    if finding.faces:
+        yield indented(faces)
+    if finding.clip:
+        yield indented(_facts(finding, finding.clip), "dim")
+
+
+def _face_cells(face: Face, finding: Finding, clip: Clip | None) -> Iterator[RenderableType]:
+    """A face's number, probability, score over time, and why it does not count if so."""
+    style = "" if face.counted else "dim"
+    colour = _colour(face.fake_probability, finding.thresholds) if face.counted else "dim"
+    yield Text(f"face {face.id}", style)
+    yield Text(probability_text(face.fake_probability), colour)
+    if clip and clip.kind == "video" and face.windows:
+        end = max(clip.seconds, face.last_second)
+        yield Text(clock(0), "dim", no_wrap=True)
+        yield Timeline(face, finding.window_thresholds, end)
+        yield Text(clock(end), "dim", no_wrap=True)
+    second = finding.second_opinion
+    # For a single face the reasons above hold the answers of both models.
+    answers = both_opinions(face, finding) if second and len(second.faces) > 1 else ""
+    if note := shortcomings(face) or answers:
+        yield Text(note, "dim")
+
+
+class Timeline:
+    """A face's scores from 0 to `end` seconds: the higher the block, the more it looks fake."""
+
+    def __init__(self, face: Face, thresholds: Thresholds, end: float) -> None:
+        self._face, self._thresholds, self._end = face, thresholds, end
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(SHORTEST_LINE, LONGEST_LINE).with_maximum(options.max_width)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        line, columns = Text(), options.max_width
+        for column in range(columns):
+            start, stop = (self._end * edge / columns for edge in (column, column + 1))
+            scores = [
+                window.fake_probability
+                for window in self._face.windows
+                if window.start < stop and window.end + _STEP * (window.end - window.start) >= start
+            ]
+            if scores:
+                block = BLOCKS[min(int(max(scores) * len(BLOCKS)), len(BLOCKS) - 1)]
+                colour = _colour(max(scores), self._thresholds)
+                line.append(block, colour if self._face.counted else "dim")
+            else:
+                line.append(NOT_SCORED, "dim")
+        yield line
+
+
+def _colour(probability: float | None, thresholds: Thresholds) -> str:
+    return "" if probability is None else COLOURS[verdict_of(probability, thresholds)]
+
+
+def _facts(finding: Finding, clip: Clip) -> str:
+    """What the clip is, and what judging it cost."""
+    facts = [f"{clip.codec} {clip.width} x {clip.height}"]
+    if clip.kind == "video":
+        facts.append(clock(clip.seconds))
+    facts.append(f"{count(finding.frames_scored, 'frame')} scored")
+    facts.append(f"in {finding.seconds['total']:.1f} s")
+    facts.append(f"by {finding.model.name}")
+    if second := finding.second_opinion:
+        crops = count(second.crops, "crop")
+        facts.append(f"{second.seconds:.1f} s of it by {second.model.name} ({crops})")
+    return ", ".join(facts)
+
+
+# ---- Progress
+
+
+def open_terminal() -> TextIO | None:
+    """Stderr by a descriptor of its own, if it is a terminal.
+
+    Descriptor 2 is not always the terminal: libraries that are being loaded are kept from it.
+    """
+    if not sys.stderr.isatty():
+        return None
+    encoding = sys.stderr.encoding
+    return os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=encoding, errors="replace")
+
+
+@contextmanager
+def progress_bar(
+    terminal: TextIO | None, path: Path, number: int, total: int
+) -> Iterator[ProgressListener | None]:
+    """Show the progress of clip `number` of `total`; the bar disappears when the clip is done."""
+    if terminal is None:
+        yield None
+        return
+    from rich.progress import BarColumn, RenderableColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(file=terminal, highlight=False, emoji=False)
+    place = f"{number}/{total} " if total > 1 else ""
+    name = RenderableColumn(Shortened(f"{place}{path_text(Path(path.name))}", "bold"))
+    stage = TextColumn("{task.fields[stage]:7}", style="dim", markup=False)
+    line = BarColumn(None, "bright_black", "cyan", "cyan", "cyan")
+    numbers = TextColumn("{task.fields[numbers]}", markup=False)
+    columns = (name, stage, line, numbers) if console.width >= 70 else (name, line, numbers)
+    with Bar(*columns, console=console, transient=True, expand=True) as bar:
+        task = bar.add_task("", total=None, stage="opening", numbers="")
+
+        def listen(progress: Progress) -> None:
+            bar.update(
+                task,
+                completed=progress.frames_done,
+                total=progress.frames_expected or None,
+                stage=progress.stage,
+                numbers=_numbers(progress),
+            )
+
+        yield listen
+
+
+def _numbers(progress: Progress) -> str:
+    """Frames and time left: "48/96 · 0:03 left"."""
+    if not progress.frames_expected:
+        return ""
+    frames = f"{progress.frames_done}/{progress.frames_expected}"
+    left = progress.seconds_left
+    return frames if left is None else f"{frames} · {clock(left + 0.5)} left"

@@ -1,4 +1,4 @@
-"""`truelight run`: the box, on a Pi or in a terminal."""
+"""`truelight run`: the appliance daemon, on a Pi or in a terminal."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from edge.cli import Commands, absolute, add_command, add_config_option, with_options
 from edge.errors import TruelightError
 
 if TYPE_CHECKING:
@@ -21,66 +22,74 @@ FAILED = 1
 
 EPILOG = """\
 signals:
-  TERM, INT  end within five seconds; nothing is lost
-  HUP        read the settings anew
+  TERM, INT  shut down within five seconds; no finding is lost
+  HUP        reload the settings
 exit status:
-  0  it was told to end
-  1  a part of it failed
-  2  wrong usage, or it cannot begin
+  0  shut down as requested
+  1  a part of the program failed
+  2  wrong usage, or the daemon cannot start
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Commands) -> None:
     """Describe the command."""
-    command = commands.add_parser(
+    command = add_command(
+        commands,
         "run",
-        help="be the box: button, camera, sticks, lamps, display",
-        description="Works as the box until it is told to end: judges what the camera records, "
-        "what sticks bring and what is dropped into the inbox.",
+        run,
+        "run the appliance daemon: button, camera, USB sticks, inbox",
+        details="Runs the appliance daemon until it is stopped: it judges recordings of the "
+        "camera, clips on USB sticks and files in the inbox.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument(
         "--panel",
         choices=("hardware", "terminal", "none"),
-        help="button, lamps and display on the Pi's header, or drawn in this terminal",
+        help="where button, lamps and display are: on the Pi's header, in this terminal, nowhere",
     )
     command.add_argument(
         "--camera", type=Path, metavar="FILE", help="play this clip or picture as the camera"
     )
     command.add_argument(
-        "--inbox", type=Path, metavar="DIR", help="judge what is dropped into this folder"
+        "--inbox", type=Path, metavar="DIR", help="judge files that are put into this folder"
     )
     command.add_argument(
-        "--store", type=Path, metavar="DIR", help="keep the history and recordings here"
+        "--store", type=Path, metavar="DIR", help="keep history and recordings in this folder"
     )
-    command.add_argument("--config", type=Path, metavar="FILE", help="settings for this run")
-    command.set_defaults(run=run)
+    add_config_option(command)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Work until the end; 1 if it came since something broke."""
+    """Run the daemon until it ends; 1 if a part of it failed."""
     from edge.settings import Settings, SettingsError, load_settings
 
+    camera = {"camera.kind": chosen.camera and "file", "camera.file": absolute(chosen.camera)}
+    options = {
+        "--panel": {"panel.kind": chosen.panel},
+        "--camera": camera,
+        "--inbox": {"inbox.folder": absolute(chosen.inbox)},
+        "--store": {"store.folder": absolute(chosen.store)},
+    }
+
     def load() -> Settings:
-        return _with_options(load_settings(chosen.config), chosen)
+        return with_options(load_settings(chosen.config), options)
 
     try:
         start = load()
     except SettingsError:
-        # The display will say what is wrong with them.
-        start = _with_options(Settings(), chosen)
+        # The display shows what is wrong with them.
+        start = with_options(Settings(), options)
     if start.panel.kind == "terminal" and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        remedy = "Run it in one, or add --panel none."
-        raise TruelightError("The panel is to be drawn in a terminal, and this is none.", remedy)
-    with _alone_in(start.store_folder), _logging(start):
+        remedy = "Start it in a terminal, or use --panel none."
+        raise TruelightError("--panel terminal needs an interactive terminal.", remedy)
+    with _locked(start.store_folder), _logging(start):
         from edge.box.daemon import Daemon
 
         daemon = Daemon(load, start)
-        _listen(daemon.post)
-        in_order = daemon.run()
-    if not in_order:
-        _end_at_once()
+        _post_signals(daemon.post)
+        ended_well = daemon.run()
+    if not ended_well:
+        _kill_everything()
     return 0
 
 
@@ -88,18 +97,17 @@ def _with_options(settings: Settings, chosen: argparse.Namespace) -> Settings:
     if chosen.panel:
         settings = settings.changed("--panel", {"panel.kind": chosen.panel})
     if chosen.camera:
-        played = {"camera.kind": "file", "camera.file": str(chosen.camera.absolute())}
-        settings = settings.changed("--camera", played)
-    if chosen.inbox:
-        settings = settings.changed("--inbox", {"inbox.folder": str(chosen.inbox.absolute())})
-    if chosen.store:
-        settings = settings.changed("--store", {"store.folder": str(chosen.store.absolute())})
+        settings = settings.changed("--camera", {"camera.kind": "file"})
+    paths = {"camera": "camera.file", "inbox": "inbox.folder", "store": "store.folder"}
+    for option, key in paths.items():
+        if path := getattr(chosen, option):
+            settings = settings.changed(f"--{option}", {key: str(path.absolute())})
     return settings
 
 
 @contextlib.contextmanager
-def _alone_in(store: Path) -> Iterator[None]:
-    """Hold the store's lock; nobody else works there meanwhile."""
+def _locked(store: Path) -> Iterator[None]:
+    """Hold the store's lock, so that one daemon at a time uses it."""
     import fcntl
 
     try:
@@ -107,23 +115,23 @@ def _alone_in(store: Path) -> Iterator[None]:
         lock = (store / "lock").open("a", encoding="ascii")
     except OSError as failure:
         raise TruelightError(
-            f"The store {store} cannot be used: {failure.strerror}.",
-            "Name another folder with --store.",
+            f"Cannot use the folder {store}: {failure.strerror}.",
+            "Name another one with --store.",
         ) from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise TruelightError(
-                f"Truelight runs already, with its store in {store}.",
-                "End that one, or name another folder with --store.",
+                f"Truelight is already running with the folder {store}.",
+                "Stop it, or name another folder with --store.",
             ) from None
         yield
 
 
 @contextlib.contextmanager
 def _logging(settings: Settings) -> Iterator[None]:
-    """Send the log where it does not spoil the picture; tell more when the program is aborted."""
+    """Log to a file while the terminal is the panel, else to the journal or stderr."""
     import faulthandler
 
     from edge.box import systemd
@@ -135,7 +143,7 @@ def _logging(settings: Settings) -> Iterator[None]:
         return
     file = settings.store_folder / "truelight.log"
     systemd.start_log(file)
-    # What libraries write goes there too.
+    # Libraries write to descriptor 2: into the file, too.
     before = os.dup(2)
     with file.open("a", encoding="utf-8") as log:
         os.dup2(log.fileno(), 2)
@@ -146,22 +154,22 @@ def _logging(settings: Settings) -> Iterator[None]:
         os.close(before)
 
 
-def _listen(post: Callable[[Event], None]) -> None:
-    """Have the signals posted, from now on."""
+def _post_signals(post: Callable[[Event], None]) -> None:
+    """Post an event for each signal from now on."""
     from edge.box.events import Reloaded, Terminated
 
-    def posted(number: int, _: object) -> None:
+    def post_signal(number: int, _: object) -> None:
         post(Reloaded() if number == signal.SIGHUP else Terminated())
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, posted)
+        signal.signal(number, post_signal)
 
 
-def _end_at_once() -> NoReturn:
-    """End without waiting for threads that have not come to an end; take the children along."""
+def _kill_everything() -> NoReturn:
+    """End without waiting for threads that hang; kill the child processes first."""
     tasks = Path("/proc/self/task").iterdir()
     texts = [(task / "children").read_text(encoding="ascii") for task in tasks]
-    # From here on nothing lets another thread run: none shall see its child die and judge by it.
+    # No other thread runs from here on, so none sees its child die and draws conclusions.
     for child in [int(child) for text in texts for child in text.split()]:
         with contextlib.suppress(OSError):
             os.killpg(child, signal.SIGKILL)

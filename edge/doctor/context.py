@@ -1,4 +1,4 @@
-"""What is said of a part, and what a check may know."""
+"""The result of a check, and the machine that a check examines."""
 
 from __future__ import annotations
 
@@ -11,63 +11,38 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple
 
+from edge.doctor import Operator
 from edge.settings import SHIPPED, Settings
 
 INSTALL = "sudo ./setup.sh install"
-AGAIN = "sudo /opt/truelight/setup.sh install"
+REINSTALL = "sudo /opt/truelight/setup.sh install"
 
 LOCK = "lock"
-"""The file in the store that a running box holds locked."""
+"""The file in the store that a running daemon holds locked."""
 
 
 class State(StrEnum):
-    """How a part is; the later, the worse."""
+    """The state of a part; later ones are worse."""
 
     ABSENT = "absent"
-    """Not here, not wanted, or not tried: nothing is wrong with that."""
+    """Not present, not wanted, or not tried: no fault."""
     OK = "ok"
     WARNING = "warning"
     FAILURE = "failure"
 
 
-@dataclass(frozen=True)
-class Check:
-    """What was found out about one part."""
+class Result(NamedTuple):
+    """The result of a check: the state of a part in a sentence, and what to do about it."""
 
-    name: str
     state: State
     sentence: str
     remedy: str = ""
 
 
-class Person(Protocol):
-    """Whoever stands before the box."""
-
-    def confirms(self, question: str) -> bool | None:
-        """Answer yes or no; None if nobody is there to be asked."""
-        ...
-
-    def asked(self, request: str) -> bool:
-        """Be asked to do something; False if nobody is there."""
-        ...
-
-
-class Nobody:
-    """Is not asked anything."""
-
-    def confirms(self, question: str) -> bool | None:
-        """Nobody answers."""
-        return None
-
-    def asked(self, request: str) -> bool:
-        """Nobody does it."""
-        return False
-
-
-def ask_system(command: Sequence[str]) -> str:
-    """What a program prints, stripped; empty if it is not there, or is too slow."""
+def run_program(command: Sequence[str]) -> str:
+    """What a program prints, stripped; empty if it is missing or takes longer than 5 s."""
     try:
         done = subprocess.run(
             command,
@@ -83,19 +58,19 @@ def ask_system(command: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Patient:
-    """The machine that is looked at. Tests give another root, and answers of their own."""
+class Context:
+    """The machine under examination. Tests use another root and answers of their own."""
 
     settings: Settings
     root: Path = Path("/")
-    person: Person = field(default_factory=Nobody)
-    ask: Callable[[Sequence[str]], str] = ask_system
+    operator: Operator = field(default_factory=Operator)
+    run_program: Callable[[Sequence[str]], str] = run_program
     pause: Callable[[float], None] = time.sleep
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     @cached_property
     def board(self) -> str:
-        """The Pi's model, as in "Raspberry Pi 5 Model B Rev 1.0"; empty if this is none."""
+        """The Pi's model, as in "Raspberry Pi 5 Model B Rev 1.0"; empty on another machine."""
         try:
             model = (self.root / "proc/device-tree/model").read_text(errors="replace")
         except OSError:
@@ -105,29 +80,24 @@ class Patient:
 
     @cached_property
     def service(self) -> dict[str, str]:
-        """What systemd says of the box's service; empty where there is none."""
+        """The properties of the systemd service; empty if it is not installed."""
         if not (self.root / "run/systemd/system").is_dir():
             return {}
-        said = self.ask(
-            [
-                "systemctl",
-                "show",
-                "truelight.service",
-                "--property=LoadState,ActiveState,SubState,StatusText,NRestarts",
-            ]
-        )
-        pairs = dict(line.partition("=")[::2] for line in said.splitlines())
+        properties = "--property=LoadState,ActiveState,SubState,StatusText,NRestarts"
+        shown = self.run_program(["systemctl", "show", "truelight.service", properties])
+        pairs = dict(line.partition("=")[::2] for line in shown.splitlines())
         return pairs if pairs.get("LoadState") == "loaded" else {}
 
     @cached_property
-    def how_to_end(self) -> str:
-        """What ends the box, if it runs and has pins, display and camera to itself; else empty."""
+    def stop_command(self) -> str:
+        """How to stop the daemon that occupies pins, display and camera; empty if none runs."""
         if self.service.get("ActiveState") in ("active", "activating", "reloading"):
             return "sudo systemctl stop truelight"
-        return "End it in its terminal" if _is_locked(self.settings.store_folder / LOCK) else ""
+        is_running = _is_locked(self.settings.store_folder / LOCK)
+        return "Stop it in its terminal" if is_running else ""
 
-    def wants(self, *settings: str) -> bool:
-        """Whether such a part should be here: on a Pi, and where somebody has set it up."""
+    def expects(self, *settings: str) -> bool:
+        """Whether a part should be present: on a Pi, or if one of its settings was changed."""
         shipped = (f"{SHIPPED}, ", "built in")
         return bool(self.board) or any(
             not self.settings.origin(path).startswith(shipped) for path in settings

@@ -1,4 +1,4 @@
-"""What people touch and see, and the camera. Tried through the box's own parts."""
+"""Checks of what people touch and see, and of the camera, through the box's own parts."""
 
 from __future__ import annotations
 
@@ -8,106 +8,107 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING
 
-from edge.doctor.context import AGAIN, Check, Patient, State
-from edge.errors import TruelightError
+from edge.doctor.context import REINSTALL, Context, Result, State
 
 if TYPE_CHECKING:
     from PIL import Image
 
 PATIENCE = 15.0
-"""Seconds in which the button is to be pressed."""
-WIRES = "See that its wires sit where docs/install.md says."
+"""Seconds to wait for a press of the button."""
+WIRING = "Check the wiring against docs/install.md."
 _BLINKS, _BLINK = 3, 0.4
 
-Examine = Callable[[Patient], Check]
+CheckFunction = Callable[[Context], Result]
 
 
-def on_the_header(name: str, *settings: str) -> Callable[[Examine], Examine]:
-    """A check of a part that the box has to itself, and that a machine may well not have."""
+def needs_hardware(name: str, *settings: str) -> Callable[[CheckFunction], CheckFunction]:
+    """Skip a check where the part is not wanted, not expected, or in use by the daemon."""
 
-    def decorate(examine: Examine) -> Examine:
-        @wraps(examine)
-        def checked(patient: Patient) -> Check:
-            kind = patient.settings.panel.kind
+    def decorate(check: CheckFunction) -> CheckFunction:
+        @wraps(check)
+        def checked(context: Context) -> Result:
+            kind = context.settings.panel.kind
             if name != "camera" and kind != "hardware":
-                return Check(name, State.ABSENT, f"Not wanted: panel.kind is {kind}.")
-            if not patient.wants(*settings):
-                return Check(name, State.ABSENT, "Not tried: this machine is no Raspberry Pi.")
-            if patient.how_to_end:
-                remedy = f"{patient.how_to_end}; truelight doctor --only {name}"
-                return Check(name, State.ABSENT, "Not tried: the box runs and has it.", remedy)
+                return Result(State.ABSENT, f"Not wanted: panel.kind is {kind}.")
+            if not context.expects(*settings):
+                sentence = "Not tried: this machine is not a Raspberry Pi."
+                return Result(State.ABSENT, sentence)
+            if context.stop_command:
+                remedy = f"{context.stop_command}; truelight doctor --only {name}"
+                return Result(State.ABSENT, "Not tried: the daemon is using it.", remedy)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # gpiozero tells of every back end that it tries
-                return examine(patient)
+                warnings.simplefilter("ignore")  # gpiozero warns about every back end it tries
+                return check(context)
 
         return checked
 
     return decorate
 
 
-@on_the_header("lamps", "lamps.green", "lamps.red")
-def check_lamps(patient: Patient) -> Check:
+@needs_hardware("lamps", "lamps.green", "lamps.red")
+def check_lamps(context: Context) -> Result:
     """Light the green lamp and the red one in turn."""
     from edge.box.panel.hardware import LedLamps
 
-    pins = f"GPIO {patient.settings.lamps.green} and {patient.settings.lamps.red}"
+    pins = f"GPIO {context.settings.lamps.green} and {context.settings.lamps.red}"
     try:
-        lamps = LedLamps(patient.settings.lamps)
+        lamps = LedLamps(context.settings.lamps)
     except Exception as failure:  # its back ends raise what they like
-        return _unreachable("lamps", pins, failure)
+        return _unreachable(pins, failure)
     try:
-        patient.person.asked("Look at the lamps: green and red light in turn.")
+        context.operator.request("Look at the lamps: green and red light up in turn.")
         for turn in range(2 * _BLINKS):
             lamps.show(green=turn % 2 == 0, red=turn % 2 == 1)
-            patient.pause(_BLINK)
+            context.pause(_BLINK)
     finally:
         lamps.close()
-    seen = patient.person.confirms("Did green and red light in turn?")
+    seen = context.operator.confirm("Did green and red light up in turn?")
     if seen is None:
-        return Check("lamps", State.OK, f"{pins} were switched; nobody was asked what lit.")
+        return Result(State.OK, f"Switched {pins}; nobody confirmed the light.")
     if not seen:
-        return Check("lamps", State.FAILURE, f"{pins} were switched and did not light.", WIRES)
-    return Check("lamps", State.OK, f"Green and red light, at {pins}.")
+        return Result(State.FAILURE, f"Switched {pins}, but they did not light up.", WIRING)
+    return Result(State.OK, f"Green and red light up, on {pins}.")
 
 
-def _unreachable(name: str, pins: str, failure: Exception) -> Check:
+def _unreachable(pins: str, failure: Exception) -> Result:
     from gpiozero import BadPinFactory
 
-    sentence = f"{pins} cannot be reached: {str(failure).rstrip('.!') or type(failure).__name__}."
-    return Check(name, State.FAILURE, sentence, AGAIN if isinstance(failure, BadPinFactory) else "")
+    remedy = REINSTALL if isinstance(failure, BadPinFactory) else ""
+    reason = str(failure).rstrip(".!") or type(failure).__name__
+    return Result(State.FAILURE, f"Cannot use {pins}: {reason}.", remedy)
 
 
-@on_the_header("display", "display.driver", "display.bus", "display.address")
-def check_display(patient: Patient) -> Check:
+@needs_hardware("display", "display.driver", "display.bus", "display.address")
+def check_display(context: Context) -> Result:
     """Show a test picture."""
     from edge.box.panel.display import Oled
     from edge.box.views import Brightness
 
-    wanted = patient.settings.display
-    if wanted.driver == "none":
-        return Check("display", State.ABSENT, "Not wanted: display.driver is none.")
-    where = f"{wanted.driver} at {wanted.address:#x} on I2C bus {wanted.bus}"
-    if not (patient.root / f"dev/i2c-{wanted.bus}").exists():
-        remedy = "Switch it on: sudo raspi-config nonint do_i2c 0, then restart the machine."
-        return Check("display", State.WARNING, f"There is no I2C bus {wanted.bus}.", remedy)
-    if problem := _no_answer(wanted.bus, wanted.address):
-        return Check("display", State.WARNING, f"No {where}: {problem}.", WIRES)
-    display = Oled(wanted)
+    settings = context.settings.display
+    if settings.driver == "none":
+        return Result(State.ABSENT, "Not wanted: display.driver is none.")
+    name = f"{settings.driver} at {settings.address:#x} on I2C bus {settings.bus}"
+    if not (context.root / f"dev/i2c-{settings.bus}").exists():
+        remedy = "Enable it: sudo raspi-config nonint do_i2c 0, then restart the machine."
+        return Result(State.WARNING, f"There is no I2C bus {settings.bus}.", remedy)
+    if problem := _i2c_problem(settings.bus, settings.address):
+        return Result(State.WARNING, f"No {name}: {problem}.", WIRING)
+    display = Oled(settings)
     try:
         display.show(test_picture(), Brightness.FULL)
-        seen = patient.person.confirms("Does the display show a frame, and words in it?")
+        seen = context.operator.confirm("Does the display show text in a frame?")
     finally:
         display.close()
     if seen is None:
-        return Check("display", State.OK, f"{where} was given a picture; nobody was asked.")
+        return Result(State.OK, f"{name} received a picture; nobody confirmed it.")
     if not seen:
-        remedy = "If its picture is torn or moved aside, set display.driver to the other one."
-        return Check("display", State.FAILURE, f"{where} shows no test picture.", remedy)
-    return Check("display", State.OK, f"{where} shows its test picture.")
+        remedy = "If the picture is shifted or torn, set display.driver to the other one."
+        return Result(State.FAILURE, f"{name} shows no test picture.", remedy)
+    return Result(State.OK, f"{name} shows its test picture.")
 
 
-def _no_answer(bus: int, address: int) -> str:
-    """Why nobody answers at an address of an I2C bus; empty if somebody does."""
+def _i2c_problem(bus: int, address: int) -> str:
+    """Why no device answers at an address of an I2C bus; empty if one does."""
     from luma.core.error import Error
     from luma.core.interface.serial import i2c
 
@@ -124,65 +125,59 @@ def _no_answer(bus: int, address: int) -> str:
     return ""
 
 
-@on_the_header("button", "button.pin")
-def check_button(patient: Patient) -> Check:
-    """Wait for a press; without anybody to press it, see that it is up."""
+@needs_hardware("button", "button.pin")
+def check_button(context: Context) -> Result:
+    """Wait for a press; if nobody is there, check that the button is not pressed."""
     from gpiozero import Button
 
     from edge.box.events import Event, Pressed
     from edge.box.panel.hardware import PushButton
 
-    pin = f"GPIO {patient.settings.button.pin}"
+    pin = f"GPIO {context.settings.button.pin}"
     try:
-        contact = Button(patient.settings.button.pin, pull_up=True)
-        down = contact.is_pressed
+        contact = Button(context.settings.button.pin, pull_up=True)
+        stuck = contact.is_pressed
         contact.close()
-        if down:
-            return Check("button", State.FAILURE, f"{pin} is down all the time.", WIRES)
+        if stuck:
+            return Result(State.FAILURE, f"{pin} is always pressed.", WIRING)
         events: queue.Queue[Event] = queue.Queue()
-        button = PushButton(patient.settings.button, events.put)
+        button = PushButton(context.settings.button, events.put)
     except Exception as failure:  # its back ends raise what they like
-        return _unreachable("button", pin, failure)
+        return _unreachable(pin, failure)
     try:
-        if not patient.person.asked(f"Press the button, within {PATIENCE:.0f} seconds."):
-            return Check("button", State.OK, f"{pin} is up; nobody was asked to press it.")
+        if not context.operator.request(f"Press the button within {PATIENCE:.0f} seconds."):
+            return Result(State.OK, f"{pin} is not pressed; nobody was asked to press it.")
         event = events.get(timeout=PATIENCE)
     except queue.Empty:
-        return Check("button", State.FAILURE, f"No press was seen at {pin}.", WIRES)
+        return Result(State.FAILURE, f"No press on {pin}.", WIRING)
     finally:
         button.close()
-    held = "" if isinstance(event, Pressed) else ", and held"
-    return Check("button", State.OK, f"It was pressed{held}, at {pin}.")
+    word = "Pressed" if isinstance(event, Pressed) else "Pressed and held"
+    return Result(State.OK, f"{word}, on {pin}.")
 
 
-@on_the_header("camera", "camera.kind", "camera.file")
-def check_camera(patient: Patient) -> Check:
+@needs_hardware("camera", "camera.kind", "camera.file")
+def check_camera(context: Context) -> Result:
     """Take a frame."""
     from edge.box.sources.camera import open_camera
 
-    kind = patient.settings.camera.kind
+    kind = context.settings.camera.kind
     if kind == "none":
-        return Check("camera", State.ABSENT, "Not wanted: camera.kind is none.")
+        return Result(State.ABSENT, "Not wanted: camera.kind is none.")
+    camera = open_camera(context.settings)
     try:
-        camera = open_camera(patient.settings)
-        try:
-            camera.open()
-            frame = camera.frame()
-        finally:
-            camera.close()
-    except TruelightError as failure:
-        return Check("camera", State.FAILURE, failure.message, failure.remedy)
+        camera.open()
+        frame = camera.frame()
+    finally:
+        camera.close()
     height, width = frame.shape[:2]
-    light = float(frame.mean())
-    sentence = f"It gave a frame of {width} x {height}"
-    if light < 4:
-        return Check("camera", State.WARNING, f"{sentence}, all black.", "Is something before it?")
-    return Check("camera", State.OK, f"{sentence}, {_lightness(light)}.")
-
-
-def _lightness(mean: float) -> str:
-    """A mean of 0 to 255 in words."""
-    return "dark" if mean < 40 else "bright" if mean > 215 else "well lit"
+    brightness = float(frame.mean())
+    sentence = f"Frames of {width} x {height}"
+    if brightness < 4:
+        remedy = "Remove the lens cap, or anything in front of the camera."
+        return Result(State.WARNING, f"{sentence}, all black.", remedy)
+    word = "dark" if brightness < 40 else "bright" if brightness > 215 else "well lit"
+    return Result(State.OK, f"{sentence}, {word}.")
 
 
 def test_picture() -> Image.Image:

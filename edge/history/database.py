@@ -1,9 +1,8 @@
-"""The history's file: opened for writing or for reading, brought up to date, put aside.
+"""The history's SQLite file: opening, migrations, damage.
 
-SQLite with a write-ahead log: readers in other programs never wait for the writer, and a program
-that is killed leaves the file as it was after its last commit. `synchronous` is FULL, so a commit
-is on the disk when it returns, also when the power goes a moment later; NORMAL would keep the file
-whole too, but might lose the last findings that people have already seen.
+With a write-ahead log, readers in other programs never wait for the writer, and a killed program
+leaves the file as it was after its last commit. `synchronous` is FULL: a commit is on the disk when
+it returns, even if the power fails a moment later. NORMAL could lose findings already shown.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from pathlib import Path
 from edge.errors import TruelightError
 
 FILE = "history.sqlite"
-_BESIDE = ("", "-wal", "-shm")
+_SUFFIXES = ("", "-wal", "-shm")
 """SQLite's files: the database, its log, and the index of the log."""
 
 _PATIENCE = 10.0
 """Seconds to wait for another program that writes."""
 
-STEPS: tuple[tuple[str, ...], ...] = (
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """CREATE TABLE visits (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -52,7 +51,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ),
     ("ALTER TABLE portraits ADD COLUMN heat BLOB",),
 )
-"""What leads from each version of the tables to the next; an empty file is version 0."""
+"""The statements from each version of the tables to the next; an empty file is version 0."""
 
 
 class HistoryError(TruelightError):
@@ -64,24 +63,26 @@ class NewerError(Exception):
 
 
 def connect(file: Path) -> sqlite3.Connection:
-    """Open the file for writing, made or brought up to date as needed. Autocommit; any thread.
+    """Open the file for writing, created or migrated as needed. Autocommit; any thread.
 
     Raises:
         NewerError, sqlite3.Error, OSError: it cannot be used as it is.
     """
-    # Faces lie in it: not for everyone's eyes. SQLite gives its other files the same mode.
+    # It holds faces, so others may not read it. SQLite gives its other files the same mode.
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o640))
-    database = sqlite3.connect(
-        file, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
-    )
+    database = _open(str(file))
     try:
-        database.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect before the first table
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        database.execute("PRAGMA foreign_keys = ON")
-        database.execute("PRAGMA journal_size_limit = 4194304")
-        upgrade(database, STEPS)
-        _touch(database)
+        for pragma in (
+            "auto_vacuum = FULL",  # of a new file; gives deleted pages back to the disk
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "journal_size_limit = 4194304",
+        ):
+            database.execute(f"PRAGMA {pragma}")
+        migrate(database, MIGRATIONS)
+        for table in ("visits", "entries", "portraits"):  # find damage now rather than later
+            database.execute(f"SELECT * FROM {table} ORDER BY rowid DESC LIMIT 1").fetchall()
     except BaseException:
         database.close()
         raise
@@ -94,95 +95,74 @@ def connect_reading(file: Path) -> sqlite3.Connection:
     Raises:
         NewerError, sqlite3.Error: it cannot be used as it is.
     """
-    database = _connect_reading(file, "mode=ro")
+    address = file.resolve().as_uri()
+    database = _open(f"{address}?mode=ro", uri=True)
     try:
-        _version(database)
+        version = _version(database)
     except sqlite3.OperationalError:
-        # Nobody has it open, and this user may not lay the log's index beside it.
-        if any(file.with_name(file.name + end).exists() for end in _BESIDE[1:]):
+        # No program has it open, and this user may not create the index of the log beside it.
+        if any(file.with_name(file.name + suffix).exists() for suffix in _SUFFIXES[1:]):
             raise
         database.close()
-        database = _connect_reading(file, "immutable=1")
-    if _version(database) > len(STEPS):
+        database = _open(f"{address}?immutable=1", uri=True)
+        version = _version(database)
+    if version > len(MIGRATIONS):
         database.close()
         raise NewerError
     return database
 
 
-def _connect_reading(file: Path, how: str) -> sqlite3.Connection:
-    place = f"{file.resolve().as_uri()}?{how}"
+def _open(place: str, uri: bool = False) -> sqlite3.Connection:
     return sqlite3.connect(
-        place, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+        place, uri=uri, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
     )
 
 
-def upgrade(database: sqlite3.Connection, steps: Sequence[Sequence[str]]) -> None:
-    """Bring the tables to the latest version; each step is taken whole or not at all.
+def migrate(database: sqlite3.Connection, migrations: Sequence[Sequence[str]]) -> None:
+    """Bring the tables to the latest version; each migration is done whole or not at all.
 
     Raises:
-        NewerError: they are of a version beyond that.
+        NewerError: their version is later than that.
     """
-    if _version(database) > len(steps):
+    if _version(database) > len(migrations):
         raise NewerError
-    while (version := _version(database)) < len(steps):
-        database.execute("BEGIN IMMEDIATE")
-        try:
-            # Another program may have been faster.
-            if _version(database) == version:
-                for statement in steps[version]:
+    while (version := _version(database)) < len(migrations):
+        with database:  # commits, or rolls back
+            database.execute("BEGIN IMMEDIATE")
+            if _version(database) == version:  # no other program was faster
+                for statement in migrations[version]:
                     database.execute(statement)
                 database.execute(f"PRAGMA user_version = {version + 1}")
-            database.execute("COMMIT")
-        except BaseException:
-            database.rollback()
-            raise
 
 
 def _version(database: sqlite3.Connection) -> int:
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    return int(version)
+    return int(database.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _touch(database: sqlite3.Connection) -> None:
-    """Read a little of every table: damage shows here rather than in the midst of work."""
-    for table in ("visits", "entries", "portraits"):
-        database.execute(f"SELECT * FROM {table} ORDER BY rowid DESC LIMIT 1").fetchall()
-
-
-def sizes(database: sqlite3.Connection) -> tuple[int, int]:
-    """Bytes of the file that hold something, and bytes that are free to be filled or given back."""
-    pages, free, size = (
-        int(database.execute(f"PRAGMA {name}").fetchone()[0])
-        for name in ("page_count", "freelist_count", "page_size")
-    )
-    return (pages - free) * size, free * size
-
-
-_DAMAGES = frozenset(
+_DAMAGE = frozenset(
     (
         *(sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT),
         *(sqlite3.SQLITE_ERROR, sqlite3.SQLITE_IOERR_SHORT_READ),
     )
 )
-"""Of the last two: tables or pages that should be there are not."""
+"""The last two: a table or a page is missing."""
 
 
 def is_damage(failure: Exception) -> bool:
-    """Whether the file itself is to blame; after other failures it may be perfectly well."""
+    """Whether the file itself is damaged; after other failures it may be intact."""
     code = getattr(failure, "sqlite_errorcode", 0)
-    return code in _DAMAGES or code & 0xFF in _DAMAGES
+    return code in _DAMAGE or code & 0xFF in _DAMAGE
 
 
 def put_aside(file: Path, now: datetime) -> Path:
-    """Rename the database with all that belongs to it; where it lies now."""
+    """Rename the database with all its files; the new path."""
     stem = f"{file.stem}-damaged-{now:%Y%m%dT%H%M%SZ}"
-    aside = file.with_name(f"{stem}{file.suffix}")
-    number = 1
+    aside, number = file.with_name(f"{stem}{file.suffix}"), 1
     while aside.exists():
         number += 1
         aside = file.with_name(f"{stem}-{number}{file.suffix}")
-    for end in reversed(_BESIDE):
-        part = file.with_name(file.name + end)
+    for suffix in reversed(_SUFFIXES):
+        part = file.with_name(file.name + suffix)
         if part.exists():
-            part.rename(aside.with_name(aside.name + end))
+            part.rename(aside.with_name(aside.name + suffix))
     return aside

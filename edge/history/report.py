@@ -1,4 +1,4 @@
-"""The report on a visit: one page for people that needs nothing else, and JSON for programs."""
+"""The report on a visit: a self-contained page for people, and JSON for programs."""
 
 from __future__ import annotations
 
@@ -8,126 +8,196 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from edge import __version__
-from edge.finding import Verdict
-from edge.history.model_figures import ModelSummary, measured
+from edge.finding import Finding, Verdict, verdict_of
 from edge.history.reader import Entry, Visit
-from edge.history.report_page import WORST_FIRST, clip_pages
-from edge.text import one_line
+from edge.history.report_page import (
+    WORST_FIRST,
+    ModelSummary,
+    accuracy,
+    display_names,
+    faces_worst_first,
+    facts,
+    worst_first,
+)
+from edge.text import (
+    both_opinions,
+    clock,
+    count,
+    one_line,
+    percent,
+    probability_text,
+    shortcomings,
+    verdict_text,
+)
 
 if TYPE_CHECKING:
     import jinja2
 
-from datetime import datetime
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field
-
-from edge.finding import Finding
-
 HTML_NAME: Final = "TRUELIGHT-REPORT.html"
 JSON_NAME: Final = "truelight-report.json"
+SCHEMA_VERSION: Final = 1
 
-_TEMPLATES = Path(__file__).with_name("templates")
-
+MOST_FACES = 8
+"""Faces shown per clip; the others are counted."""
 _MANY = 40
-"""From so many clips on, portraits are made smaller, so that the page stays light."""
+"""With more clips than this the portraits are made smaller, so that the page stays light."""
 _SMALL_SIDE = 80
 _SMALL_QUALITY = 70
 
 
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class VisitDocument(_Document):
+    """Where the clips came from, and how the work on them ended."""
+
+    origin: str = Field(description="camera, stick or inbox.")
+    name: str
+    began: datetime = Field(description="UTC, by the clock of the machine that judged.")
+    ended: datetime | None
+    ending: str = Field(description="complete, cancelled or pulled out; empty if not known.")
+
+
+class JudgedDocument(_Document):
+    """A finding and when it was made."""
+
+    judged: datetime
+    finding: Finding
+
+
+class ReportDocument(_Document):
+    """The report for programs: all findings of one visit."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    kind: Literal["truelight-report"] = "truelight-report"
+    truelight: str = Field(description="The version of the program that wrote this.")
+    visit: VisitDocument
+    counts: dict[Verdict, int] = Field(description="Findings of each verdict.")
+    findings: tuple[JudgedDocument, ...] = Field(description="In the order of judging.")
+
+
 @dataclass(frozen=True)
 class Report:
-    """What is left where the clips came from."""
+    """The contents of both files."""
 
     html: str
     json: str
 
 
 def make_report(visit: Visit, entries: Sequence[Entry], model: ModelSummary | None) -> Report:
-    """Make the report on a visit that is over: `ended` and `ending` are set.
+    """Make the report on a visit that has ended.
 
-    `model` is what the bundle's manifest says; its figures are told if it is what judged.
+    `model` is the manifest of the current bundle; its figures are shown if it made all findings.
     """
     return Report(_page(visit, entries, model), _document(visit, entries))
 
 
+def _document(visit: Visit, entries: Sequence[Entry]) -> str:
+    keys = VisitDocument.model_fields
+    counts = Counter(entry.finding.verdict for entry in entries)
+    return ReportDocument(
+        truelight=__version__,
+        visit=VisitDocument(**{key: getattr(visit, key) for key in keys}),
+        counts={verdict: counts[verdict] for verdict in WORST_FIRST},
+        findings=tuple(
+            JudgedDocument(judged=entry.judged, finding=entry.finding) for entry in entries
+        ),
+    ).model_dump_json(indent=1)
+
+
 def _page(visit: Visit, entries: Sequence[Entry], model: ModelSummary | None) -> str:
     counts = Counter(entry.finding.verdict for entry in entries)
-    models = {(entry.finding.model.name, entry.finding.model.version) for entry in entries}
-    known = model if model is not None and models <= {(model.name, model.version)} else None
-    names = [f"{one_line(name)} {one_line(version)}" for name, version in sorted(models)]
-    asked = [entry.finding.second_opinion for entry in entries]
-    others = {(each.model.name, each.model.version) for each in asked if each}
+    models = {entry.finding.model for entry in entries}
+    versions = {(each.name, each.version) for each in models}
+    known = model if model is not None and versions <= {(model.name, model.version)} else None
+    second = {entry.finding.second_opinion for entry in entries} - {None}
     style, template = _template()
     return template.render(
         style=style,
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         version=__version__,
-        visit=visit,
         source=_source(visit),
         time=_time(visit),
         headline=_headline(counts, visit),
         ending=_ENDINGS.get(visit.ending, _ENDINGS[""]),
         total=len(entries),
         counts=[(verdict, counts[verdict]) for verdict in WORST_FIRST],
-        clips=clip_pages(entries, _small if len(entries) > _MANY else _address),
-        models=names,
-        seconds=[f"{one_line(name)} {one_line(version)}" for name, version in sorted(others)],
+        entries=worst_first(entries),
+        names=display_names([entry.finding.path for entry in entries]),
+        most_faces=MOST_FACES,
+        data_url=_small_url if len(entries) > _MANY else _data_url,
+        models=_names(versions),
+        second_models=_names({(each.model.name, each.model.version) for each in second if each}),
         licence=one_line(known.licence) if known else "",
         summary=one_line(known.summary) if known else "",
-        measured=measured(known) if known else [],
+        accuracy=accuracy(known.figures) if known else [],
     )
+
+
+def _names(models: set[tuple[str, str]]) -> list[str]:
+    return [f"{one_line(name)} {one_line(version)}" for name, version in sorted(models)]
 
 
 @cache
 def _template() -> tuple[str, jinja2.Template]:
-    """The page's style and the page."""
+    """The page's style sheet and its template."""
     import jinja2
 
+    folder = files("edge.history") / "templates"
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"tied": _tied, "breakable": _breakable}
-    style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
-    return style, environment.get_template("report.html")
+    environment.globals |= {
+        function.__name__: function
+        for function in (
+            *(both_opinions, clock, count, facts, faces_worst_first, one_line, percent),
+            *(probability_text, shortcomings, verdict_text),
+        )
+    }
+    environment.filters |= {
+        "unbroken": _unbroken,
+        "breakable": _breakable,
+        "range": lambda probability, thresholds: verdict_of(probability, thresholds).lower(),
+        "width": lambda share: f"{100 * min(1.0, max(0.0, share)):.2f}%",
+    }
+    page = environment.from_string((folder / "report.html").read_text(encoding="utf-8"))
+    return (folder / "report.css").read_text(encoding="utf-8"), page
 
 
-def _tied(text: str) -> str:
-    """A number stays with its sign at the end of a line."""
+def _unbroken(text: str) -> str:
+    """Keep a number and its % on one line."""
     return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _breakable(name: str) -> str:
-    """A long name may go on in the next line where its parts meet."""
+    """Allow a long name to break where its parts meet."""
     from markupsafe import Markup, escape
 
     return Markup(re.sub(r"([/_])", r"\1<wbr>", str(escape(name))))
 
 
 _SOURCES = {
-    "camera": "Recorded by the camera",
+    "camera": "Camera recording",
     "stick": "USB stick",
-    "inbox": "Dropped into the inbox",
-    "scan": "Scanned",
+    "inbox": "Inbox",
 }
 
 _ENDINGS = {
     "complete": "",
-    "cancelled": "The work was cancelled: clips that were not judged by then are missing here.",
+    "cancelled": "Cancelled: some clips were not judged and are missing here.",
     "pulled out": (
-        "The stick was pulled out too early: clips that were not judged by then are missing here."
+        "The USB stick was removed too early: some clips were not judged and are missing here."
     ),
-    "": "The work did not come to its end: clips may be missing here.",
+    "": "The work was interrupted: some clips may be missing here.",
 }
 
 
@@ -148,108 +218,46 @@ def _time(visit: Visit) -> str:
 
 
 def _headline(counts: Counter[Verdict], visit: Visit) -> str:
-    """The sum in a sentence."""
-    total = counts.total()
-    fake, unsure = counts[Verdict.FAKE], counts[Verdict.UNSURE]
+    """The result in a sentence."""
+    total, fake = counts.total(), counts[Verdict.FAKE]
     if not total:
         return "No clips were found." if visit.ending == "complete" else "No clip was judged."
     if total == 1:
-        return _ALONE[next(iter(counts))]
+        return _SINGLE[next(iter(counts))]
     if fake:
         return f"{fake} of {total} clips look{'s' * (fake == 1)} fake."
     if counts[Verdict.NO_FACE] == total:
-        return f"There is no face in any of {total} clips."
-    unread = counts[Verdict.UNREADABLE]
-    rest = [f"{unsure} could not be decided"] * bool(unsure)
+        return f"None of the {total} clips shows a face."
+    unsure, unread = counts[Verdict.UNSURE], counts[Verdict.UNREADABLE]
+    rest = [f"{unsure} {'is' if unsure == 1 else 'are'} unsure"] * bool(unsure)
     rest += [f"{unread} could not be read"] * bool(unread)
-    return "; ".join([f"None of {total} clips looks fake", ", ".join(rest)][: 1 + bool(rest)]) + "."
+    more = f"; {', '.join(rest)}" if rest else ""
+    return f"None of the {count(total, 'clip')} looks fake{more}."
 
 
-_ALONE = {
+_SINGLE = {
     Verdict.FAKE: "This clip looks fake.",
-    Verdict.UNSURE: "Nothing can be said of this clip for sure.",
+    Verdict.UNSURE: "The result for this clip is unsure.",
     Verdict.REAL: "This clip does not look fake.",
     Verdict.NO_FACE: "There is no face in this clip.",
     Verdict.UNREADABLE: "This clip cannot be read.",
 }
 
 
-def _address(jpeg: bytes) -> str:
+def _data_url(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
-def _small(jpeg: bytes) -> str:
+def _small_url(jpeg: bytes) -> str:
     """A portrait with fewer pixels."""
     import cv2
     import numpy as np
 
     pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     if pixels is None:
-        return _address(jpeg)
+        return _data_url(jpeg)
     side = min(_SMALL_SIDE, len(pixels))
     small = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
-    data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _SMALL_QUALITY])[1]
-    return _address(data.tobytes())
-
-
-def _document(visit: Visit, entries: Sequence[Entry]) -> str:
-    counts = Counter(entry.finding.verdict.value for entry in entries)
-    return ReportDocument(
-        truelight=__version__,
-        visit=VisitDocument(
-            origin=visit.origin,
-            name=visit.name,
-            began=visit.began,
-            ended=visit.ended,
-            ending=visit.ending,
-        ),
-        counts=Counts(**{verdict.value: counts[verdict.value] for verdict in WORST_FIRST}),
-        findings=tuple(
-            JudgedDocument(judged=entry.judged, finding=entry.finding) for entry in entries
-        ),
-    ).model_dump_json(indent=1)
-
-
-SCHEMA_VERSION: Final = 1
-
-
-class _Noun(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class VisitDocument(_Noun):
-    """Where the clips came from, and how the work on them ended."""
-
-    origin: str = Field(description="camera, stick, inbox or scan.")
-    name: str
-    began: datetime = Field(description="UTC, by the clock of the machine that judged.")
-    ended: datetime | None
-    ending: str = Field(description="complete, cancelled or pulled out; empty if not known.")
-
-
-class Counts(_Noun):
-    """How many findings there are of each verdict."""
-
-    FAKE: int
-    UNSURE: int
-    REAL: int
-    NO_FACE: int
-    UNREADABLE: int
-
-
-class JudgedDocument(_Noun):
-    """A finding and when it was made."""
-
-    judged: datetime
-    finding: Finding
-
-
-class ReportDocument(_Noun):
-    """Everything that is said of the clips of one visit."""
-
-    schema_version: Literal[1] = SCHEMA_VERSION
-    kind: Literal["truelight-report"] = "truelight-report"
-    truelight: str = Field(description="The version of the program that wrote this.")
-    visit: VisitDocument
-    counts: Counts
-    findings: tuple[JudgedDocument, ...] = Field(description="In the order of judging.")
+    return _data_url(
+        cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _SMALL_QUALITY])[1].tobytes()
+    )

@@ -15,7 +15,7 @@ import yaml
 from frontdoor import ROOT, command, run
 from waiting import until
 
-from edge.history.writer import open_archive
+from edge.history.writer import open_history
 
 WATCHDOG_SECONDS = 1.0
 
@@ -159,7 +159,7 @@ def test_it_ends_at_once_and_loses_nothing(start: Start, clips: Path) -> None:
     (child, *_) = box.children()
     assert box.end() == 0
     assert not Path(f"/proc/{child}").exists()
-    archive = open_archive(box.store)
+    archive = open_history(box.store)
     assert archive
     with archive:
         (visit,) = archive.visits()

@@ -31,7 +31,7 @@ from edge.box.views.status import TroubleKind
 from edge.box.visit_log import CrashGuard
 from edge.finding import Verdict
 from edge.history.report import Report
-from edge.history.writer import Entry, open_archive
+from edge.history.writer import Entry, open_history
 from edge.settings import Settings
 
 Wanted = TypeVar("Wanted")
@@ -63,7 +63,7 @@ class Bench:
 
     def visits(self) -> list[tuple[str, str, str, int]]:
         """Name, ending, report and number of findings; the newest first."""
-        archive = open_archive(self.store)
+        archive = open_history(self.store)
         assert archive
         with archive:
             return [

@@ -22,13 +22,13 @@ def mine(tmp_path: Path, bundle: Path) -> Path:
     return file
 
 
-def test_the_whole_round_as_json(mine: Path) -> None:
+def test_all_checks_as_json(mine: Path) -> None:
     ran = run("doctor", "--json", "--config", mine)
-    told = json.loads(ran.stdout)
-    checks = {check["name"]: check for check in told["checks"]}
+    report = json.loads(ran.stdout)
+    checks = {check["name"]: check for check in report["checks"]}
     assert list(checks) == list(PARTS)
-    assert ran.returncode == STATUS[told["state"]]
-    assert told["state"] == max(
+    assert ran.returncode == STATUS[report["state"]]
+    assert report["state"] == max(
         (check["state"] for check in checks.values()),
         key=["absent", "ok", "warning", "failure"].index,
     )
@@ -36,7 +36,7 @@ def test_the_whole_round_as_json(mine: Path) -> None:
     assert all(check["sentence"] for check in checks.values())
 
 
-def test_a_round_for_people_has_a_line_a_part(mine: Path) -> None:
+def test_every_part_has_a_line(mine: Path) -> None:
     ran = run("doctor", "--config", mine)
     for part in PARTS:
         assert f"  {part} " in ran.stdout
@@ -46,23 +46,23 @@ def test_a_round_for_people_has_a_line_a_part(mine: Path) -> None:
 def test_some_parts_alone(mine: Path) -> None:
     ran = run("doctor", "--config", mine, "--only", "model", "--only", "detector")
     assert ran.returncode == 0
-    assert ran.stdout.splitlines()[-1] == "  2 well."
+    assert ran.stdout.splitlines()[-1] == "  All checks passed."
     assert run("doctor", "--only", "wings").returncode == 2
 
 
-def test_a_model_that_is_not_there_fails_with_its_remedy(mine: Path) -> None:
+def test_a_missing_model_fails_with_its_remedy(mine: Path) -> None:
     ran = run("doctor", "--config", mine, "--only", "disk", "--only", "model")
     assert ran.returncode == 0
     mine.write_text("model: {bundle: nobody}")
     ran = run("doctor", "--config", mine, "--only", "disk", "--only", "model")
     assert ran.returncode == 2
-    failing = [line for line in ran.stdout.splitlines() if "FAILS" in line]
+    failing = [line for line in ran.stdout.splitlines() if "FAIL" in line]
     assert len(failing) == 1
     assert "There is no bundle at" in failing[0]
     assert "Export it again" in ran.stdout
 
 
-def test_wrong_settings_are_told_and_hide_nothing_else(mine: Path) -> None:
+def test_invalid_settings_are_reported_and_hide_nothing_else(mine: Path) -> None:
     mine.write_text("lamps: {green: 99}")
     ran = run("doctor", "--json", "--config", mine)
     checks = {check["name"]: check for check in json.loads(ran.stdout)["checks"]}
@@ -73,9 +73,13 @@ def test_wrong_settings_are_told_and_hide_nothing_else(mine: Path) -> None:
     assert sorted(checks) == sorted(PARTS)
 
 
-@pytest.mark.parametrize(("answer", "status", "said"), [("y", 0, "light, at"), ("n", 2, "did not")])
-def test_on_a_terminal_the_person_is_asked(mine: Path, answer: str, status: int, said: str) -> None:
-    # Whoever sets a pin expects a lamp there, on any machine. The pins themselves are pretended.
+@pytest.mark.parametrize(
+    ("answer", "status", "text"), [("y", 0, "light up, on"), ("n", 2, "did not")]
+)
+def test_the_operator_is_asked_in_a_terminal(
+    mine: Path, answer: str, status: int, text: str
+) -> None:
+    # A lamp is expected on any machine whose settings name its pin. The pins are simulated.
     mine.write_text("lamps: {green: 5}")
     ours, theirs = pty.openpty()
     ran = subprocess.Popen(
@@ -98,5 +102,5 @@ def test_on_a_terminal_the_person_is_asked(mine: Path, answer: str, status: int,
         pass
     os.close(ours)
     assert ran.wait() == status, sent.decode()
-    assert sent.decode().count("Did green and red light in turn? [y/n]") == 2
-    assert said in sent.decode()
+    assert sent.decode().count("Did green and red light up in turn? [y/n]") == 2
+    assert text in sent.decode()

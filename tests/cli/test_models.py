@@ -24,8 +24,10 @@ def models(bundle: Path, tmp_path: Path) -> Path:
 def test_the_bundles_are_listed(models: Path) -> None:
     ran = run("models", "--config", models)
     assert ran.returncode == 0
-    assert "* red  (default)  version 1, Apache-2.0" in ran.stdout
-    assert "AUC 0.5 (0.4 to 0.6) on nothing" in ran.stdout
+    assert "* red  version 1  (default)\n" in ran.stdout
+    assert "    AUC 0.50 (0.40 to 0.60)\n      on nothing\n" in ran.stdout
+    every = run("models", "--all", "--config", models)
+    assert "AUC 0.5 (0.4 to 0.6) on nothing" in every.stdout
     assert "bundle.json is not right" in ran.stdout
 
 
@@ -39,11 +41,11 @@ def test_the_bundles_as_json(models: Path) -> None:
     assert "is not right" in spoilt["problem"]
 
 
-def test_a_default_that_is_not_there_is_said(models: Path) -> None:
+def test_a_missing_default_is_reported(models: Path) -> None:
     models.write_text(models.read_text().replace("bundle: red", "bundle: none"))
     ran = run("models", "--config", models)
     assert ran.returncode == 0
-    assert f"models/none ({models}, line 1), is not there." in ran.stderr
+    assert f"models/none ({models}, line 1) is missing." in ran.stderr
 
 
 def test_the_configured_bundle_judges(models: Path, clips: Path) -> None:

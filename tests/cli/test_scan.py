@@ -163,7 +163,7 @@ def test_a_folder_is_judged_in_order_and_the_rest_is_counted(
 def test_a_folder_of_nothing_is_said_to_be_one(bundle: Path, tmp_path: Path) -> None:
     ran = run("scan", "--json", "--bundle", bundle, tmp_path)
     assert (ran.returncode, ran.stdout) == (0, "")
-    assert ran.stderr == f"{tmp_path}: no clips in this folder.\n"
+    assert ran.stderr == f"{tmp_path}: no videos or pictures here.\n"
 
 
 def test_names_that_would_steer_a_terminal(bundle: Path, clips: Path, tmp_path: Path) -> None:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 from frontdoor import ROOT, command
-
-from edge.text import columns
+from rich.cells import cell_len
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7][0-9;]*m")
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -67,5 +66,5 @@ def test_no_color_is_respected(bundle: Path, clips: Path) -> None:
 def test_no_line_is_wider_than_the_terminal(bundle: Path, clips: Path, width: int) -> None:
     sent = on_terminal(width, "scan", "--bundle", bundle, clips)
     lines = [CONTROL.sub("", line) for line in re.split(r"[\r\n]+", sent)]
-    assert [line for line in lines if columns(line.rstrip()) > width] == []
+    assert [line for line in lines if cell_len(line.rstrip()) > width] == []
     assert "5 clips: 1 REAL, 3 FAKE, 1 NO FACE" in lines

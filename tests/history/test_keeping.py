@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,8 +16,8 @@ import pytest
 
 from edge.errors import TruelightError
 from edge.finding import Verdict
-from edge.history.database import FILE, STEPS, upgrade
-from edge.history.writer import Filter, History, open_archive
+from edge.history.database import FILE, MIGRATIONS, migrate
+from edge.history.writer import Filter, History, open_history
 from edge.scan.scanner import ScanResult
 
 Looks = dict[str, ScanResult]
@@ -47,7 +49,7 @@ def test_what_was_kept_is_there_again(tmp_path: Path, looks: Looks) -> None:
         visit = history.open_visit("stick", "HOLIDAY")
         kept = [keep(history, visit, looks[name]) for name in ("two.mp4", "text.mp4")]
         history.close_visit(visit, "complete", "on the stick")
-    archive = open_archive(tmp_path / "deep" / "store")
+    archive = open_history(tmp_path / "deep" / "store")
     assert archive is not None
     with archive:
         (found,) = archive.visits()
@@ -99,7 +101,7 @@ def test_the_newest_comes_first_and_filters_choose(tmp_path: Path, looks: Looks)
 
 
 def test_there_is_none_before_something_was_kept(tmp_path: Path) -> None:
-    assert open_archive(tmp_path) is None
+    assert open_history(tmp_path) is None
 
 
 def test_the_oldest_go_when_there_is_too_much(tmp_path: Path, looks: Looks) -> None:
@@ -147,7 +149,7 @@ def test_of_a_crowd_the_most_suspicious_faces_are_kept(tmp_path: Path, looks: Lo
     ]
     crowd = finding.model_copy(update={"faces": tuple(faces)})
     with opened(tmp_path) as history:
-        visit = history.open_visit("scan", "crowd")
+        visit = history.open_visit("stick", "crowd")
         entry = history.add(visit, crowd, {face.id: portraits[1] for face in faces})
         found = history.entry(entry)
     assert found is not None
@@ -168,7 +170,7 @@ def test_two_read_while_one_writes(tmp_path: Path, looks: Looks) -> None:
     seen: dict[int, list[int]] = {0: [], 1: []}
 
     def read(reader: int) -> None:
-        archive = open_archive(tmp_path)
+        archive = open_history(tmp_path)
         assert archive is not None
         with archive:
             while not done.is_set() or not seen[reader]:
@@ -211,6 +213,11 @@ def test_several_threads_may_write(tmp_path: Path, looks: Looks) -> None:
 # ---- Damage
 
 
+def connected(folder: Path) -> sqlite3.Connection:
+    """Another program's connection to the history."""
+    return sqlite3.connect(folder / FILE, isolation_level=None)
+
+
 @pytest.mark.parametrize("damage", ["noise", "text", "half", "no tables", "later version"])
 def test_a_file_that_cannot_be_used_is_put_aside(tmp_path: Path, looks: Looks, damage: str) -> None:
     with opened(tmp_path) as history:
@@ -250,12 +257,14 @@ def test_damage_in_the_midst_of_work_costs_no_finding(tmp_path: Path, looks: Loo
         visit = history.open_visit("stick", "S")
         for _ in range(30):
             keep(history, visit, looks["two.mp4"])
-        history._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        beside = connected(tmp_path)
+        beside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         with (tmp_path / FILE).open("r+b") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(4096)
             file.write(b"\xff" * (size - 4096))
-        history._database.execute("PRAGMA shrink_memory")
+        beside.execute("PRAGMA user_version = 2")  # a commit, so that pages are read again
+        beside.close()
         entry = keep(history, visit, looks["red.mp4"])
         assert "was damaged" in history.remark
         (found,) = history.entries(visit)
@@ -266,7 +275,7 @@ def test_damage_in_the_midst_of_work_costs_no_finding(tmp_path: Path, looks: Loo
 def test_a_reader_says_that_the_file_is_damaged(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("I am no database.\n" * 500)
     with pytest.raises(TruelightError, match="damaged"):
-        open_archive(tmp_path)
+        open_history(tmp_path)
     assert list(tmp_path.glob("history-damaged-*")) == []
 
 
@@ -275,7 +284,8 @@ def test_a_finding_that_makes_no_sense_is_left_out(tmp_path: Path, looks: Looks)
         visit = history.open_visit("stick", "S")
         for name in ("red.jpg", "pale.mp4"):
             keep(history, visit, looks[name])
-        history._database.execute("UPDATE entries SET finding = '{}' WHERE id = 1")
+        with closing(connected(tmp_path)) as beside:
+            beside.execute("UPDATE entries SET finding = '{}' WHERE id = 1")
         assert [entry.id for entry in history.entries(visit)] == [2]
         assert [entry.id for entry in history.find()] == [2]
 
@@ -286,9 +296,9 @@ def test_a_history_is_brought_up_to_date_in_steps(tmp_path: Path, looks: Looks) 
     database = sqlite3.connect(tmp_path / FILE, isolation_level=None)
     step = ("ALTER TABLE visits ADD COLUMN note TEXT NOT NULL DEFAULT 'none'",)
     with pytest.raises(sqlite3.OperationalError):
-        upgrade(database, (*STEPS, (*step, "NONSENSE")))
-    upgrade(database, STEPS)  # as it was before: no half step
-    upgrade(database, (*STEPS, step))
+        migrate(database, (*MIGRATIONS, (*step, "NONSENSE")))
+    migrate(database, MIGRATIONS)  # as it was before: no half step
+    migrate(database, (*MIGRATIONS, step))
     assert database.execute("SELECT name, note FROM visits").fetchall() == [("S", "none")]
     database.close()
 
@@ -296,24 +306,35 @@ def test_a_history_is_brought_up_to_date_in_steps(tmp_path: Path, looks: Looks) 
 # ---- No room
 
 
-def test_a_full_disk_is_said_and_breaks_nothing(tmp_path: Path, looks: Looks) -> None:
+def test_a_full_disk_is_reported_and_breaks_nothing(
+    tmp_path: Path, looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def remembered(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connections.append(connect(*arguments, **options))
+        return connections[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", remembered)
     with opened(tmp_path) as history:
+        (database,) = connections
         visit = history.open_visit("stick", "S")
         keep(history, visit, looks["red.mp4"])
-        (pages,) = history._database.execute("PRAGMA page_count").fetchone()
-        history._database.execute(f"PRAGMA max_page_count = {pages}").fetchall()
+        (pages,) = database.execute("PRAGMA page_count").fetchone()
+        database.execute(f"PRAGMA max_page_count = {pages}").fetchall()
         before = []
         with pytest.raises(TruelightError, match="disk is full"):
             while True:
                 before.append(keep(history, visit, looks["two.mp4"]))
-        history._database.execute("PRAGMA max_page_count = 100000").fetchall()
+        database.execute("PRAGMA max_page_count = 100000").fetchall()
         last = keep(history, visit, looks["red.jpg"])
         assert [entry.id for entry in history.entries(visit)] == [1, *before, last]
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(TruelightError, match="cannot be written"):
+    with pytest.raises(TruelightError, match="Cannot write"):
         opened(tmp_path / "file")
 
 
@@ -324,7 +345,7 @@ def test_what_was_kept_before_there_were_heat_maps_is_still_there(
     file = tmp_path / FILE
     finding = looks["red.jpg"].finding
     with sqlite3.connect(file, isolation_level=None) as database:
-        upgrade(database, STEPS[:1])
+        migrate(database, MIGRATIONS[:1])
         time = "2026-11-22T12:00:00.000+00:00"
         query = "INSERT INTO visits (origin, name, began) VALUES ('stick', 'A', ?)"
         database.execute(query, [time])
@@ -333,7 +354,7 @@ def test_what_was_kept_before_there_were_heat_maps_is_still_there(
         database.execute("INSERT INTO portraits VALUES (1, 1, ?)", [b"a JPEG"])
     database.close()
     for attempt in range(2):
-        archive = open_archive(tmp_path)
+        archive = open_history(tmp_path)
         assert archive is not None
         with archive:
             first, *later = archive.entries(1)

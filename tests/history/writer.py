@@ -1,8 +1,8 @@
-"""A program that fills a history until it is killed, and says what it was promised.
+"""A program that fills a history until it is killed, and prints what was acknowledged.
 
     python writer.py FOLDER FINDING.json [MOST_FILE_BYTES]
 
-A line on stdout for each entry that was kept: its id.
+On stdout: "opening" before the file is opened, then the id of each entry that was kept.
 """
 
 import resource
@@ -18,6 +18,8 @@ from edge.history.writer import History
 
 def main() -> None:
     folder, finding = Path(sys.argv[1]), Finding.model_validate_json(Path(sys.argv[2]).read_text())
+    sys.stdout.write("opening\n")
+    sys.stdout.flush()
     history = History(folder, most_megabytes=500, most_days=365)
     if len(sys.argv) > 3:
         most = int(sys.argv[3])

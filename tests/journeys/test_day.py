@@ -11,7 +11,7 @@ from edge.box.views.camera import Framing, Recording, Viewfinder
 from edge.box.views.clips import BatchSummary, ClipVerdict, Judging, StickListing, WritingReport
 from edge.box.views.status import Halted, Ready, ShuttingDown, Starting, TroubleKind
 from edge.finding import Verdict
-from edge.history.writer import open_archive
+from edge.history.writer import open_history
 
 
 def test_a_day(house: House, clips: Path) -> None:
@@ -28,7 +28,7 @@ def test_a_day(house: House, clips: Path) -> None:
     the_settings_are_wrong(house)
     a_clip_is_dropped(house, clips)
     it_is_switched_off(house, clips)
-    archive = open_archive(house.store)
+    archive = open_history(house.store)
     assert archive
     with archive:
         visits = [(visit.origin, visit.name, visit.ending) for visit in archive.visits()]
