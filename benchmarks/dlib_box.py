@@ -1,9 +1,9 @@
-"""Fit the crop that stands in for dlib's box, on which the published checkpoints were trained.
+"""Fit the crop that replaces dlib's box, on which the published checkpoints were trained.
 
     python benchmarks/dlib_box.py CLIPS [--frames 4]
 
 CLIPS is a folder of clips with a `labels.tsv` (columns file, source). In a few frames of each
-clip dlib's HOG detector (upsampled once, as the published systems run it) and ours look for the
+clip dlib's HOG detector (upsampled once, as the published systems run it) and ours search for the
 face; the scale and the shift that turn our box into dlib's are those with the best mean overlap
 (IoU), every source weighing the same. Each source is judged by a fit that did not see it.
 Needs dlib (the package dlib-bin has wheels).
@@ -28,13 +28,13 @@ from edge.scan.faces.search import FaceSearch
 from edge.scan.media.sampling import Frame
 
 Floats = NDArray[np.float64]
-MAPPED_LEAST = 0.1  # below this overlap the two detectors speak of different things
+LEAST_OVERLAP = 0.1  # with a smaller one the detectors found different faces
 STEPS = (0.04, 0.01, 0.0025)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One face as both detectors see it: left, top, right, bottom in pixels."""
+    """One face as both detectors find it: left, top, right, bottom in pixels."""
 
     source: str
     ours: Floats
@@ -76,7 +76,7 @@ def _pair(
     if not boxes or not rects:
         return "ours alone" if boxes else "dlib alone" if rects else "neither"
     box, rect = max(((b, r) for b in boxes for r in rects), key=lambda both: overlap(*both))
-    if overlap(box, rect) < MAPPED_LEAST:
+    if overlap(box, rect) < LEAST_OVERLAP:
         return "elsewhere"
     return Pair(source, _corners(box), _corners(rect))
 
@@ -127,15 +127,15 @@ def fit_mapping(pairs: list[Pair]) -> Floats:
     weights = np.array([1 / names.count(name) for name in names])
     best = np.array([1.0, 0.0, 0.0])
 
-    def worth(fit: Floats) -> float:
+    def mean_overlap(fit: Floats) -> float:
         return float(np.average(overlaps(mapped(ours, fit), theirs), weights=weights))
 
     around = [np.array(way) - 1 for way in np.ndindex(3, 3, 3)]
     for step in STEPS:
         while True:
             nearby = [best + step * way for way in around]
-            top = nearby[int(np.argmax([worth(fit) for fit in nearby]))]
-            if worth(top) <= worth(best):
+            top = nearby[int(np.argmax([mean_overlap(fit) for fit in nearby]))]
+            if mean_overlap(top) <= mean_overlap(best):
                 break
             best = top
     return best
@@ -145,11 +145,11 @@ def report(pairs: list[Pair], seen: int, counts: dict[str, int]) -> None:
     """Print the fit and how well it carries over to sources it has not seen."""
     sources = sorted({pair.source for pair in pairs})
     print(f"{seen} frames; " + ", ".join(f"{name} {number}" for name, number in counts.items()))
-    print("every source judged by a fit without it:")
+    print("every source evaluated with a fit without it:")
     unseen: dict[str, Floats] = {}
     for source in sources:
         fit = fit_mapping([pair for pair in pairs if pair.source != source])
-        unseen[source] = _judge([pair for pair in pairs if pair.source == source], fit)
+        unseen[source] = _overlaps_with([pair for pair in pairs if pair.source == source], fit)
     everything = np.concatenate(list(unseen.values()))
     means = np.array([values.mean() for values in unseen.values()])
     print(
@@ -158,13 +158,13 @@ def report(pairs: list[Pair], seen: int, counts: dict[str, int]) -> None:
         f"  IoU over {means.size} sources: median {np.median(means):.3f}, "
         f"mean {means.mean():.3f}, worst {means.min():.3f} ({sources[int(means.argmin())]})"
     )
-    plain = _judge(pairs, np.array([1.0, 0.0, 0.0]))
+    plain = _overlaps_with(pairs, np.array([1.0, 0.0, 0.0]))
     print(f"  our box unmapped: median {np.median(plain):.3f}, mean {plain.mean():.3f}")
     fit = fit_mapping(pairs)
     print(f"fit on all: scale {fit[0]:.3f}, shift_x {fit[1]:+.3f}, shift_y {fit[2]:+.3f}")
 
 
-def _judge(pairs: list[Pair], fit: Floats) -> Floats:
+def _overlaps_with(pairs: list[Pair], fit: Floats) -> Floats:
     ours, theirs = (np.array([getattr(p, who) for p in pairs]) for who in ("ours", "dlib"))
     return overlaps(mapped(ours, fit), theirs)
 

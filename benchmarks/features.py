@@ -1,8 +1,8 @@
-"""How fast the features graph is: float32, plain int8, int8 with merged groups; one run, in turns.
+"""Speed of the features graph: float32, int8, int8 with merged groups; interleaved in one run.
 
     python benchmarks/features.py [--side 112] [--threads 1] [--batch 8] [--group-factors 4,4,1,1]
 
-Random weights: speed does not depend on them. Each line is the least processor time of many turns,
+Random weights: speed does not depend on them. Each line is the least processor time of many rounds,
 which other load on the machine disturbs little; with more threads than one it is the least time on
 the clock.
 """
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=112)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--turns", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--group-factors", help="measured if not given")
     args = parser.parse_args()
     torch.manual_seed(0)
@@ -79,14 +79,14 @@ def main() -> None:
     }  # fmt: skip
     clock: Callable[[], float] = time.thread_time if args.threads == 1 else time.perf_counter
     best = dict.fromkeys(sessions, float("inf"))
-    for _ in range(args.turns):
+    for _ in range(args.rounds):
         for name, opened in sessions.items():
             start = clock()
             opened.run(["features"], {"crops": crops})
             best[name] = min(best[name], clock() - start)
     print(processor())
     print(f"ONNX Runtime {onnxruntime.__version__}, {args.threads} threads, {args.side} px,")
-    print(f"batch {args.batch}, best of {args.turns} turns")
+    print(f"batch {args.batch}, best of {args.rounds} rounds")
     for name, seconds in best.items():
         ratio = best["float32"] / seconds
         print(f"{1000 * seconds / args.batch:8.2f} ms a crop  {ratio:5.2f} x  {name}")

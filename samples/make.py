@@ -1,9 +1,9 @@
-"""Makes the sample clips: moving pictures from photographs that Python packages carry along.
+"""Makes the sample clips from photographs in Python packages.
 
     python samples/make.py samples/clips
 
-Nothing foreign is committed, and the same clips come out every time. The forgery among them says
-on the picture that it is one.
+No third-party file is committed, and the clips are the same every time. The fake among them is
+labelled in the picture.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PHOTOS = Path(__file__).resolve().parents[1] / "third_party" / "faces"
 
 
 def main() -> None:
-    """Make all clips in the folder that the first argument names."""
+    """Make all clips in the folder given as the first argument."""
     folder = Path(sys.argv[1])
     cv2.setNumThreads(1)
     detector = load_detector()
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def find_portrait(path: Path, detector: FaceDetector) -> Portrait:
-    """Read a photograph, find the face and resize the photograph to it."""
+    """Read a photograph, find its face and resize the photograph so that the face fits."""
     pixels = np.asarray(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB), np.uint8)
     face = detector.detect(pixels)[0]
     box = face.box
@@ -77,7 +77,7 @@ def make_all(folder: Path, people: dict[str, Portrait]) -> None:
 
 
 def write_video(path: Path, frames: Iterator[Pixels]) -> None:
-    """Encode frames as H.264 in MP4 or VP8 in WebM, as the name's ending says."""
+    """Encode frames as H.264 in MP4 or VP8 in WebM, depending on the extension."""
     codec, options = "libx264", {"preset": "superfast", "crf": "26"}
     if path.suffix == ".webm":
         codec, options = "libvpx", {"deadline": "realtime", "cpu-used": "16", "b": "2M"}

@@ -93,18 +93,6 @@ def run(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _with_options(settings: Settings, chosen: argparse.Namespace) -> Settings:
-    if chosen.panel:
-        settings = settings.changed("--panel", {"panel.kind": chosen.panel})
-    if chosen.camera:
-        settings = settings.changed("--camera", {"camera.kind": "file"})
-    paths = {"camera": "camera.file", "inbox": "inbox.folder", "store": "store.folder"}
-    for option, key in paths.items():
-        if path := getattr(chosen, option):
-            settings = settings.changed(f"--{option}", {key: str(path.absolute())})
-    return settings
-
-
 @contextlib.contextmanager
 def _locked(store: Path) -> Iterator[None]:
     """Hold the store's lock, so that one daemon at a time uses it."""
@@ -115,8 +103,7 @@ def _locked(store: Path) -> Iterator[None]:
         lock = (store / "lock").open("a", encoding="ascii")
     except OSError as failure:
         raise TruelightError(
-            f"Cannot use the folder {store}: {failure.strerror}.",
-            "Name another one with --store.",
+            f"Cannot use the folder {store}: {failure.strerror}.", "Name another one with --store."
         ) from None
     with lock:
         try:

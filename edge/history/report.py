@@ -185,11 +185,7 @@ def _breakable(name: str) -> str:
     return Markup(re.sub(r"([/_])", r"\1<wbr>", str(escape(name))))
 
 
-_SOURCES = {
-    "camera": "Camera recording",
-    "stick": "USB stick",
-    "inbox": "Inbox",
-}
+_SOURCES = {"camera": "Camera recording", "stick": "USB stick", "inbox": "Inbox"}
 
 _ENDINGS = {
     "complete": "",

@@ -12,13 +12,7 @@ from edge.finding import Face, Verdict
 from edge.history.reader import Entry
 from edge.text import clock, count, one_line
 
-WORST_FIRST = (
-    Verdict.FAKE,
-    Verdict.UNSURE,
-    Verdict.UNREADABLE,
-    Verdict.REAL,
-    Verdict.NO_FACE,
-)
+WORST_FIRST = (Verdict.FAKE, Verdict.UNSURE, Verdict.UNREADABLE, Verdict.REAL, Verdict.NO_FACE)
 
 # ---- Clips
 

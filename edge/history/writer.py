@@ -19,14 +19,7 @@ import numpy.typing as npt
 
 from edge.finding import Finding
 from edge.history.database import FILE, HistoryError, NewerError, connect, is_damage, put_aside
-from edge.history.reader import (
-    Entry,
-    Filter,
-    HistoryReader,
-    Visit,
-    open_history,
-    timestamp,
-)
+from edge.history.reader import Entry, Filter, HistoryReader, Visit, open_history, timestamp
 
 __all__ = ["Entry", "Filter", "History", "HistoryError", "HistoryReader", "Visit", "open_history"]
 

@@ -1,10 +1,12 @@
 """`truelight config`."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
-from frontdoor import run
+from frontdoor import ROOT, run
 
 from edge.settings import SHIPPED, Settings
 
@@ -79,3 +81,14 @@ def test_the_same_as_json(mine: Path) -> None:
     }
     assert not shown["scan.windows"]["changed"]
     assert shown["panel.kind"]["origin"].startswith(f"{SHIPPED}, line ")
+
+
+def test_a_copy_without_its_data_says_so(mine: Path) -> None:
+    copy = mine.parent / "site-packages"
+    shutil.copytree(ROOT / "edge", copy / "edge")
+    for arguments in (("scan", mine), ("config", "check")):
+        around = os.environ | {"PYTHONPATH": str(copy)}
+        ran = run(*arguments, cwd=mine.parent, env=around)
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert "Truelight runs from its own folder.\n  Install it with ./setup.sh" in ran.stderr
+        assert str(copy / "config" / "truelight.yaml") in ran.stderr

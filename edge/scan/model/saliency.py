@@ -8,7 +8,7 @@ nothing of the network but its answers, so it works with every bundle and tells 
 
 What is hidden are strips across and strips down the crop, not squares: a place is as hot as the
 two strips that cross there are together. That takes 2 n questions, not n squared, and finds what
-moves the score as well (`benchmarks/heat.py`).
+moves the score as well (`benchmarks/saliency.py`).
 """
 
 from __future__ import annotations

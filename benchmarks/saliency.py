@@ -1,11 +1,11 @@
-"""What the heat maps cost, and whether they mean something.
+"""The cost of the saliency maps, and how well they show what influences the model.
 
-    python benchmarks/heat.py [--bundle models/truelight] [--crops FOLDER --count 100] CLIP...
+    python benchmarks/saliency.py [--bundle models/truelight] [--crops FOLDER --count 100] CLIP...
 
-For each clip: the seconds of the heat maps, of the whole scan without them, and their share, the
-least of several turns. With a folder of face crops (`labels.tsv` beside them): by how much the
-logit falls when the hottest fifth of a face is hidden, less the fall with a random fifth hidden,
-for maps made in several ways; the filling that hides is another than any map was made with.
+For each clip: the seconds for the maps, for the rest of the scan, and their share, the least of
+several rounds. With a folder of face crops (with `labels.tsv`): the drop of the logit when the
+strongest fifth of the map is hidden, minus the drop when a random fifth is hidden, for several
+kinds of maps. The filling differs from the fillings that the maps were made with.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Way = Callable[[Bundle, Crop], Floats]
 
 
 def cost(bundle: Path, clips: list[Path], turns: int) -> None:
-    """Print what heat maps cost in scans of clips."""
+    """Print the cost of the maps in scans of clips."""
     settings = load_settings().changed("benchmark", {"model.bundle": str(bundle)})
     print("   heat s   rest s  share  faces  frames  clip")
     sums = np.zeros(2)
@@ -104,7 +104,7 @@ FILLINGS: dict[str, Callable[[Crop], Crop]] = {
 
 
 def gain(bundle: Bundle, crop: Crop, heat: Floats, filling: Crop, seed: int) -> float:
-    """How much lower the logit is with the hottest fifth hidden than with a fifth elsewhere."""
+    """The drop of the logit with the strongest fifth hidden, minus that with a fifth elsewhere."""
     rng = np.random.default_rng(seed)
     hottest = heat >= np.quantile(heat, 0.8)
     others = [np.roll(hottest, rng.integers(0, len(crop), 2), (0, 1)) for _ in range(8)]
@@ -114,7 +114,7 @@ def gain(bundle: Bundle, crop: Crop, heat: Floats, filling: Crop, seed: int) -> 
 
 
 def meaning(bundle: Bundle, folder: Path, count: int) -> None:
-    """Print how well the maps of several ways tell what moves the logit."""
+    """Print how well several kinds of maps show what influences the logit."""
     pictures = read_folder(folder)
     chosen = np.random.default_rng(0).permutation(len(pictures))[:count]
     side, scale = bundle.manifest.input.side, bundle.manifest.input.crop.scale
