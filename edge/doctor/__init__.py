@@ -2,7 +2,7 @@
 
 Parts are tried the way the box uses them. A part that this machine lacks is reported as absent,
 which is a fault only if the settings ask for it. To add a check, write `check_NAME` in `system` or
-`hardware` and add NAME to the parts here. Importing this module is cheap.
+`hardware` and add it to `PARTS` and to the table of `run_checks`. Importing this module is cheap.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ from edge.errors import TruelightError
 if TYPE_CHECKING:
     from edge.doctor.context import Context, Result
 
-HARDWARE = ("lamps", "display", "button", "camera")
 PARTS = (
-    *("board", "settings", "service", "model", "second", "detector"),
-    *HARDWARE,
-    *("sticks", "history", "disk", "temperature", "power", "clock"),
+    *("board", "settings", "service", "model", "second", "detector", "lamps", "display"),
+    *("button", "camera", "sticks", "history", "disk", "temperature", "power", "clock"),
 )
 """The parts in the order of their checks."""
 
@@ -41,12 +39,28 @@ def run_checks(context: Context, only: Collection[str] = PARTS) -> Iterator[tupl
     from edge.doctor import hardware, system
     from edge.doctor.context import Result, State
 
+    checks: dict[str, Callable[[Context], Result]] = {
+        "board": system.check_board,
+        "settings": system.check_settings,
+        "service": system.check_service,
+        "model": system.check_model,
+        "second": system.check_second,
+        "detector": system.check_detector,
+        "lamps": hardware.check_lamps,
+        "display": hardware.check_display,
+        "button": hardware.check_button,
+        "camera": hardware.check_camera,
+        "sticks": system.check_sticks,
+        "history": system.check_history,
+        "disk": system.check_disk,
+        "temperature": system.check_temperature,
+        "power": system.check_power,
+        "clock": system.check_clock,
+    }
     for part in PARTS:
         if part in only:
-            module = hardware if part in HARDWARE else system
-            check: Callable[[Context], Result] = getattr(module, f"check_{part}")
             try:
-                result = check(context)
+                result = checks[part](context)
             except TruelightError as failure:
                 sentence = failure.message.rstrip(".") + "."
                 result = Result(State.FAILURE, sentence, failure.remedy)

@@ -89,8 +89,10 @@ def connect(file: Path) -> sqlite3.Connection:
     return database
 
 
-def connect_reading(file: Path) -> sqlite3.Connection:
+def connect_reading(file: Path) -> sqlite3.Connection | None:
     """Open an existing file for reading only, while another program may write it. Any thread.
+
+    None if it has no tables yet: a writer is just creating it, or was killed doing so.
 
     Raises:
         NewerError, sqlite3.Error: it cannot be used as it is.
@@ -106,10 +108,12 @@ def connect_reading(file: Path) -> sqlite3.Connection:
         database.close()
         database = _open(f"{address}?immutable=1", uri=True)
         version = _version(database)
-    if version > len(MIGRATIONS):
-        database.close()
+    if 0 < version <= len(MIGRATIONS):
+        return database
+    database.close()
+    if version:
         raise NewerError
-    return database
+    return None
 
 
 def _open(place: str, uri: bool = False) -> sqlite3.Connection:

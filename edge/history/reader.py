@@ -176,7 +176,8 @@ def open_history(folder: Path) -> HistoryReader | None:
             return None
         if not os.access(file, os.R_OK):
             raise PermissionError
-        return HistoryReader(connect_reading(file))
+        database = connect_reading(file)
+        return HistoryReader(database) if database else None
     except NewerError:
         message = f"{file} was written by a later version of Truelight."
         raise HistoryError(message, "Update this one.") from None

@@ -137,5 +137,9 @@ def accuracy(figures: Sequence[Figure]) -> list[tuple[str, list[str]]]:
 def _hundred(figure: Figure) -> str:
     """How many of a hundred, with the interval: "66 (55 to 81)"."""
     low, high = figure.low, figure.high
-    within = "" if low is None or high is None else f" ({100 * low:.0f} to {100 * high:.0f})"
+    within = (
+        ""
+        if low is None or high is None or low == high
+        else f" ({100 * low:.0f} to {100 * high:.0f})"
+    )
     return f"{100 * figure.value:.0f}{within}"

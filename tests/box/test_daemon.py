@@ -227,7 +227,7 @@ def test_two_do_not_work_in_one_store(start: Start) -> None:
     done = run("run", "--panel", "none", "--store", box.store, "--config", box.config)
     assert done.returncode == 2
     assert done.stderr.startswith(
-        f"truelight: Truelight runs already, with its store in {box.store}."
+        f"truelight: Truelight is already running with the folder {box.store}."
     )
     assert "--store" in done.stderr
     assert box.end() == 0
@@ -237,12 +237,12 @@ def test_a_store_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = run("run", "--panel", "none", "--store", tmp_path / "file")
     assert done.returncode == 2
-    assert f"The store {tmp_path / 'file'} cannot be used" in done.stderr
+    assert f"Cannot use the folder {tmp_path / 'file'}" in done.stderr
 
 
 def test_a_terminal_is_needed_to_draw_in(tmp_path: Path) -> None:
     done = run("run", "--panel", "terminal", "--store", tmp_path)
     assert done.returncode == 2
-    assert "this is none" in done.stderr
+    assert "needs an interactive terminal" in done.stderr
     assert "--panel none" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -11,11 +11,12 @@ import pytest
 import smbus2
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from edge.doctor import HARDWARE, PARTS, Operator, hardware, run_checks
+from edge.doctor import PARTS, Operator, hardware, run_checks
 from edge.doctor.context import Context, Result, State
 from edge.history.writer import History
 from edge.settings import Settings, load_settings
 
+HARDWARE = ("lamps", "display", "button", "camera")
 SERVICE = "LoadState=loaded\nActiveState={}\nSubState=running\nStatusText={}\nNRestarts={}"
 
 

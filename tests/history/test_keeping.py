@@ -102,6 +102,8 @@ def test_the_newest_comes_first_and_filters_choose(tmp_path: Path, looks: Looks)
 
 def test_there_is_none_before_something_was_kept(tmp_path: Path) -> None:
     assert open_history(tmp_path) is None
+    (tmp_path / FILE).touch()  # a writer was killed before it created the tables
+    assert open_history(tmp_path) is None
 
 
 def test_the_oldest_go_when_there_is_too_much(tmp_path: Path, looks: Looks) -> None:

@@ -205,32 +205,26 @@ def test_a_strangers_names_do_nothing(
         assert " ".join(shown.split()) in said
 
 
-@pytest.mark.parametrize(
-    ("ending", "count", "said"),
-    [
-        ("complete", 0, ["No clips were found.", "Videos may be mp4"]),
-        ("pulled out", 0, ["No clip was judged.", "removed too early"]),
-        ("pulled out", 2, ["1 of 2 clips looks fake.", "removed too early"]),
-        ("complete", 3, ["2 of 3 clips look fake."]),
-        ("cancelled", 1, ["This clip does not look fake.", "Cancelled: some clips"]),
-        ("", 1, ["This clip does not look fake.", "The work was interrupted"]),
-    ],
-)
 def test_a_visit_without_clips_or_end(
-    window: Browser,
-    tmp_path: Path,
-    looks: Looks,
-    bundle: Path,
-    ending: str,
-    count: int,
-    said: list[str],
+    window: Browser, tmp_path: Path, looks: Looks, bundle: Path
 ) -> None:
-    chosen = [looks["pale.mp4"], looks["red.jpg"], looks["red.mp4"]][:count]
-    file = tmp_path / "report.html"
-    file.write_text(report(tmp_path, chosen, bundle, ending=ending).html, encoding="utf-8")
-    window.open(file, 360)
-    assert window.complaints() == []
-    assert [sentence for sentence in said if sentence not in text(window)] == []
+    clips = [looks["pale.mp4"], looks["red.jpg"], looks["red.mp4"]]
+    for number, (ending, count, sentences) in enumerate(
+        (
+            ("complete", 0, ["No clips were found.", "Videos may be mp4"]),
+            ("pulled out", 0, ["No clip was judged.", "removed too early"]),
+            ("pulled out", 2, ["1 of 2 clips looks fake.", "removed too early"]),
+            ("complete", 3, ["2 of 3 clips look fake."]),
+            ("cancelled", 1, ["This clip does not look fake.", "Cancelled: some clips"]),
+            ("", 1, ["This clip does not look fake.", "The work was interrupted"]),
+        )
+    ):
+        file = tmp_path / f"report{number}.html"
+        made = report(tmp_path, clips[:count], bundle, ending=ending)
+        file.write_text(made.html, encoding="utf-8")
+        window.open(file, 360)
+        assert window.complaints() == []
+        assert [each for each in sentences if each not in text(window)] == []
 
 
 def test_hundreds_of_clips_stay_light(
@@ -318,21 +312,16 @@ def test_the_time_is_told(tmp_path: Path) -> None:
         assert "Camera recording" in html
 
 
-@pytest.mark.parametrize(
-    ("names", "said"),
-    [
+def test_the_headline_is_a_sentence(tmp_path: Path, looks: Looks, bundle: Path) -> None:
+    for names, sentence in (
         (("pale.mp4", "nobody.mp4"), "None of the 2 clips looks fake."),
         (("pale.mp4", "text.mp4"), "None of the 2 clips looks fake; 1 could not be read."),
         (("nobody.mp4", "nobody.mp4"), "None of the 2 clips shows a face."),
         (("text.mp4",), "This clip cannot be read."),
         (("nobody.mp4",), "There is no face in this clip."),
-    ],
-)
-def test_the_sum_is_a_sentence(
-    tmp_path: Path, looks: Looks, bundle: Path, names: tuple[str, ...], said: str
-) -> None:
-    html = report(tmp_path, [looks[name] for name in names], bundle).html
-    assert f"<h1>{said}</h1>" in html
+    ):
+        html = report(tmp_path, [looks[name] for name in names], bundle).html
+        assert f"<h1>{sentence}</h1>" in html
 
 
 def luminance(colour: str) -> float:
