@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Sets Truelight up, runs it, and makes a Raspberry Pi the box. `./setup.sh help` says what it can do.
+# Sets Truelight up, runs it, and makes a Raspberry Pi the box. `./setup.sh help` lists the commands.
 #
-# `run` and `test` keep everything in this folder, except system packages. What is done is remembered
-# by a stamp: a hash of the files it depends on, so that the second run is quick and a changed file
-# is noticed. Each file in setup/ has one job.
+# `run` and `test` keep everything in this folder, except system packages. A stamp records each
+# finished step: a hash of the files that it depends on. So a second run is quick, and a changed
+# file repeats its steps. Each file in setup/ has one job.
 set -euo pipefail
 
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -17,6 +17,8 @@ VENV=$ROOT/.venv
 . "$ROOT/setup/program.sh"
 # shellcheck source=setup/checks.sh
 . "$ROOT/setup/checks.sh"
+# shellcheck source=setup/lock.sh
+. "$ROOT/setup/lock.sh"
 # shellcheck source=setup/machine.sh
 . "$ROOT/setup/machine.sh"
 # shellcheck source=setup/place.sh
@@ -31,22 +33,24 @@ usage() {
 Truelight says whether the faces in a clip are real or fake.
 
 On any computer with Linux and Python 3.11 or newer; everything is kept in this folder:
-  ./setup.sh run                set up what is missing, then start the box with this terminal as its
-                                panel; without a terminal, judge the sample clips
+  ./setup.sh run                install what is missing, then start the box with this terminal as
+                                its panel; without a terminal, judge the sample clips
   ./setup.sh run PATH...        judge your own clips or folders
   ./setup.sh test               install what the tests need, then run every check
-  ./setup.sh thorough           add the model that gives second opinions (about 90 MB), which is
-                                asked where the other one is unsure
+  ./setup.sh thorough           add the model for second opinions (about 90 MB), which is asked
+                                whenever the first model is unsure
+  ./setup.sh lock               choose the newest allowed release of every package, and write
+                                constraints/, from which all commands install
 
 On a Raspberry Pi with Raspberry Pi OS (64-bit), bookworm or trixie:
-  sudo ./setup.sh install       make it the box, or bring it up to date
-       afterwards, if wanted:   sudo /opt/truelight/setup.sh thorough
-  sudo ./setup.sh uninstall     take back what install did; settings and history stay
-       --purge                  they go too
-       --dry-run                for both: say what would be done, change nothing
-       --anyway                 install on another Debian: what it lacks is said and left out
+  sudo ./setup.sh install       make it the box, or update it
+       afterwards, optionally:  sudo /opt/truelight/setup.sh thorough
+  sudo ./setup.sh uninstall     remove what install added; settings and history stay
+       --purge                  remove settings and history as well
+       --dry-run                for both: print the steps, change nothing
+       --anyway                 install on another Debian: missing parts are reported and skipped
 
-  ./setup.sh help               this text
+  ./setup.sh help               print this text
 HELP
 }
 
@@ -59,6 +63,7 @@ main() {
         run) command_run "$@" ;;
         test) command_test "$@" ;;
         thorough) command_thorough "$@" ;;
+        lock) command_lock "$@" ;;
         install) command_install "$@" ;;
         uninstall) command_uninstall "$@" ;;
         help | -h | --help) usage ;;
@@ -70,4 +75,4 @@ main() {
 }
 
 main "$@"
-exit # this file may be gone by now
+exit # uninstall may have deleted this file

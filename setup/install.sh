@@ -1,25 +1,25 @@
 # shellcheck shell=bash
-# Makes this machine the box. Run again, it does only what is not done yet.
+# Makes this machine the box. A second run does only what is not done yet.
 
 OPT=$SYSTEM/opt/truelight
-PLACED=$OPT/.placed # names what lies outside OPT, so that nothing of it is forgotten
+PLACED=$OPT/.placed # lists the files outside OPT, for uninstall
 UNFINISHED=$OPT/.unfinished
 BOOT=$SYSTEM/boot/firmware/config.txt
 OVERLAY=$SYSTEM/etc/truelight/truelight.yaml
 
-PROGRAM=(CHANGELOG.md LICENSE NOTICE README.md config docs edge export models pyproject.toml
+PROGRAM=(CHANGELOG.md LICENSE NOTICE README.md config constraints docs edge export models pyproject.toml
     samples setup setup.sh systemd)
 
-# The journal, the pins and the camera are spoken to by modules that only the system brings: what
-# the package index has is source without a compiler, empty on Python 3.13, or made for no Pi.
+# The modules for the journal, the pins and the camera come from the system: the package index has
+# only their source, an empty package for Python 3.13, or nothing for a Pi.
 SYSTEM_PYTHON=/usr/bin/python3
 BOX_PACKAGES=(python3-venv python3-systemd python3-lgpio python3-picamera2)
 
-SOURCE=$ROOT # what is installed from
-TARGETS=()  # what is placed outside OPT
-CHANGED=    # is anything new to a running box?
-REBOOT=     # does the machine have to start anew?
-LEFT_OUT=() # packages that --anyway does without
+SOURCE=$ROOT # the folder to install from
+TARGETS=()  # the files placed outside OPT
+CHANGED=    # does a running box have to be restarted?
+REBOOT=     # does the machine have to be restarted?
+LEFT_OUT=() # packages that are missing and skipped by --anyway
 
 command_install() { # [--dry-run] [--anyway]
     take_options "$@"
@@ -51,7 +51,7 @@ take_options() { # OPTION...
         esac
     done
     [ -z "$SYSTEM" ] || [ -n "$DRY_RUN" ] ||
-        die "TRUELIGHT_ROOT is for --dry-run alone." "To install into another root, run setup.sh in it, by chroot."
+        die "TRUELIGHT_ROOT works only with --dry-run." "To install into another root folder, run setup.sh inside it with chroot."
 }
 
 # ---- System packages
@@ -65,7 +65,7 @@ install_packages() {
         already "System packages: ${BOX_PACKAGES[*]}"
         return
     fi
-    must "Reading the lists of the system's packages" apt-get update
+    must "Updating the system's package lists" apt-get update
     for package in "${missing[@]}"; do
         if [ -n "$DRY_RUN" ] || in_archive "$package"; then
             there+=("$package")
@@ -74,7 +74,7 @@ install_packages() {
         fi
     done
     [ ${#LEFT_OUT[@]} -eq 0 ] || unfit "The system's archive does not have ${LEFT_OUT[*]}." \
-        "See that Raspberry Pi's archive is among the sources in /etc/apt/sources.list.d."
+        "Make sure that Raspberry Pi's archive is listed in /etc/apt/sources.list.d."
     [ ${#there[@]} -eq 0 ] || must "Installing system packages: ${there[*]}" \
         env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${there[@]}"
 }
@@ -86,15 +86,11 @@ in_archive() { # PACKAGE
 # ---- The program
 
 install_program() {
-    local limit
     [ "$ROOT" = "$OPT" ] || copy_program
     ROOT=$OPT VENV=$OPT/.venv
     export PIP_NO_CACHE_DIR=1 TRUELIGHT_MODELS=$OPT/third_party/blazeface
     make_venv "$VENV" "$SYSTEM_PYTHON" --system-site-packages
-    # The system's modules, the camera's above all, were compiled for its numpy: a newer major
-    # version in the environment would hide it and break them.
-    limit=$("$SYSTEM_PYTHON" -c 'import numpy; print("numpy<%d" % (int(numpy.__version__.split(".")[0]) + 1))' 2>/dev/null || true)
-    ensure_truelight ${limit:+"$limit"}
+    ensure_truelight
     ensure_detector
     place_link "$VENV/bin/truelight" "$SYSTEM/usr/local/bin/truelight"
 }
@@ -110,21 +106,21 @@ copy_program() {
     changed
 }
 
-changed() { # remembered until the end, should it not be reached this time
+changed() { # remembered in a file until the end, in case this run is interrupted
     CHANGED=1
     [ -n "$DRY_RUN" ] || touch -- "$UNFINISHED"
 }
 
-pack() { # the program as one archive on stdout, the same bytes from the same files
+pack() { # the program as one archive on stdout; the same files give the same bytes
     local names=("${PROGRAM[@]}")
-    # Fetched before, perhaps by a machine with a network.
+    # Models that were fetched earlier, perhaps on a machine with a network.
     [ ! -d "$ROOT/third_party/blazeface" ] || names+=(third_party/blazeface)
     tar --create --directory="$ROOT" --sort=name --owner=0 --group=0 --mode=u=rwX,go=rX \
         --exclude='__pycache__' --exclude='*.egg-info' --exclude='samples/clips' --exclude='.fetched' \
         -- "${names[@]}"
 }
 
-unpack() { # SUM: beside what is there, then in its place; other bundles and the environment stay
+unpack() { # SUM: first beside the old files, then in their place; other bundles and .venv stay
     local new=$OPT/.new path
     rm -rf -- "$new"
     mkdir -p -- "$new" "$OPT/models" "$OPT/third_party"
@@ -137,13 +133,13 @@ unpack() { # SUM: beside what is there, then in its place; other bundles and the
         mv -- "$path" "$OPT/${path#"$new"/}"
     done
     rm -rf -- "$new"
-    # The box may not write here, so what Python keeps for a quicker start is made now.
+    # The box may not write here, so Python's compiled files are written now.
     "$SYSTEM_PYTHON" -m compileall -q "$OPT/edge"
     sync
     printf '%s\n' "$1" >"$OPT/.copied"
 }
 
-keep_weights() { # OLD NEW: what `thorough` fetched for a bundle stays, if its new version wants it
+keep_weights() { # OLD NEW: keeps the weights that `thorough` fetched, if the new bundle uses them
     local sum
     if [ -f "$1/tower.onnx" ] && [ ! -e "$2/tower.onnx" ]; then
         sum=$(sha256sum <"$1/tower.onnx" | cut -d ' ' -f 1)
@@ -157,7 +153,7 @@ write_overlay() {
     if [ -e "$OVERLAY" ]; then
         already "Settings of this machine in $OVERLAY"
     else
-        must "Writing $OVERLAY, for this machine's settings" \
+        must "Writing $OVERLAY, for the settings of this machine" \
             install -D -m 644 -- "$SOURCE/config/machine.yaml" "$OVERLAY"
     fi
 }
@@ -168,31 +164,31 @@ start_with_the_machine() {
     local unit
     for unit in $(units_to_enable); do
         if compgen -G "$SYSTEM/etc/systemd/system/*.wants/$unit" >/dev/null; then
-            already "Starting $unit with the machine"
+            already "Starting $unit at boot"
         else
-            must "Starting $unit with the machine from now on" systemctl enable "$unit"
+            must "Enabling $unit, which starts at boot" systemctl enable "$unit"
         fi
     done
 }
 
 farewell() {
     if [ -n "$DRY_RUN" ]; then
-        say "Nothing was changed: this was a dry run."
+        say "This was a dry run: nothing was changed."
         return
     fi
     if [ -n "$CHANGED" ] && [ -z "$REBOOT" ] && is_running; then
-        must "Starting the box anew" systemctl restart truelight.service
+        must "Restarting the service" systemctl restart truelight.service
     elif ! is_running; then
         REBOOT=1
     fi
     rm -f -- "$UNFINISHED"
     say "Truelight is installed."
-    [ ${#LEFT_OUT[@]} -eq 0 ] || say "  Left out, and with it what needs it: ${LEFT_OUT[*]}"
+    [ ${#LEFT_OUT[@]} -eq 0 ] || say "  Missing, and skipped with the parts that need it: ${LEFT_OUT[*]}"
     [ -z "$REBOOT" ] || say "  Restart the machine: sudo reboot"
-    say "  When the display does not say \"ready\": sudo truelight doctor"
-    say "  Settings of this machine: $OVERLAY, explained in $OPT/config/truelight.yaml"
+    say "  If the display does not show \"Ready\": sudo truelight doctor"
+    say "  Settings of this machine: $OVERLAY; $OPT/config/truelight.yaml explains them"
 }
 
-is_running() { # the box, under a systemd that runs
+is_running() { # does the service run, under a systemd that runs?
     [ -d "$SYSTEM/run/systemd/system" ] && systemctl is-active --quiet truelight.service
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What comes from elsewhere: system packages, a Python, Python packages.
+# Installs what comes from elsewhere: system packages, Python, Python packages.
 
 # ---- System packages
 
@@ -11,10 +11,10 @@ system_packages() { # WHY PACKAGE...
     local why=$1
     shift
     if ! command -v apt-get >/dev/null || ! as_root true 2>/dev/null; then
-        die "$why." "Install it and start again, on Debian and its kin: sudo apt-get install $*"
+        die "$why." "Install it, then run this again. On Debian and its derivatives: sudo apt-get install $*"
     fi
     step "Installing system packages: $*" apt_install "$@" ||
-        die "$why, and it could not be installed." "The lines above say why."
+        die "$why, and the installation failed." "The lines above say why."
 }
 
 apt_install() { # PACKAGE...
@@ -43,10 +43,10 @@ find_python() { # prints the program to use
         fi
     done
     die "Python 3.11 or newer is needed; found here: $(python3 --version 2>&1 || true)." \
-        "Debian 12, Raspberry Pi OS bookworm and Ubuntu 24.04 have it. One that lies elsewhere: TRUELIGHT_PYTHON=/path/to/python3 $0"
+        "Debian 12, Raspberry Pi OS bookworm and Ubuntu 24.04 have it. To use another one: TRUELIGHT_PYTHON=/path/to/python3 $0"
 }
 
-make_venv() { # FOLDER PYTHON [OPTION...]: unless a working one is there
+make_venv() { # FOLDER PYTHON [OPTION...]: unless a working one exists
     local folder=$1 python=$2
     shift 2
     if is_good_python "$folder/bin/python" && "$folder/bin/python" -m pip --version >/dev/null 2>&1; then
@@ -56,8 +56,17 @@ make_venv() { # FOLDER PYTHON [OPTION...]: unless a working one is there
         system_packages "Python's venv module is missing" \
             "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
     fi
-    step "Making a Python environment in $folder" "$python" -m venv --clear "$@" "$folder" ||
-        die "The Python environment could not be made." "The lines above say why."
+    step "Creating a Python environment in $folder" "$python" -m venv --clear "$@" "$folder" ||
+        die "The Python environment could not be created." "The lines above say why."
+}
+
+# A lock file names every package with the SHA-256 of its files. pip refuses any other file, adds
+# nothing, and runs no build script.
+pip_install_locked() { # VENV WHAT LOCK...
+    local venv=$1 what=$2 lock options=()
+    shift 2
+    for lock in "$@"; do options+=(--requirement "$lock"); done
+    pip_install "$venv" "$what" --require-hashes --no-deps --only-binary :all: "${options[@]}"
 }
 
 pip_install() { # VENV WHAT ARGUMENT...
@@ -65,5 +74,5 @@ pip_install() { # VENV WHAT ARGUMENT...
     shift 2
     step "$what" "$python" -m pip install --disable-pip-version-check "$@" ||
         die "Python packages could not be installed." \
-            "The lines above say why. Most often the network was not reachable, or the disk is full."
+            "The lines above say why. Common causes: no network, a full disk, or a Python that the lock files do not cover (they cover 3.11 to 3.14)."
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What lies outside the program's folder: units, rules, the boot configuration. Put there, and taken back.
+# Places and removes the files outside the program's folder: units, rules, the boot configuration.
 
 place_everything() {
     local file target
@@ -8,12 +8,12 @@ place_everything() {
         [ -z "$target" ] || place "$file" "$SYSTEM$target"
     done
     place "$SOURCE/setup/modules.conf" "$SYSTEM/etc/modules-load.d/truelight.conf"
-    forget_the_rest
+    remove_obsolete
     [ "$(printf '%s\n' "${TARGETS[@]}")" = "$(cat -- "$PLACED" 2>/dev/null || true)" ] ||
-        must "Noting what was placed" write_list
+        must "Writing the list of these files" write_list
 }
 
-target_of() { # NAME: where a file of systemd/ belongs; nothing for what is run from OPT
+target_of() { # NAME: the place of a file of systemd/; nothing for files that are run from OPT
     case $1 in
         *.service | *.path | *.target) printf /etc/systemd/system/%s "$1" ;;
         *.rules) printf /etc/udev/rules.d/%s "$1" ;;
@@ -50,10 +50,10 @@ place_link() { # FILE TARGET
     changed
 }
 
-forget_the_rest() { # what an earlier version placed and this one does not
+remove_obsolete() { # files that an earlier version placed and this one does not
     local target kept
     [ -f "$PLACED" ] || return 0
-    # No pipe into grep -q: it may end before its writer has, which then counts as a failure.
+    # No pipe into grep -q: it may end before its writer, which would count as a failure.
     kept=$(printf '%s\n' "${TARGETS[@]}")
     while read -r target; do
         grep -qxF -- "$target" <<<"$kept" && continue
@@ -67,7 +67,7 @@ write_list() {
     mv -f -- "$PLACED.new" "$PLACED"
 }
 
-units_to_enable() { # those that say by what they are wanted, without templates
+units_to_enable() { # units with WantedBy=, except templates
     local file
     for file in "$SOURCE"/systemd/*.service "$SOURCE"/systemd/*.path; do
         case $file in *@.*) continue ;; esac
@@ -81,14 +81,14 @@ make_user() {
         already "The user truelight and its folders"
         return
     fi
-    must "Making the user truelight" systemd-sysusers "$SYSTEM/etc/sysusers.d/truelight.conf"
-    must "Making its folders" systemd-tmpfiles --create "$SYSTEM/etc/tmpfiles.d/truelight.conf"
+    must "Creating the user truelight" systemd-sysusers "$SYSTEM/etc/sysusers.d/truelight.conf"
+    must "Creating its folders" systemd-tmpfiles --create "$SYSTEM/etc/tmpfiles.d/truelight.conf"
     reload
 }
 
-reload() { # where there is a systemd that runs, or in a dry run would be
+reload() { # where systemd runs, and in a dry run
     [ -n "$DRY_RUN" ] || [ -d /run/systemd/system ] || return 0
-    must "Telling systemd and udev of what is new" reload_managers
+    must "Reloading systemd and udev" reload_managers
 }
 
 reload_managers() {
@@ -96,7 +96,7 @@ reload_managers() {
     [ ! -e /run/udev/control ] || udevadm control --reload
 }
 
-# ---- The boot configuration. Never a silent change: each is a step of its own, and said.
+# ---- The boot configuration. Each change is a step of its own and is reported.
 
 switch_on_i2c() {
     if boot_says '(device_tree_param|dtparam)=([^,]*,)*i2c(_arm)?(=(on|true|yes|1))?(,.*)?'; then
@@ -127,9 +127,9 @@ boot_says() { # PATTERN: is there such a line?
     grep -Eqx -- "$1[[:space:]]*" "$BOOT" 2>/dev/null
 }
 
-boot_add() { # LINE: in a block of its own, valid for every model, found again by uninstall
+boot_add() { # LINE: in a block of its own, for every model, which uninstall finds
     {
-        sed -e '$a\' -- "$BOOT" # its last line ends like the others
+        sed -e '$a\' -- "$BOOT" # ends the last line with a newline
         printf '# Truelight begin\n[all]\n%s\n# Truelight end\n' "$1"
     } >"$BOOT.new"
     sync -- "$BOOT.new"

@@ -1,15 +1,34 @@
 # shellcheck shell=bash
-# What the program needs to run from the folder ROOT, and running it there.
+# Installs what the program needs in the folder ROOT, and runs it there.
 
 CLIPS=$ROOT/samples/clips
 
-ensure_truelight() { # [PIP ARGUMENT...]: into VENV, which is made before if it must be
-    fresh "$VENV/.installed" "$ROOT/pyproject.toml" && return
-    pip_install "$VENV" "Installing Truelight and what it needs (about 150 MB)" --editable "$ROOT" "$@"
-    # The wheels bring their own libraries, down to glibc, the C++ runtime and zlib.
-    step "Trying them out" "$VENV/bin/python" -c 'import edge, ai_edge_litert.interpreter, av, cv2, onnxruntime' ||
-        die "A package that was installed does not load." "The last line above names what it misses."
-    remember "$VENV/.installed" "$ROOT/pyproject.toml"
+ensure_truelight() { # into VENV, which exists
+    local lock
+    lock=$(run_lock)
+    fresh "$VENV/.installed" "$ROOT/pyproject.toml" "$lock" && return
+    pip_install_locked "$VENV" "Installing the packages that Truelight needs (about 160 MB)" "$lock"
+    pip_install "$VENV" "Installing Truelight itself" \
+        --no-index --no-deps --no-build-isolation --editable "$ROOT"
+    # The wheels contain their own libraries, except for glibc, the C++ runtime and zlib.
+    step "Checking that the packages load" "$VENV/bin/python" -c 'import edge, ai_edge_litert.interpreter, av, cv2, onnxruntime' ||
+        die "An installed package does not load." "The last line above names the library that is missing."
+    remember "$VENV/.installed" "$ROOT/pyproject.toml" "$lock"
+}
+
+# A box uses modules of the system (picamera2 above all) that were compiled for the system's numpy.
+# A newer major version of numpy in VENV would hide that one and break them, so there is a lock file
+# for systems with numpy 1 (bookworm). Those with numpy 2 (trixie) take the usual one.
+run_lock() { # prints the lock file for VENV
+    local major=
+    if grep -qs '^include-system-site-packages = true' "$VENV/pyvenv.cfg"; then
+        major=$("$SYSTEM_PYTHON" -c 'import numpy; print(numpy.__version__.split(".")[0])' 2>/dev/null || true)
+    fi
+    if [ "$major" = 1 ]; then
+        printf '%s\n' "$ROOT/constraints/run-numpy1.txt"
+    else
+        printf '%s\n' "$ROOT/constraints/run.txt"
+    fi
 }
 
 ensure_detector() {
@@ -27,7 +46,7 @@ ensure_samples() {
     remember "$CLIPS/.made" "$ROOT"/samples/*.py
 }
 
-ensure_all() { # everything that a checkout needs to judge clips
+ensure_all() { # everything that this folder needs to judge clips
     local python
     python=$(find_python)
     make_venv "$VENV" "$python"
@@ -47,7 +66,7 @@ command_run() { # [PATH...]
     ensure_samples
     cd -- "$ROOT"
     if [ -t 0 ] && [ -t 1 ]; then
-        say "Starting the box: this terminal is its panel, a sample clip is what its camera sees"
+        say "Starting the box: this terminal is its panel, and its camera plays a sample clip"
         exec "$VENV/bin/truelight" run --panel terminal --camera samples/clips/one-person.mp4
     fi
     say "Judging the sample clips in samples/clips"
@@ -56,22 +75,22 @@ command_run() { # [PATH...]
 
 # ---- thorough
 
-command_thorough() { # gets other people's weights for a bundle that lies here without them
+command_thorough() { # fetches the weights, published by others, of the model for second opinions
     [ "$ROOT" != "$OPT" ] || check_root thorough
     say "Setting up"
     ensure_all
     step "Installing the model for second opinions (about 90 MB)" "$VENV/bin/truelight" models add thorough ||
         die "The model for second opinions could not be installed." "The lines above say why."
     if [ "$ROOT" = "$OPT" ] && is_running; then
-        must "Starting the box anew" systemctl restart truelight.service
+        must "Restarting the service" systemctl restart truelight.service
     fi
-    say "It is asked from now on where the other model is unsure; see: truelight doctor --only second"
+    say "From now on it is asked whenever the first model is unsure. To check: truelight doctor --only second"
 }
 
 judge() { # PATH...
     local status=0
     "$VENV/bin/truelight" scan "$@" || status=$?
-    # One sample is broken on purpose, so "some could not be read" is the right answer there.
+    # One sample clip is broken on purpose: for the samples, status 1 (some could not be read) is right.
     [ "$status" -ne 1 ] || [ "$*" != samples/clips ] || status=0
     [ "$status" -gt 1 ] || where_next
     return "$status"
@@ -82,7 +101,7 @@ where_next() {
 
 Where to go next
   .venv/bin/truelight scan PATH...    judge your own clips and folders
-  .venv/bin/truelight models          the models at hand, and how good they are
-  README.md                           what a verdict means, and what it does not
+  .venv/bin/truelight models          list the models and their measured quality
+  README.md                           what a verdict means, and what it does not mean
 NEXT
 }

@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# Saying what happens, doing it step by step, and remembering what is done.
+# Runs steps, reports them, and remembers which are done.
 #
-# Whatever changes the machine goes through `step`, which with DRY_RUN only says what it would do.
+# Every change to the machine goes through `step`, which with DRY_RUN only reports what it would do.
 
 DRY_RUN=
-SYSTEM=${TRUELIGHT_ROOT:-} # a dry run may look at another root than this machine's
+SYSTEM=${TRUELIGHT_ROOT:-} # a dry run may inspect the root folder of another machine
 LOG=$(mktemp)
 RUNNING=
 
-# ---- To stderr: stdout belongs to the scan (think of `run --json`).
+# ---- Messages go to stderr, since stdout carries the result of a scan (as in `run --json`).
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -23,7 +23,7 @@ clean_up() {
     rm -f -- "$LOG"
 }
 
-step() { # WHAT COMMAND...: runs it quietly; its output is shown if it fails
+step() { # WHAT COMMAND...: runs it quietly, and shows its output if it fails
     local what=$1 started=$SECONDS status=0
     shift
     if [ -n "$DRY_RUN" ]; then
@@ -48,19 +48,19 @@ step() { # WHAT COMMAND...: runs it quietly; its output is shown if it fails
     return "$status"
 }
 
-must() { # WHAT COMMAND...: a step without which there is no going on
-    step "$@" || die "This step failed: $1." "The lines above say why. What was done until here can be done again."
+must() { # WHAT COMMAND...: a step that ends setup.sh if it fails
+    step "$@" || die "This step failed: $1." "The lines above say why. It is safe to run the same command again."
 }
 
-already() { say "  $1: is so already"; }
+already() { say "  $1: already done"; }
 
 # ---- Stamps
 
-fingerprint() { # FILE...: their content, and where this folder is, since environments hold its path
+fingerprint() { # FILE...: a hash of their content and of ROOT, since environments contain its path
     { printf '%s\n' "$ROOT" && cat -- "$@"; } | sha256sum | cut -d ' ' -f 1
 }
 
-fresh() { # STAMP FILE...: is the step done, and are the files as they were then?
+fresh() { # STAMP FILE...: is the step done, and are the files unchanged since?
     local stamp=$1
     shift
     [ -f "$stamp" ] && [ "$(fingerprint "$@")" = "$(cat -- "$stamp")" ]

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Takes back what install put into the system.
+# Removes what install put into the system.
 
 PURGE= # also settings, history and the user
 
@@ -19,8 +19,8 @@ command_uninstall() { # [--dry-run] [--purge]
         say "Truelight is not installed: there is no $OPT."
     fi
     purge
-    say "  Kept, since others may use them: system packages (${BOX_PACKAGES[*]}), I2C if raspi-config switched it on"
-    [ -z "$DRY_RUN" ] || say "Nothing was changed: this was a dry run."
+    say "  Kept, since other programs may use them: system packages (${BOX_PACKAGES[*]}), I2C if raspi-config switched it on"
+    [ -z "$DRY_RUN" ] || say "This was a dry run: nothing was changed."
 }
 
 stop_units() {
@@ -31,7 +31,7 @@ stop_units() {
     done < <(sed -n 's:.*/etc/systemd/system/::p' "$PLACED")
 }
 
-stop_unit() { # UNIT: now and with the next start; of a template every instance
+stop_unit() { # UNIT: now and at the next boot; for a template, every instance
     case $1 in
         *@.*) set -- "${1/@./@*.}" ;;
         *) systemctl disable "$1" ;;
@@ -53,7 +53,7 @@ purge() {
         for folder in "${folders[@]}"; do
             [ ! -e "$folder" ] || say "  Kept: $folder"
         done
-        say "  To remove settings and history too: setup.sh uninstall --purge"
+        say "  To remove settings and history as well: setup.sh uninstall --purge"
         return
     fi
     for folder in "${folders[@]}"; do
