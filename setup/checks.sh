@@ -32,16 +32,24 @@ ensure_test_programs() {
 }
 
 ensure_test_tools() {
-    local locks=("$ROOT/constraints/test.txt" "$ROOT/constraints/torch.txt")
+    local locks=("$ROOT/constraints/test.txt" "$ROOT/constraints/torch-needs.txt") size='400 MB'
     ensure_test_programs
     ensure_all
     ensure_mediapipe
+    if has_torch_for_cpus; then
+        locks+=("$ROOT/constraints/torch-cpu.txt")
+    else
+        locks+=("$ROOT/constraints/torch.txt" "$ROOT/constraints/torch-cuda.txt")
+        size='3 GB'
+    fi
     fresh "$VENV/.installed-tests" "${locks[@]}" "$ROOT/setup/checks.sh" && return
-    pip_install_locked "$VENV" "Installing the packages that the tests need (about 400 MB)" "${locks[@]}"
-    # A PyTorch for CPUs alone works without them (setup/lock.sh says more).
-    "$VENV/bin/python" -c 'import importlib.metadata as m, sys; sys.exit("+cpu" not in m.version("torch"))' ||
-        pip_install_locked "$VENV" "Installing the CUDA libraries of PyTorch (about 2 GB)" "$ROOT/constraints/torch-cuda.txt"
+    pip_install_locked "$VENV" "Installing the packages that the tests need (about $size)" "${locks[@]}"
     remember "$VENV/.installed-tests" "${locks[@]}" "$ROOT/setup/checks.sh"
+}
+
+has_torch_for_cpus() { # does pip find the small build of PyTorch? setup/lock.sh says more
+    "$VENV/bin/python" -m pip install --dry-run --no-deps --only-binary :all: --require-hashes \
+        --requirement "$ROOT/constraints/torch-cpu.txt" >/dev/null 2>&1
 }
 
 # A test compares our detector with MediaPipe's own library. That library needs numpy below 2, so it
@@ -131,7 +139,7 @@ command_test() { # [PYTEST ARGUMENT...]
     check "mypy of root's part" "$bin/mypy" --config-file= --strict systemd/stick
     count_test_types
     check "import rules" "$bin/lint-imports"
-    check "dead code" "$bin/vulture" --min-confidence "$VULTURE_CONFIDENCE" --exclude '.venv*,build' .
+    check "dead code" "$bin/vulture" --min-confidence "$VULTURE_CONFIDENCE" --exclude '*/.venv*,*/build/*' .
     check "shellcheck" "$shellcheck" --external-sources --check-sourced setup.sh .ci/run tests/vm/run tests/vm/*.sh
     audit "$ROOT/constraints/run.txt"
     audit "$ROOT/constraints/run-numpy1.txt"

@@ -9,12 +9,11 @@ LOCKS=$ROOT/constraints
 LOCKED_PYTHONS=(3.11 3.12 3.13 3.14)
 LOCKED_MACHINES=(x86_64-manylinux_2_28 aarch64-manylinux_2_28)
 
-# torch is pinned here and not by the resolver. Some machines have a build of it for CPUs alone,
-# 2.13.0+cpu, on a package index or in a folder of wheels that pip is configured with; others get
-# the common build with the CUDA libraries. pip prefers the CPU build where it finds one, so
-# torch.txt accepts the files of both: the resolver knows the common ones, and this is the CPU build
-# for Python 3.11 on x86-64 with which the tests ran. The CUDA libraries have a file of their own,
-# which is installed only beside the common build.
+# torch is pinned here and not by the resolver. A pip may be configured with a package index or a
+# folder of wheels that has torch for CPUs alone, 2.13.0+cpu, which is a tenth of the size. Where pip
+# finds one of these files, the tests take it (torch-cpu.txt); elsewhere they take the common build
+# (torch.txt) and the CUDA libraries that it needs to load (torch-cuda.txt). The resolver does not
+# know the CPU builds, so their hashes are listed here: x86-64 with Python 3.11.
 TORCH=2.13.0
 TORCH_CPU_HASHES=(6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b)
 CUDA_PACKAGES='^(cuda-|nvidia-|triton==)'
@@ -23,6 +22,9 @@ CUDA_PACKAGES='^(cuda-|nvidia-|triton==)'
 # (opencv-contrib-python) overwrites the files of opencv-python-headless.
 MEDIAPIPE=(mediapipe==0.10.18 'numpy<2' 'opencv-python-headless<4.12')
 MEDIAPIPE_WITHOUT=(jax jaxlib opencv-contrib-python sentencepiece sounddevice)
+
+# uv takes releases that exclude newer Pythons ("<3.11"), and pip refuses them. They are listed here.
+NOT_FOR_OUR_PYTHONS=('backports-strenum<1.3')
 
 command_lock() {
     local work
@@ -43,6 +45,7 @@ write_locks() { # FOLDER
     local work=$1
     # Our own build back end is installed from the same files.
     "$VENV/bin/python" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' >"$work/build.in"
+    printf '%s\n' "${NOT_FOR_OUR_PYTHONS[@]}" >"$work/limits.in"
     printf '%s\n' 'numpy<2' >"$work/numpy1.in"
     printf '%s\n' "torch==$TORCH" >"$work/torch.in"
     printf '%s\n' torch >"$work/torch.excluded"
@@ -66,7 +69,8 @@ resolve() { # FILE WHAT ARGUMENT...
     local file=$1 what=$2
     shift 2
     "$VENV/bin/uv" pip compile --quiet --universal --python-version "${LOCKED_PYTHONS[0]}" \
-        --generate-hashes --only-binary :all: --no-header --no-annotate --output-file "$file" "$@"
+        --generate-hashes --only-binary :all: --no-header --no-annotate \
+        --constraints "$work/limits.in" --output-file "$file" "$@"
     headed "$what" "$file"
 }
 
@@ -78,33 +82,45 @@ headed() { # WHAT FILE
     mv -f -- "$2.new" "$2"
 }
 
-split_torch() { # FOLDER: what PyTorch needs everywhere, and what only its CUDA build needs
-    awk -v pattern="$CUDA_PACKAGES" -v cuda="$1/torch-cuda.txt" -v other="$1/torch.txt" '
+split_torch() { # FOLDER: what PyTorch needs everywhere, and what only its common build needs
+    awk -v pattern="$CUDA_PACKAGES" -v folder="$1/" '
         /^#/ { next }
-        /^[^ ]/ { file = $0 ~ pattern ? cuda : other }
-        { print > file }
+        /^[^ ]/ {
+            file = "torch-needs.txt"
+            if ($0 ~ pattern) file = "torch-cuda.txt"
+            if ($0 ~ /^torch==/) file = "torch.txt"
+        }
+        { print > (folder file) }
     ' "$1/torch-all"
-    local hash
-    for hash in "${TORCH_CPU_HASHES[@]}"; do
-        sed -i "s/^torch==.*/&\n    --hash=sha256:$hash \\\\/" "$1/torch.txt"
-    done
-    headed "PyTorch, as the common build or for CPUs alone; setup/lock.sh says how." "$1/torch.txt"
+    {
+        printf 'torch==%s+cpu' "$TORCH"
+        printf ' \\\n    --hash=sha256:%s' "${TORCH_CPU_HASHES[@]}"
+        printf '\n'
+    } >"$1/torch-cpu.txt"
+    headed "PyTorch for CPUs alone; setup/lock.sh says where it comes from." "$1/torch-cpu.txt"
+    headed "PyTorch, the common build." "$1/torch.txt"
     headed "The CUDA libraries of PyTorch's common build." "$1/torch-cuda.txt"
+    headed "What each build of PyTorch needs." "$1/torch-needs.txt"
 }
 
 check_locks() { # FOLDER: is there a wheel for every package, Python and kind of machine?
-    local work=$1 python machine lock
-    for python in "${LOCKED_PYTHONS[@]}"; do
-        for machine in "${LOCKED_MACHINES[@]}"; do
-            for lock in run test torch torch-cuda run-numpy1 mediapipe; do
-                case $lock:$python in
-                    run-numpy1:3.11 | run:* | test:* | torch*:* | mediapipe:3.11 | mediapipe:3.12) ;;
-                    *) continue ;;
-                esac
-                "$VENV/bin/uv" pip install --quiet --dry-run --require-hashes --no-deps --only-binary :all: \
-                    --python-version "$python" --python-platform "$machine" --target "$work/target" \
-                    -r "$work/$lock.txt" || { echo "$lock.txt: Python $python, $machine"; return 1; }
+    local work=$1 python machine lock options
+    for lock in run run-numpy1 test torch torch-needs torch-cuda mediapipe; do
+        for python in "${LOCKED_PYTHONS[@]}"; do
+            case $lock:$python in
+                run-numpy1:3.11 | run:* | test:* | torch*:* | mediapipe:3.11 | mediapipe:3.12) ;;
+                *) continue ;;
+            esac
+            options=(install --quiet --dry-run --require-hashes --no-deps --only-binary :all:
+                --target "$work/target" --requirement "$work/$lock.txt" --python-version "$python")
+            for machine in "${LOCKED_MACHINES[@]}"; do
+                "$VENV/bin/uv" pip "${options[@]}" --python-platform "$machine" ||
+                    { echo "$lock.txt does not fit Python $python on $machine."; return 1; }
             done
+            # uv accepts some releases that pip refuses. pip can check only this kind of machine.
+            case $lock in torch*) continue ;; esac
+            "$VENV/bin/python" -m pip "${options[@]}" ||
+                { echo "pip refuses $lock.txt on Python $python."; return 1; }
         done
     done
 }

@@ -19,6 +19,7 @@ def setup(where: Path, *arguments: str, path: Path | None = None, **variables: s
     """Run a copy of setup.sh in the folder `where`, seeing only the programs in `path`."""
     shutil.copy(ROOT / "setup.sh", where)
     shutil.copytree(ROOT / "setup", where / "setup")
+    shutil.copytree(ROOT / "constraints", where / "constraints")
     (where / "pyproject.toml").touch()
     return started(where / "setup.sh", *arguments, path=path, **variables)
 
@@ -81,14 +82,14 @@ def test_a_dry_install_names_its_steps_and_changes_nothing(pi: Path) -> None:
     for said in (
         "Installing system packages: python3-venv python3-systemd python3-lgpio python3-picamera2",
         f"Copying the program to {pi}/opt/truelight",
-        f"Making a Python environment in {pi}/opt/truelight/.venv",
+        f"Creating a Python environment in {pi}/opt/truelight/.venv",
         "Switching I2C on, for the display: raspi-config nonint do_i2c 0",
         f"Writing {pi}/etc/systemd/system/truelight.service",
-        "Making the user truelight",
-        "Starting truelight.service with the machine from now on",
+        "Creating the user truelight",
+        "Enabling truelight.service, which starts at boot",
     ):
         assert said in would
-    assert "  The camera: is so already" in would
+    assert "  The camera: already done" in would
     assert "Raspberry Pi 5 Model B Rev 1.0" in done.stderr
     assert content(pi) == before
 
@@ -96,8 +97,8 @@ def test_a_dry_install_names_its_steps_and_changes_nothing(pi: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "architecture", "said", "remedy"),
     [
-        ("etc/rpi-issue", "", "armhf", "one of 32 bit (armhf)", "(64-bit)"),
-        ("etc/rpi-issue", "", "amd64", "no Raspberry Pi: its architecture is amd64", "run"),
+        ("etc/rpi-issue", "", "armhf", "32-bit (armhf)", "(64-bit)"),
+        ("etc/rpi-issue", "", "amd64", "not a Raspberry Pi: its architecture is amd64", "run"),
         (
             "etc/os-release",
             "ID=ubuntu\nVERSION_CODENAME=noble\n",
@@ -120,7 +121,13 @@ def test_a_dry_install_names_its_steps_and_changes_nothing(pi: Path) -> None:
             "This machine is Some Board",
             "Pi 4 or 5",
         ),
-        ("proc/device-tree/model", None, "arm64", "This machine is no Raspberry Pi", "Pi 4 or 5"),
+        (
+            "proc/device-tree/model",
+            None,
+            "arm64",
+            "This machine is not a Raspberry Pi",
+            "Pi 4 or 5",
+        ),
         ("proc/meminfo", "MemTotal: 436000 kB\n", "arm64", "has 425 MB of memory", "1 GB"),
     ],
 )
@@ -146,7 +153,7 @@ def test_a_full_card_is_refused(pi: Path, tmp_path: Path) -> None:
     write_program(tmp_path / "programs" / "df", "echo Size Used; echo /dev/root 9 8 512000 9% /")
     done = on(pi, "install", "--dry-run")
     assert done.returncode == 1
-    assert "There are 500 MB free in" in done.stderr
+    assert "has 500 MB free; the minimum is 1500 MB" in done.stderr
 
 
 def test_other_machines_are_told_what_they_lack_and_served_anyway(tmp_path: Path) -> None:
@@ -157,7 +164,7 @@ def test_other_machines_are_told_what_they_lack_and_served_anyway(tmp_path: Path
     done = on(root, "install", "--dry-run", "--anyway", architecture="amd64")
     assert done.returncode == 0
     assert done.stderr.count("  Note: ") == 5
-    assert "would do: Making the user truelight" in done.stderr
+    assert "would do: Creating the user truelight" in done.stderr
 
 
 def test_only_root_installs(tmp_path: Path) -> None:
@@ -167,14 +174,14 @@ def test_only_root_installs(tmp_path: Path) -> None:
     path = f"{folder}:{os.environ['PATH']}"
     done = started(ROOT / "setup.sh", "install", "--anyway", PATH=path)
     assert done.returncode == 1
-    assert "only root may do that" in done.stderr
+    assert "Only root may change the system" in done.stderr
     assert "sudo " in done.stderr.splitlines()[-1]
 
 
 def test_another_root_is_for_looking_only(pi: Path) -> None:
     done = on(pi, "install")
     assert done.returncode == 1
-    assert "TRUELIGHT_ROOT is for --dry-run alone" in done.stderr
+    assert "TRUELIGHT_ROOT works only with --dry-run" in done.stderr
 
 
 def test_a_dry_uninstall_names_its_steps_and_changes_nothing(pi: Path) -> None:

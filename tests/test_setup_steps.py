@@ -4,12 +4,18 @@ import hashlib
 import os
 import re
 import shutil
+import subprocess
 import sys
+import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
 from frontdoor import ROOT
-from machines import content, steps, write_pi
+from machines import content, steps, write_pi, write_program
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from edge.settings import load_settings, read_layer
 
@@ -31,7 +37,7 @@ def test_the_boot_configuration_is_changed_once_and_restored(pi: Path) -> None:
     changed = boot.read_text()
     for line in ("dtparam=i2c_arm=on", "camera_auto_detect=1"):
         assert f"# Truelight begin\n[all]\n{line}\n# Truelight end\n" in changed
-    assert steps(pi, "switch_on_i2c; switch_on_camera").count("is so already") == 2
+    assert steps(pi, "switch_on_i2c; switch_on_camera").count("already done") == 2
     assert boot.read_text() == changed
     steps(pi, "boot_remove")
     assert boot.read_text() == before
@@ -45,7 +51,7 @@ def test_what_is_switched_on_stays_as_it_is(pi: Path, line: str) -> None:
     boot = pi / "boot/firmware/config.txt"
     boot.write_text(f"{line}\ncamera_auto_detect=0\ndtoverlay=imx708\n")
     before = boot.read_text()
-    assert steps(pi, "switch_on_i2c; switch_on_camera").count("is so already") == 2
+    assert steps(pi, "switch_on_i2c; switch_on_camera").count("already done") == 2
     assert boot.read_text() == before
 
 
@@ -85,6 +91,7 @@ def test_what_is_no_longer_needed_goes(pi: Path) -> None:
 def test_the_program_is_copied_without_what_only_checks_need(pi: Path, tmp_path: Path) -> None:
     source = tmp_path / "checkout"
     shutil.copytree(ROOT / "setup", source / "setup")
+    shutil.copytree(ROOT / "constraints", source / "constraints")
     for name in ("CHANGELOG.md", "LICENSE", "NOTICE", "README.md", "pyproject.toml", "setup.sh"):
         (source / name).touch()
     for name in (
@@ -107,9 +114,10 @@ def test_the_program_is_copied_without_what_only_checks_need(pi: Path, tmp_path:
     assert "Copying the program" in steps(pi, script, source)
     assert (home / "edge/a.py").read_text() == "a = 1\n"
     assert list((home / "edge").rglob("a.*.pyc")), "compiled, since the box may not write there"
+    assert (home / "constraints/run.txt").is_file()
     for name in ("tests", ".git", ".venv", "samples/clips", "edge/__pycache__/a.pyc", ".new"):
         assert not (home / name).exists(), name
-    assert "is so already" in steps(pi, script, source)
+    assert "already done" in steps(pi, script, source)
     # Here two bundles get weights from elsewhere; only one is still in want of the same later.
     for name, wanted in (("models/same", "weights"), ("models/other", "others")):
         (source / name).mkdir()
@@ -155,3 +163,100 @@ def test_every_file_for_the_system_is_placed_or_run_where_it_is(pi: Path) -> Non
     for file in (ROOT / "systemd").iterdir():
         if f"/opt/truelight/systemd/{file.name}" not in units:
             assert file.read_bytes() in placed, file.name
+
+
+# ---- The lock files
+
+
+@pytest.mark.parametrize(
+    ("shared", "major", "lock"),
+    [("true", 1, "run-numpy1"), ("true", 2, "run"), ("false", 1, "run")],
+)
+def test_a_box_keeps_to_the_major_version_of_the_systems_numpy(
+    tmp_path: Path, shared: str, major: int, lock: str
+) -> None:
+    (tmp_path / "pyvenv.cfg").write_text(f"include-system-site-packages = {shared}\n")
+    write_program(tmp_path / "python", f"echo {major}")
+    said = steps(tmp_path, f"VENV={tmp_path} SYSTEM_PYTHON={tmp_path}/python; say $(run_lock)")
+    assert said.strip() == str(ROOT / f"constraints/{lock}.txt")
+
+
+def test_a_system_without_numpy_takes_the_usual_lock(tmp_path: Path) -> None:
+    (tmp_path / "pyvenv.cfg").write_text("include-system-site-packages = true\n")
+    write_program(tmp_path / "python", "exit 1")
+    said = steps(tmp_path, f"VENV={tmp_path} SYSTEM_PYTHON={tmp_path}/python; say $(run_lock)")
+    assert said.strip() == str(ROOT / "constraints/run.txt")
+
+
+def test_pip_refuses_a_package_that_is_not_the_locked_one(tmp_path: Path) -> None:
+    wheel = tmp_path / "small-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("small.py", "")
+        archive.writestr("small-1.0.dist-info/METADATA", "Name: small\nVersion: 1.0\n")
+        archive.writestr("small-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("small-1.0.dist-info/RECORD", "")
+    lock = tmp_path / "lock.txt"
+    install = f"pip_install_locked {tmp_path}/venv Trying {lock}"
+    script = f"(PIP_NO_INDEX=1 PIP_FIND_LINKS={tmp_path} {install}) || true"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    lock.write_text(f"small==1.0 --hash=sha256:{'0' * 64}\n")
+    assert "DO NOT MATCH THE HASHES" in steps(tmp_path, script)
+    lock.write_text(f"small==1.0 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n")
+    assert "Trying: done" in steps(tmp_path, script)
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+FOR_RUN = [*PROJECT["project"]["dependencies"], *PROJECT["build-system"]["requires"]]
+FOR_TEST = [
+    requirement
+    for extra in ("export", "dev")
+    for requirement in PROJECT["project"]["optional-dependencies"][extra]
+    if Requirement(requirement).name != "torch"
+]
+MACHINES = [
+    {"python_version": python, "python_full_version": f"{python}.0", "platform_machine": machine}
+    for python in ("3.11", "3.12", "3.13", "3.14")
+    for machine in ("aarch64", "x86_64")
+]
+
+
+def locked(name: str, machine: dict[str, str]) -> dict[str, Version]:
+    """The releases that a lock file has for a machine; every one has a hash."""
+    text = (ROOT / f"constraints/{name}.txt").read_text(encoding="utf-8").replace("\\\n", "")
+    releases: dict[str, Version] = {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        pin, _, hashes = line.partition("--hash=sha256:")
+        assert hashes, line
+        requirement = Requirement(pin.strip())
+        (exact,) = requirement.specifier
+        assert exact.operator == "=="
+        if requirement.marker is None or requirement.marker.evaluate(machine):
+            releases[canonicalize_name(requirement.name)] = Version(exact.version)
+    return releases
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: "-".join(machine.values()))
+def test_every_lock_has_what_the_project_asks_for(machine: dict[str, str]) -> None:
+    run, test = locked("run", machine), locked("test", machine)
+    torch = locked("torch", machine) | locked("torch-needs", machine)
+    asked = [(run, FOR_RUN), (test, FOR_TEST), (torch, ["torch>=2.9,<3"])]
+    if machine["python_version"] == "3.11":
+        asked.append((locked("run-numpy1", machine), [*FOR_RUN, "numpy<2"]))
+    for releases, requirements in asked:
+        for requirement in map(Requirement, requirements):
+            if requirement.marker is None or requirement.marker.evaluate(machine):
+                release = releases.get(canonicalize_name(requirement.name))
+                assert release is not None, f"run ./setup.sh lock: {requirement}"
+                assert release in requirement.specifier, f"run ./setup.sh lock: {requirement}"
+    # What is tested is what is installed.
+    assert run.items() <= test.items()
+    assert {name: test[name] for name in torch.keys() & test.keys()}.items() <= torch.items()
+
+
+def test_no_lock_names_a_place() -> None:
+    for file in (ROOT / "constraints").iterdir():
+        text = file.read_text(encoding="utf-8")
+        assert "://" not in text, file.name
+        assert "-index" not in text, file.name
