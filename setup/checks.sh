@@ -16,7 +16,7 @@ TEST_PROGRAMS=(
 # The package index has shellcheck for x86-64 alone.
 [ "$(uname -m)" = x86_64 ] || TEST_PROGRAMS+=(shellcheck=shellcheck)
 
-TEST_JOBS=4         # tests at once, at most: some train a network
+TEST_JOBS=4           # tests at once, at most: some train a network
 VULTURE_CONFIDENCE=80 # percent; below that, vulture also reports what is used by name only
 
 # Vulnerabilities of the locked packages that were read and do not concern Truelight, by their id.
@@ -99,12 +99,12 @@ sys.exit(bool(vulnerable))
 ' "${1##*/}" "$report" >&2 || die "pip-audit failed." "./setup.sh lock takes newer releases. AUDIT_ACCEPTED in setup/checks.sh lists exceptions."
 }
 
-# ---- Types in the tests: reported, not required yet
+# ---- Types in the tests
 
 count_test_types() {
     local found
     found=$("$VENV/bin/mypy" --no-error-summary tests samples 2>&1 | grep -c ': error:' || true)
-    say "  mypy of tests and samples: $found errors (this does not fail yet)"
+    say "  mypy of tests and samples: $found errors, which do not count as a failure yet"
 }
 
 # ---- Tests
@@ -115,8 +115,9 @@ run_pytest() { # [PYTEST ARGUMENT...]
     [ "$jobs" -le "$TEST_JOBS" ] || jobs=$TEST_JOBS
     # The coverage of a part of the tests means little.
     [ $# -gt 0 ] || coverage=(--cov --cov-report=)
+    mkdir -p build # for the data of coverage
     say "  pytest"
-    "$bin/pytest" --numprocesses="$jobs" --dist=worksteal --durations=15 "${coverage[@]}" "$@" || fail pytest
+    "$bin/pytest" --numprocesses="$jobs" --dist=loadfile --durations=15 "${coverage[@]}" "$@" || fail pytest
     [ $# -gt 0 ] || report_coverage
 }
 

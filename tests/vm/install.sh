@@ -17,7 +17,7 @@ contained --console=pipe --directory="$ROOT" --volatile=overlay \
 
     "$setup" install --anyway
     again=$("$setup" install --anyway 2>&1)
-    ! grep -E "Writing|Copying|Making|Installing T|Switching" <<<"$again"
+    ! grep -E "Writing|Copying|Creating|Installing T|Switching|Enabling" <<<"$again"
     grep -q i2c_arm /boot/firmware/config.txt
     systemd-analyze verify /etc/systemd/system/truelight*
     truelight doctor --no-questions --only model --only detector --only settings
