@@ -66,7 +66,7 @@ def test_nobody_needs_to_listen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     [
         (None, None, None),
         ("15000000", None, 15.0),
-        ("15000000", str(os.getpid()), 15.0),
+        pytest.param("15000000", str(os.getpid()), 15.0, id="own"),
         ("15000000", "1", None),
         ("0", None, None),
         ("soon", None, None),
