@@ -43,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from export.cli.output import StepBar
+    from export.clip.feature_cache import teach
     from export.clip.graph import PACKAGED, read_taps, read_tower
-    from export.train.feature_cache import teach
 
     console = Console()
     taps = read_taps(args.taps)

@@ -14,10 +14,10 @@ from export.cli.teach import add_tower
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from export.convert.checkpoint import Temporal
+    from export.clip.online_teacher import Tutor
+    from export.train.checkpoint import Temporal
     from export.train.loop import Recipe
     from export.train.network import Detector
-    from export.train.online_teacher import Tutor
     from export.train.run import Gathered
 
 HIDDEN = 256
@@ -109,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from export.cli.output import bars
+    from export.clip.feature_cache import load_features
     from export.train import run as course
     from export.train.network import Detector
 
@@ -124,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
         gathered = course.gather(
             args.folders,
             recipe,
-            args.teacher,
+            load_features(args.teacher) if args.teacher else None,
             args.landmarks or args.out / "landmarks.npz",
             weights_of(args.weight),
             tell,
@@ -182,7 +183,7 @@ def _train_trunk(
 def _tutor(args: argparse.Namespace) -> Tutor:
     from export.clip.adapter import read_tuned
     from export.clip.graph import PACKAGED, read_tower
-    from export.train.online_teacher import Tutor
+    from export.clip.online_teacher import Tutor
 
     tower = read_tower(args.tower, args.sha256 or PACKAGED)
     return Tutor(tower, read_tuned(args.tutor, tower))

@@ -28,7 +28,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge.errors import TruelightError
 from edge.scan.model.manifest import TOWER
-from export.clip.adapter import raw_spans
 from export.convert.builder import Builder, floats, octets
 
 PACKAGED = "2d2da5e254d60501f138004788497e280fd80eb9dd877241aec41761be285d8d"
@@ -81,7 +80,7 @@ class Tower:
         self.path = path
         self.sha256 = sha256
         self.model = onnx.load_model_from_string(content)
-        self.spans = raw_spans(content)
+        self.offsets = _offsets(self.model, content)
 
     @cached_property
     def side(self) -> int:
@@ -100,6 +99,16 @@ class Tower:
         names = ("vision_model.embeddings.class_embedding",)
         (embedding,) = (t for t in self.model.graph.initializer if t.name in names)
         return int(embedding.dims[-1])
+
+
+def _offsets(model: onnx.ModelProto, content: bytes) -> dict[str, int]:
+    """Where the raw data of each initializer begins in the file; protobuf keeps their order."""
+    offsets, end = {}, 0
+    for tensor in model.graph.initializer:
+        if data := tensor.raw_data:
+            offsets[tensor.name] = content.index(data, end)
+            end = offsets[tensor.name] + len(data)
+    return offsets
 
 
 def read_tower(file: Path, sha256: str = PACKAGED) -> Tower:
@@ -202,7 +211,7 @@ class _Laid(Builder):
         super().__init__()
         self._location = location
         self._norms = norms
-        self._spans = tower.spans
+        self._offsets = tower.offsets
         self._theirs = {tensor.name: tensor for tensor in tower.model.graph.initializer}
         self._made: set[str] = set()
 
@@ -223,8 +232,8 @@ class _Laid(Builder):
             if list(norm.shape) != list(tensor.dims):
                 raise TruelightError(f"The tuned {tensor.name} has another shape than the tower's.")
             return numpy_helper.from_array(norm.astype(np.float32), tensor.name)
-        span = self._spans.get(tensor.name)
-        if span is None or span.length < SMALL:
+        offset, length = self._offsets.get(tensor.name), len(tensor.raw_data)
+        if offset is None or length < SMALL:
             return tensor
         placed = onnx.TensorProto(
             name=tensor.name,
@@ -232,7 +241,7 @@ class _Laid(Builder):
             dims=tensor.dims,
             data_location=TensorProto.EXTERNAL,
         )
-        where = {"location": self._location, "offset": span.offset, "length": span.length}
+        where = {"location": self._location, "offset": offset, "length": length}
         for key, value in where.items():
             placed.external_data.add(key=key, value=str(value))
         return placed

@@ -22,7 +22,7 @@ from scipy.special import expit
 from torch import Tensor
 
 from edge.errors import TruelightError
-from export.evaluate.metrics import auc
+from export.metrics import auc
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -23,12 +23,13 @@ from torch.utils.data import DataLoader
 from edge.errors import TruelightError
 from export.clip.adapter import FORMAT, Tuned
 from export.clip.graph import Tap, Tower
+from export.clip.online_teacher import features_of
 from export.clip.vit import ROOT, Vit
-from export.data.folders import Pairs
-from export.evaluate.metrics import auc
-from export.train.batches import SUBTLE, Batch, Batches, Material, Mix, Phase
+from export.data.folders import Material, Pairs
+from export.metrics import auc
+from export.train.batches import SUBTLE, Batch, Batches, Mix, Phase
 from export.train.curve import Moment
-from export.train.online_teacher import MEASURED, features_of
+from export.train.distillation import MEASURED
 from export.train.run import Tell, validation_sets
 from export.train.validation import Score, best_device, bf16_is_fast, judged, loaded, save
 

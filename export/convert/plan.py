@@ -9,7 +9,9 @@ from typing import Literal
 from edge.errors import TruelightError
 from edge.scan.faces.crops import CropSpec
 from edge.scan.model.manifest import CropRule, Input, MeasuredFigure, Window
-from export.convert.checkpoint import (
+from export.convert.fold import FoldedTrunk, fold
+from export.convert.sequence_graph import own_sequence, published_sequence
+from export.train.checkpoint import (
     DLIB_BOX,
     PUBLISHED_RATE,
     Config,
@@ -17,8 +19,6 @@ from export.convert.checkpoint import (
     Published,
     load_checkpoint,
 )
-from export.convert.fold import FoldedTrunk, fold
-from export.convert.sequence_graph import own_sequence, published_sequence
 from export.train.network import MEAN, STD, Readout
 
 SUMMARIES = {

@@ -12,10 +12,10 @@ from edge.errors import TruelightError
 from edge.finding import Thresholds, Verdict, verdict_of
 from edge.scan.model.bundle import Crops, Sessions
 from edge.scan.model.manifest import UNCALIBRATED, Calibration, MeasuredFigure
-from export.convert.checkpoint import Own, Published
 from export.convert.fold import Floats
 from export.data.crops_from_clips import Material
-from export.evaluate.metrics import auc
+from export.metrics import auc
+from export.train.checkpoint import Own, Published
 from export.train.network import Readout, normalise
 
 PARITY = 1e-4

@@ -159,7 +159,17 @@ def _resample(image: Image, factor: float) -> Image:
     return np.asarray(cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-WORK = 1.2  # blends are made at this multiple of the crop's side, then cut
+WORK = 1.4  # blends are made at this multiple of the crop's side, then cut
+
+
+def to_blend(
+    picture: Picture, landmarks: NDArray[np.float32], side: int
+) -> tuple[Image, NDArray[np.float32]]:
+    """A picture and its landmarks at the size at which blends for crops of `side` px are made."""
+    size = round(side * WORK * picture.margin)
+    image = cv2.resize(picture.read(), (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(image, dtype=np.uint8), landmarks * size
+
 
 Couple = tuple[str, Image, Image]
 """Whose face it is, the real picture and the fake."""
@@ -182,10 +192,8 @@ def blends(
     rng = np.random.default_rng((seed, 1))
     for _ in range(count):
         picture = pool[rng.integers(len(pool))]
-        size = round(side * WORK * picture.margin)
-        image = cv2.resize(picture.read(), (size, size), interpolation=cv2.INTER_AREA)
-        points = landmarks[str(picture.path)] * size
-        both = self_blend(np.asarray(image, dtype=np.uint8), points, 0.0, rng)
+        image, points = to_blend(picture, landmarks[str(picture.path)], side)
+        both = self_blend(image, points, 0.0, rng)
         treatment = draw(rng)
         real, fake = (treatment.apply(each, picture.margin, side) for each in both)
         yield picture.source, real, fake

@@ -49,6 +49,37 @@ class Picture:
         return np.asarray(image[..., ::-1], dtype=np.uint8)
 
 
+@dataclass(frozen=True)
+class Material:
+    """What batches are made of."""
+
+    pictures: Sequence[Picture]
+    landmarks: Mapping[str, NDArray[np.float32]]
+    """Of the real pictures that can be blended, by path, as shares of the side; [468, 2]."""
+    rows: Mapping[str, int]
+    """Where a picture's features stand at its teacher, by key."""
+    weights: Mapping[str, float]
+    """What a folder's sources weigh in the draws, by folder, where that is not 1."""
+
+    @property
+    def blendable(self) -> list[Picture]:
+        """Real pictures whose landmarks are known."""
+        return [
+            picture
+            for picture in self.pictures
+            if picture.labelled and not picture.fake and str(picture.path) in self.landmarks
+        ]
+
+    def fingerprint(self) -> str:
+        """The same for the same pictures, teacher and weights, wherever they lie."""
+        parts = sorted(
+            f"{p.key} {p.fake} {p.source} {str(p.path) in self.landmarks} {p.key in self.rows}"
+            for p in self.pictures
+        )
+        parts += [f"{name} {weight}" for name, weight in sorted(self.weights.items())]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
 def read_folder(folder: Path, unlabelled: bool = False) -> list[Picture]:
     """The pictures that a folder's labels.tsv names; those without a label only if `unlabelled`.
 

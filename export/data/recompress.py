@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from edge.atomic_write import half_file, make_whole
 from edge.errors import TruelightError
 from edge.scan.media.convert import DecodedFrame, FrameConverter
-from export.evaluate.records import AS_IS, UnreadableError
 
 VERSION: Final = 1
 """Raised when a way gives other files than before: old ones are not taken from a cache then."""
@@ -35,6 +34,10 @@ MOST_PIXELS: Final = 3840 * 2160
 """Larger pictures are made smaller first."""
 
 Image = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+class UnreadableError(TruelightError):
+    """A clip that cannot be recompressed because it cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,6 @@ WAYS: Final = {
 
 JPEGS: Final = {"jpeg40": ("jpeg 40", 40)}
 """What is done to crops: name and quality, by the word that asks for it."""
-
-assert AS_IS not in (way.name for way in WAYS.values())
 
 
 def degrade(clip: Path, way: Way, folder: Path) -> Path:

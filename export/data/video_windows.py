@@ -17,9 +17,8 @@ from edge.scan.media.client import ClipError, open_clip
 from edge.scan.media.sampling import Sampling
 from edge.scan.model.inference import fill_window, is_long_enough
 from export.data.augment import Treatment, draw
-from export.data.blends import STEADY, Flicker, blend_of
-from export.data.folders import Image, Pairs, Picture, read_folder
-from export.train.batches import Material, to_blend
+from export.data.blends import STEADY, Flicker, blend_of, to_blend
+from export.data.folders import Image, Material, Pairs, Picture, read_folder
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from export.evaluate.figures import (
     Pairs,
     SecondOpinion,
 )
-from export.evaluate.metrics import (
+from export.evaluate.records import PLAIN, Condition, Judged
+from export.metrics import (
     Floats,
     Statistic,
     auc,
@@ -27,7 +28,6 @@ from export.evaluate.metrics import (
     weighted_auc,
     weighted_mean,
 )
-from export.evaluate.records import PLAIN, Condition, Judged
 
 REAL_METHOD = "(real)"
 

@@ -32,8 +32,8 @@ from edge.errors import TruelightError
 from edge.finding import Verdict
 from edge.scan.model.manifest import Manifest, MeasuredFigure, QualityLimits
 from edge.scan.verdict import calibrated, decide
-from export.evaluate.metrics import auc
 from export.evaluate.robustness import STEPS, Measure, Trial
+from export.metrics import auc
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

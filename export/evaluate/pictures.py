@@ -11,7 +11,6 @@ import numpy as np
 from edge.finding import Thresholds
 from export.evaluate.figures import Figures
 from export.evaluate.groups import REAL_METHOD, arrays
-from export.evaluate.metrics import Floats, draws_of, roc
 from export.evaluate.plots import (
     Dots,
     Value,
@@ -22,6 +21,7 @@ from export.evaluate.plots import (
     values_plot,
 )
 from export.evaluate.records import Judged
+from export.metrics import Floats, draws_of, roc
 
 MOST_ROWS = 24
 """Of more groups, the smallest are not drawn; the table has them."""

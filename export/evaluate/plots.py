@@ -16,7 +16,7 @@ from zlib import crc32
 import matplotlib as mpl
 import numpy as np
 
-from export.evaluate.metrics import Floats
+from export.metrics import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,14 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
 
 AS_IS: Final = "as is"
-
-
-class UnreadableError(TruelightError):
-    """A clip that cannot be shown in another form, since it cannot be read."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from edge.scan.model.manifest import Manifest
 from edge.scan.verdict import calibrated
 from export.data.augment import PLAIN as UNTREATED
 from export.data.folders import Image, Picture, held_out, read_folder
-from export.evaluate.records import PLAIN, Condition, Judged, UnreadableError, deciding_logit
+from export.data.recompress import UnreadableError
+from export.evaluate.records import PLAIN, Condition, Judged, deciding_logit
 
 if TYPE_CHECKING:
     from edge.scan.model.bundle import Bundle

@@ -37,6 +37,7 @@ from edge.scan.model.manifest import (
 )
 from edge.scan.model.manifest import GraphSettings as GraphsPart
 from export.clip.adapter import read_tuned
+from export.clip.feature_cache import Lessons, lessons_of, load_features
 from export.clip.graph import Tap, Tower, lay_tower
 from export.clip.probe import Head, fit_head
 from export.convert.bundle import write_bundle
@@ -45,8 +46,7 @@ from export.convert.sequence_graph import linear_sequence
 from export.data.augment import PLAIN
 from export.evaluate.calibrate import Fit
 from export.evaluate.ensemble import View, fit_alone, fit_joined, see, unfitted
-from export.evaluate.metrics import auc, interval
-from export.train.feature_cache import Lessons, lessons_of, load_features
+from export.metrics import auc, interval
 
 Tell = Callable[[str, int, int], None]
 """Is told what is being done, and how far that is."""

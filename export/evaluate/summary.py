@@ -24,7 +24,8 @@ from export.evaluate.groups import (
     pairs,
     second_opinion,
 )
-from export.evaluate.metrics import (
+from export.evaluate.records import PLAIN, Judged
+from export.metrics import (
     Floats,
     calibration_error,
     over_sources,
@@ -34,7 +35,6 @@ from export.evaluate.metrics import (
     weighted_mean,
     wilson,
 )
-from export.evaluate.records import PLAIN, Judged
 
 ALARMS = ("0.01", "0.05")
 """The shares of false alarms at which the fakes that are found are counted."""

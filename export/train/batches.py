@@ -7,22 +7,18 @@ single pictures without any label.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from export.data.augment import draw
-from export.data.blends import self_blend
-from export.data.folders import Image, Pairs, Picture, Singles
-
-WORK = 1.4  # blends are made at this multiple of the crop's side, then cut
+from export.data.blends import self_blend, to_blend
+from export.data.folders import Image, Material, Pairs, Picture, Singles
 
 Kind = Literal["distil", "tutor", "labels"]
 """What is learned from: a teacher's cached features, a tutor that sees every batch, or neither."""
@@ -72,37 +68,6 @@ class Mix:
 
 SUBTLE = Mix(blends_at_start=0.4, blends_at_end=0.4, stills=0.55, ease_at_start=0.0)
 """For who knows pictures already, or learns from one who does."""
-
-
-@dataclass(frozen=True)
-class Material:
-    """What batches are made of."""
-
-    pictures: Sequence[Picture]
-    landmarks: Mapping[str, NDArray[np.float32]]
-    """Of the real pictures that can be blended, by path, as shares of the side; [468, 2]."""
-    rows: Mapping[str, int]
-    """Where a picture's features stand at its teacher, by key."""
-    weights: Mapping[str, float]
-    """What a folder's sources weigh in the draws, by folder, where that is not 1."""
-
-    @property
-    def blendable(self) -> list[Picture]:
-        """Real pictures whose landmarks are known."""
-        return [
-            picture
-            for picture in self.pictures
-            if picture.labelled and not picture.fake and str(picture.path) in self.landmarks
-        ]
-
-    def fingerprint(self) -> str:
-        """The same for the same pictures, teacher and weights, wherever they lie."""
-        parts = sorted(
-            f"{p.key} {p.fake} {p.source} {str(p.path) in self.landmarks} {p.key in self.rows}"
-            for p in self.pictures
-        )
-        parts += [f"{name} {weight}" for name, weight in sorted(self.weights.items())]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 class Batch(NamedTuple):
@@ -208,12 +173,3 @@ class Batches(Dataset[Batch]):
 
     def _rows_of(self, both: tuple[Picture, Picture]) -> tuple[int, int]:
         return self._rows.get(both[0].key, -1), self._rows.get(both[1].key, -1)
-
-
-def to_blend(
-    picture: Picture, landmarks: NDArray[np.float32], side: int
-) -> tuple[Image, NDArray[np.float32]]:
-    """A picture and its landmarks at the size at which blends for crops of `side` px are made."""
-    size = round(side * WORK * picture.margin)
-    image = cv2.resize(picture.read(), (size, size), interpolation=cv2.INTER_AREA)
-    return np.asarray(image, dtype=np.uint8), landmarks * size

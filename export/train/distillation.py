@@ -7,21 +7,36 @@ needs no label; where there is one, it is learned beside.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge.errors import TruelightError
 from export.data.folders import Pairs, Picture
-from export.evaluate.metrics import auc
-from export.train.feature_cache import TeacherFeatures
+from export.metrics import auc
+from export.train.batches import Batch
 
 TEACHER, LABEL = 0.5, 0.5  # weights of the probe's logit and of the label beside the features
 PROBE_DECAYS = (2e-3, 1e-2, 5e-2)  # of which the best on held-out sources is taken
 PROBE_STEPS = 100
+MEASURED = 8  # batches, by which an online teacher's features are standardised
+
+
+class CachedFeatures(Protocol):
+    """Features of pictures: row i of `matrix` is of the picture with the key `names[i]`."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """[n]."""
+
+    @property
+    def matrix(self) -> NDArray[np.float16]:
+        """[n, D]."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +47,24 @@ class Targets:
     """float16 or float32 [n, D]."""
     logits: Tensor
     """float32 [n]: what a probe on the features says."""
+
+
+class OnlineTeacher(Protocol):
+    """A teacher that sees every batch."""
+
+    name: str
+    side: int
+    """Of the crops that it sees, px."""
+    width: int
+    """D."""
+    scale: dict[str, Tensor]
+    """What its answers are standardised by; empty until measured."""
+
+    def measure(self, batches: Iterable[Batch]) -> None:
+        """Find the scale."""
+
+    def about(self, crops: Tensor) -> Targets:
+        """Targets of crops, uint8 [n, side, side, 3]."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +83,7 @@ class Teacher(Targets):
 
 
 def teacher_of(
-    cached: TeacherFeatures,
+    cached: CachedFeatures,
     train: Sequence[Picture],
     held_out: Sequence[Picture],
 ) -> Teacher:

@@ -15,16 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from edge.errors import TruelightError
-from export.data.folders import Picture
+from export.data.folders import Material, Picture
 from export.train import curve
-from export.train.batches import Batch, Batches, Material, Mix, Phase
+from export.train.batches import Batch, Batches, Mix, Phase
+from export.train.checkpoint import FORMAT
 from export.train.curve import Moment
-from export.train.distillation import LABEL, Losses, Teacher, losses
+from export.train.distillation import LABEL, MEASURED, Losses, OnlineTeacher, Teacher, losses
 from export.train.network import Detector, normalise
-from export.train.online_teacher import MEASURED, Tutor, brought
 from export.train.validation import best_device, bf16_is_fast, judged, loaded, save
-
-FORMAT = "truelight-checkpoint-1"
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Training:
         validation: Mapping[str, Sequence[Picture]],
         config: dict[str, Any],
         teacher: Teacher | None = None,
-        tutor: Tutor | None = None,
+        tutor: OnlineTeacher | None = None,
     ) -> None:
         """Begin, or go on where the folder's last.pt stands.
 
@@ -256,7 +254,7 @@ def _ready(crops: Tensor) -> Tensor:
     return normalise(crops).contiguous(memory_format=torch.channels_last)
 
 
-def _check(phases: Sequence[Phase], teacher: Teacher | None, tutor: Tutor | None) -> None:
+def _check(phases: Sequence[Phase], teacher: Teacher | None, tutor: OnlineTeacher | None) -> None:
     """Whoever a phase is to learn from must be there; there is one guess of features to learn."""
     if teacher and tutor:
         raise TruelightError("There are a teacher and a tutor.", "Name one of them.")
@@ -284,3 +282,12 @@ def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
         known = [row[name] for row in rows if not math.isnan(row[name])]
         means[name] = float(np.mean(known)) if known else math.nan
     return means
+
+
+def brought(crops: Tensor, side: int) -> Tensor:
+    """Crops uint8 [n, s, s, 3] at another side, each pixel the mean of what it covers."""
+    if crops.shape[1] == side:
+        return crops
+    planes = crops.permute(0, 3, 1, 2).float()
+    smaller = nn.functional.interpolate(planes, (side, side), mode="area")
+    return smaller.round().to(torch.uint8).permute(0, 2, 3, 1)

@@ -12,13 +12,11 @@ import torch
 from edge.errors import TruelightError
 from edge.scan.faces.crops import CropSpec
 from edge.scan.faces.detector import load_detector
-from export.convert.checkpoint import Temporal
-from export.data.folders import Picture, one_each, read_folder, split
+from export.data.folders import Material, Picture, one_each, read_folder, split
 from export.data.landmarks import landmarks_of
 from export.data.video_windows import Looking, Windows, windows_of
-from export.train.batches import Material
-from export.train.distillation import Teacher, teacher_of
-from export.train.feature_cache import load_features
+from export.train.checkpoint import Temporal
+from export.train.distillation import CachedFeatures, Teacher, teacher_of
 from export.train.loop import Recipe
 from export.train.network import Detector
 from export.train.sequence_head import (
@@ -54,7 +52,7 @@ class Gathered:
 def gather(
     folders: Sequence[Path],
     recipe: Recipe,
-    teacher: Path | None,
+    teacher: CachedFeatures | None,
     landmarks: Path,
     weights: Mapping[str, float],
     tell: Tell,
@@ -79,7 +77,7 @@ def gather(
     taught = None
     if teacher is not None:
         tell("teacher", 0, 1)
-        taught = teacher_of(load_features(teacher), train, held_out)
+        taught = teacher_of(teacher, train, held_out)
     rows = taught.rows if taught else {}
     return Gathered(
         Material(train, points, rows, weights), Material(held_out, points, rows, weights), taught

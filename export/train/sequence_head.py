@@ -16,10 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from export.convert.checkpoint import Temporal
 from export.data.video_windows import ClipWindows, Windows
-from export.evaluate.metrics import over_sources, weighted_auc
-from export.train.loop import FORMAT
+from export.metrics import over_sources, weighted_auc
+from export.train.checkpoint import FORMAT, Temporal
 from export.train.network import Detector, normalise
 from export.train.validation import source_weights
 

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from export.data.augment import PLAIN
 from export.data.folders import Picture
-from export.evaluate.metrics import weighted_auc
+from export.metrics import weighted_auc
 from export.train.batches import Batch, Batches
 
 AT_ONCE = 64  # pictures

@@ -10,8 +10,7 @@ import pytest
 from clips import card, number_of, write_clip, write_sound
 
 from edge.errors import TruelightError
-from export.data.recompress import WAYS, Refilm, degrade
-from export.evaluate.records import UnreadableError
+from export.data.recompress import WAYS, Refilm, UnreadableError, degrade
 
 
 def opened(path: Path) -> tuple[list[float], list[np.ndarray], dict[str, object]]:

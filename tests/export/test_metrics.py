@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.evaluate.metrics import (
+from export.metrics import (
     auc,
     calibration_error,
     interval,

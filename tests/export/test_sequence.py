@@ -11,7 +11,7 @@ from checkpoints import FRAMES, SIDE, noise, small_detector, write_checkpoint
 
 from edge.scan.model.bundle import load_bundle
 from export.cli.main import main
-from export.convert.checkpoint import Own, load_checkpoint
+from export.train.checkpoint import Own, load_checkpoint
 from export.train.network import Detector, normalise
 
 TEMPORAL = {

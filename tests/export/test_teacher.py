@@ -12,9 +12,9 @@ from towers import WIDTH, write_tower
 
 from edge.errors import TruelightError
 from export.cli.main import main
+from export.clip import feature_cache as teacher
+from export.clip.feature_cache import load_features, teach
 from export.clip.graph import read_taps, read_tower
-from export.train import feature_cache as teacher
-from export.train.feature_cache import load_features, teach
 
 TAPS = "3:class,2:std"
 

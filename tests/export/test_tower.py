@@ -13,7 +13,6 @@ from towers import LAYERS, ROOT, SIDE, WIDTH, write_tower
 
 from edge.errors import TruelightError
 from edge.scan.model.bundle import open_graph
-from export.clip.adapter import raw_spans
 from export.clip.graph import MEAN, SPREAD, lay_tower, read_taps, read_tower
 
 
@@ -72,19 +71,6 @@ def test_the_graph_holds_neither_weights_nor_what_lies_behind_the_last_tap(tmp_p
         assert where["location"] == "tower.onnx"
         assert content[start : start + length] == theirs[tensor.name].raw_data
     assert not [node.name for node in model.graph.node if f"layers.{LAYERS - 1}/" in node.name]
-
-
-def test_spans_are_of_what_is_raw(tmp_path: Path) -> None:
-    write_tower(tmp_path / "tower.onnx")
-    content = (tmp_path / "tower.onnx").read_bytes()
-    spans = raw_spans(content)
-    for tensor in onnx.load_model_from_string(content).graph.initializer:
-        if tensor.HasField("raw_data"):
-            span = spans.pop(tensor.name)
-            assert content[span.offset : span.end] == tensor.raw_data
-    assert not spans
-    with pytest.raises(ValueError, match="cut off"):
-        raw_spans(content[:-1])
 
 
 def test_what_is_no_such_tower_is_refused(tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 import torch
 
-from export.data.folders import Picture, read_folder
-from export.train.batches import Material
-from export.train.feature_cache import Told
+from export.clip.feature_cache import Told
+from export.data.folders import Material, Picture, read_folder
 from export.train.network import Detector
 
 Colour = Callable[[np.ndarray, bool], np.ndarray]

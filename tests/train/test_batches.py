@@ -11,11 +11,11 @@ import torch
 from drawn import cache_features, draw_folder, face_points, greener, material, scenery
 
 from edge.errors import TruelightError
+from export.clip.feature_cache import load_features
 from export.data.augment import PLAIN, SMALLEST, Treatment, draw, h264, jpeg
 from export.data.blends import Flicker, blend_of, self_blend
-from export.data.folders import Lots, Pairs, Picture, read_folder
-from export.train.batches import Batches, Material, Mix, Phase
-from export.train.feature_cache import load_features
+from export.data.folders import Lots, Material, Pairs, Picture, read_folder
+from export.train.batches import Batches, Mix, Phase
 
 PHASES = (Phase(32, 4, 8, 1e-3), Phase(48, 2, 4, 5e-4))
 
@@ -181,7 +181,7 @@ def read_off(crop: np.ndarray) -> list[float]:
 
 def told_apart(crops: np.ndarray, labels: np.ndarray) -> float:
     """AUC of a linear classifier on what can be read off, over four parts left out in turn."""
-    from export.evaluate.metrics import auc
+    from export.metrics import auc
 
     x = np.array([read_off(crop) for crop in crops])
     x = np.c_[(x - x.mean(0)) / x.std(0), np.ones(len(x))]

@@ -14,7 +14,7 @@ from drawn import cache_features, draw_folder, greener
 
 from edge.scan.model.bundle import load_bundle
 from export.cli.main import main
-from export.convert.checkpoint import Own, load_checkpoint
+from export.train.checkpoint import Own, load_checkpoint
 from export.train.network import Trunk
 
 TINY = ["--layers", "1,1,1,1", "--width", "8", "--blends", "0", "--workers", "0", "--threads", "1"]

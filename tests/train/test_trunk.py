@@ -11,11 +11,11 @@ import torch
 from drawn import PowerCutError, cache_features, cut, draw_folder, material, quiet, small
 
 from edge.errors import TruelightError
+from export.clip.feature_cache import load_features
 from export.data.folders import held_out, one_each, read_folder, split
 from export.train.batches import Phase
 from export.train.curve import Moment
 from export.train.distillation import Teacher, teacher_of
-from export.train.feature_cache import load_features
 from export.train.loop import Recipe, Training
 from export.train.validation import score
 

@@ -14,13 +14,13 @@ from edge.errors import TruelightError
 from export.cli.main import main
 from export.clip.adapter import Tuned, read_tuned
 from export.clip.graph import Tower, read_taps, read_tower
+from export.clip.online_teacher import Tutor
 from export.clip.tune import BLENDS, Tuning, TuningRecipe, write_tuned
 from export.clip.vit import Vit
 from export.data.folders import one_each, read_folder
 from export.train.batches import SUBTLE, Batches, Phase
 from export.train.curve import Moment
-from export.train.loop import Recipe, Training
-from export.train.online_teacher import Tutor, brought
+from export.train.loop import Recipe, Training, brought
 
 TAPS = "2:mean,3:mean"
 

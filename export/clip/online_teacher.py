@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from export.clip.adapter import Tuned
 from export.clip.graph import Tower
@@ -18,8 +18,6 @@ from export.clip.vit import Vit
 from export.train.batches import Batch
 from export.train.distillation import Targets
 from export.train.validation import best_device, bf16_is_fast
-
-MEASURED = 8  # batches, by which features are standardised
 
 
 class Tutor:
@@ -77,12 +75,3 @@ def features_of(
         found.append(vit(batch.crops.to(vit.mean.device)))
         told(len(found))
     return torch.cat(found)
-
-
-def brought(crops: Tensor, side: int) -> Tensor:
-    """Crops uint8 [n, s, s, 3] at another side, each pixel the mean of what it covers."""
-    if crops.shape[1] == side:
-        return crops
-    planes = crops.permute(0, 3, 1, 2).float()
-    smaller = nn.functional.interpolate(planes, (side, side), mode="area")
-    return smaller.round().to(torch.uint8).permute(0, 2, 3, 1)
