@@ -20,9 +20,8 @@ import torch
 
 from export.convert.features_graph import lay_features
 from export.convert.fold import fold, regroup
-from export.convert.golden import golden_crops
-from export.convert.quantize import measure
-from export.convert.regroup import fastest_factors
+from export.convert.proofs import golden_crops
+from export.convert.quantize import fastest_factors, measure
 from export.train.network import MEAN, STD, Trunk
 
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp", "i8mm")

@@ -40,6 +40,7 @@ from edge.text import one_line, path_text, percent
 
 if TYPE_CHECKING:
     from edge.history.report import Report
+    from edge.scan.model.manifest import Manifest
 
 CRASHED: Final = "Skipped: a previous attempt crashed on this file."
 
@@ -224,13 +225,21 @@ class ScanWorker:
             return
         from edge.history.report import make_report
 
-        manifest = self._scanner.manifest if self._scanner else None
         try:
             visit, entries = self._visits.read(batch)
-            self._deliver(batch, entries, make_report(visit, entries, manifest))
+            self._deliver(batch, entries, make_report(visit, entries, self._described()))
         except Exception:
             _log.exception("The report on %s failed.", one_line(batch.name))
             self._post(ReportDone(batch.key, False, "The report failed. Safe to remove."))
+
+    def _described(self) -> Manifest | None:
+        """The manifest with its figures, for the report; None where they cannot be read."""
+        from edge.scan.model.bundle import BundleError, manifest_with_figures
+
+        try:
+            return manifest_with_figures(self._settings.bundle_folder)
+        except BundleError:
+            return None
 
     def _post_recordings(self) -> None:
         """Recordings that were not judged before the program ended are judged now, once."""

@@ -241,10 +241,10 @@ def _report(history: HistoryReader, visit: Visit, model: ModelSummary | None) ->
 
 def _model(settings: Settings) -> ModelSummary | None:
     """The manifest of the current bundle; a report uses it if that bundle judged."""
-    from edge.scan.model.bundle import BundleError, read_manifest
+    from edge.scan.model.bundle import BundleError, manifest_with_figures
 
     try:
-        return read_manifest(settings.bundle_folder)[0]
+        return manifest_with_figures(settings.bundle_folder)
     except BundleError:
         return None
 

@@ -1,4 +1,4 @@
-"""From a checkpoint to a bundle: graphs, proofs, golden vector, card; whole or not at all."""
+"""From a checkpoint to a bundle: graphs, proofs, golden vector, figures and card."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +15,19 @@ from pydantic import ValidationError
 
 from edge.errors import TruelightError
 from edge.finding import Thresholds
-from edge.scan.model.bundle import Sessions, load_bundle, read_manifest
+from edge.scan.model.bundle import Sessions, load_bundle, manifest_with_figures
 from edge.scan.model.manifest import (
     CARD,
     FEATURES,
+    FIGURES,
     FILES,
     GOLDEN,
     MANIFEST,
     SEQUENCE,
     TOWER,
     Calibration,
+    FigureFile,
+    FigureGroup,
     File,
     GraphSettings,
     Manifest,
@@ -35,65 +37,62 @@ from edge.scan.model.manifest import (
 from export.convert.card import about_of, card
 from export.convert.features_graph import lay_features
 from export.convert.fold import STAGES, FoldedTrunk, regroup
-from export.convert.golden import golden_crops, golden_vector
-from export.convert.plan import SUMMARIES, Order, Plan, plan
-from export.convert.proofs import Decision, float_proof, int8_proofs
-from export.convert.quantize import CHOOSING, choose
-from export.convert.regroup import fastest_factors
+from export.convert.plan import SUMMARIES, BundleRequest, Plan, plan
+from export.convert.proofs import float_proof, golden_crops, golden_vector, int8_proofs
+from export.convert.quantize import VALIDATION, choose, fastest_factors
 from export.data.crops_from_clips import Material, gather
 
+REFERENCE = "reference.json"
+"""Reference findings, see `export.evaluate.reference`; not needed to judge, so not in `files`."""
+
 Tell = Callable[[str, int, int], None]
-"""Is told what is being done, and how far that is."""
+"""Called with the step, how much of it is done, and its total."""
 
 
-@dataclass(frozen=True)
-class _Made:
-    """The features graph as it ships."""
-
-    features: bytes
-    part: GraphSettings
-    figures: Sequence[MeasuredFigure]
-
-
-def make_bundle(order: Order, tell: Tell) -> Manifest:
-    """Export a checkpoint to the folder `order.out`, prove it, and return its manifest.
+def make_bundle(request: BundleRequest, tell: Tell) -> Manifest:
+    """Export a checkpoint to the folder `request.out`, prove it, and return its manifest.
 
     Raises:
-        TruelightError: the checkpoint, the material or the place cannot be used, or the graphs do
-            not do what the network does. Nothing is left behind then.
+        TruelightError: the checkpoint, the crops or the folder cannot be used, or the graphs do
+            not answer as the network does. Nothing is left behind.
     """
-    if order.out.exists() and not (order.replace and (order.out / MANIFEST).is_file()):
-        raise TruelightError(
-            f"{order.out} is there already.",
-            "Name another --out, or replace a bundle by --replace.",
-        )
+    refuse_existing(request.out, request.replace)
     tell("reading the checkpoint", 0, 1)
     try:
-        made_of = plan(order)
-        draft = _draft(order, made_of)
+        made_of = plan(request)
+        draft = _draft(request, made_of)
     except ValidationError as failure:
         error = failure.errors()[0]
         where = ".".join(str(part) for part in error["loc"])
         raise TruelightError(f"{where} cannot be {error['input']!r}: {error['msg']}.") from None
-    made = _make_features(order, made_of, tell)
+    features, settings, figures = _make_features(request, made_of, tell)
     tell("golden vector", 0, 1)
     side, frames = made_of.input.side, made_of.window.frames
     files: dict[File, bytes] = {
-        FEATURES: made.features,
+        FEATURES: features,
         SEQUENCE: made_of.sequence,
-        GOLDEN: golden_vector(made.features, made_of.sequence, side, frames),
+        GOLDEN: golden_vector(features, made_of.sequence, side, frames),
     }
-    manifest = draft.model_copy(update={"graphs": made.part, "figures": tuple(made.figures)})
-    return write_bundle(order.out, manifest, files, order.about)
+    signed = tuple(f.model_copy(update={"command": request.command}) for f in figures)
+    manifest = draft.model_copy(update={"graphs": settings, "figures": signed})
+    return write_bundle(request.out, manifest, files, request.about)
 
 
-def _draft(order: Order, plan: Plan) -> Manifest:
-    """The manifest as far as it is known before the work; what cannot be is refused at once."""
+def refuse_existing(out: Path, replace: bool) -> None:
+    """Raise TruelightError if `out` exists, unless it is a bundle that may be replaced."""
+    if out.exists() and not (replace and (out / MANIFEST).is_file()):
+        raise TruelightError(
+            f"{out} already exists.", "Choose another --out, or replace a bundle with --replace."
+        )
+
+
+def _draft(request: BundleRequest, plan: Plan) -> Manifest:
+    """The manifest as far as it is known before the work, so that wrong values fail early."""
     return Manifest(
-        name=order.name or order.out.name,
-        version=order.version,
-        licence=order.licence,
-        summary=order.summary or SUMMARIES[plan.kind],
+        name=request.name or request.out.name,
+        version=request.version,
+        licence=request.licence,
+        summary=request.summary or SUMMARIES[plan.kind],
         input=plan.input,
         window=plan.window,
         kind=plan.kind,
@@ -108,82 +107,97 @@ def amend(
     calibration: Calibration | None = None,
     thresholds: Thresholds | None = None,
     quality: QualityLimits | None = None,
-    figures: Sequence[MeasuredFigure] | None = None,
+    figures: Sequence[MeasuredFigure] = (),
     about: str | None = None,
 ) -> Manifest:
-    """Change what a bundle says of itself, and its card with it.
+    """Change what a bundle records, and its card with it; it is then of the newest format.
 
-    Figures replace those of the same name and data.
+    New figures replace those of the same name and data. Reference findings stay only if verdicts
+    cannot have changed.
 
     Raises:
-        BundleError: there is no whole bundle at `path`.
+        BundleError: there is no complete bundle at `path`.
     """
-    bundle = load_bundle(path)
-    kept: dict[File, bytes] = {name: (path / name).read_bytes() for name in FILES}
-    card_text = kept.pop(CARD).decode()
-    said = about_of(card_text) if about is None else about
-    told = (*bundle.manifest.figures, *(figures or ()))
-    named = {(figure.name, figure.data): figure for figure in told}
-    manifest = bundle.manifest.model_copy(
+    load_bundle(path)
+    before = manifest_with_figures(path)
+    by_name = {(figure.name, figure.data): figure for figure in (*before.figures, *figures)}
+    manifest = before.model_copy(
         update={
-            "calibration": calibration or bundle.manifest.calibration,
-            "thresholds": thresholds or bundle.manifest.thresholds,
-            "quality": quality or bundle.manifest.quality,
-            "figures": tuple(named.values()),
+            "calibration": calibration or before.calibration,
+            "thresholds": thresholds or before.thresholds,
+            "quality": quality or before.quality,
+            "figures": tuple(by_name.values()),
         }
     )
-    tower = path / TOWER if TOWER in bundle.manifest.files else None
-    return write_bundle(path, manifest, kept, said, tower)
+    files: dict[File, bytes] = {
+        name: (path / name).read_bytes() for name in (FEATURES, SEQUENCE, GOLDEN)
+    }
+    if about is None:
+        about = about_of((path / CARD).read_text(encoding="utf-8"))
+    tower = path / TOWER if TOWER in before.files else None
+    reference = None
+    if not (calibration or thresholds or quality) and (path / REFERENCE).is_file():
+        reference = (path / REFERENCE).read_bytes()
+    return write_bundle(path, manifest, files, about, tower, reference)
 
 
-def _make_features(order: Order, plan: Plan, tell: Tell) -> _Made:
-    """Lay the features graph, in int8 if there is material to calibrate on, and prove it."""
+def _make_features(
+    request: BundleRequest, plan: Plan, tell: Tell
+) -> tuple[bytes, GraphSettings, list[MeasuredFigure]]:
+    """The features graph with its proofs: int8 if there are crops to calibrate on."""
     side, frames = plan.input.side, plan.window.frames
-    material = _gather(order.calibrate, order, plan, tell) if order.calibrate else None
+    material = _gather(request.calibrate, request, plan, tell) if request.calibrate else None
     tell("proving the float graphs", 0, 1)
     exact = lay_features(plan.trunk, side).model.SerializeToString()
     float_graphs = Sessions(exact, plan.sequence)
     crops = golden_crops(side)
     if material is not None:
         crops = np.concatenate([crops, material.crops])
-    figures = [*plan.figures]
-    figures.append(float_proof(plan.checkpoint, plan.readout, float_graphs, crops, frames))
+    figures = [
+        *plan.figures,
+        float_proof(plan.checkpoint, plan.readout, float_graphs, crops, frames),
+    ]
     if material is None:
-        return _Made(exact, GraphSettings(quantization="float32"), _signed(figures, order.command))
-    if len(material.crops) < CHOOSING:
+        return exact, GraphSettings(quantization="float32"), figures
+    if len(material.crops) < VALIDATION:
         raise TruelightError(
-            f"{order.calibrate} gives {len(material.crops)} crops.", "Some hundred are sensible."
+            f"{request.calibrate} has {len(material.crops)} crops; at least {VALIDATION} are "
+            "needed.",
+            "Some hundred are sensible.",
         )
-    quick, part = _make_int8(order, plan, material, tell)
+    quantized, settings = _make_int8(request, plan, material, tell)
     tell("proving the int8 graph", 0, 1)
-    graphs, decision = Sessions(quick, plan.sequence), Decision()
-    figures += int8_proofs(float_graphs, graphs, material, decision, frames)
-    if order.check is not None:
-        other = _gather(order.check, order, plan, tell)
-        figures += int8_proofs(float_graphs, graphs, other, decision, frames)
-    return _Made(quick, part, _signed(figures, order.command))
+    int8_graphs = Sessions(quantized, plan.sequence)
+    figures += int8_proofs(float_graphs, int8_graphs, material, frames)
+    if request.check is not None:
+        other = _gather(request.check, request, plan, tell)
+        figures += int8_proofs(float_graphs, int8_graphs, other, frames)
+    return quantized, settings, figures
 
 
 def _make_int8(
-    order: Order, plan: Plan, material: Material, tell: Tell
-) -> tuple[bytes, GraphSettings]:  # fmt: skip
-    """Lay the int8 features graph, and say how it was made."""
+    request: BundleRequest, plan: Plan, material: Material, tell: Tell
+) -> tuple[bytes, GraphSettings]:
+    """The int8 features graph and how it was made."""
     side = plan.input.side
     tell("measuring how to merge groups", 0, 1)
-    factors = order.group_factors or fastest_factors(plan.trunk, side)
+    factors = request.group_factors or fastest_factors(plan.trunk, side)
     trunk = _regroup(plan.trunk, factors)
     tell("choosing the ranges of int8", 0, 1)
     choice = choose(trunk, side, material.crops, plan.sequence)
-    part = GraphSettings(
+    settings = GraphSettings(
         group_factors=dict(zip(STAGES, factors, strict=True)),
         quantization=f"int8, weights by channel, activations by tensor ({choice.method})",
     )
-    return lay_features(trunk, side, choice.ranges).model.SerializeToString(), part
+    return lay_features(trunk, side, choice.ranges).model.SerializeToString(), settings
 
 
-def _gather(folder: Path, order: Order, plan: Plan, tell: Tell) -> Material:
+def _gather(folder: Path, request: BundleRequest, plan: Plan, tell: Tell) -> Material:
     return gather(
-        folder, plan.spec, order.crops, lambda done, total: tell(f"reading {folder}", done, total)
+        folder,
+        plan.spec,
+        request.crops,
+        lambda done, total: tell(f"reading {folder}", done, total),
     )
 
 
@@ -193,12 +207,8 @@ def _regroup(trunk: FoldedTrunk, factors: Sequence[int]) -> FoldedTrunk:
     except ValueError as failure:
         raise TruelightError(
             f"The group factors {','.join(map(str, factors))} do not fit: {failure}.",
-            "Four factors are wanted, one a stage, each of which divides the groups.",
+            "Give four factors, one a stage, that divide the stage's groups.",
         ) from None
-
-
-def _signed(figures: Sequence[MeasuredFigure], command: str) -> list[MeasuredFigure]:
-    return [figure.model_copy(update={"command": command}) for figure in figures]
 
 
 def write_bundle(
@@ -207,33 +217,57 @@ def write_bundle(
     files: Mapping[File, bytes],
     about: str,
     tower: Path | None = None,
+    reference: bytes | None = None,
 ) -> Manifest:
-    """Write a bundle beside `out`, load it as the box would, and put it in its place.
+    """Write a bundle beside `out`, load it as the box would, and move it to `out`.
 
-    `tower` is the file that goes into a bundle of the kind `tower` as it is; `about` is what the
-    card says of the model. The hashes in the manifest are made here.
+    `about` is the maker's part of the card; `tower` is copied into a bundle of the kind `tower`;
+    `reference` are reference findings to keep. Hashes are computed here.
 
     Raises:
         TruelightError: it cannot be written, or would not load.
     """
-    contents = {**files, CARD: card(manifest, about).encode()}
+    contents: dict[str, bytes] = {
+        **files,
+        CARD: card(manifest, about).encode(),
+        FIGURES: (_figure_file(manifest.figures).model_dump_json(
+            indent=1, exclude_defaults=True) + "\n").encode(),
+    }  # fmt: skip
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     if tower is not None:
         with tower.open("rb") as weights:
             hashes[TOWER] = hashlib.file_digest(weights, "sha256").hexdigest()
-    # Through JSON, so that what is written is checked as what is read.
-    manifest = Manifest.model_validate(manifest.model_dump() | {"files": hashes})
-    text = manifest.model_dump_json(indent=1) + "\n"
+    # Validated again: `model_copy` checks nothing.
+    changes = {"format": 2, "figures": (), "files": hashes}
+    manifest = Manifest.model_validate(manifest.model_dump() | changes)
+    contents[MANIFEST] = (manifest.model_dump_json(indent=1, exclude={"figures"}) + "\n").encode()
+    if reference is not None:
+        contents[REFERENCE] = reference
     try:
         with _replacing(out) as unfinished:
-            for name, content in (*contents.items(), (MANIFEST, text.encode())):
+            for name, content in contents.items():
                 _write_file(unfinished / name, content)
             if tower is not None:
                 shutil.copyfile(tower, unfinished / TOWER)
             load_bundle(unfinished)
     except OSError as failure:
         raise TruelightError(f"{out} cannot be written: {failure.strerror}.") from None
-    return read_manifest(out)[0]
+    return manifest_with_figures(out)
+
+
+def _figure_file(figures: Sequence[MeasuredFigure]) -> FigureFile:
+    commands = tuple(dict.fromkeys(figure.command for figure in figures))
+    groups: dict[tuple[str, str], list[MeasuredFigure]] = {}
+    for figure in figures:
+        bare = figure.model_copy(update={"data": "", "command": ""})
+        groups.setdefault((figure.data, figure.command), []).append(bare)
+    return FigureFile(
+        commands=commands,
+        groups=tuple(
+            FigureGroup(data=data, command=commands.index(command), figures=tuple(part))
+            for (data, command), part in groups.items()
+        ),
+    )
 
 
 def _write_file(path: Path, content: bytes) -> None:
@@ -245,7 +279,7 @@ def _write_file(path: Path, content: bytes) -> None:
 
 @contextmanager
 def _replacing(out: Path) -> Iterator[Path]:
-    """A new folder beside `out` that takes its place at the end, or goes if anything fails."""
+    """A new folder beside `out` that replaces it at the end, or is deleted if anything fails."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as workshop:
         unfinished = Path(workshop) / "new"

@@ -1,4 +1,4 @@
-"""features.onnx, laid node by node, in float32 or in int8.
+"""features.onnx, node by node, in float32 or in int8.
 
 uint8 `crops [n, side, side, 3]` RGB -> float32 `features [n, 2048]`, and the `map [n, 2048, h, w]`
 that they are the mean of; n is free. Normalisation is inside.
@@ -18,7 +18,7 @@ from export.convert.builder import Attribute, Builder, floats, octets
 from export.convert.fold import Convolution, Floats, FoldedBlock, FoldedTrunk
 
 Ranges = Mapping[str, tuple[float, float]]
-"""The least and the greatest value of every tensor that is held in int8."""
+"""By tensor that int8 holds: its least and its greatest value."""
 
 NONE: Mapping[str, Attribute] = {}
 
@@ -29,7 +29,7 @@ bits, in which CPUs without dot-product instructions add them. So every CPU give
 
 @dataclass(frozen=True)
 class Features:
-    """A laid graph, and the tensors in it that int8 would hold."""
+    """A features graph, and the names of the tensors that int8 holds."""
 
     model: onnx.ModelProto
     held: tuple[str, ...]
@@ -38,10 +38,10 @@ class Features:
 def lay_features(
     trunk: FoldedTrunk, side: int, ranges: Ranges | None = None, expose: bool = False
 ) -> Features:
-    """Lay the features graph for crops of `side` pixels.
+    """The features graph for crops of `side` pixels.
 
     With `ranges` its convolutions are int8: weights by channel, activations uint8 within the
-    ranges. With `expose` every tensor that int8 would hold is an output, to measure the ranges.
+    ranges. With `expose` every tensor that int8 holds is an output, so that ranges can be measured.
     """
     g = _Layer(ranges)
     x = g.then("Cast", ["crops"], "pixels", to=TensorProto.FLOAT)
@@ -75,7 +75,7 @@ def _lay_block(g: _Layer, x: str, block: FoldedBlock, name: str) -> str:
 
 
 class _Layer(Builder):
-    """Lays tensors that are held in int8 if there are ranges, and as they are if not."""
+    """Adds tensors in int8 if there are ranges, in float32 if not."""
 
     def __init__(self, ranges: Ranges | None) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class _Layer(Builder):
         attributes: Mapping[str, Attribute] = NONE,
         like: str = "",
     ) -> str:
-        """Add a node and hold what it makes, in the range of the tensor `like` if that is named."""
+        """Add a node and quantize its output, with the range of the tensor `like` if given."""
         if not like:
             self.measured.append(name)
         if self._ranges is None:
@@ -107,7 +107,7 @@ class _Layer(Builder):
         return self.then("DequantizeLinear", [octet, *how], name)
 
     def convolve(self, x: str, conv: Convolution, relu: bool = False) -> str:
-        """Add a convolution of the held tensor `x`, and hold what it makes."""
+        """Add a convolution of the quantized tensor `x`, and quantize its output."""
         kernel = conv.weight.shape[-1]
         attributes: dict[str, Attribute] = {
             "kernel_shape": [kernel, kernel],
@@ -126,7 +126,7 @@ class _Layer(Builder):
         return [weight, self.weight(f"{conv.name}.bias", conv.bias)]
 
     def _int8(self, x: str, conv: Convolution) -> list[str]:
-        """Parameters as integers and what makes floats of them, by output channel."""
+        """Integer parameters with the nodes that dequantize them, by output channel."""
         weight, scales = int8_weights(conv, float(self._scales[x]))
         sums = (self._scales[x] * scales).astype(np.float32)
         bias = np.rint(conv.bias.astype(np.float64) / sums).astype(np.int32)

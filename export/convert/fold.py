@@ -1,16 +1,18 @@
-"""The trunk as plain arrays: BatchNorm folded into the convolutions, groups laid together.
+"""The trunk as plain arrays: BatchNorm folded into the convolutions, groups merged.
 
-Both leave the function as it is (to rounding); both must come before quantization.
+Neither changes the function but for rounding; both must come before quantization.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from export.train.network import Block, Trunk
 
@@ -31,7 +33,7 @@ class Convolution:
 
 @dataclass(frozen=True)
 class FoldedBlock:
-    """A bottleneck of which only convolutions are left."""
+    """A bottleneck block with its norms folded."""
 
     conv1: Convolution
     conv2: Convolution
@@ -59,8 +61,8 @@ class FoldedTrunk:
 def fold(trunk: Trunk, mean: Sequence[float], std: Sequence[float], bgr: bool) -> FoldedTrunk:
     """Fold a trunk's norms into its convolutions, and `std` into its stem.
 
-    `mean` and `std` are of the planes as the trunk takes them, from 0 to 1. If those are `bgr`, the
-    stem's planes and the statistics are turned round, so that the folded trunk takes RGB.
+    `mean` and `std` belong to the trunk's input planes, 0 to 1. With `bgr` the stem's planes and
+    the statistics are reversed, so that the folded trunk takes RGB.
     """
     stem = fold_norm("stem", trunk.conv1, trunk.bn1)
     gain = 1 / (255 * np.asarray(std, np.float64)).reshape(1, 3, 1, 1)
@@ -94,22 +96,18 @@ def _fold_block(name: str, block: nn.Module) -> FoldedBlock:
 
 
 def fold_norm(name: str, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Convolution:
-    """One convolution that does what `conv` and then `norm` do when judging."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    variance = norm.running_var.double() + norm.eps
-    gain = norm.weight.detach().double() / variance.sqrt()
-    weight = conv.weight.detach().double() * gain.view(-1, 1, 1, 1)
-    bias = norm.bias.detach().double() - norm.running_mean.double() * gain
-    return Convolution(
-        name, weight.float().numpy(), bias.float().numpy(), conv.stride[0], conv.groups
-    )
+    """One convolution that equals `conv` followed by `norm` in inference."""
+    fused = fuse_conv_bn_eval(deepcopy(conv).double().eval(), deepcopy(norm).double().eval())
+    assert fused.bias is not None
+    weight, bias = fused.weight.detach().float(), fused.bias.detach().float()
+    return Convolution(name, weight.numpy(), bias.numpy(), conv.stride[0], conv.groups)
 
 
 def merge_groups(conv: Convolution, factor: int) -> Convolution:
-    """Lay `factor` neighbouring groups together: the same function in fewer, larger products.
+    """Merge `factor` neighbouring groups: the same function in fewer, larger products.
 
-    The weights stand block by block on the diagonal, with zeros between.
+    The weights are blocks on the diagonal, with zeros elsewhere. Raises ValueError if `factor`
+    does not divide the groups.
     """
     if conv.groups % factor:
         raise ValueError(f"{conv.name} has {conv.groups} groups; {factor} does not divide them")

@@ -1,4 +1,4 @@
-"""What a checkpoint becomes: its network ready to be laid, and how that is used."""
+"""What a checkpoint becomes: its network ready to be exported, and how that is used."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ SUMMARIES = {
 
 
 @dataclass(frozen=True)
-class Order:
-    """What is to be made of which checkpoint; None leaves a thing to the checkpoint."""
+class BundleRequest:
+    """A bundle to make; None leaves a value to the checkpoint."""
 
     checkpoint: Path
     out: Path
@@ -53,7 +53,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Plan:
-    """A checkpoint's network, ready to be laid, and how it is used."""
+    """A checkpoint's network, ready to be exported, and how it is used."""
 
     checkpoint: Own | Published
     kind: Literal["truelight", "published"]
@@ -72,24 +72,23 @@ class Plan:
         return CropSpec(self.input.side, crop.scale, crop.shift_x, crop.shift_y)
 
 
-def plan(order: Order) -> Plan:
-    """Read the checkpoint that an order names.
+def plan(request: BundleRequest) -> Plan:
+    """Read the requested checkpoint.
 
-    Raises:
-        TruelightError: it cannot be used, or does not say all that is needed.
+    Raises TruelightError if it cannot be used or lacks something.
     """
-    checkpoint = load_checkpoint(order.checkpoint)
+    checkpoint = load_checkpoint(request.checkpoint)
     if isinstance(checkpoint, Own):
-        return _own(order, checkpoint)
-    return _published(order, checkpoint)
+        return _own(request, checkpoint)
+    return _published(request, checkpoint)
 
 
-def _published(order: Order, checkpoint: Published) -> Plan:
-    frames = order.frames or checkpoint.frames
-    if frames is None or order.readout is None:
+def _published(request: BundleRequest, checkpoint: Published) -> Plan:
+    frames = request.frames or checkpoint.frames
+    if frames is None or request.readout is None:
         what = "--frames N" if frames is None else "--readout mean (or last)"
         raise TruelightError(
-            f"{order.checkpoint} is a published checkpoint and does not say all: {what} is needed.",
+            f"{request.checkpoint} is a published checkpoint, which needs {what}.",
             "Its training took the mean; the published programs take the last frame.",
         )
     crop = CropRule(scale=DLIB_BOX.scale, shift_x=DLIB_BOX.shift_x, shift_y=DLIB_BOX.shift_y)
@@ -98,21 +97,21 @@ def _published(order: Order, checkpoint: Published) -> Plan:
         checkpoint,
         "published",
         fold(network.trunk(), MEAN, STD, bgr=True),
-        published_sequence(network, order.readout).SerializeToString(),
+        published_sequence(network, request.readout).SerializeToString(),
         Input(side=DLIB_BOX.side, colour="bgr", crop=crop),
-        Window(frames=frames, rate=order.rate or PUBLISHED_RATE),
-        order.readout,
+        Window(frames=frames, rate=request.rate or PUBLISHED_RATE),
+        request.readout,
     )
 
 
-def _own(order: Order, checkpoint: Own) -> Plan:
+def _own(request: BundleRequest, checkpoint: Own) -> Plan:
     config, network = checkpoint.config, checkpoint.network
-    if order.readout not in (None, config.readout):
+    if request.readout not in (None, config.readout):
         raise TruelightError(
-            f"{order.checkpoint} was trained with the read-out {config.readout}.",
-            "Leave --readout out.",
+            f"{request.checkpoint} was trained with the read-out {config.readout}.",
+            "Omit --readout.",
         )
-    frames, rate = order.frames or config.window.frames, order.rate or config.window.rate
+    frames, rate = request.frames or config.window.frames, request.rate or config.window.rate
     return Plan(
         checkpoint,
         "truelight",

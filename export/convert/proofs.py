@@ -1,17 +1,23 @@
-"""What shows that the exported graphs are the network: measured each time a bundle is made."""
+"""Proof that the graphs are the network, measured for every bundle, and the golden vector.
+
+The golden vector is fixed pictures with the answers that the graphs must give on any machine.
+"""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import torch
+from scipy.special import expit
 
 from edge.errors import TruelightError
-from edge.finding import Thresholds, Verdict, verdict_of
-from edge.scan.model.bundle import Crops, Sessions
-from edge.scan.model.manifest import UNCALIBRATED, Calibration, MeasuredFigure
+from edge.finding import verdict_of
+from edge.scan.model.bundle import WEIGHTS_FOLDER, Crops, Sessions
+from edge.scan.model.manifest import UNCALIBRATED, MeasuredFigure
 from export.convert.fold import Floats
 from export.data.crops_from_clips import Material
 from export.metrics import auc
@@ -20,36 +26,23 @@ from export.train.network import Readout, normalise
 
 PARITY = 1e-4
 WINDOWS = 2
+GOLDEN_CROPS = 4
+ROUNDING_FACTOR = 4
+"""The golden tolerance is this many times the rounding difference measured on this machine, plus
+`LEAST` of the largest value, for other processors."""
+LEAST = 1e-3
 
 
 class ParityError(TruelightError):
     """The float graphs do not answer as the network does in torch."""
 
 
-@dataclass(frozen=True)
-class Decision:
-    """What makes a verdict of a logit: as a bundle does that was not calibrated yet."""
-
-    calibration: Calibration = field(default_factory=Calibration)
-    thresholds: Thresholds = UNCALIBRATED
-
-    def probabilities(self, logits: Floats) -> Floats:
-        """Of FAKE."""
-        lean = self.calibration.scale * logits + self.calibration.offset
-        return np.asarray(1 / (1 + np.exp(-lean)), np.float32)
-
-    def verdicts(self, probabilities: Floats) -> list[Verdict]:
-        """As the box says them."""
-        return [verdict_of(float(p), self.thresholds) for p in probabilities]
-
-
 def float_proof(
     checkpoint: Own | Published, readout: Readout, graphs: Sessions, crops: Crops, frames: int
 ) -> MeasuredFigure:
-    """The largest difference of a logit between torch and the float graphs, on windows of `crops`.
+    """The largest logit difference between torch and the float graphs, on windows of `crops`.
 
-    Raises:
-        ParityError: it is not under `PARITY`.
+    Raises ParityError if it is not under `PARITY`.
     """
     slots = np.resize(np.arange(len(crops)), (WINDOWS, frames))
     expected = np.array([_torch_logit(checkpoint, readout, crops[window]) for window in slots])
@@ -58,7 +51,7 @@ def float_proof(
     if not difference < PARITY:
         raise ParityError(
             f"The graphs differ from the network by a logit of {difference:.2g}.",
-            f"It must be under {PARITY:.0e}: this is a fault of the exporter, please report it.",
+            f"The limit is {PARITY:.0e}. This is a fault of the exporter: please report it.",
         )
     return MeasuredFigure(
         name="largest logit difference, ONNX float32 to PyTorch",
@@ -78,19 +71,21 @@ def _torch_logit(checkpoint: Own | Published, readout: Readout, window: Crops) -
 
 
 def int8_proofs(
-    exact: Sessions, quick: Sessions, material: Material, decision: Decision, frames: int
+    exact: Sessions, quantized: Sessions, material: Material, frames: int
 ) -> list[MeasuredFigure]:
-    """How the int8 graph's answers differ from the float graph's, every crop judged alone."""
+    """How far the int8 graph's probabilities are from the float graph's, one crop a window.
+
+    Calibration comes later, so probabilities and verdicts are those of an uncalibrated bundle.
+    """
     before, after = (
-        decision.probabilities(_standing(graphs, material.crops, frames))
-        for graphs in (exact, quick)
+        expit(_still_logits(graphs, material.crops, frames)) for graphs in (exact, quantized)
     )
     differences = np.abs(after - before)
-    changed = sum(
-        a is not b
-        for a, b in zip(decision.verdicts(before), decision.verdicts(after), strict=True)
-    )  # fmt: skip
-    data = f"{len(material.crops)} crops of {material.name}"
+    verdicts = [
+        [verdict_of(float(p), UNCALIBRATED) for p in probabilities]
+        for probabilities in (before, after)
+    ]
+    changed = sum(a is not b for a, b in zip(*verdicts, strict=True))
     figures = [
         ("probability difference int8 to float32, mean", float(differences.mean())),
         ("probability difference int8 to float32, largest", float(differences.max())),
@@ -101,14 +96,72 @@ def int8_proofs(
             ("AUC of crops, float32", auc(material.fakes, before)),
             ("AUC of crops, int8", auc(material.fakes, after)),
         ]
+    data = f"{len(material.crops)} crops of {material.name}"
     return [MeasuredFigure(name=name, value=value, data=data) for name, value in figures]
 
 
-def _standing(graphs: Sessions, crops: Crops, frames: int) -> Floats:
-    """Logits of windows in which one crop stands still."""
+def _still_logits(graphs: Sessions, crops: Crops, frames: int) -> Floats:
+    """Logits of windows that repeat one crop, float32 `[n]`."""
     features = graphs.features(crops)
     parts: Sequence[Floats] = [
         graphs.sequence(np.repeat(features[at : at + 32, None], frames, axis=1))
         for at in range(0, len(features), 32)
     ]
     return np.concatenate(parts)
+
+
+def golden_crops(side: int) -> Crops:
+    """Smooth noise of growing grain, uint8 `[4, side, side, 3]` RGB."""
+    rng = np.random.default_rng(20)
+    crops = [_smooth_noise(rng, side, cells) for cells in (3, 6, 12, 40)]
+    return np.stack(crops)
+
+
+def _smooth_noise(rng: np.random.Generator, side: int, cells: int) -> Crops:
+    """Random colours on a grid, blended between its points."""
+    grid = rng.uniform(0, 255, (cells + 1, cells + 1, 3))
+    at = np.linspace(0, cells, side, endpoint=False)
+    low, part = at.astype(int), at % 1
+    down = grid[low] * (1 - part)[:, None, None] + grid[low + 1] * part[:, None, None]
+    both = down[:, low] * (1 - part)[:, None] + down[:, low + 1] * part[:, None]
+    return np.asarray(np.rint(both), np.uint8)
+
+
+def golden_vector(
+    features: bytes, sequence: bytes, side: int, frames: int, beside: Path | None = None
+) -> bytes:
+    """`golden.npz`: crops, the slots of their windows, the answers and the tolerances.
+
+    The tolerance comes from how far the optimised graph is from the same graph unoptimised, which
+    rounds differently in every layer. `beside` is the folder of weights outside the graph.
+    """
+    crops = golden_crops(side)
+    graphs = Sessions(features, sequence, beside=beside)
+    answers = graphs.features(crops)
+    rounding = np.abs(answers - _unoptimised(features, crops, beside)).max()
+    slots = np.arange(2 * frames).reshape(2, frames) % GOLDEN_CROPS
+    slots[1] = slots[1, ::-1]
+    logits = graphs.sequence(answers[slots])
+    tolerance = ROUNDING_FACTOR * rounding + LEAST * np.abs(answers).max()
+    archive = io.BytesIO()
+    np.savez_compressed(
+        archive,
+        crops=crops,
+        slots=slots,
+        features=answers,
+        features_tolerance=np.float32(tolerance),
+        logits=logits,
+        logits_tolerance=np.float32(LEAST * max(1.0, float(np.abs(logits).max()))),
+    )
+    return archive.getvalue()
+
+
+def _unoptimised(features: bytes, crops: Crops, beside: Path | None) -> Floats:
+    options = onnxruntime.SessionOptions()
+    if beside is not None:
+        options.add_session_config_entry(WEIGHTS_FOLDER, str(beside))
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    providers = ["CPUExecutionProvider"]
+    session = onnxruntime.InferenceSession(features, options, providers=providers)
+    answer: Floats = session.run(["features"], {"crops": crops})[0]
+    return answer

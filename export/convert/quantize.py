@@ -1,27 +1,39 @@
-"""Which ranges the int8 tensors get: measured on crops, chosen by what they do to the answers."""
+"""How the int8 graph is made: activation ranges, and how the 3x3 convolutions' groups are merged.
+
+Ranges are measured on crops and chosen by what they do to the logits. Groups are merged as is
+fastest on this machine: many small groups waste the vector unit, few large ones multiply by zeros.
+A bundle for another machine is better made with `--group-factors` measured there.
+docs/dependencies.md says how this compares with onnxruntime.quantization.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnxruntime
 
 from edge.scan.model.bundle import Crops, Sessions
-from export.convert.features_graph import Ranges, lay_features, uint8_scale
-from export.convert.fold import Floats, FoldedTrunk
+from export.convert.builder import Builder, octets
+from export.convert.features_graph import Ranges, int8_weights, lay_features, uint8_scale
+from export.convert.fold import Convolution, Floats, FoldedTrunk, merge_groups
 
 BATCH = 4
-KEPT = 4096
-"""Values kept of each tensor and batch, drawn by chance."""
-CHOOSING = 4
-"""One in so many crops chooses between the methods instead of measuring ranges."""
+SAMPLED = 4096
+"""Values sampled of each tensor and batch."""
+VALIDATION = 4
+"""One crop in this many validates the ranges instead of measuring them."""
+
+FACTORS = (1, 2, 4, 8, 16)
+TIMED_BATCH = 8
+ROUNDS = 12
 
 
 @dataclass(frozen=True)
 class Spread:
-    """What a tensor carries: its least value, its greatest, and some of all in between."""
+    """The values of a tensor: the least, the greatest and a sample."""
 
     low: float
     high: float
@@ -30,35 +42,34 @@ class Spread:
 
 @dataclass(frozen=True)
 class Choice:
-    """The ranges that moved the logits least, and the mean difference each method made."""
+    """The ranges that moved the logits least, and by which method they were found."""
 
     method: str
     ranges: Ranges
-    differences: Mapping[str, float]
 
 
 def choose(trunk: FoldedTrunk, side: int, crops: Crops, sequence: bytes) -> Choice:
     """Measure ranges on most of the crops, try every method on the rest, take the best.
 
-    `crops` is uint8 `[n, side, side, 3]` RGB, n at least `CHOOSING`.
+    `crops` is uint8 `[n, side, side, 3]` RGB, n at least `VALIDATION`.
     """
-    judging = np.arange(len(crops)) % CHOOSING == 0
-    spreads = measure(trunk, side, crops[~judging])
-    exact = _logits(trunk, side, None, sequence, crops[judging])
-    ranges = {
-        name: {tensor: method(spread) for tensor, spread in spreads.items()}
+    validating = np.arange(len(crops)) % VALIDATION == 0
+    spreads = measure(trunk, side, crops[~validating])
+    exact = _logits(trunk, side, None, sequence, crops[validating])
+
+    def error(ranges: Ranges) -> float:
+        logits = _logits(trunk, side, ranges, sequence, crops[validating])
+        return float(np.abs(logits - exact).mean())
+
+    choices = [
+        Choice(name, {tensor: method(spread) for tensor, spread in spreads.items()})
         for name, method in METHODS.items()
-    }
-    differences = {
-        name: float(np.abs(_logits(trunk, side, tried, sequence, crops[judging]) - exact).mean())
-        for name, tried in ranges.items()
-    }
-    best = min(differences, key=lambda name: differences[name])
-    return Choice(best, ranges[best], differences)
+    ]
+    return min(choices, key=lambda choice: error(choice.ranges))
 
 
 def measure(trunk: FoldedTrunk, side: int, crops: Crops) -> dict[str, Spread]:
-    """Run crops through the float graph and note what every tensor carries that int8 holds."""
+    """Run crops through the float graph; the values of every tensor that int8 will hold."""
     features = lay_features(trunk, side, expose=True)
     session = onnxruntime.InferenceSession(
         features.model.SerializeToString(), providers=["CPUExecutionProvider"]
@@ -68,8 +79,8 @@ def measure(trunk: FoldedTrunk, side: int, crops: Crops) -> dict[str, Spread]:
     for at in range(0, len(crops), BATCH):
         tensors = session.run(list(features.held), {"crops": crops[at : at + BATCH]})
         for name, values in zip(features.held, tensors, strict=True):
-            drawn = values.ravel()[rng.integers(values.size, size=KEPT)]
-            parts[name].append(Spread(float(values.min()), float(values.max()), drawn))
+            sample = values.ravel()[rng.integers(values.size, size=SAMPLED)]
+            parts[name].append(Spread(float(values.min()), float(values.max()), sample))
     return {
         name: Spread(
             min(part.low for part in spreads),
@@ -90,16 +101,15 @@ def _percentile(spread: Spread) -> tuple[float, float]:
 
 
 def _least_error(spread: Spread) -> tuple[float, float]:
-    """The part of the whole range within which rounding and clipping together err least."""
-    best, least = (spread.low, spread.high), np.inf
-    for part in np.linspace(0.2, 1.0, 41):
-        low, high = float(part * spread.low), float(part * spread.high)
-        scale, zero = uint8_scale(low, high)
+    """The part of the whole range with the least mean square of rounding and clipping."""
+
+    def error(ends: tuple[float, float]) -> float:
+        scale, zero = uint8_scale(*ends)
         steps = np.clip(np.rint(spread.values / scale) + zero, 0, 255) - float(zero)
-        error = float(np.square(steps * scale - spread.values).mean())
-        if error < least:
-            best, least = (low, high), error
-    return best
+        return float(np.square(steps * scale - spread.values).mean())
+
+    parts = np.linspace(0.2, 1.0, 41)
+    return min(((float(p * spread.low), float(p * spread.high)) for p in parts), key=error)
 
 
 METHODS: Mapping[str, Callable[[Spread], tuple[float, float]]] = {
@@ -112,7 +122,58 @@ METHODS: Mapping[str, Callable[[Spread], tuple[float, float]]] = {
 def _logits(
     trunk: FoldedTrunk, side: int, ranges: Ranges | None, sequence: bytes, crops: Crops
 ) -> Floats:
-    """Every crop's logit, judged alone."""
-    model = lay_features(trunk, side, ranges).model
-    graphs = Sessions(model.SerializeToString(), sequence)
+    """Every crop's logit, one crop a window."""
+    graphs = Sessions(lay_features(trunk, side, ranges).model.SerializeToString(), sequence)
     return graphs.sequence(graphs.features(crops)[:, None])
+
+
+def fastest_factors(trunk: FoldedTrunk, side: int) -> tuple[int, ...]:
+    """Measure each stage's 3x3 convolution in int8 on one thread; the best factor by stage."""
+    factors = []
+    cells = -(-side // 4)
+    for number, stage in enumerate(trunk.stages):
+        cells = -(-cells // 2) if number else cells
+        # The first block's convolution may have a stride; the last block stands for the stage.
+        conv = stage[-1].conv2
+        tried = [factor for factor in FACTORS if conv.groups % factor == 0]
+        runs = [_runner(merge_groups(conv, factor), cells * conv.stride) for factor in tried]
+        factors.append(tried[int(np.argmin(interleaved_minima(runs)))])
+    return tuple(factors)
+
+
+def interleaved_minima(runs: Sequence[Callable[[], object]], rounds: int = ROUNDS) -> list[float]:
+    """Least processor seconds of each run, in turns so that all meet the same load."""
+    best = [float("inf")] * len(runs)
+    for _ in range(rounds):
+        for at, run in enumerate(runs):
+            start = time.thread_time()
+            run()
+            best[at] = min(best[at], time.thread_time() - start)
+    return best
+
+
+def _runner(conv: Convolution, cells: int) -> Callable[[], object]:
+    """One int8 convolution on inputs `cells` wide and high."""
+    g = Builder()
+    channels = len(conv.weight)
+    weight, steps = int8_weights(conv, 1.0)
+    unit = [g.weight("scale", np.ones((), np.float32)), g.weight("zero", np.zeros((), np.uint8))]
+    weights = [
+        g.weight("w", weight),
+        g.weight("w.scale", steps),
+        g.weight("w.zero", np.zeros(channels, np.int8)),
+    ]
+    strides = [conv.stride] * 2
+    inputs = ["x", *unit, *weights, *unit]
+    g.then("QLinearConv", inputs, "y", group=conv.groups, strides=strides, pads=[1] * 4)
+    model = g.model(
+        [octets("x", ["n", channels, cells, cells])],
+        [octets("y", ["n", channels, cells // conv.stride, cells // conv.stride])],
+    )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    x = np.random.default_rng(0).integers(0, 256, (TIMED_BATCH, channels, cells, cells), np.uint8)
+    return lambda: session.run(None, {"x": x})

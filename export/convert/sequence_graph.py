@@ -1,4 +1,4 @@
-"""sequence.onnx, laid node by node.
+"""sequence.onnx, node by node.
 
 float32 `features [n, T, 2048]` -> float32 `logits [n]` of FAKE; n and T are free.
 """
@@ -16,10 +16,14 @@ from export.train.network import Detector, PublishedNetwork, Readout
 
 
 def own_sequence(network: Detector) -> onnx.ModelProto:
-    """Lay the sequence graph of our own network: the LSTM over the window, batch first.
+    """The sequence graph of our own network: the LSTM over the window, batch first.
 
-    With a gate, the LSTM's logit is added to the mean of the frames' logits.
+    With a gate, the LSTM's logit is added to the mean of the frames' logits; a gate of 0 leaves
+    the LSTM out.
     """
+    if network.gate == 0:
+        weight, bias = _linear(network.frame_head)
+        return linear_sequence(weight[:, 0], float(bias[0]))
     g = Builder()
     x = g.then("Transpose", ["features"], "time_first", perm=[1, 0, 2])
     gates = {key: _gates(value.numpy()) for key, value in network.lstm.state_dict().items()}
@@ -51,10 +55,10 @@ def _gates(torch_order: Floats) -> Floats:
 
 
 def published_sequence(network: PublishedNetwork, readout: Readout) -> onnx.ModelProto:
-    """Lay the sequence graph of the published network in its closed form.
+    """The sequence graph of the published network in closed form.
 
     Every frame is a sequence of one step from a zero state: h = sig(o) tanh(sig(i) tanh(g)). The
-    recurrent weights and the forget gate have no part in it and stay behind.
+    recurrent weights and the forget gate have no effect and are left out.
     """
     g = Builder()
     x = "features"
@@ -75,7 +79,7 @@ def published_sequence(network: PublishedNetwork, readout: Readout) -> onnx.Mode
 
 
 def linear_sequence(weight: NDArray[np.floating], bias: float) -> onnx.ModelProto:
-    """Lay the sequence graph of a linear head `[D]` on the mean of a window's features."""
+    """The sequence graph of a linear head `[D]` on the mean of a window's features."""
     g = Builder()
     mean = _read_out(g, "features", "mean", axis=1)
     column = weight.astype(np.float32)[:, None]

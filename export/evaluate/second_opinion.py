@@ -41,7 +41,7 @@ from export.clip.feature_cache import Lessons, lessons_of, load_features
 from export.clip.graph import Tap, Tower, lay_tower
 from export.clip.probe import Head, fit_head
 from export.convert.bundle import write_bundle
-from export.convert.golden import golden_vector
+from export.convert.proofs import golden_vector
 from export.convert.sequence_graph import linear_sequence
 from export.data.augment import PLAIN
 from export.evaluate.calibrate import Fit

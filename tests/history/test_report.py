@@ -20,7 +20,7 @@ from frontdoor import ROOT
 from edge.finding import Verdict
 from edge.history.report import Report, ReportDocument, make_report
 from edge.history.writer import Entry, History, Visit
-from edge.scan.model.bundle import read_manifest
+from edge.scan.model.bundle import manifest_with_figures, read_manifest
 from edge.scan.scanner import ScanResult
 
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
@@ -285,7 +285,7 @@ def test_the_models_figures_are_told_if_it_is_what_judged(
 
 def test_the_shipped_models_figures_are_told_in_plain_words(tmp_path: Path, looks: Looks) -> None:
     visit, entries = kept(tmp_path, [looks["red.jpg"]])
-    manifest = read_manifest(ROOT / "models" / "truelight")[0]
+    manifest = manifest_with_figures(ROOT / "models" / "truelight")
     model = entries[0].finding.model.model_copy(
         update={"name": manifest.name, "version": manifest.version}
     )

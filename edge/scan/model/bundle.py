@@ -13,14 +13,23 @@ import threading
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from edge.errors import TruelightError
-from edge.scan.model.manifest import FEATURES, GOLDEN, MANIFEST, SEQUENCE, TOWER, Manifest
+from edge.scan.model.manifest import (
+    FEATURES,
+    FIGURES,
+    GOLDEN,
+    MANIFEST,
+    SEQUENCE,
+    TOWER,
+    FigureFile,
+    Manifest,
+)
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -35,6 +44,7 @@ WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 Floats = NDArray[np.float32]
 Crops = NDArray[np.uint8]
+Parsed = TypeVar("Parsed", Manifest, FigureFile)
 
 
 class BundleError(TruelightError):
@@ -177,12 +187,30 @@ def read_manifest(path: Path) -> tuple[Manifest, str]:
     if not path.is_dir():
         raise BundleError(f"There is no bundle at {path}.", REMEDY)
     text = _read(path / MANIFEST)
+    return _parsed(Manifest, path / MANIFEST, text), hashlib.sha256(text).hexdigest()
+
+
+def manifest_with_figures(path: Path) -> Manifest:
+    """As `read_manifest`, with the figures of a bundle of format 2.
+
+    Raises:
+        BundleError: as `read_manifest`, or `figures.json` is missing or was changed.
+    """
+    manifest, _ = read_manifest(path)
+    if FIGURES not in manifest.files:
+        return manifest
+    text = _verified(path / FIGURES, manifest.files[FIGURES])
+    figures = _parsed(FigureFile, path / FIGURES, text).figures()
+    return manifest.model_copy(update={"figures": figures})
+
+
+def _parsed(kind: type[Parsed], file: Path, text: bytes) -> Parsed:
     try:
-        return Manifest.model_validate_json(text), hashlib.sha256(text).hexdigest()
+        return kind.model_validate_json(text)
     except ValidationError as failure:
         error = failure.errors()[0]
         where = ".".join(str(part) for part in error["loc"])
-        message = f"{path / MANIFEST} is not right: {where}: {error['msg']}."
+        message = f"{file} is not right: {where}: {error['msg']}."
         raise BundleError(message.replace(": : ", ": "), REMEDY) from None
 
 
@@ -196,12 +224,12 @@ class Listed:
 
 
 def list_bundles(folder: Path) -> list[Listed]:
-    """Return the bundles in `folder` by name; their manifests are read, no file is verified."""
+    """Return the bundles in `folder` by name; manifests and figures are read, graphs are not."""
     listed = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if path.is_dir() and not path.name.startswith("."):
             try:
-                manifest = read_manifest(path)[0]
+                manifest = manifest_with_figures(path)
                 listed.append(Listed(path, manifest, _absent(path, manifest)))
             except BundleError as problem:
                 listed.append(Listed(path, None, problem))

@@ -12,14 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edge.finding import Thresholds
 
-File = Literal["features.onnx", "sequence.onnx", "golden.npz", "CARD.md", "tower.onnx"]
+File = Literal[
+    "features.onnx", "sequence.onnx", "golden.npz", "CARD.md", "tower.onnx", "figures.json"
+]
 FEATURES: Final = "features.onnx"
 SEQUENCE: Final = "sequence.onnx"
 GOLDEN: Final = "golden.npz"
 CARD: Final = "CARD.md"
 TOWER: Final = "tower.onnx"
+FIGURES: Final = "figures.json"
 FILES: tuple[File, ...] = (FEATURES, SEQUENCE, GOLDEN, CARD)
-"""What every bundle has; one of the kind `tower` has `TOWER` as well."""
+"""Every bundle has these; the kind `tower` also has `TOWER`, and format 2 has `FIGURES`."""
 MANIFEST = "bundle.json"
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -124,10 +127,41 @@ class MeasuredFigure(Part):
     command: str = ""
 
 
-class Manifest(Part):
-    """`bundle.json`."""
+class FigureGroup(Part):
+    """Figures that one command measured on one set of data."""
 
-    format: Literal[1] = 1
+    data: str
+    command: int = Field(ge=0, description="Index in `commands`.")
+    figures: tuple[MeasuredFigure, ...]
+
+
+class FigureFile(Part):
+    """`figures.json`: everything that was measured, each command stored once."""
+
+    commands: tuple[str, ...]
+    groups: tuple[FigureGroup, ...]
+
+    @model_validator(mode="after")
+    def _commands_exist(self) -> Self:
+        if any(group.command >= len(self.commands) for group in self.groups):
+            raise ValueError("a group names a command that is not listed")
+        return self
+
+    def figures(self) -> tuple[MeasuredFigure, ...]:
+        """Every figure with its data and command."""
+        return tuple(
+            figure.model_copy(
+                update={"data": group.data, "command": self.commands[group.command]}
+            )
+            for group in self.groups
+            for figure in group.figures
+        )
+
+
+class Manifest(Part):
+    """`bundle.json`. Format 1 has the figures inside, format 2 in `figures.json`."""
+
+    format: Literal[1, 2] = 1
     name: Name
     version: str = Field(min_length=1, max_length=64)
     licence: str = Field(min_length=1)
@@ -151,5 +185,7 @@ class Manifest(Part):
             raise ValueError(f"files has no hash of {', '.join(missing)}")
         if (self.kind == "tower") is not (TOWER in self.files):
             raise ValueError(f"files has {TOWER} if the kind is tower, and only then")
+        if (self.format == 2) is not (FIGURES in self.files):
+            raise ValueError(f"files has {FIGURES} if the format is 2, and only then")
         _check_order(self.thresholds)
         return self
