@@ -10,8 +10,10 @@ Times are of one thread, the least processor time of many turns.
 from __future__ import annotations
 
 import argparse
+import resource
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,8 +38,8 @@ from edge.scan.model.bundle import Crops, Sessions, read_manifest
 from export.convert.features_graph import lay_features
 from export.convert.fold import STAGES, Convolution, FoldedTrunk, fold, regroup
 from export.convert.quantize import choose, interleaved_minima
-from export.data.crops_from_clips import gather
-from export.evaluate.metrics import auc
+from export.data.crops_from_clips import FRAMES, gather
+from export.metrics import auc
 from export.train.network import MEAN, STD, Trunk
 
 BATCH = 8
@@ -189,39 +191,46 @@ def main() -> None:
     spec = CropSpec(side, crop.scale, crop.shift_x, crop.shift_y)
     material = gather(args.clips, spec, args.crops, lambda done, total: None)
     assert material.fakes is not None
-    half = len(material.crops) // 2
-    calibrating, measuring = material.crops[:half], material.crops[half:]
-    fakes = material.fakes[half:]
+    calibrates = np.arange(len(material.crops)) // FRAMES % 2 == 0
+    calibrating, measuring = material.crops[calibrates], material.crops[~calibrates]
+    fakes = np.array(material.fakes)[~calibrates]
     sequence = (args.bundle / "sequence.onnx").read_bytes()
-    choice = choose(merged, side, calibrating, sequence)
-    models = {
-        "float32": lay_features(trunk, side).model.SerializeToString(),
-        "float32, groups merged": lay_features(merged, side).model.SerializeToString(),
-        f"ours ({choice.method})": lay_features(
-            merged, side, choice.ranges
-        ).model.SerializeToString(),
+
+    def ours() -> bytes:
+        ranges = choose(merged, side, calibrating, sequence).ranges
+        return lay_features(merged, side, ranges).model.SerializeToString()
+
+    makers: dict[str, Callable[[], bytes]] = {
+        "float32": lay_features(trunk, side).model.SerializeToString,
+        "truelight-export": ours,
     }
     for name, method in METHODS.items():
-        models[f"quantize_static, {name}"] = quantized(trunk, calibrating, method)
-    models["quantize_static, MinMax, groups merged"] = quantized(
-        merged, calibrating, CalibrationMethod.MinMax
-    )
+        makers[f"quantize_static, {name}"] = partial(quantized, trunk, calibrating, method)
+        makers[f"quantize_static, {name}, groups merged"] = partial(
+            quantized, merged, calibrating, method
+        )
+    models, costs = {}, {}
+    for name, make in makers.items():
+        start = time.perf_counter()
+        models[name] = make()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        costs[name] = f"{time.perf_counter() - start:6.0f} {peak:6.0f}"
     batch = measuring[:BATCH]
     opened = {name: session(model) for name, model in models.items()}
     runs = [partial(each.run, ["features"], {"crops": batch}) for each in opened.values()]
     best = dict(zip(opened, interleaved_minima(runs, TURNS), strict=True))
     exact = None
     print(f"ONNX Runtime {onnxruntime.__version__}, torch {torch.__version__}, {side} px")
-    print(f"{half} crops to calibrate, {len(measuring)} to measure")
-    print("   ms a crop   MB  logit difference: mean, largest   AUC")
+    print(f"{len(calibrating)} crops to calibrate, {len(measuring)} to measure")
+    print("   ms a crop  logit difference: mean, largest   AUC   made in s, peak MB so far")
     for name, model in models.items():
         graphs = Sessions(model, sequence)
         logits = graphs.sequence(graphs.features(measuring)[:, None])
         exact = logits if exact is None else exact
         off = np.abs(logits - exact)
         print(
-            f"{1000 * best[name] / BATCH:12.2f} {len(model) / 1e6:5.0f} {off.mean():12.4f}"
-            f" {off.max():8.4f}   {auc(fakes, logits):.4f}  {name}"
+            f"{1000 * best[name] / BATCH:12.2f} {off.mean():16.4f} {off.max():8.4f}"
+            f"   {auc(fakes, logits):.4f} {costs[name]}  {name}"
         )
 
 

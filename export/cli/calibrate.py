@@ -1,117 +1,190 @@
-"""`truelight-export calibrate`: fit a bundle's probability and thresholds on labelled clips."""
+"""`truelight-export calibrate`: fits probability and thresholds; `limits`: the quality limits."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.cli.arguments import typed
+from export.cli.arguments import between, shown_command
 
 if TYPE_CHECKING:
-    from edge.scan.model.manifest import MeasuredFigure
-    from export.evaluate.calibrate import Fit, Word
+    from collections.abc import Sequence
+
+    from edge.scan.model.manifest import QualityLimits
+    from export.evaluate.calibrate import Fit, Rates
+    from export.evaluate.limits import LimitRow
+
+UNITS = {"face_px": " px", "light": " of 255", "sharpness": "", "seconds": " s"}
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to `truelight-export`."""
+def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands to `truelight-export`."""
     parser = subparsers.add_parser(
         "calibrate",
         help="fit the probability and the two thresholds on labelled clips",
         description="Scan the clips that labels.tsv names, fit the probability to them and set the "
-        "thresholds so that FAKE is said of at most a share --error of the reals, and REAL of as "
-        "many fakes, when each source is judged by a fit that never saw it.",
+        "thresholds so that false positive and false negative rate are at most --error when each "
+        "source is scored by a fit that never saw it.",
     )
-    parser.add_argument("bundle", type=Path, help="folder of the bundle; it is changed")
-    parser.add_argument("clips", type=Path, help="folder of clips with labels.tsv")
-    parser.add_argument("--error", type=float, default=0.05, help="share of wrong REAL, wrong FAKE")
-    parser.add_argument("--data", default="clips", help="what the card calls the clips")
-    parser.add_argument("--dry-run", action="store_true", help="show, change nothing")
-    parser.set_defaults(run=run)
+    _add_shared(parser)
+    parser.add_argument(
+        "--error", type=between(0, 0.5), default=0.05, help="highest rate of each error (0.05)"
+    )
+    parser.set_defaults(run=run, parser=parser)
+
+    parser = subparsers.add_parser(
+        "limits",
+        help="measure how small, dark, blurred or brief a face may be",
+        description="Make the faces of labelled clips smaller, darker, more blurred and briefer "
+        "step by step, measure how far the logits move, and set the bundle's quality limits where "
+        "they still hold.",
+    )
+    _add_shared(parser)
+    add = parser.add_argument
+    add("--tolerance", type=float, default=0.25, help="how far the logit may move: mean square, as "
+        "a share of that between unrelated clips (0.25)")  # fmt: skip
+    add("--plot", type=Path, metavar="FILE", help="plot the steps: .png, .svg or .pdf")
+    add("--json", action="store_true", help="one JSON object on stdout")
+    parser.set_defaults(run=run_limits, parser=parser)
+
+
+def _add_shared(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("bundle", type=Path, metavar="BUNDLE", help="folder of the bundle; it is changed")
+    add("clips", type=Path, metavar="CLIPS", help="folder of clips with labels.tsv")
+    add("--data", default="clips", help="the clips' name in the card")
+    add("--dry-run", action="store_true", help="show, change nothing")
 
 
 def run(args: argparse.Namespace) -> int:
     """Scan, fit, show, write."""
     from rich.console import Console
 
-    from edge.errors import TruelightError
     from edge.scan.model.manifest import Calibration
     from export.cli.evaluate import scanner_of
     from export.cli.output import StepBar
     from export.convert.bundle import amend
-    from export.evaluate import judge_clips
     from export.evaluate.calibrate import fit, samples
+    from export.evaluate.figures import fit_figures
+    from export.evaluate.scans import ALONE, scan_clips
 
-    if not 0 < args.error < 0.5:
-        raise TruelightError("--error is a share between 0 and 0.5.", "0.05 is usual.")
     console = Console()
-    alone = scanner_of(args.bundle, {"second_opinion.ask": "never"})
-    with StepBar(console, "scanning") as bar, alone as scanner:
-        judged = judge_clips(scanner, args.clips, bar.at)
-    found = fit(samples(judged), args.error)
-    console.print(_told(found), highlight=False)
+    with StepBar(console, "scanning") as bar, scanner_of(args.bundle, ALONE) as scanner:
+        predictions = scan_clips(scanner, args.clips, bar.at)
+    found = fit(samples(predictions), args.error)
+    rule = found.rule
+    (scale,), offset, thresholds = rule.weights, rule.offset, rule.thresholds
+    console.print(
+        f"{found.clips} clips with a face of {found.sources} sources.\n"
+        f"probability = sigmoid({scale:.4g} * logit {offset:+.4g}).\n"
+        f"REAL: {_threshold(thresholds.real, 0.0, 'up to')}; "
+        f"FAKE: {_threshold(thresholds.fake, 1.0, 'from')}.\n"
+        "Each source scored by the others' fit:\n"
+        f"{_rates(found)}",
+        highlight=False,
+    )
     if not args.dry_run:
-        data = f"{args.data}, each source judged by the others' fit: {found.clips} clips"
-        (scale,), offset = found.rule.weights, found.rule.offset
+        data = f"{args.data}, each source scored by the others' fit: {found.clips} clips"
         amend(
             args.bundle,
             calibration=Calibration(scale=scale, offset=offset),
-            thresholds=found.rule.thresholds,
-            figures=_figures(found, data, typed(sys.argv[1:])),
+            thresholds=thresholds,
+            figures=fit_figures(found, data, shown_command(args)),
         )
         console.print(f"Written to {args.bundle / 'bundle.json'}.", soft_wrap=True)
     return 0
 
 
-def _told(found: Fit) -> str:
-    """What was found, a line a fact."""
-    rule = found.rule
-    return "\n".join(
-        (
-            f"{found.clips} clips with a face of {found.sources} sources.",
-            f"probability = sigmoid({rule.weights[0]:.4g} * logit {rule.offset:+.4g}).",
-            f"REAL: {_side(rule.thresholds.real, 0.0, 'up to')}; "
-            f"FAKE: {_side(rule.thresholds.fake, 1.0, 'from')}.",
-            "Each source judged by the others' fit:",
-            _line("FAKE", "real", "fakes", found.fake),
-            _line("REAL", "fake", "reals", found.real),
-            f"  {found.unsure:.1%} of the clips UNSURE.",
-        )
-    )
-
-
-def _side(threshold: float, never: float, how: str) -> str:
-    if threshold == never:
-        return "never, these clips do not tell where it would be right"
+def _threshold(threshold: float, disabled: float, how: str) -> str:
+    if threshold == disabled:
+        return "never, these clips do not show where it would be right"
     return f"{how} {threshold:.0%}"
 
 
-def _line(word: str, other: str, own: str, said: Word) -> str:
+def _rates(found: Fit) -> str:
+    def line(name: str, wrong: str, right: str, rates: Rates) -> str:
+        return (
+            f"  {name} {rates.wrong:.1%} ({rates.wrong_sources:.1%} with sources weighing the same;"
+            f" this many sources do not rule out {rates.wrong_at_most:.0%}): {wrong}. "
+            f"{rates.right:.1%} of the {right}.\n"
+        )
+
     return (
-        f"  {word} was said of {said.right:.1%} of the {own}, wrongly of {said.wrong:.1%} of the "
-        f"{other}s ({said.wrong_sources:.1%} with sources weighing the same; with so few sources "
-        f"up to {said.wrong_at_most:.0%} cannot be ruled out)."
+        line("False positive rate", "reals called FAKE", "fakes are called FAKE", found.fake)
+        + line("False negative rate", "fakes called REAL", "reals are called REAL", found.real)
+        + f"  {found.unsure:.1%} of the clips are UNSURE."
     )
 
 
-def _figures(found: Fit, data: str, command: str) -> list[MeasuredFigure]:
-    from edge.scan.model.manifest import MeasuredFigure
+def run_limits(args: argparse.Namespace) -> int:
+    """Corrupt, score, show, write."""
+    from rich.console import Console
 
-    same = "every source weighing the same"
-    rows: list[tuple[str, float, float | None]] = [
-        ("false alarms (FAKE said of a real)", found.fake.wrong, None),
-        (f"false alarms, {same}", found.fake.wrong_sources, found.fake.wrong_at_most),
-        ("missed (REAL said of a fake)", found.real.wrong, None),
-        (f"missed, {same}", found.real.wrong_sources, found.real.wrong_at_most),
-        ("FAKE said of a fake", found.fake.right, None),
-        ("REAL said of a real", found.real.right, None),
-        ("UNSURE, share", found.unsure, None),
-    ]
-    return [
-        MeasuredFigure(
-            name=name, value=value, low=None if high is None else 0.0, high=high,
-            data=data, command=command,
+    from edge.errors import TruelightError
+    from edge.scan.faces.search import FacePipeline
+    from edge.scan.model.bundle import load_bundle
+    from edge.settings import load_settings
+    from export.cli.output import StepBar
+    from export.convert.bundle import amend
+    from export.data.folders import read_folder
+    from export.evaluate.limits import compare_clips, limit_figures, limits, table
+
+    clips = read_folder(args.clips)
+    bundle = load_bundle(args.bundle)
+    now = bundle.manifest.quality
+    pipeline = FacePipeline(load_settings().faces, bundle.manifest)
+    with StepBar(Console(stderr=True), "corrupting") as bar:
+        rows = table(compare_clips(bundle, pipeline, clips, bar.at), bundle.manifest)
+    if not rows:
+        raise TruelightError(
+            f"{args.clips} has too few good faces.", "Some dozen clips are needed."
         )
-        for name, value, high in rows
-    ]  # fmt: skip
+    found = limits(rows, now, args.tolerance)
+    if args.plot:
+        from export.evaluate.plots import limits_plot
+
+        limits_plot(rows, found, args.tolerance, args.plot)
+    if args.json:
+        print(_json(rows, found))
+    else:
+        _show(rows, found, now)
+    if not args.dry_run:
+        figures = limit_figures(rows, f"{args.data}, faces made worse", shown_command(args))
+        amend(args.bundle, quality=found, figures=figures)
+    return 0
+
+
+def _show(rows: Sequence[LimitRow], found: QualityLimits, now: QualityLimits) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        "measure", "step", "faces", "sources", "change", "95 %", "AUC before", "after",
+        "other verdict", "false pos.", "false neg.", "", box=None, header_style="dim",
+    )  # fmt: skip
+    for row in rows:
+        low, high = row.change_interval
+        table.add_row(
+            row.measure, f"{row.step:g}", str(row.faces), str(row.sources), f"{row.change:.3f}",
+            f"{low:.3f} to {high:.3f}", f"{row.auc_before:.3f}", f"{row.auc_after:.3f}",
+            f"{row.changed:.0%}", f"{row.false_alarms:.0%}", f"{row.missed:.0%}",
+            "limit" if getattr(found, row.measure) == row.step else "",
+        )  # fmt: skip
+    console = Console()
+    console.print(table)
+    for name, unit in UNITS.items():
+        before = f"{getattr(now, name):g}{unit}"
+        console.print(f"{name}: at least {getattr(found, name):g}{unit} (was {before})")
+
+
+def _json(rows: Sequence[LimitRow], found: QualityLimits) -> str:
+    import json
+    import math
+    from dataclasses import asdict
+
+    def known(value: object) -> object:
+        return None if isinstance(value, float) and math.isnan(value) else value
+
+    steps = [{key: known(value) for key, value in asdict(row).items()} for row in rows]
+    return json.dumps({"quality": found.model_dump(), "steps": steps})

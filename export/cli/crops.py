@@ -1,4 +1,4 @@
-"""`truelight-export crops`: labelled clips or photographs -> a folder of crops to train on."""
+"""`truelight-export crops`: faces from clips or photographs; `vary`: blends and treated pairs."""
 
 from __future__ import annotations
 
@@ -6,24 +6,40 @@ import argparse
 from pathlib import Path
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to `truelight-export`."""
+def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands to `truelight-export`."""
     parser = subparsers.add_parser(
         "crops",
         help="cut faces out of labelled clips or photographs",
         description="Cut the largest face of every clip or photograph that labels.tsv names, with "
         "the box's own decoder, detector and cropping, into a folder that train understands.",
     )
-    parser.add_argument("folder", type=Path, help="folder of clips or photographs with labels.tsv")
-    parser.add_argument("out", type=Path, help="folder to write")
-    parser.add_argument("--margin", type=float, default=1.0, help="this much wider than the crop")
-    parser.add_argument("--frames", type=int, default=8, help="of each clip, spread over it")
-    parser.add_argument("--least-px", type=int, default=50, help="smaller faces are left out")
-    parser.set_defaults(run=run)
+    add = parser.add_argument
+    add("folder", type=Path, metavar="FOLDER", help="clips or photographs with labels.tsv")
+    add("out", type=Path, metavar="OUT", help="folder to write")
+    add("--margin", type=float, default=1.0, help="width in crops (1)")
+    add("--frames", type=int, default=8, help="of each clip, spread over it (8)")
+    add("--least-px", type=int, default=50, help="smaller faces are skipped (50)")
+    parser.set_defaults(run=run, parser=parser)
+
+    parser = subparsers.add_parser(
+        "vary",
+        help="make self-blends and compressed pairs for a teacher",
+        description="Write self-blends of real faces, and labelled pairs compressed, shrunk, "
+        "blurred or relit alike, into a folder that teach, opinion and train understand.",
+    )
+    add = parser.add_argument
+    add("folders", type=Path, nargs="+", metavar="FOLDER", help="crops with labels.tsv")
+    add("--out", type=Path, required=True, help="folder to make")
+    add("--blends", type=int, default=0, metavar="N", help="pairs of self-blends")
+    add("--pairs", type=int, default=0, metavar="N", help="labelled pairs")
+    add("--side", type=int, default=224, help="of the pictures, px (224)")
+    add("--seed", type=int, default=0)
+    parser.set_defaults(run=run_vary, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Cut and say how many."""
+    """Cut the faces."""
     from rich.console import Console
 
     from edge.scan.faces.detector import load_detector
@@ -37,4 +53,32 @@ def run(args: argparse.Namespace) -> int:
     console.print(f"{count} crops in {args.out}; {len(without)} files gave none.")
     for name in without[:20]:
         console.print(f"  {name}", style="dim", markup=False)
+    return 0
+
+
+def run_vary(args: argparse.Namespace) -> int:
+    """Make blends and pairs."""
+    from itertools import chain
+
+    from rich.console import Console
+
+    from export.cli.output import StepBar
+    from export.data.blends import blends, treated, write
+    from export.data.folders import read_folder
+    from export.data.landmarks import landmarks_of
+
+    console = Console()
+    pictures = [picture for folder in args.folders for picture in read_folder(folder.resolve())]
+    parts = []
+    if args.blends:
+        reals = [picture for picture in pictures if not picture.fake]
+        with StepBar(console, "landmarks") as bar:
+            landmarks = landmarks_of(reals, args.out / "landmarks.npz", bar.at)
+        parts.append(blends(reals, landmarks, args.blends, args.side, args.seed))
+    if args.pairs:
+        parts.append(treated(pictures, args.pairs, args.side, args.seed))
+    with StepBar(console, "pictures") as bar:
+        total = args.blends + args.pairs
+        count = write(chain(*parts), args.out, lambda done: bar.at(done, total))
+    console.print(f"{count} pictures in {args.out}.")
     return 0

@@ -1,4 +1,4 @@
-"""`truelight-export`: what is done offline, on a machine with torch."""
+"""`truelight-export`: makes, trains and measures models, on a machine with torch."""
 
 from __future__ import annotations
 
@@ -9,32 +9,18 @@ from collections.abc import Sequence
 
 from edge.errors import TruelightError
 
-COMMANDS = (
-    "bundle",
-    "crops",
-    "vary",
-    "teach",
-    "tune",
-    "train",
-    "opinion",
-    "calibrate",
-    "limits",
-    "evaluate",
-)
-"""One module each, with `add_parser(subparsers)` that sets `run`, which alone imports torch."""
+MODULES = ("bundle", "crops", "tune", "train", "opinion", "calibrate", "evaluate")
+"""Each with `add_parsers(subparsers)`, which sets `run` and `parser`; only `run` imports torch."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status: 0 done, 1 not, 2 wrong usage, 130 broken off."""
-    parser = argparse.ArgumentParser(
-        prog="truelight-export", description="Make, train and measure models for Truelight."
-    )
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        importlib.import_module(f"export.cli.{command}").add_parser(subparsers)
-    parsed = parser.parse_args(arguments)
+    """Run a command; the exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     try:
-        return int(parsed.run(parsed))
+        args = build_parser().parse_args(arguments)
+    except SystemExit as wrong_usage:
+        return int(wrong_usage.code or 0)
+    try:
+        return int(args.run(args))
     except TruelightError as failure:
         print(f"truelight-export: {failure.message}", file=sys.stderr)
         if failure.remedy:
@@ -45,8 +31,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("  Install it with: pip install 'truelight[export]'", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("truelight-export: broken off.", file=sys.stderr)
+        print("truelight-export: interrupted.", file=sys.stderr)
         return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="truelight-export", description="Make, train and measure models for Truelight."
+    )
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name in MODULES:
+        importlib.import_module(f"export.cli.{name}").add_parsers(subparsers)
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,20 +1,15 @@
-"""`truelight-export opinion`: make the model for second opinions."""
+"""`truelight-export opinion`: makes the model for second opinions."""
 
 from __future__ import annotations
 
 import argparse
-import sys
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from export.cli.arguments import typed
-from export.cli.teach import add_tower
-
-if TYPE_CHECKING:
-    from export.evaluate.second_opinion import Outcome
+from export.cli.arguments import add_card_options, add_tower, at_least, between, shown_command
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to `truelight-export`."""
     parser = subparsers.add_parser(
         "opinion",
@@ -24,75 +19,57 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "bundle.",
     )
     add = parser.add_argument
-    add("features", type=Path, nargs="*", help="folders that teach wrote")
-    add("--crops", type=Path, action="append", default=[], metavar="FOLDER",
-        help="crops with labels.tsv that the features are of; may be given again")  # fmt: skip
-    add("--tuned", type=Path, metavar="FILE", help="what tune wrote, instead of features")
-    add("--clips", type=Path, required=True, help="folder of clips with labels.tsv")
-    add("--beside", type=Path, required=True, metavar="BUNDLE", help="the bundle that asks")
+    add("features", type=Path, nargs="*", metavar="FEATURES", help="folders that teach wrote")
+    add("--crops", dest="pictures", type=Path, action="append", default=[], metavar="FOLDER",
+        help="crops with labels.tsv that the features are of; may be repeated")  # fmt: skip
+    add("--tuned", type=Path, metavar="FILE", help="the file that tune wrote, instead of features")
+    add("--clips", type=Path, required=True, metavar="CLIPS", help="clips with labels.tsv")
+    add("--beside", dest="first", type=Path, required=True, metavar="BUNDLE",
+        help="the bundle that asks")  # fmt: skip
     add("--out", type=Path, required=True, help="folder to make, as models/thorough")
     add("--replace", action="store_true", help="replace the bundle at --out")
     add_tower(parser)
-    add("--ask", type=int, default=6, metavar="N", help="crops of a face that are asked about (6)")
-    add("--error", type=float, default=0.05, help="share of wrong REAL, wrong FAKE")
+    add("--ask", dest="crops", type=at_least(1), default=6, metavar="N",
+        help="crops of a face to ask about (6)")  # fmt: skip
+    add("--error", type=between(0, 0.5), default=0.05, help="highest rate of each error (0.05)")
     add("--held-out", type=float, default=0.06, metavar="SHARE",
         help="of the sources the head never sees, as train (0.06)")  # fmt: skip
-    add("--name", default="", help="of the bundle; that of the folder if not given")
-    add("--version", default="1")
-    add("--licence", default="not stated", help="of the head's weights")
-    add("--summary", default="", help="one sentence")
-    add("--about", type=Path, metavar="FILE", help="Markdown for the card")
-    add("--data", default="clips", help="what the card calls the clips")
-    parser.set_defaults(run=run)
+    add("--data", default="clips", help="the clips' name in the card")
+    add_card_options(parser, "head's weights")
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make it, and say what came of it."""
+    """Make it, and show its figures."""
     from rich.console import Console
 
     from export.cli.output import StepBar
     from export.clip.graph import PACKAGED, read_tower
-    from export.evaluate.second_opinion import SUMMARY, Wish, make_opinion
-
-    wish = Wish(
-        features=args.features,
-        pictures=args.crops,
-        tuned=args.tuned,
-        clips=args.clips,
-        first=args.beside,
-        tower=read_tower(args.tower, args.sha256 or PACKAGED),
-        out=args.out,
-        crops=args.ask,
-        error=args.error,
-        held_out=args.held_out,
-        name=args.name,
-        version=args.version,
-        licence=args.licence,
-        summary=args.summary or SUMMARY,
-        about=args.about.read_text(encoding="utf-8") if args.about else "",
-        data=args.data,
-        command=typed(sys.argv[1:]),
-        replace=args.replace,
+    from export.evaluate.second_opinion import (
+        SUMMARY,
+        SecondOpinionRequest,
+        make_second_opinion,
     )
+
+    known = {field.name for field in fields(SecondOpinionRequest)}
+    given = {name: value for name, value in vars(args).items() if name in known}
+    given["tower"] = read_tower(args.tower, args.sha256 or PACKAGED)
+    given["summary"] = args.summary or SUMMARY
+    request = SecondOpinionRequest(**given, command=shown_command(args))
     console = Console()
     with StepBar(Console(stderr=True), "second opinion") as bar:
-        outcome = make_opinion(wish, lambda stage, done, total: bar.at(done, total, stage))
-    console.print(_told(outcome), highlight=False)
-    console.print(f"Written to {args.out}.", soft_wrap=True)
-    return 0
-
-
-def _told(outcome: Outcome) -> str:
-    """What came of it, a line a fact."""
-    beside = outcome.manifest.beside
-    assert beside is not None, "an opinion has a rule"
-    lines = []
-    for figure in outcome.manifest.figures:
+        manifest = make_second_opinion(request, lambda step, done, total: bar.at(done, total, step))
+    for figure in manifest.figures:
         within = "" if figure.low is None else f" ({figure.low:.3f} to {figure.high:.3f})"
-        lines.append(f"{figure.name}: {figure.value:.3f}{within}, {figure.data}")
-    lines.append(
-        f"Both: logit = {beside.first:.4g} * first {beside.second:+.4g} * second "
-        f"{beside.offset:+.4g}; REAL up to {beside.thresholds.real:.2f}, "
-        f"FAKE from {beside.thresholds.fake:.2f}."
+        line = f"{figure.name}: {figure.value:.3f}{within}, {figure.data}"
+        console.print(line, highlight=False, soft_wrap=True)
+    rule = manifest.beside
+    assert rule is not None, "a second opinion has a rule"
+    console.print(
+        f"Both: logit = {rule.first:.4g} * first {rule.second:+.4g} * second {rule.offset:+.4g}; "
+        f"REAL up to {rule.thresholds.real:.2f}, FAKE from {rule.thresholds.fake:.2f}.\n"
+        f"Written to {args.out}.",
+        highlight=False,
+        soft_wrap=True,
     )
-    return "\n".join(lines)
+    return 0

@@ -1,134 +1,164 @@
-"""`truelight-export train`: crops in folders with labels.tsv -> a checkpoint."""
+"""`truelight-export train`: a recipe file becomes a checkpoint."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from edge.errors import TruelightError
-from export.cli.arguments import crop_of, layers_of, phase_of, weights_of
-from export.cli.teach import add_tower
+from edge.scan.model.manifest import CropRule, Part
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from export.clip.online_teacher import Tutor
-    from export.train.checkpoint import Temporal
+    from export.train.distillation import CachedFeatures, OnlineTeacher
     from export.train.loop import Recipe
     from export.train.network import Detector
     from export.train.run import Gathered
 
-HIDDEN = 256
+HIDDEN: Final = 256
+KINDS: Final[dict[str, Literal["labels", "distil", "tutor"]]] = {
+    "labels": "labels", "features": "distil", "online_teacher": "tutor",
+}  # fmt: skip
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+class PhaseEntry(Part):
+    """A stretch of training at one picture size."""
+
+    learn_from: Literal["labels", "features", "online_teacher"] = "labels"
+    side: int = Field(ge=32, le=512)
+    steps: Count
+    batch: int = Field(ge=2)
+    rate: float = Field(ge=0, description="The learning rate's peak.")
+
+
+class OnlineTeacherEntry(Part):
+    """A tuned tower that sees every batch."""
+
+    tuned: Path
+    tower: Path
+    sha256: str | None = None
+
+
+class HeadEntry(Part):
+    """The LSTM over windows."""
+
+    only: bool = Field(default=False, description="Freeze the trunk of `start`.")
+    clips: Path | None = None
+    pairs: Count = 1600
+    epochs: Count = 12
+    frames: Count = 8
+    rate: float = Field(default=4.0, gt=0)
+
+
+class TrainingRecipe(Part):
+    """A recipe file; docs/training.yaml is one with every key."""
+
+    folders: tuple[Path, ...] = Field(min_length=1)
+    weights: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    watch: tuple[Path, ...] = ()
+    landmarks: Path | None = None
+    phases: tuple[PhaseEntry, ...] = ()
+    features: Path | None = None
+    online_teacher: OnlineTeacherEntry | None = None
+    blends: Share | None = None
+    singles: Share | None = None
+    crop: CropRule = CropRule()
+    imagenet: Path | None = None
+    start: Path | None = None
+    layers: tuple[Count, Count, Count, Count] = (3, 4, 6, 3)
+    width: Count = 64
+    head: HeadEntry = HeadEntry()
+    validate_every: Count = 100
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.features and self.online_teacher:
+            raise ValueError("features and online_teacher exclude each other")
+        if self.imagenet and self.start:
+            raise ValueError("imagenet and start exclude each other")
+        if self.head.only and not self.start:
+            raise ValueError("head.only needs a checkpoint in start")
+        return self
+
+
+def read_recipe(file: Path) -> TrainingRecipe:
+    """Read a recipe; paths in it are relative to its folder.
+
+    Raises TruelightError if it cannot be read or a value is not allowed.
+    """
+    import yaml
+
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        recipe = TrainingRecipe.model_validate(values)
+    except OSError as failure:
+        raise TruelightError(f"{file} cannot be read: {failure.strerror}.") from None
+    except yaml.YAMLError as failure:
+        raise TruelightError(f"{file} is not YAML: {failure}.") from None
+    except ValidationError as failure:
+        error = failure.errors()[0]
+        where = ".".join(str(part) for part in error["loc"]) or "the recipe"
+        raise TruelightError(f"{file}: {where}: {error['msg']}.") from None
+    placed: TrainingRecipe = _placed(recipe, file.parent)
+    return placed
+
+
+def _placed(part: Any, folder: Path) -> Any:  # noqa: ANN401 models, tuples and values alike
+    """The same with every path below `folder`."""
+    if isinstance(part, Path):
+        return folder / part
+    if isinstance(part, tuple):
+        return tuple(_placed(each, folder) for each in part)
+    if isinstance(part, BaseModel):
+        names = type(part).model_fields
+        return part.model_copy(update={n: _placed(getattr(part, n), folder) for n in names})
+    return part
+
+
+def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to `truelight-export`."""
     parser = subparsers.add_parser(
         "train",
         help="train a detector on folders of crops",
-        description="Train the ResNeXt50 trunk on labelled crops and on self-blended images made "
-        "from the real ones, if wanted after distilling a teacher's cached features into it, or "
-        "from a tuned tower that sees every batch; then the LSTM on windows made of them. Run "
-        "again with the same --out to resume.",
+        description="Train the ResNeXt50 trunk on labelled crops and on self-blended images of the "
+        "real ones, maybe after distilling CLIP's cached features or from a tuned CLIP that sees "
+        "every batch; then the LSTM on windows. Run it again with the same --out to resume.",
     )
-    parser.add_argument("folders", type=Path, nargs="+", help="folders with labels.tsv")
+    parser.add_argument("--recipe", type=Path, required=True, metavar="FILE",
+        help="what is trained on what, YAML; docs/training.yaml explains every key")  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument(
-        "--watch", type=Path, action="append", default=[], help="crops to measure, never to train"
-    )
-    _add_how(parser)
-    _add_beginnings(parser)
-    _add_head(parser)
-    parser.add_argument("--every", type=int, default=100, help="steps between validations")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--workers", type=int, help="processes that make batches")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.set_defaults(run=run)
-
-
-def _add_how(parser: argparse.ArgumentParser) -> None:
-    how = parser.add_argument_group("how it is trained")
-    how.add_argument(
-        "--phase",
-        action="append",
-        metavar="[distil:|tutor:]SIDE:STEPS:BATCH:RATE",
-        help="a stretch of training at one picture size, by labels, or by the teacher's or the "
-        "tutor's features and labels; may be repeated",
-    )
-    masters = how.add_mutually_exclusive_group()
-    masters.add_argument(
-        "--teacher", type=Path, help="features to distil, from truelight-export teach"
-    )
-    masters.add_argument(
-        "--tutor", type=Path, help="a tuned tower to distil, from truelight-export tune"
-    )
-    add_tower(how, required=False)
-    how.add_argument(
-        "--weight",
-        action="append",
-        default=[],
-        metavar="FOLDER=WEIGHT",
-        help="what a source of this folder weighs in the draws (1)",
-    )
-    how.add_argument(
-        "--blends", type=float, help="share of self-blends (0.4 to 0.35; distilling 0.15)"
-    )
-    how.add_argument(
-        "--singles", type=float, help="share of single pictures while distilling (0.15)"
-    )
-    how.add_argument("--landmarks", type=Path, help="kept landmarks (OUT/landmarks.npz)")
-    how.add_argument("--crop", default="1,0,0", help="scale,shift_x,shift_y of the deployed crop")
-
-
-def _add_beginnings(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what it begins with")
-    start = group.add_mutually_exclusive_group()
-    start.add_argument("--init", type=Path, help="torchvision's resnext50_32x4d ImageNet file")
-    start.add_argument("--start", type=Path, help="a checkpoint of ours to begin with")
-    group.add_argument("--layers", default="3,4,6,3", help="blocks a stage, for smaller networks")
-    group.add_argument("--width", type=int, default=64, help="channels of the stem")
-
-
-def _add_head(parser: argparse.ArgumentParser) -> None:
-    head = parser.add_argument_group("the LSTM")
-    head.add_argument("--head-only", action="store_true", help="take the trunk of --start as it is")
-    head.add_argument("--clips", type=Path, help="labelled clips to learn windows from, too")
-    head.add_argument(
-        "--head-pairs", type=int, default=1600, help="pairs of windows made of stills"
-    )
-    head.add_argument("--epochs", type=int, default=12)
-    head.add_argument("--frames", type=int, default=8, help="of a window")
-    head.add_argument("--rate", type=float, default=4.0, help="of a window, Hz")
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train the trunk, then the head over windows; show what is known on the way."""
+    """Train the trunk, then the head over windows, with a line for each validation."""
     import torch
     from rich.console import Console
 
     from export.cli.output import bars
-    from export.clip.feature_cache import load_features
-    from export.train import run as course
+    from export.train import run as steps
     from export.train.network import Detector
 
     console = Console()
     if args.threads:
         torch.set_num_threads(args.threads)
-    if args.head_only and not args.start:
-        raise TruelightError("--head-only needs a checkpoint.", "Name it by --start.")
-    if args.tutor and not args.tower:
-        raise TruelightError("--tutor needs the tower that was tuned.", "Name it by --tower.")
-    recipe = _recipe(args)
+    given = read_recipe(args.recipe)
+    recipe = _recipe(given)
+    landmarks = given.landmarks or args.out / "landmarks.npz"
     with bars(console) as tell:
-        gathered = course.gather(
-            args.folders,
-            recipe,
-            load_features(args.teacher) if args.teacher else None,
-            args.landmarks or args.out / "landmarks.npz",
-            weights_of(args.weight),
-            tell,
+        gathered = steps.gather(
+            given.folders, recipe, _features(given), landmarks, given.weights, tell
         )
     console.print(
         f"{len(gathered.train.pictures)} pictures to train on, "
@@ -137,22 +167,71 @@ def run(args: argparse.Namespace) -> int:
     if gathered.teacher:
         console.print(f"The teacher's probe: AUC {gathered.teacher.held_out_auc:.3f}, held out.")
     torch.manual_seed(recipe.seed)
-    layers = layers_of(args.layers)
-    network = Detector(HIDDEN, gate=0.0, layers=layers, width=args.width, zero_init=True)
-    course.begin(network, args.init, args.start)
-    config = _config(args, recipe, layers)
-    if not args.head_only:
-        best = _train_trunk(args, console, network, recipe, gathered, config)
+    network = Detector(HIDDEN, gate=0.0, layers=given.layers, width=given.width, zero_init=True)
+    steps.begin(network, given.imagenet, given.start)
+    config = {
+        "side": recipe.phases[-1].side,
+        "crop": given.crop.model_dump(),
+        "window": {"frames": given.head.frames, "rate": given.head.rate},
+        "hidden": HIDDEN,
+        "readout": "mean",
+        "gate": 0.0,
+        "layers": given.layers,
+        "width": given.width,
+    }
+    if not given.head.only:
+        best = _train_trunk(args, console, network, given, gathered, config)
         network.load_state_dict(torch.load(best, weights_only=True)["model"])
-    _train_head(args, console, network, gathered, config)
+    _train_head(args.out, console, network, given, gathered, config)
     return 0
+
+
+def _recipe(given: TrainingRecipe) -> Recipe:
+    from export.train.batches import SUBTLE, Mix, Phase
+    from export.train.loop import Recipe
+
+    if given.phases:
+        phases = tuple(
+            Phase(p.side, p.steps, p.batch, p.rate, KINDS[p.learn_from]) for p in given.phases
+        )
+    elif given.online_teacher:
+        phases = (Phase(112, 6000, 256, 2e-3, "tutor"),)
+    elif given.features:
+        phases = (Phase(64, 3000, 64, 2e-3, "distil"), Phase(64, 800, 64, 5e-4))
+    else:
+        phases = Recipe().phases
+    mix = SUBTLE if given.online_teacher else Mix()
+    if given.blends is not None:
+        share = {"blends_at_start": given.blends, "blends_at_end": given.blends}
+        mix = replace(mix, **share, distil_blends=given.blends)
+    if given.singles is not None:
+        mix = replace(mix, singles=given.singles)
+    return Recipe(phases=phases, mix=mix, seed=given.seed)
+
+
+def _features(given: TrainingRecipe) -> CachedFeatures | None:
+    from export.clip.feature_cache import load_features
+
+    return load_features(given.features) if given.features else None
+
+
+def _online_teacher(given: TrainingRecipe) -> OnlineTeacher | None:
+    if given.online_teacher is None:
+        return None
+    from export.clip.adapter import read_tuned
+    from export.clip.graph import PACKAGED, read_tower
+    from export.clip.online_teacher import Tutor
+
+    entry = given.online_teacher
+    tower = read_tower(entry.tower, entry.sha256 or PACKAGED)
+    return Tutor(tower, read_tuned(entry.tuned, tower))
 
 
 def _train_trunk(
     args: argparse.Namespace,
     console: Console,
     network: Detector,
-    recipe: Recipe,
+    given: TrainingRecipe,
     gathered: Gathered,
     config: dict[str, Any],
 ) -> Path:
@@ -160,39 +239,30 @@ def _train_trunk(
     from export.train.loop import Training
     from export.train.run import validation_sets
 
-    validation = validation_sets(gathered.held_out, args.watch)
     training = Training(
         args.out,
         network,
-        recipe,
+        _recipe(given),
         gathered.train,
-        validation,
+        validation_sets(gathered.held_out, given.watch),
         config,
         gathered.teacher,
-        _tutor(args) if args.tutor else None,
+        _online_teacher(given),
     )
     with StepBar(console, "trunk") as bar:
         return training.run(
-            args.every,
+            given.validate_every,
             lambda moment: console.print(row(moment), soft_wrap=True),
             lambda step, loss: bar.at(step, len(training), f"loss {loss:.3f}"),
             args.workers,
         )
 
 
-def _tutor(args: argparse.Namespace) -> Tutor:
-    from export.clip.adapter import read_tuned
-    from export.clip.graph import PACKAGED, read_tower
-    from export.clip.online_teacher import Tutor
-
-    tower = read_tower(args.tower, args.sha256 or PACKAGED)
-    return Tutor(tower, read_tuned(args.tutor, tower))
-
-
 def _train_head(
-    args: argparse.Namespace,
+    out: Path,
     console: Console,
     network: Detector,
+    given: TrainingRecipe,
     gathered: Gathered,
     config: dict[str, Any],
 ) -> None:
@@ -200,66 +270,23 @@ def _train_head(
     from export.train.run import finish
     from export.train.sequence_head import HeadRecipe
 
+    head = given.head
     recipe = HeadRecipe(
-        frames=args.frames,
-        rate=args.rate,
-        pairs=args.head_pairs,
-        epochs=args.epochs,
-        seed=args.seed,
+        frames=head.frames, rate=head.rate, pairs=head.pairs, epochs=head.epochs, seed=given.seed
     )
-    args.out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     with bars(console) as tell:
-        found = finish(network, gathered, args.clips, recipe, config, args.out, tell)
-    for temporal in found:
-        console.print(_said(temporal), soft_wrap=True)
+        found = finish(network, gathered, head.clips, recipe, config, out, tell)
+    for t in found:
+        console.print(
+            f"{t.windows} windows of {t.sources} sources ({t.on}): AUC {t.frame_mean_auc:.3f} by "
+            f"the mean of the frames, {t.lstm_auc:.3f} with the LSTM; difference "
+            f"{t.lstm_auc - t.frame_mean_auc:+.3f} ({t.low:+.3f} to {t.high:+.3f}).",
+            soft_wrap=True,
+        )
     console.print(
         "The LSTM is added to the mean of the frames."
         if network.gate
-        else "The LSTM gains nothing for certain: its gate is shut, the mean of the frames judges."
+        else "The LSTM gains nothing for certain: its gate is 0, the mean of the frames is used."
     )
-    console.print(f"The checkpoint is {args.out / 'checkpoint.pt'}.", soft_wrap=True)
-
-
-def _said(t: Temporal) -> str:
-    return (
-        f"{t.windows} windows of {t.sources} sources ({t.on}): AUC {t.frame_mean_auc:.3f} by the "
-        f"mean of the frames, {t.lstm_auc:.3f} with the LSTM; difference "
-        f"{t.lstm_auc - t.frame_mean_auc:+.3f} ({t.low:+.3f} to {t.high:+.3f})."
-    )
-
-
-def _recipe(args: argparse.Namespace) -> Recipe:
-    from export.train.batches import SUBTLE, Mix, Phase
-    from export.train.loop import Recipe
-
-    if args.phase:
-        phases = tuple(phase_of(text) for text in args.phase)
-    elif args.tutor:
-        phases = (Phase(112, 6000, 256, 2e-3, "tutor"),)
-    elif args.teacher:
-        phases = (Phase(64, 3000, 64, 2e-3, "distil"), Phase(64, 800, 64, 5e-4))
-    else:
-        phases = Recipe().phases
-    mix = SUBTLE if args.tutor else Mix()
-    if args.blends is not None:
-        share = {"blends_at_start": args.blends, "blends_at_end": args.blends}
-        mix = replace(mix, **share, distil_blends=args.blends)
-    if args.singles is not None:
-        mix = replace(mix, singles=args.singles)
-    return Recipe(phases=phases, mix=mix, seed=args.seed)
-
-
-def _config(
-    args: argparse.Namespace, recipe: Recipe, layers: tuple[int, int, int, int]
-) -> dict[str, Any]:
-    """What a bundle must know of the network, kept in the checkpoint."""
-    return {
-        "side": recipe.phases[-1].side,
-        "crop": crop_of(args.crop),
-        "window": {"frames": args.frames, "rate": args.rate},
-        "hidden": HIDDEN,
-        "readout": "mean",
-        "gate": 0.0,
-        "layers": layers,
-        "width": args.width,
-    }
+    console.print(f"The checkpoint is {out / 'checkpoint.pt'}.", soft_wrap=True)

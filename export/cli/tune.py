@@ -1,4 +1,4 @@
-"""`truelight-export tune`: a tower's layer norms and a head, learned from labelled crops."""
+"""`truelight-export tune`: adapts a tower to tell real from fake; `teach`: caches its features."""
 
 from __future__ import annotations
 
@@ -7,49 +7,61 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.errors import TruelightError
-from export.cli.arguments import weights_of
-from export.cli.teach import add_tower
+from export.cli.arguments import add_tower, at_least, between, folder_weight
 
 if TYPE_CHECKING:
     from export.clip.tune import TuningRecipe
 
 TAPS = "7:mean,8:mean,9:mean,10:mean"
+TEACHER_TAPS = "12:class,12:mean"
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to `truelight-export`."""
+def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands to `truelight-export`."""
     parser = subparsers.add_parser(
         "tune",
         help="tune a tower to tell real from fake",
-        description="Learn the layer norms of another maker's image transformer and a linear head "
-        "on its features, from labelled pairs of one source and from self-blends. Much faster on a "
-        "GPU.",
+        description="Learn the layer norms of CLIP's image transformer and a linear head on its "
+        "features, from labelled pairs of one source and from self-blends. Much faster on a GPU.",
     )
     add = parser.add_argument
-    add("folders", type=Path, nargs="+", help="folders of crops with labels.tsv")
+    add("folders", type=Path, nargs="+", metavar="FOLDER", help="crops with labels.tsv")
     add_tower(parser)
     add("--out", type=Path, required=True, metavar="FILE", help="the file to write, as tuned.pt")
     add("--taps", default=TAPS, help=f"LAYER:class|mean|std,... ({TAPS})")
     until = parser.add_mutually_exclusive_group(required=True)
-    until.add_argument("--steps", type=int, help="batches; the same again for the same --seed")
-    until.add_argument("--minutes", type=float, help="of learning")
-    add("--batch", type=int, default=256, help="crops in a batch (256)")
+    until.add_argument("--steps", type=at_least(1), default=0, help="batches; repeatable by --seed")
+    until.add_argument("--minutes", type=between(0, 1e6), default=0.0, help="of learning")
+    add("--batch", type=at_least(2), default=256, help="crops in a batch (256)")
     add("--rate", type=float, default=3e-4, help="learning rate of the norms (3e-4)")
     add("--blends", type=float, default=0.4, help="share of self-blends (0.4)")
-    add("--landmarks", type=Path, help="kept landmarks (landmarks.npz beside --out)")
-    add("--weight", action="append", default=[], metavar="FOLDER=WEIGHT",
-        help="what a source of this folder weighs in the draws (1)")  # fmt: skip
-    add("--watch", type=Path, action="append", default=[], help="crops to measure, never to learn")
-    add("--every", type=int, default=500, help="steps between validations (500)")
+    add("--landmarks", type=Path, help="cached landmarks (landmarks.npz beside --out)")
+    add("--weight", type=folder_weight, action="append", default=[], metavar="FOLDER=WEIGHT",
+        help="weight of this folder's sources in the draws (1)")  # fmt: skip
+    add("--watch", type=Path, action="append", default=[], help="crops to validate on only")
+    add("--every", type=at_least(1), default=500, help="steps between validations (500)")
     add("--threads", type=int, default=0)
     add("--workers", type=int, help="processes that make batches")
     add("--seed", type=int, default=0)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
+
+    parser = subparsers.add_parser(
+        "teach",
+        help="cache a tower's features of crops",
+        description="Compute CLIP's features of every picture of folders with labels.tsv and keep "
+        "them. Features already there are kept, so it can be interrupted.",
+    )
+    add = parser.add_argument
+    add("folders", type=Path, nargs="+", metavar="FOLDER", help="crops with labels.tsv")
+    add("--out", type=Path, required=True, help="folder of the features")
+    add("--taps", default=TEACHER_TAPS, help=f"LAYER:class|mean|std,... ({TEACHER_TAPS})")
+    add("--flips", action="store_true", help="their mirror images as well")
+    add_tower(parser)
+    parser.set_defaults(run=run_teach, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Learn; show what is known on the way."""
+    """Learn, with a line for each validation."""
     import torch
     from rich.console import Console
 
@@ -67,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     landmarks = args.landmarks or args.out.parent / "landmarks.npz"
     with bars(console) as tell:
         gathered = gather(
-            args.folders, Recipe(mix=recipe.mix), None, landmarks, weights_of(args.weight), tell
+            args.folders, Recipe(mix=recipe.mix), None, landmarks, dict(args.weight), tell
         )
     tuning = Tuning(
         tower, read_taps(args.taps), recipe, gathered.train, gathered.held_out, args.watch
@@ -80,23 +92,37 @@ def run(args: argparse.Namespace) -> int:
             args.workers,
         )
     write_tuned(args.out, tuned, steps)
-    console.print(f"{steps} steps; what was tuned is {args.out}.", soft_wrap=True)
+    console.print(f"{steps} steps; the tuned norms and head are in {args.out}.", soft_wrap=True)
     return 0
 
 
 def _recipe(args: argparse.Namespace) -> TuningRecipe:
-    """Raises TruelightError if a number makes no sense."""
     from export.clip.tune import TuningRecipe
     from export.train.batches import SUBTLE
 
-    if not (args.steps or args.minutes or 0) > 0 or args.batch < 2 or args.every < 1:
-        raise TruelightError("--steps, --minutes, --batch and --every are counts of something.")
     share = {"blends_at_start": args.blends, "blends_at_end": args.blends}
     return TuningRecipe(
-        steps=args.steps or 0,
-        minutes=args.minutes or 0.0,
+        steps=args.steps,
+        minutes=args.minutes,
         batch=args.batch,
         rate=args.rate,
         mix=replace(SUBTLE, **share, distil_blends=args.blends),
         seed=args.seed,
     )
+
+
+def run_teach(args: argparse.Namespace) -> int:
+    """Compute the features."""
+    from rich.console import Console
+
+    from export.cli.output import StepBar
+    from export.clip.feature_cache import teach
+    from export.clip.graph import PACKAGED, read_taps, read_tower
+
+    console = Console()
+    taps = read_taps(args.taps)
+    tower = read_tower(args.tower, args.sha256 or PACKAGED)
+    with StepBar(console, "computing features") as bar:
+        count = teach(args.folders, tower, taps, args.out, bar.at, args.flips)
+    console.print(f"{count} pictures in {args.out}.")
+    return 0

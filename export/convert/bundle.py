@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from edge.atomic_write import write_whole
 from edge.errors import TruelightError
 from edge.finding import Thresholds
 from edge.scan.model.bundle import Sessions, load_bundle, manifest_with_figures
@@ -109,18 +109,21 @@ def amend(
     quality: QualityLimits | None = None,
     figures: Sequence[MeasuredFigure] = (),
     about: str | None = None,
+    revise: Callable[[MeasuredFigure], MeasuredFigure] = lambda figure: figure,
 ) -> Manifest:
     """Change what a bundle records, and its card with it; it is then of the newest format.
 
-    New figures replace those of the same name and data. Reference findings stay only if verdicts
-    cannot have changed.
+    Its figures pass through `revise`; new ones replace those of the same name and data. Reference
+    findings stay only if verdicts cannot have changed.
 
     Raises:
         BundleError: there is no complete bundle at `path`.
     """
     load_bundle(path)
     before = manifest_with_figures(path)
-    by_name = {(figure.name, figure.data): figure for figure in (*before.figures, *figures)}
+    by_name = {
+        (figure.name, figure.data): figure for figure in (*map(revise, before.figures), *figures)
+    }
     manifest = before.model_copy(
         update={
             "calibration": calibration or before.calibration,
@@ -227,12 +230,9 @@ def write_bundle(
     Raises:
         TruelightError: it cannot be written, or would not load.
     """
-    contents: dict[str, bytes] = {
-        **files,
-        CARD: card(manifest, about).encode(),
-        FIGURES: (_figure_file(manifest.figures).model_dump_json(
-            indent=1, exclude_defaults=True) + "\n").encode(),
-    }  # fmt: skip
+    figures = _figure_file(manifest.figures).model_dump_json(indent=1, exclude_defaults=True)
+    contents: dict[str, bytes] = {str(name): content for name, content in files.items()}
+    contents |= {CARD: card(manifest, about).encode(), FIGURES: f"{figures}\n".encode()}
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     if tower is not None:
         with tower.open("rb") as weights:
@@ -246,7 +246,7 @@ def write_bundle(
     try:
         with _replacing(out) as unfinished:
             for name, content in contents.items():
-                _write_file(unfinished / name, content)
+                write_whole(unfinished / name, content)
             if tower is not None:
                 shutil.copyfile(tower, unfinished / TOWER)
             load_bundle(unfinished)
@@ -268,13 +268,6 @@ def _figure_file(figures: Sequence[MeasuredFigure]) -> FigureFile:
             for (data, command), part in groups.items()
         ),
     )
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Fit how logits become a probability and where REAL and FAKE are said, on labelled clips.
+"""Fit how logits become a probability, and the thresholds of REAL and FAKE, on labelled clips.
 
 **The probability** is a logistic function of one logit (Platt 1999) or of several, every source and
 both labels weighing the same. Weights are never negative; a normal prior draws each towards its
@@ -6,54 +6,56 @@ part of 1 per standard deviation of its logit, as if every source were one obser
 small set of clips does not turn a weak score into certainty.
 
 **The thresholds** begin where at most a share `error` of the other class lies beyond. That is
-measured again by leaving each source out: its clips are judged by a rule fitted without any clip of
+measured again by leaving each source out: its clips are scored by a rule fitted without any clip of
 that source, so a fake and its originals are never on both sides. Wherever more than `error` of the
-clips, or of the sources, is then called the wrong thing, the threshold moves outward until it holds
+clips, or of the sources, then get the wrong verdict, the threshold moves outward until it holds
 (by a quantile of how far left-out clips lie beyond the others' threshold; Barber and others,
-"Predictive inference with the jackknife+", 2021, do so for intervals). A word that would even so be
-said of no more of its own class than of the other is not said at all: its threshold is then 0 or 1.
+"Predictive inference with the jackknife+", 2021, do so for intervals). A verdict that even then is
+given to no more of its own class than of the other is disabled: its threshold is 0 or 1.
 
-**What small sets can show**: beside each measured share stands the largest share of sources that
+**What small sets can show**: beside each measured rate stands the largest rate over sources that
 the count does not rule out (Clopper and Pearson 1934, one-sided, 95 %). With no error among n
-sources that is about 3 / n, the rule of three (Hanley and Lippman-Hand 1983): to know an error to
-be below 5 % takes 59 sources without one.
+sources that is about 3 / n, the rule of three (Hanley and Lippman-Hand 1983): it takes 59 sources
+without an error to know that the rate is below 5 %.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.stats import beta
+from scipy.stats import binomtest
 
 from edge.errors import TruelightError
 from edge.finding import Thresholds, Verdict, verdict_of
 from edge.scan.verdict import sigmoid
-from export.evaluate import Judged
-from export.evaluate.records import deciding_logit
+from export.evaluate.records import Prediction
+from export.metrics import Floats
 
-Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
+SIGNS: Final = {Verdict.FAKE: 1, Verdict.REAL: -1}
+"""Which way log-odds lean towards a verdict."""
 PRIOR_SPREAD = 2.5  # of the weights' normal prior (weakly informative: Gelman and others 2008)
-LEAST_SPREAD = 1e-2  # of a logit; one that spreads less says nothing
-LEAST_WEIGHT = 1e-3  # per standard deviation; above 0, for a bundle's scale must be
-SURE = 0.95
+LEAST_SPREAD = 1e-2  # of a logit; one that spreads less carries no information
+LEAST_WEIGHT = 1e-3  # per standard deviation; a bundle's scale must be above 0
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One clip that has a counted face: what it is, and the logits that are told of it."""
+    """One clip with a counted face: its label and the logits that models give it."""
 
     fake: bool
     source: str
     logits: tuple[float, ...]
     decided: Verdict | None = None
-    """Set where another rule has said REAL or FAKE before, so that this one is not asked."""
+    """Set where another rule has already given REAL or FAKE, so that this one is not asked."""
 
 
 @dataclass(frozen=True)
@@ -75,45 +77,40 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Word:
-    """How FAKE (or REAL) was said when each source was judged by a rule that never saw it."""
+class Rates:
+    """How often a verdict was given, each source scored by a rule that never saw it."""
 
-    wrong: float  # share of the other class's clips of which it was said
+    wrong: float  # share of the other class's clips
     wrong_sources: float  # the same, each source weighing the same
     wrong_at_most: float  # share of sources with such an error, 95 % upper bound
-    right: float  # share of its own class's clips of which it was said
+    right: float  # share of its own class's clips
     right_sources: float
 
 
 @dataclass(frozen=True)
 class Fit:
-    """The rule fitted to all samples, and what leaving each source out says of it."""
+    """The rule fitted to all samples, and its rates when each source is left out."""
 
     rule: Rule
-    fake: Word
-    real: Word
+    fake: Rates
+    real: Rates
     unsure: float  # share of the clips
     verdicts: tuple[Verdict, ...]  # of each sample, by a rule that never saw its source
     clips: int
     sources: int
 
 
-def samples(judged: Sequence[Judged]) -> list[Sample]:
-    """The worst counted face's pooled logit of every clip that has one."""
-    found = []
-    for j in judged:
-        logit = deciding_logit(j.finding) if j.finding else None
-        if logit is not None:
-            found.append(Sample(j.fake, j.source, (logit,)))
-    return found
+def samples(predictions: Sequence[Prediction]) -> list[Sample]:
+    """A sample for every clip that has a counted face."""
+    return [Sample(p.fake, p.source, (p.logit,)) for p in predictions if p.logit is not None]
 
 
 def fit(samples: Sequence[Sample], error: float) -> Fit:
-    """Fit a rule that says FAKE of at most a share `error` of reals, and REAL of as many fakes.
+    """Fit a rule with false positive and false negative rates of at most `error`.
 
     The rule has as many weights as the samples have logits: one for a bundle's own calibration,
-    two for the rule that joins two bundles' answers. Where samples were `decided` before, the
-    errors made there count against `error`, and the rule is held to what is left.
+    two for the rule that joins two bundles. Errors of samples `decided` before count against
+    `error`, and the rule is held to what is left.
 
     Raises TruelightError if there are fewer than two sources of reals or of fakes.
     """
@@ -129,15 +126,17 @@ def fit(samples: Sequence[Sample], error: float) -> Fit:
         source: _Model.of(table, table.sources != source, error) for source in set(table.sources)
     }
     models = [folds[s.source] for s in samples]
-    said = {Verdict.FAKE: True, Verdict.REAL: True}
-    reserves = {word: _reserve(table, models, word, error) for word in said}
-    verdicts = _verdicts(samples, models, reserves, said)
-    said = {word: _tells(table, verdicts, word) for word in said}
-    verdicts = _verdicts(samples, models, reserves, said)
+    ends = {verdict: _reserve(table, models, verdict, error) for verdict in SIGNS}
+    verdicts = _verdicts(samples, models, ends)
+    for verdict in SIGNS:
+        rates = _rates(table, verdicts, verdict, among=table.open)
+        if rates.right_sources <= rates.wrong_sources:
+            ends[verdict] = math.inf
+    verdicts = _verdicts(samples, models, ends)
     return Fit(
-        whole.rule(reserves, said),
-        _word(table, verdicts, Verdict.FAKE),
-        _word(table, verdicts, Verdict.REAL),
+        whole.rule(ends),
+        _rates(table, verdicts, Verdict.FAKE),
+        _rates(table, verdicts, Verdict.REAL),
         unsure=float(np.mean([v is Verdict.UNSURE for v in verdicts])),
         verdicts=tuple(verdicts),
         clips=len(samples),
@@ -168,40 +167,37 @@ class _Table:
 
 @dataclass(frozen=True)
 class _Model:
-    """A fit to part of the samples: log-odds, and where each word's threshold begins."""
+    """A fit to part of the samples: log-odds, and where each verdict's threshold begins."""
 
     weights: Floats
     offset: float
-    begins: dict[Verdict, float]
-    """On the side of the word: FAKE is said above it, REAL where minus the log-odds are."""
+    begins: Mapping[Verdict, float]
+    """On the verdict's side: FAKE above it, REAL where minus the log-odds are above it."""
 
     @classmethod
     def of(cls, table: _Table, part: Flags, error: float) -> _Model:
         weights, offset = _regress(table, part)
-        lean = table.logits @ weights + offset
+        log_odds = table.logits @ weights + offset
         begins = {}
-        for word in (Verdict.FAKE, Verdict.REAL):
-            others = part & table.open & (table.fakes != (word is Verdict.FAKE))
-            beyond = _least(_sign(word) * lean[others], table.weights(others)[others], error)
-            begins[word] = beyond if math.isfinite(beyond) else 0.0
+        for verdict, sign in SIGNS.items():
+            others = part & table.open & (table.fakes != (verdict is Verdict.FAKE))
+            beyond = _least(sign * log_odds[others], table.weights(others)[others], error)
+            begins[verdict] = beyond if math.isfinite(beyond) else 0.0
         return cls(weights, offset, begins)
 
-    def lean(self, logits: Floats) -> float:
-        """The log-odds of FAKE."""
+    def log_odds(self, logits: Floats) -> float:
+        """Of FAKE."""
         return float(logits @ self.weights + self.offset)
 
-    def rule(self, reserves: dict[Verdict, float], said: dict[Verdict, bool]) -> Rule:
-        """With the thresholds `reserves` further out, at whole per cents.
+    def rule(self, reserves: Mapping[Verdict, float]) -> Rule:
+        """With the thresholds `reserves` further out, at whole per cents, as people are shown.
 
-        So what people are told and what is decided are the same.
+        An infinite reserve disables the verdict.
         """
-        ends = {
-            word: _per_cent_above(self.begins[word] + reserves[word]) if said[word] else 1.0
-            for word in said
-        }
-        thresholds = Thresholds(
-            real=round(1.0 - ends[Verdict.REAL], 2), fake=round(ends[Verdict.FAKE], 2)
+        fake, real = (
+            _per_cent_above(self.begins[verdict] + reserves[verdict]) for verdict in SIGNS
         )
+        thresholds = Thresholds(real=round(1.0 - real, 2), fake=round(fake, 2))
         return Rule(tuple(map(float, self.weights)), self.offset, thresholds)
 
 
@@ -215,10 +211,12 @@ def _regress(table: _Table, part: Flags) -> tuple[Floats, float]:
     inputs = x.shape[1]
 
     def loss(w: Floats) -> tuple[float, Floats]:
-        lean, pull = standard @ w, np.append(w[:inputs] - 1.0 / inputs, 0.0)
+        log_odds, pull = standard @ w, np.append(w[:inputs] - 1.0 / inputs, 0.0)
         strength = 1.0 / (PRIOR_SPREAD**2 * sources)
-        value = mass @ (np.logaddexp(0.0, lean) - labels * lean) + strength * (pull @ pull) / 2
-        slope = standard.T @ (mass * (np.exp(-np.logaddexp(0.0, -lean)) - labels))
+        value = (
+            mass @ (np.logaddexp(0.0, log_odds) - labels * log_odds) + strength * (pull @ pull) / 2
+        )
+        slope = standard.T @ (mass * (np.exp(-np.logaddexp(0.0, -log_odds)) - labels))
         return float(value), slope + strength * pull
 
     start = np.append(np.full(inputs, 1.0 / inputs), 0.0)
@@ -229,62 +227,53 @@ def _regress(table: _Table, part: Flags) -> tuple[Floats, float]:
     return weights, float(w[inputs] - mean @ weights)
 
 
-def _reserve(table: _Table, models: Sequence[_Model], word: Verdict, error: float) -> float:
-    """How much further out `word`'s threshold must be for left-out sources to keep to `error`.
+def _reserve(table: _Table, models: Sequence[_Model], verdict: Verdict, error: float) -> float:
+    """How much further out the threshold must be for left-out sources to keep to `error`.
 
-    Infinite where what was decided before has used it up.
+    Infinite where samples decided before have used it up.
     """
-    excess = np.array(
-        [
-            _sign(word) * model.lean(logits) - model.begins[word]
-            for logits, model in zip(table.logits, models, strict=True)
-        ]
-    )
-    before = [math.inf if decided is word else -math.inf for decided in table.decided]
-    excess = np.where(table.open, excess, before)
-    others = table.fakes != (word is Verdict.FAKE)
+    beyond = [
+        SIGNS[verdict] * model.log_odds(logits) - model.begins[verdict]
+        for logits, model in zip(table.logits, models, strict=True)
+    ]
+    before = [math.inf if decided is verdict else -math.inf for decided in table.decided]
+    excess = np.where(table.open, beyond, before)
+    others = table.fakes != (verdict is Verdict.FAKE)
     by_clip, by_source = np.ones(int(others.sum())), table.weights(others)[others]
     return max(0.0, *(_least(excess[others], by, error) for by in (by_clip, by_source)))
 
 
 def _verdicts(
-    samples: Sequence[Sample],
-    models: Sequence[_Model],
-    reserves: dict[Verdict, float],
-    said: dict[Verdict, bool],
+    samples: Sequence[Sample], models: Sequence[_Model], reserves: Mapping[Verdict, float]
 ) -> list[Verdict]:
     return [
-        sample.decided or model.rule(reserves, said).verdict(sample.logits)
+        sample.decided or model.rule(reserves).verdict(sample.logits)
         for sample, model in zip(samples, models, strict=True)
     ]
 
 
-def _tells(table: _Table, verdicts: Sequence[Verdict], word: Verdict) -> bool:
-    """Whether the rule said a word of a larger share of its own class than of the other."""
-    said = np.array([verdict is word for verdict in verdicts]) & table.open
-    own = table.fakes == (word is Verdict.FAKE)
+def _rates(
+    table: _Table, verdicts: Sequence[Verdict], verdict: Verdict, among: Flags | None = None
+) -> Rates:
+    """How often a verdict was given; `among` counts only these samples as given it."""
+    given = np.array([each is verdict for each in verdicts])
+    if among is not None:
+        given &= among
+    own = table.fakes == (verdict is Verdict.FAKE)
     weights = table.weights(np.ones(len(own), dtype=bool))
-    return float(weights[said & own].sum()) > float(weights[said & ~own].sum())
-
-
-def _word(table: _Table, verdicts: Sequence[Verdict], word: Verdict) -> Word:
-    """How often, and how rightly, a word was said."""
-    said = np.array([verdict is word for verdict in verdicts])
-    own = table.fakes == (word is Verdict.FAKE)
-    weights = table.weights(np.ones(len(own), dtype=bool))
-    errors = len(set(table.sources[said & ~own]))
-    return Word(
-        wrong=float(said[~own].mean()),
-        wrong_sources=float(weights[said & ~own].sum()),
+    errors = len(set(table.sources[given & ~own]))
+    return Rates(
+        wrong=float(given[~own].mean()),
+        wrong_sources=float(weights[given & ~own].sum()),
         wrong_at_most=at_most(errors, len(set(table.sources[~own]))),
-        right=float(said[own].mean()),
-        right_sources=float(weights[said & own].sum()),
+        right=float(given[own].mean()),
+        right_sources=float(weights[given & own].sum()),
     )
 
 
 def at_most(errors: int, trials: int) -> float:
     """The largest rate that `errors` in `trials` do not rule out (Clopper and Pearson, 95 %)."""
-    return 1.0 if errors >= trials else float(beta.ppf(SURE, errors + 1, trials - errors))
+    return float(binomtest(errors, trials, alternative="less").proportion_ci(CONFIDENCE).high)
 
 
 def _least(values: Floats, weights: Floats, share: float) -> float:
@@ -295,11 +284,6 @@ def _least(values: Floats, weights: Floats, share: float) -> float:
     return float(values[order[fitting[0]]]) if len(fitting) and share < 1 else -math.inf
 
 
-def _sign(word: Verdict) -> int:
-    """Which way log-odds lean towards a word."""
-    return 1 if word is Verdict.FAKE else -1
-
-
-def _per_cent_above(lean: float) -> float:
-    """The next whole per cent above a log-odds, as a share: at least a half, at most 1."""
-    return min(max((math.floor(100 * sigmoid(lean)) + 1) / 100, 0.5), 1.0)
+def _per_cent_above(log_odds: float) -> float:
+    """The next whole per cent above log-odds, as a share: at least a half, at most 1."""
+    return min(max((math.floor(100 * sigmoid(log_odds)) + 1) / 100, 0.5), 1.0)

@@ -1,13 +1,27 @@
-"""What is measured, as it is printed by `--json`: stable keys, which docs/evaluation.md explains.
+"""Everything that is measured, as `--json` prints it, and the rows that people are shown.
 
-Shares are 0 to 1. An interval is of 95 %, bootstrapped over sources; null where there is none.
+docs/evaluation.md explains the keys, which are stable. Shares are 0 to 1. An interval is of 95 %,
+bootstrapped over sources; null where there is none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
 from pydantic import BaseModel, ConfigDict
 
+from edge.scan.model.manifest import MeasuredFigure
+
+if TYPE_CHECKING:
+    from export.evaluate.calibrate import Fit
+
 Interval = tuple[float, float]
+
+REAL_METHOD = "(real)"
+MOST_METHODS = 16
+"""A card lists AUC by method for at most this many methods."""
 
 
 class _Part(BaseModel):
@@ -57,30 +71,30 @@ class Frames(Group):
     accuracy_interval: Interval | None
 
 
-class Opinion(Group):
+class OpinionGroup(Group):
     """Clips judged by the bundle alone, or with a second opinion."""
 
     decided: float
     accuracy_when_decided: float | None
     seconds: float | None
-    """For a clip, the mean."""
+    """Mean for a clip."""
     memory: float | None
-    """The most that the program held in memory while it judged, MB."""
+    """Peak of the program, MB."""
 
 
 class SecondOpinion(_Part):
     """What a second opinion changes."""
 
     asked: float
-    """The share of clips for which it was asked."""
+    """Share of the clips for which it was asked."""
     seconds_when_asked: float | None
-    """For a clip for which it was asked, the mean, all included."""
-    alone: Opinion
-    together: Opinion
+    """Mean for such a clip, all included."""
+    alone: OpinionGroup
+    together: OpinionGroup
 
 
 class Reliability(_Part):
-    """Probabilities next to each other: what was said, and how many were fakes."""
+    """A bin of a reliability diagram."""
 
     count: int
     low: float
@@ -88,7 +102,7 @@ class Reliability(_Part):
     mean_probability: float
     fakes: float
     fakes_interval: Interval
-    """Of as many independent clips (Wilson)."""
+    """Wilson, `count` taken as independent."""
 
 
 class Pairs(_Part):
@@ -115,7 +129,7 @@ class Figures(_Part):
     accuracy: float
     accuracy_interval: Interval
     at_false_alarms: dict[str, float]
-    """The share of fakes found at this share of false alarms."""
+    """By false positive rate: the share of fakes found."""
     at_false_alarms_interval: dict[str, Interval]
     decided: float
     accuracy_when_decided: float | None
@@ -131,10 +145,126 @@ class Figures(_Part):
     unreadable: float
     pairs: Pairs
     seconds: float | None
-    """For a clip, the mean."""
+    """Mean for a clip."""
     by_source: tuple[Group, ...]
     by_method: tuple[Group, ...]
     by_dataset: tuple[Group, ...]
     by_compression: tuple[Compression, ...]
     by_frames: tuple[Frames, ...]
     second_opinion: SecondOpinion | None
+
+
+@dataclass(frozen=True)
+class FigureRow:
+    """A figure of the whole, for people."""
+
+    name: str
+    value: float
+    interval: Interval | None = None
+    kind: Literal["number", "share"] = "share"
+
+
+FALSE_POSITIVES = "false positive rate (real clips called FAKE)"
+EQUAL_SOURCES = "every source weighing the same"
+FALSE_NEGATIVES = "false negative rate (fake clips called REAL)"
+
+
+def figure_rows(m: Figures) -> list[FigureRow]:
+    """The figures of the whole that are known, the most important first."""
+    rows: list[tuple[str, float | None, Interval | None, Literal["number", "share"]]] = [
+        ("AUC", m.auc, m.auc_interval, "number"),
+        (f"AUC, {EQUAL_SOURCES}", m.auc_sources, m.auc_sources_interval, "number"),
+        ("accuracy if forced at 0.5", m.accuracy, m.accuracy_interval, "share"),
+        *(
+            (
+                f"fakes found at a false positive rate of {100 * float(rate):g} %",
+                found,
+                m.at_false_alarms_interval[rate],
+                "share",
+            )
+            for rate, found in m.at_false_alarms.items()
+        ),
+        ("fakes scored above their own original", m.pairs.above, m.pairs.above_interval, "share"),
+        ("share decided (REAL or FAKE)", m.decided, None, "share"),
+        ("accuracy where decided", m.accuracy_when_decided, None, "share"),
+        (FALSE_POSITIVES, m.false_alarms, m.false_alarms_interval, "share"),
+        (FALSE_NEGATIVES, m.missed, m.missed_interval, "share"),
+        ("calibration error", m.calibration_error, None, "number"),
+        ("Brier score", m.brier, None, "number"),
+        ("UNSURE, share", m.unsure, None, "share"),
+        ("NO_FACE, share", m.no_face, None, "share"),
+        ("UNREADABLE, share", m.unreadable, None, "share"),
+    ]
+    return [
+        FigureRow(n, value, within, kind) for n, value, within, kind in rows if value is not None
+    ]
+
+
+def fit_figures(found: Fit, data: str, command: str = "", models: str = "") -> list[MeasuredFigure]:
+    """The rates as figures for a card; `models` says which models the rule is of."""
+    fake, real = found.fake, found.real
+    rows = [
+        (FALSE_POSITIVES, fake.wrong, None),
+        (f"false positive rate, {EQUAL_SOURCES}", fake.wrong_sources, fake.wrong_at_most),
+        (FALSE_NEGATIVES, real.wrong, None),
+        (f"false negative rate, {EQUAL_SOURCES}", real.wrong_sources, real.wrong_at_most),
+        ("fake clips called FAKE", fake.right, None),
+        ("real clips called REAL", real.right, None),
+        ("UNSURE, share", found.unsure, None),
+    ]
+    suffix = f", {models}" if models else ""
+    return [
+        MeasuredFigure(
+            name=name + suffix,
+            value=value,
+            low=None if high is None else 0.0,
+            high=high,
+            data=data,
+            command=command,
+        )
+        for name, value, high in rows
+    ]
+
+
+def card_figures(m: Figures, data: str, command: str) -> list[MeasuredFigure]:
+    """The figures that a bundle and its card keep.
+
+    Those of single sources and data sets are left out, and of recompressed clips, numbers of frames
+    and second opinions all but what they change: the page and the JSON have them.
+    """
+    on = f"{data}: {m.reals} real, {m.fakes} fake, {m.sources} sources"
+    whole = [(row.name, row.value, row.interval) for row in figure_rows(m)]
+    return [
+        MeasuredFigure(name=name, value=value, low=low, high=high, data=on, command=command)
+        for name, value, within in (*whole, *_by_condition(m), *_by_second_opinion(m))
+        if value is not None
+        for low, high in [within or (None, None)]
+    ]
+
+
+_CardRow = tuple[str, float | None, Interval | None]
+
+
+def _by_condition(m: Figures) -> Iterator[_CardRow]:
+    methods = [group for group in m.by_method if group.name not in (REAL_METHOD, "-")]
+    for group in methods if len(methods) <= MOST_METHODS else []:
+        yield f"AUC, {group.name} against all reals", group.auc, group.auc_interval
+    for compression in m.by_compression[1:]:
+        yield f"AUC, {compression.name}", compression.auc, compression.auc_interval
+    for frames in m.by_frames:
+        name = f"accuracy, {frames.name} frames judged"
+        yield name, frames.accuracy, frames.accuracy_interval
+
+
+def _by_second_opinion(m: Figures) -> Iterator[_CardRow]:
+    if m.second_opinion is None:
+        return
+    together = m.second_opinion.together
+    yield "AUC, with a second opinion", together.auc, together.auc_interval
+    yield "false positive rate, with a second opinion", together.false_alarms, None
+    yield "false negative rate, with a second opinion", together.missed, None
+    clips = together.reals + together.fakes
+    yield "UNSURE, with a second opinion, share", together.unsure / clips, None
+    for group in (m.second_opinion.alone, together):
+        yield f"seconds for a clip, {group.name}", group.seconds, None
+        yield f"peak memory in MB, {group.name}", group.memory, None

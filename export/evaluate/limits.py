@@ -1,53 +1,92 @@
-"""How small, dark, blurred or brief a face may be before a bundle's judging falls apart.
+"""How small, dark, blurred or brief a face may be for a bundle to judge it.
 
-Good faces of labelled clips are worsened step by step until they measure so much (the very numbers
-that a scan compares with the limits), and each is asked about again.
+Good faces of labelled clips are corrupted step by step until they measure a certain size, light or
+sharpness (the numbers that a scan compares with the limits), and scored again.
 
-**What is measured** is how far the logit moves away from that of the same face as it was: the mean
-square of that change, as a share of the mean square by which two unrelated clips differ (which is
-twice their variance; every source weighs the same). 0 is no change; 1 is an answer that has no more
-to do with this face than with any other; a score that collapses to one value for all comes to a
-half. This is one less Lin's concordance correlation (1989), with the spread of the unchanged faces
-on both sides. It sees what the thresholds suffer from, noise as well as a shift of all faces
-towards FAKE, and it is paired, so some dozen sources fix it where they leave the AUC open by a
-tenth either way; and it also holds for a model that is hardly better than chance. The AUC, the
-verdicts that change and the wrong ones stand beside it.
+**The change** is the mean square by which the logit moves, as a share of the mean square between
+two unrelated clips (twice their variance; every source weighs the same). 0 is no change; 1 is a
+score that has no more to do with this face than with any other; a score that collapses to one value
+comes to a half. It is one less Lin's concordance correlation (1989), with the spread of the
+unchanged faces on both sides. It counts noise as well as a shift of all faces towards FAKE, and it
+is paired: some dozen sources fix it where they leave the AUC open by a tenth either way.
 
 **The limit** is the smallest step that, like all better ones, keeps the change within the
-tolerance: a quarter by default. A score keeping its spread then still has a correlation of 0.75
-with what it was: an AUC of 0.80 would become about 0.74.
+tolerance: a quarter by default. A score that keeps its spread then still has a correlation of 0.75
+with the original: an AUC of 0.80 becomes about 0.74.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import TruelightError
-from edge.finding import Verdict
+from edge.finding import Verdict, verdict_of
+from edge.scan.faces.crops import Crop
+from edge.scan.faces.search import FacePipeline
+from edge.scan.media.sampling import Sampling
+from edge.scan.model.bundle import Bundle
+from edge.scan.model.inference import fill_window
 from edge.scan.model.manifest import Manifest, MeasuredFigure, QualityLimits
-from edge.scan.verdict import calibrated, decide
-from export.evaluate.robustness import STEPS, Measure, Trial
-from export.metrics import auc
+from edge.scan.verdict import calibrated
+from export.data.corruptions import (
+    Change,
+    Seen,
+    blur_to,
+    darker,
+    follow,
+    quality,
+    smaller,
+    unchanged,
+    worsened,
+)
+from export.data.folders import Picture
+from export.metrics import auc, over_sources, weighted_mean
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+Measure = Literal["face_px", "light", "sharpness", "seconds"]
 
-Floats = NDArray[np.float64]
+STEPS: Final[dict[Measure, tuple[float, ...]]] = {
+    "face_px": (80, 64, 48, 40, 32, 24, 16),
+    "light": (70, 50, 35, 25, 16, 10, 5),
+    "sharpness": (150, 80, 40, 20, 10, 5, 2),
+    "seconds": (4, 2, 1, 0.5, 0.25),
+}
+"""What faces are brought to, from good to bad."""
+STEP_NAMES: Final[dict[Measure, str]] = {
+    "face_px": "faces of {:g} px",
+    "light": "faces of light {:g}",
+    "sharpness": "faces of sharpness {:g}",
+    "seconds": "faces seen for {:g} s",
+}
 
-TOLERANCE = 0.25
-LEAST_FACES = 8  # at a step; with fewer it tells nothing
-DRAWS = 2000
+FRAMES: Final = 6  # of a clip that are corrupted
+WINDOWS: Final = 4  # of a clip that are sampled
+EQUAL: Final = 0.97  # a step above this share of what a face measures is no change
+TOLERANCE: Final = 0.25
+LEAST_FACES: Final = 8  # of a step; fewer are left out
 
 
 @dataclass(frozen=True)
-class Row:
-    """A step: what it does to the faces that were better than it."""
+class Comparison:
+    """A face brought to a step: its logits before and after."""
+
+    measure: Measure
+    step: float
+    source: str
+    fake: bool
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class LimitRow:
+    """What a step does to the faces that were better than it; shares are 0 to 1."""
 
     measure: Measure
     step: float
@@ -57,26 +96,117 @@ class Row:
     change_interval: tuple[float, float]
     auc_before: float
     auc_after: float
-    changed: float  # share of verdicts that are others than before
-    false_alarms: float  # share of reals that FAKE is said of
-    missed: float  # share of fakes that REAL is said of
+    changed: float  # of all verdicts
+    false_alarms: float  # of the reals: called FAKE
+    missed: float  # of the fakes: called REAL
 
 
-def table(trials: Sequence[Trial], manifest: Manifest) -> list[Row]:
+def compare_clips(
+    bundle: Bundle,
+    pipeline: FacePipeline,
+    clips: Sequence[Picture],
+    progress: Callable[[int, int], None],
+) -> list[Comparison]:
+    """Corrupt the main face of every clip, step by step, and score it.
+
+    Raises TruelightError if a clip is not there.
+    """
+    window = bundle.manifest.window
+    sampling = Sampling(window.frames, window.rate, WINDOWS, None)
+    found: list[Comparison] = []
+    for done, clip in enumerate(clips):
+        progress(done, len(clips))
+        if not clip.path.is_file():
+            raise TruelightError(f"{clip.path} is missing.", "labels.tsv names it.")
+        seen = follow(clip.path, pipeline, sampling, bundle.crop)
+        if seen:
+            found += _corrupted(bundle, clip, seen)
+            found += _shortened(bundle, clip, seen)
+    return found
+
+
+def _corrupted(bundle: Bundle, clip: Picture, seen: Sequence[Seen]) -> list[Comparison]:
+    """One window from the middle of the clip, in every step of size, light and sharpness."""
+    window = seen[len(seen) // 2].window
+    chosen = [face for face in seen if face.window == window][:FRAMES]
+    crops = [worsened(face, unchanged, bundle.crop) for face in chosen]
+    changes = _changes(chosen, crops)
+    for _, _, change in changes:
+        crops += [worsened(face, change, bundle.crop) for face in chosen]
+    features = bundle.features(np.stack([crop.pixels for crop in crops]))
+    before, *after = (
+        _logit(bundle, chosen, features[at : at + len(chosen)])
+        for at in range(0, len(crops), len(chosen))
+    )
+    return [
+        Comparison(measure, step, clip.source, clip.fake, before, logit)
+        for (measure, step, _), logit in zip(changes, after, strict=True)
+    ]
+
+
+def _shortened(bundle: Bundle, clip: Picture, seen: Sequence[Seen]) -> list[Comparison]:
+    """The first seconds of the clip against all of it."""
+    features = bundle.features(np.stack([face.crop.pixels for face in seen]))
+    whole = _logit(bundle, seen, features)
+    found = []
+    for step in STEPS["seconds"]:
+        count = max(1, math.ceil(step * bundle.window_rate - 1e-9))
+        if count < EQUAL * len(seen):
+            logit = _logit(bundle, seen[:count], features[:count])
+            found.append(Comparison("seconds", step, clip.source, clip.fake, whole, logit))
+    return found
+
+
+def _changes(
+    seen: Sequence[Seen], crops: Sequence[Crop]
+) -> list[tuple[Measure, float, Change]]:  # fmt: skip
+    """What brings these faces to each step that is worse than they are."""
+    now = quality(crops)
+    typical = min(
+        zip(seen, crops, strict=True),
+        key=lambda both: abs(both[1].quality.sharpness - now.sharpness),
+    )[0]
+    makers: dict[Measure, Callable[[float], Change]] = {
+        "face_px": lambda step: smaller(step / now.face_px),
+        "light": lambda step: darker(step / now.light),
+        "sharpness": lambda step: blur_to(typical, step),
+    }
+    return [
+        (measure, step, make(step))
+        for measure, make in makers.items()
+        for step in STEPS[measure]
+        if step < EQUAL * getattr(now, measure)
+    ]
+
+
+def _logit(bundle: Bundle, seen: Sequence[Seen], features: NDArray[np.float32]) -> float:
+    """The mean logit of the windows that these frames fill in a scan."""
+    filled = []
+    for window in sorted({face.window for face in seen}):
+        rows = [at for at, face in enumerate(seen) if face.window == window]
+        times = [seen[at].time for at in rows]
+        slots = fill_window(times, range(len(rows)), bundle.window_frames, 1 / bundle.window_rate)
+        filled.append(features[[rows[slot] for slot in slots]])
+    return float(bundle.sequence(np.stack(filled)).mean())
+
+
+def table(comparisons: Sequence[Comparison], manifest: Manifest) -> list[LimitRow]:
     """A row for every step that enough faces were brought to."""
     rows = []
     for measure, steps in STEPS.items():
-        kind = [trial for trial in trials if trial.measure == measure]
-        spread = _spread(kind)
+        of_measure = [each for each in comparisons if each.measure == measure]
+        spread = _spread(of_measure)
         for step in steps:
-            part = [trial for trial in kind if trial.step == step]
-            if len(part) >= LEAST_FACES and len({trial.source for trial in part}) > 1:
+            part = [each for each in of_measure if each.step == step]
+            if len(part) >= LEAST_FACES and len({each.source for each in part}) > 1:
                 rows.append(_row(part, spread, manifest))
     return rows
 
 
-def limits(rows: Sequence[Row], now: QualityLimits, tolerance: float = TOLERANCE) -> QualityLimits:
-    """The smallest step of each measure that holds; as it is `now` where none was tried or held."""
+def limits(
+    rows: Sequence[LimitRow], now: QualityLimits, tolerance: float = TOLERANCE
+) -> QualityLimits:
+    """The smallest step of each measure that holds; `now` where none was tried."""
     found: dict[str, float] = {}
     for measure in STEPS:
         steps = [row for row in rows if row.measure == measure]
@@ -84,16 +214,16 @@ def limits(rows: Sequence[Row], now: QualityLimits, tolerance: float = TOLERANCE
             if row.change > tolerance:
                 break
             found[measure] = row.step
-        if steps and measure not in found:  # not even the best step holds: all must be better
+        if steps and measure not in found:  # the best step fails: faces must be better than it
             found[measure] = max(row.step for row in steps)
     return now.model_copy(update=found)
 
 
-def recorded(rows: Sequence[Row], data: str, command: str) -> list[MeasuredFigure]:
+def limit_figures(rows: Sequence[LimitRow], data: str, command: str) -> list[MeasuredFigure]:
     """The table as figures for the bundle and its card."""
     return [
         MeasuredFigure(
-            name=f"change of the logit, {said(row.measure, row.step)}",
+            name=f"change of the logit, {STEP_NAMES[row.measure].format(row.step)}",
             value=row.change,
             low=row.change_interval[0],
             high=row.change_interval[1],
@@ -104,119 +234,46 @@ def recorded(rows: Sequence[Row], data: str, command: str) -> list[MeasuredFigur
     ]
 
 
-def said(measure: Measure, step: float) -> str:
-    """A step in words."""
-    words = {
-        "face_px": "faces of {:g} px",
-        "light": "faces of light {:g}",
-        "sharpness": "faces of sharpness {:g}",
-        "seconds": "faces seen for {:g} s",
-    }
-    return words[measure].format(step)
-
-
-def _spread(trials: Sequence[Trial]) -> float:
-    """By how much two unrelated faces' logits differ, as a mean square."""
-    faces = sorted({(trial.source, trial.before) for trial in trials})
-    counts: dict[str, int] = {}
-    for source, _ in faces:
-        counts[source] = counts.get(source, 0) + 1
+def _spread(comparisons: Sequence[Comparison]) -> float:
+    """The mean square by which two unrelated faces' logits differ; every source weighs the same."""
+    faces = sorted({(each.source, each.before) for each in comparisons})
+    if not faces:
+        return 0.0
+    counts = Counter(source for source, _ in faces)
     weights = np.array([1 / counts[source] / len(counts) for source, _ in faces])
     logits = np.array([logit for _, logit in faces])
-    if not len(logits):
-        return 0.0
     return 2 * float(weights @ (logits - weights @ logits) ** 2)
 
 
-def _row(part: Sequence[Trial], spread: float, manifest: Manifest) -> Row:
+def _row(part: Sequence[Comparison], spread: float, manifest: Manifest) -> LimitRow:
     squares: dict[str, list[float]] = {}
-    for trial in part:
-        squares.setdefault(trial.source, []).append((trial.after - trial.before) ** 2)
-    by_source = np.array([np.mean(each) for each in squares.values()]) / max(spread, 1e-12)
-    labels = [float(trial.fake) for trial in part]
-    before = [_verdict(trial.before, manifest) for trial in part]
-    after = [_verdict(trial.after, manifest) for trial in part]
-    real = [verdict for verdict, trial in zip(after, part, strict=True) if not trial.fake]
-    fake = [verdict for verdict, trial in zip(after, part, strict=True) if trial.fake]
-    return Row(
+    for each in part:
+        squares.setdefault(each.source, []).append((each.after - each.before) ** 2)
+    by_source = np.array([np.mean(values) for values in squares.values()]) / max(spread, 1e-12)
+    labels = [float(each.fake) for each in part]
+    before, after = (
+        [verdict_of(calibrated(logit, manifest), manifest.thresholds) for logit in logits]
+        for logits in ([each.before for each in part], [each.after for each in part])
+    )
+    real, fake = (
+        [v for v, each in zip(after, part, strict=True) if each.fake is label]
+        for label in (False, True)
+    )
+    return LimitRow(
         part[0].measure,
         part[0].step,
         faces=len(part),
         sources=len(squares),
         change=float(by_source.mean()),
-        change_interval=_interval(by_source),
-        auc_before=auc(labels, [trial.before for trial in part]),
-        auc_after=auc(labels, [trial.after for trial in part]),
-        changed=_share([a is not b for a, b in zip(after, before, strict=True)]),
-        false_alarms=_share([verdict is Verdict.FAKE for verdict in real]),
-        missed=_share([verdict is Verdict.REAL for verdict in fake]),
+        change_interval=over_sources(list(squares), lambda w: weighted_mean(by_source, w)),
+        auc_before=auc(labels, [each.before for each in part]),
+        auc_after=auc(labels, [each.after for each in part]),
+        changed=_share(a is not b for a, b in zip(after, before, strict=True)),
+        false_alarms=_share(verdict is Verdict.FAKE for verdict in real),
+        missed=_share(verdict is Verdict.REAL for verdict in fake),
     )
 
 
-def _interval(by_source: Floats) -> tuple[float, float]:
-    """95 %, by percentile bootstrap over sources."""
-    drawn = np.random.default_rng(0).choice(by_source, (DRAWS, len(by_source))).mean(1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def _verdict(logit: float, manifest: Manifest) -> Verdict:
-    return decide(calibrated(logit, manifest), 1, manifest.thresholds)[0]
-
-
-def _share(said: Sequence[bool]) -> float:
-    return sum(said) / len(said) if said else 0.0
-
-
-TITLES: Final[dict[Measure, str]] = {
-    "face_px": "size of the face, px",
-    "light": "light of the face, 0 to 255",
-    "sharpness": "sharpness of the face",
-    "seconds": "seconds seen",
-}
-CHANGE, AUC, SOFT = "#b3261e", "#1f5fa8", "#777777"
-
-
-def draw(rows: Sequence[Row], limits: QualityLimits, tolerance: float, file: Path) -> None:
-    """Write a panel for every measure; the kind of picture by the file's name.
-
-    Raises TruelightError if the file cannot be written or its kind is not known.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 6.4), layout="constrained")
-    for axes, measure in zip(figure.subplots(2, 2).flat, STEPS, strict=True):
-        part = [row for row in rows if row.measure == measure]
-        _panel(axes, measure, part, getattr(limits, measure), tolerance)
-    figure.suptitle("What worse faces do to the answer", fontsize=12)
-    labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(*labels, loc="outside lower center", ncols=4, frameon=False)
-    try:
-        figure.savefig(file, dpi=120)
-    except (OSError, ValueError) as failure:
-        raise TruelightError(f"{file} cannot be drawn: {failure}.") from None
-
-
-def _panel(
-    axes: Axes, measure: Measure, rows: Sequence[Row], limit: float, tolerance: float
-) -> None:  # fmt: skip
-    axes.set_xlabel(TITLES[measure])
-    axes.set_ylim(0, 1.05)
-    axes.spines[["top", "right"]].set_visible(False)
-    if not rows:
-        axes.text(0.5, 0.5, "too few faces", ha="center", transform=axes.transAxes, color=SOFT)
-        return
-    steps = [row.step for row in rows]
-    changes = [min(row.change, 1.0) for row in rows]
-    low, high = ([min(row.change_interval[end], 1.0) for row in rows] for end in (0, 1))
-    axes.set_xscale("log")
-    axes.set_xticks(steps, [f"{step:g}" for step in steps])
-    axes.minorticks_off()
-    axes.fill_between(steps, low, high, color=CHANGE, alpha=0.15, linewidth=0)
-    axes.plot(steps, changes, "o-", color=CHANGE, label="change of the logit (share of chance)")
-    axes.plot(steps, [row.auc_after for row in rows], "s--", color=AUC, label="AUC")
-    axes.plot(
-        steps, [row.auc_before for row in rows], ":", color=AUC, label="AUC of the same faces as is"
-    )
-    axes.axhline(tolerance, color=SOFT, linewidth=0.8)
-    axes.axvline(limit, color=SOFT, linestyle="-.", label="limit")
+def _share(flags: Iterable[bool]) -> float:
+    values = list(flags)
+    return sum(values) / len(values) if values else 0.0

@@ -1,18 +1,31 @@
-"""One page with everything that was measured: plots and tables, nothing else needed, no script."""
+"""The evaluation page: one HTML file with plots and tables, without scripts or other files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from edge import __version__
 from edge.atomic_write import write_whole
 from edge.errors import TruelightError
-from export.evaluate.figures import Figures, Group, Interval
-from export.evaluate.pictures import pictures
-from export.evaluate.records import PLAIN, Judged
+from edge.finding import Thresholds
+from export.evaluate.figures import REAL_METHOD, Figures, Group, Interval, figure_rows
+from export.evaluate.plots import (
+    Dots,
+    Value,
+    dots_plot,
+    lines_plot,
+    reliability_plot,
+    roc_plot,
+    values_plot,
+)
+from export.evaluate.records import PLAIN, Prediction, Scores
+from export.metrics import Floats, draws_of, roc
 
 if TYPE_CHECKING:
     import jinja2
@@ -22,22 +35,25 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).with_name("templates")
 
 MOST_SOURCES: Final = 60
-"""Of more sources, those of which most was told wrong are listed."""
+"""Of more sources, those with the most wrong verdicts are listed."""
 MOST_MISTAKES: Final = 40
+MOST_ROWS: Final = 24
+"""Of more methods, the smallest are not plotted; the table has them."""
+_AGAINST_ALL: Final = "AUC of fakes without reals of their own group: against all reals."
 
 
 @dataclass(frozen=True)
-class Row:
-    """A line of a table of figures."""
+class Plot:
+    """A plot on the page."""
 
-    name: str
-    value: str
-    within: str
+    title: str
+    svg: str
+    caption: str
 
 
 @dataclass(frozen=True)
 class Table:
-    """Groups side by side; `note` stands below."""
+    """Groups side by side, with extra columns and a note below."""
 
     title: str
     head: str
@@ -47,24 +63,25 @@ class Table:
 
 
 def write_page(
-    path: Path, manifest: Manifest, measured: Figures, judged: Sequence[Judged], command: str
+    path: Path, manifest: Manifest, m: Figures, predictions: Sequence[Prediction], command: str
 ) -> None:
-    """Write the page, whole or not at all.
+    """Write the page atomically.
 
     Raises TruelightError if it cannot be written.
     """
-    plain = [j for j in judged if j.condition == PLAIN]
+    plain = [p for p in predictions if p.condition == PLAIN]
+    wrong = [p for p in plain if p.decided and not p.right]
+    wrong.sort(key=lambda p: (p.fake, -abs((p.probability or 0.5) - 0.5), p.file))
     html = _template().render(
         version=__version__,
         manifest=manifest,
-        m=measured,
+        m=m,
         command=command,
-        headline=_headline(measured),
-        pictures=pictures(measured, plain, manifest.thresholds),
-        rows=_rows(measured),
-        tables=_tables(measured),
-        mistakes=_mistakes(plain)[:MOST_MISTAKES],
-        mistakes_count=len(_mistakes(plain)),
+        plots=_plots(m, plain, manifest.thresholds),
+        rows=figure_rows(m),
+        tables=_tables(m),
+        mistakes=wrong[:MOST_MISTAKES],
+        mistakes_count=len(wrong),
     )
     try:
         write_whole(path, html)
@@ -82,137 +99,170 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = {"share": percent, "number": _number, "within": _within, "tied": _tied}
+    filters: dict[str, Callable[..., str]] = {
+        "share": percent,
+        "number": number,
+        "within": interval,
+        "nonbreaking": lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%"),
+    }
     environment.filters |= filters
     return environment.get_template("evaluation.html")
 
 
 def percent(share: float | None) -> str:
-    """A share to a tenth of a per cent; nothing if it is not known."""
+    """A share as a percentage with one decimal; empty for None."""
     return "" if share is None else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
-def _tied(text: str) -> str:
-    """A number stays with its sign at the end of a line."""
-    return text.replace(" %", "\N{NO-BREAK SPACE}%")
-
-
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Three decimals; empty for None."""
     return "" if value is None else f"{value:.3f}"
 
 
-def _within(both: Interval | None) -> str:
-    return "" if both is None else f"{both[0]:.3f} to {both[1]:.3f}"
+def interval(ends: Interval | None, kind: str = "number") -> str:
+    """ "0.700 to 0.898", or of the kind `share` "70.0 to 89.8 %"; empty for None."""
+    if ends is None:
+        return ""
+    low, high = ends
+    return f"{100 * low:.1f} to {percent(high)}" if kind == "share" else f"{low:.3f} to {high:.3f}"
 
 
-def _shares(both: Interval | None) -> str:
-    return "" if both is None else f"{100 * both[0]:.1f} to {percent(both[1])}"
+def _plots(m: Figures, plain: Sequence[Prediction], thresholds: Thresholds) -> list[Plot]:
+    """Every plot that there is data for."""
+    plots = [_roc(m, plain), _reliability(m, plain)]
+    if len(m.by_compression) > 1:
+        values = [Value(way.name, way.auc, way.auc_interval) for way in m.by_compression if way.auc]
+        svg = values_plot(values, "AUC", "AUC of clips as they are and recompressed.")
+        caption = "The same clips, recompressed by the evaluation; 95 % intervals over sources."
+        plots.append(Plot("AUC by compression", svg, caption))
+    if m.by_frames:
+        plots.append(_frames(m))
+    return [*plots, _dots(plain, thresholds)]
 
 
-def _headline(m: Figures) -> str:
-    """The sum in a sentence."""
-    wrong = percent(m.false_alarms), percent(m.missed)
-    return (
-        f"A fake scores above a real with a chance of {m.auc:.2f}. FAKE is said of {wrong[0]} of "
-        f"the reals, REAL of {wrong[1]} of the fakes; {percent(m.unsure)} stay unsure."
+def _roc(m: Figures, plain: Sequence[Prediction]) -> Plot:
+    scored = Scores(plain)
+    false, true = roc(scored.labels, scored.scores)
+    found = ", ".join(
+        f"{100 * share:.0f} % at {100 * float(rate):.0f} %"
+        for rate, share in m.at_false_alarms.items()
+    )
+    return Plot(
+        "True positive rate against false positive rate",
+        roc_plot(false, true, _band(scored), f"ROC curve, AUC {m.auc:.3f}."),
+        f"AUC {m.auc:.3f} ({interval(m.auc_interval)}). True positive rate at a false positive "
+        f"rate: {found}. Shaded: 95 % of bootstrap draws of sources.",
     )
 
 
-def _rows(m: Figures) -> list[Row]:
-    """All figures of the whole, most telling first."""
-    rows = [
-        Row("AUC", _number(m.auc), _within(m.auc_interval)),
-        Row(
-            "AUC, every source weighing the same",
-            _number(m.auc_sources),
-            _within(m.auc_sources_interval),
-        ),
-        Row("accuracy, if forced at 50 %", percent(m.accuracy), _shares(m.accuracy_interval)),
-        Row("accuracy where decided", percent(m.accuracy_when_decided), ""),
-        Row("decided (REAL or FAKE)", percent(m.decided), ""),
-        Row(
-            "false alarms: FAKE said of a real",
-            percent(m.false_alarms),
-            _shares(m.false_alarms_interval),
-        ),
-        Row("missed: REAL said of a fake", percent(m.missed), _shares(m.missed_interval)),
-        *(
-            Row(
-                f"fakes found at {100 * float(share):g} % false alarms",
-                percent(found),
-                _shares(m.at_false_alarms_interval[share]),
-            )
-            for share, found in m.at_false_alarms.items()
-        ),
-        Row(
-            f"fakes scored above their own original ({m.pairs.pairs} fakes)",
-            percent(m.pairs.above),
-            _shares(m.pairs.above_interval),
-        ),
-        Row("calibration error", _number(m.calibration_error), ""),
-        Row("Brier score", _number(m.brier), ""),
-        Row("UNSURE", percent(m.unsure), ""),
-        Row("NO FACE", percent(m.no_face), ""),
-        Row("UNREADABLE", percent(m.unreadable), ""),
+def _band(scored: Scores) -> tuple[Floats, Floats, Floats]:
+    """A grid of false positive rates, and where 95 % of the bootstrap's curves lie."""
+    grid = np.linspace(0, 1, 101)
+    curves = []
+    for weights in draws_of(scored.sources, 400):
+        for false, true in zip(*roc(scored.labels, scored.scores, weights), strict=True):
+            if not np.isnan(true[-1] + false[-1]):
+                curves.append(true[np.searchsorted(false, grid, side="right") - 1])
+    low, high = np.percentile(curves, [2.5, 97.5], axis=0)
+    return grid, low, high
+
+
+def _reliability(m: Figures, plain: Sequence[Prediction]) -> Plot:
+    bins = m.reliability
+    svg = reliability_plot(
+        [each.mean_probability for each in bins],
+        [Value("", each.fakes, each.fakes_interval) for each in bins],
+        [
+            [p.probability for p in plain if p.fake is fake and p.probability is not None]
+            for fake in (False, True)
+        ],
+        f"Reliability in {len(bins)} bins, calibration error {m.calibration_error:.3f}.",
+    )
+    return Plot(
+        "Reliability of the probability",
+        svg,
+        "On the diagonal, 70 % of the clips with a probability of 70 % are fakes. Calibration "
+        f"error {m.calibration_error:.3f}, Brier score {m.brier:.3f}. About {bins[0].count} clips "
+        "a point; below, the number of reals (lower) and fakes by probability.",
+    )
+
+
+def _frames(m: Figures) -> Plot:
+    shown = [part for part in m.by_frames if part.auc is not None and part.accuracy is not None]
+    svg = lines_plot(
+        [part.frames for part in shown],
+        [
+            [Value("accuracy", part.accuracy or 0, part.accuracy_interval) for part in shown],
+            [Value("AUC", part.auc or 0, part.auc_interval) for part in shown],
+        ],
+        "frames asked for",
+        "Accuracy and AUC by number of frames.",
+    )
+    caption = "The first consecutive frames of each clip, as published systems judge."
+    if any(part.spread for part in shown):
+        caption = "Frames of windows spread over the whole clip."
+    return Plot("Accuracy against the number of frames", svg, caption)
+
+
+def _dots(plain: Sequence[Prediction], thresholds: Thresholds) -> Plot:
+    groups: dict[str, list[float]] = defaultdict(list)
+    for p in plain:
+        if p.probability is not None:
+            groups[p.method if p.fake else REAL_METHOD].append(p.probability)
+    reals = groups.pop(REAL_METHOD, [])
+    largest = sorted(groups.items(), key=lambda item: -len(item[1]))[:MOST_ROWS]
+    rows = [Dots(f"reals ({len(reals)})", reals, ())]
+    rows += [
+        Dots(f"{name} ({len(scores)})", (), scores)
+        for name, scores in sorted(largest, key=lambda item: -float(np.mean(item[1])))
     ]
-    if m.seconds is not None:
-        rows.append(Row("seconds for a clip", f"{m.seconds:.2f}", ""))
-    return [row for row in rows if row.value]
+    ends = (thresholds.real, thresholds.fake)
+    return Plot(
+        "Probability by method",
+        dots_plot(rows, ends, "Probabilities of all reals, and of the fakes by method."),
+        f"A dot a clip, a bar for the mean. REAL up to {100 * ends[0]:.0f} %, FAKE from "
+        f"{100 * ends[1]:.0f} %, UNSURE between.",
+    )
 
 
 def _tables(m: Figures) -> list[Table]:
     """Groups side by side, as far as there are any."""
     tables = []
     if len(m.by_compression) > 1:
-        loss = [_signed(way.auc_loss, way.auc_loss_interval) for way in m.by_compression]
-        tables.append(
-            Table("By compression", "compression", m.by_compression, [("AUC lost", loss)])
-        )
-    if m.by_frames:
-        seen = [f"{part.looked_at:.1f}" for part in m.by_frames]
-        tables.append(
-            Table(
-                *("By number of frames", "asked for", m.by_frames, [("frames scored", seen)]),
-                "Frames scored: those with a face, the mean over clips. Short clips have fewer.",
+        loss = [
+            _column((way.auc_loss,), "{:+.3f}")[0]
+            + (
+                " ({:+.3f} to {:+.3f})".format(*way.auc_loss_interval)
+                if way.auc_loss_interval
+                else ""
             )
-        )
+            for way in m.by_compression
+        ]
+        extra = [("AUC lost", loss)]
+        tables.append(Table("By compression", "compression", m.by_compression, extra))
+    if m.by_frames:
+        seen = _column((part.looked_at for part in m.by_frames), "{:.1f}")
+        note = "Frames scored: those with a face, mean over clips. Short clips have fewer."
+        extra = [("frames scored", seen)]
+        tables.append(Table("By number of frames", "asked for", m.by_frames, extra, note))
     if (second := m.second_opinion) is not None:
         both = (second.alone, second.together)
         costs = [
-            ("seconds a clip", [f"{p.seconds:.2f}" if p.seconds is not None else "" for p in both]),
-            ("MB at most", [f"{p.memory:.0f}" if p.memory is not None else "" for p in both]),
+            ("seconds a clip", _column((group.seconds for group in both), "{:.2f}")),
+            ("peak MB", _column((group.memory for group in both), "{:.0f}")),
         ]
         note = f"It was asked for {percent(second.asked)} of the clips."
         tables.append(Table("The second opinion", "judged", both, costs, note))
     if m.by_dataset:
-        tables.append(Table("By data set", "data set", m.by_dataset, note=_ALONE))
-    same = [_number(group.auc_same_sources) for group in m.by_method]
-    tables.append(
-        Table("By method", "method", m.by_method, [("against own sources", same)], _ALONE)
-    )
-    tables.append(_sources(m))
-    return tables
-
-
-_ALONE = "AUC of fakes without reals of their own group: against all reals."
-
-
-def _sources(m: Figures) -> Table:
+        tables.append(Table("By data set", "data set", m.by_dataset, note=_AGAINST_ALL))
+    same = [("against own sources", [number(group.auc_same_sources) for group in m.by_method])]
+    tables.append(Table("By method", "method", m.by_method, same, _AGAINST_ALL))
     groups, note = m.by_source, ""
     if len(groups) > MOST_SOURCES:
-        worst = sorted(groups, key=lambda g: (-g.wrong, g.right, g.name))
-        note = f"{MOST_SOURCES} of {len(groups)}: those of which most was told wrong."
-        groups = tuple(worst[:MOST_SOURCES])
-    return Table("By source", "source", groups, note=note)
+        note = f"{MOST_SOURCES} of {len(groups)}: those with the most wrong verdicts."
+        groups = tuple(sorted(groups, key=lambda g: (-g.wrong, g.right, g.name))[:MOST_SOURCES])
+    return [*tables, Table("By source", "source", groups, note=note)]
 
 
-def _signed(value: float | None, within: Interval | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:+.3f}" + (f" ({within[0]:+.3f} to {within[1]:+.3f})" if within else "")
-
-
-def _mistakes(plain: Sequence[Judged]) -> list[Judged]:
-    """What was told wrong, reals first, the surest first."""
-    wrong = [j for j in plain if j.decided and not j.right]
-    return sorted(wrong, key=lambda j: (j.fake, -abs((j.probability or 0.5) - 0.5), j.file))
+def _column(values: Iterable[float | None], form: str) -> list[str]:
+    return ["" if value is None else form.format(value) for value in values]

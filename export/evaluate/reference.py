@@ -126,9 +126,7 @@ def _differs(expected: ReferenceFinding, finding: Finding, tolerance: float) -> 
 def _require_both_sides(findings: Iterable[ReferenceFinding], thresholds: Thresholds) -> None:
     probabilities = [f.fake_probability for f in findings if f.fake_probability is not None]
     covered = {
-        verdict_of(p, thresholds)
-        for p in probabilities
-        if _margin(p, thresholds) > TOLERANCE
+        verdict_of(p, thresholds) for p in probabilities if _margin(p, thresholds) > TOLERANCE
     }
     reachable = {verdict_of(p / 1000, thresholds) for p in range(1001)}
     if missing := reachable - covered:

@@ -1,187 +1,263 @@
-"""Showing labelled clips or crops to a bundle, one after the other."""
+"""Scans labelled clips and scores labelled crops, under every condition that is asked for."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from statistics import fmean
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
 
 from edge.errors import TruelightError
-from edge.finding import Finding, Verdict, verdict_of
-from edge.scan.model.manifest import Manifest
+from edge.finding import Finding, verdict_of
 from edge.scan.verdict import calibrated
 from export.data.augment import PLAIN as UNTREATED
 from export.data.folders import Image, Picture, held_out, read_folder
-from export.data.recompress import UnreadableError
-from export.evaluate.records import PLAIN, Condition, Judged, deciding_logit
+from export.data.recompress import JPEGS, WAYS, UnreadableError, degrade
+from export.evaluate.records import PLAIN, Condition, Prediction
 
 if TYPE_CHECKING:
     from edge.scan.model.bundle import Bundle
     from edge.scan.scanner import Scanner
 
-Progress = Callable[[int, int], None]
+StepProgress = Callable[[str, int, int], None]
+"""Called with the step, how much of it is done, and its total."""
+Changes = Mapping[str, object]
+"""Settings that differ from the machine's."""
 Row = Mapping[str, str]
 
-Film = Callable[[Path], Path]
-"""Gives a clip in another form: where that lies. UnreadableError if it cannot be read."""
-
+ALONE: Final[Changes] = {"second_opinion.ask": "never"}
 CROPS_AT_ONCE = 32
 
 
-class _Labels(TypedDict):
-    file: str
-    fake: bool
-    source: str
-    method: str
-    dataset: str
-    pair: str
+@dataclass(frozen=True)
+class Conditions:
+    """What to measure besides clips as they are."""
+
+    compressions: Sequence[str] = ()
+    """Keys of `WAYS`, or of `JPEGS` for crops."""
+    frames: Sequence[int] = ()
+    spread: bool = False
+    second: Changes | None = None
+    """Settings by which a second opinion is asked for."""
+    cache: Path | None = None
+    """Where recompressed clips are kept and looked for."""
 
 
-def judge_clips(
+def measure_clips(
+    open_scanner: Callable[[Changes], Scanner],
+    folder: Path,
+    conditions: Conditions,
+    tell: StepProgress,
+    keep: Callable[[Sequence[Prediction]], None],
+) -> list[Prediction]:
+    """Scan the clips of a folder as they are, then under every condition.
+
+    `open_scanner` opens the deployed scanner with some settings changed; `keep` is called with all
+    predictions so far after each condition.
+
+    Raises TruelightError as `scan_clips` does.
+    """
+    predictions: list[Prediction] = []
+
+    def add(scanner: Scanner, step: str, condition: Condition, way: str = "") -> None:
+        recompress = partial(degrade, way=WAYS[way], folder=cache) if way else None
+        progress = partial(tell, step)
+        predictions.extend(scan_clips(scanner, folder, progress, condition, recompress))
+        keep(predictions)
+
+    with ExitStack() as stack:
+        cache = conditions.cache or Path(stack.enter_context(TemporaryDirectory("-truelight")))
+        with open_scanner(ALONE) as scanner:
+            window = scanner.manifest.window.frames
+            add(scanner, "as they are", PLAIN)
+            for way in conditions.compressions:
+                name = WAYS[way].name
+                add(scanner, name, Condition(compression=name), way)
+    if conditions.second is not None:
+        with open_scanner(conditions.second) as scanner:
+            add(scanner, "with a second opinion", Condition(second=True))
+    for count in conditions.frames:
+        # As many windows as come nearest to that number, at least one; or the first frames in a
+        # row, as published systems take them.
+        sampling = (
+            {"scan.windows": max(1, round(count / window))}
+            if conditions.spread
+            else {"scan.first": count}
+        )
+        with open_scanner({**ALONE, **sampling}) as scanner:
+            step = f"{'spread' if conditions.spread else 'first'} {count} frames"
+            add(scanner, step, Condition(frames=count, spread=conditions.spread))
+    return predictions
+
+
+def measure_crops(
+    bundle: Bundle,
+    folder: Path,
+    share: float,
+    conditions: Conditions,
+    tell: StepProgress,
+    keep: Callable[[Sequence[Prediction]], None],
+) -> list[Prediction]:
+    """Score the crops of a folder as they are, then recompressed; arguments as `measure_clips`.
+
+    `share` below 1 takes only the sources that training with that validation share holds out.
+    """
+    predictions = score_crops(bundle, folder, share, partial(tell, "as they are"))
+    keep(predictions)
+    for way in conditions.compressions:
+        name, quality = JPEGS[way]
+        condition = Condition(compression=name)
+        predictions += score_crops(bundle, folder, share, partial(tell, name), condition, quality)
+        keep(predictions)
+    return predictions
+
+
+def scan_clips(
     scanner: Scanner,
     folder: Path,
-    progress: Progress,
+    progress: Callable[[int, int], None],
     condition: Condition = PLAIN,
-    film: Film | None = None,
-) -> list[Judged]:
-    """Scan every clip that the folder's labels.tsv names, or what `film` makes of it.
+    recompress: Callable[[Path], Path] | None = None,
+) -> list[Prediction]:
+    """Scan every clip that the folder's labels.tsv names, or what `recompress` makes of it.
 
-    `condition` is noted with each; the scanner is set up for it already.
+    `condition` is recorded with each; the scanner's settings must fit it.
 
     Raises TruelightError if the table is missing or names a clip that is not there.
     """
     rows = _rows(folder)
-    judged = []
+    predictions = []
     for done, row in enumerate(rows):
         progress(done, len(rows))
         path = folder / row["file"]
         if not path.is_file():
             raise TruelightError(f"{path} is missing.", "labels.tsv names it.")
-        forget_peak_memory()
-        finding = _scan(scanner, path, film)
-        judged.append(_of_clip(row, finding, condition, peak_memory()))
-    return judged
+        _reset_peak_memory()
+        finding = _scan(scanner, path, recompress)
+        predictions.append(
+            Prediction(
+                **_labels(row),
+                verdict=finding.verdict,
+                probability=finding.fake_probability,
+                finding=finding,
+                logit=deciding_logit(finding),
+                condition=condition,
+                asked=finding.second_opinion is not None,
+                looked_at=finding.frames_scored,
+                seconds=finding.seconds.get("total"),
+                memory=_peak_memory(),
+            )
+        )
+    return predictions
 
 
-def judge_crops(
+def score_crops(
     bundle: Bundle,
     folder: Path,
-    progress: Progress,
-    share: float = 1.0,
+    share: float,
+    progress: Callable[[int, int], None],
     condition: Condition = PLAIN,
     quality: int | None = None,
-) -> list[Judged]:
-    """Score the crops of a folder as they are: as a window of one picture that stands still.
+) -> list[Prediction]:
+    """Score the crops of a folder, each as a window that repeats it.
 
-    `share` below 1 takes only the sources that training with that validation share holds out.
-    With `quality` every picture goes through JPEG of that quality first, at the size it has.
+    With `quality` every picture is first compressed to JPEG of that quality, at its own size.
     """
     both = zip(_rows(folder), read_folder(folder), strict=True)
     chosen = [(row, picture) for row, picture in both if held_out(picture.source, share)]
     manifest = bundle.manifest
-    judged: list[Judged] = []
+    predictions: list[Prediction] = []
     for at in range(0, len(chosen), CROPS_AT_ONCE):
         progress(at, len(chosen))
         part = chosen[at : at + CROPS_AT_ONCE]
-        crops = [_cut(picture, manifest.input.side, quality) for _, picture in part]
+        crops = [_crop(picture, manifest.input.side, quality) for _, picture in part]
         features = bundle.features(np.stack(crops))
         windows = np.repeat(features[:, None], manifest.window.frames, axis=1)
-        for (row, _), logit in zip(part, bundle.sequence(windows), strict=True):
-            judged.append(_of_crop(row, float(logit), manifest, condition))
-    return judged
+        for (row, _), logit in zip(part, bundle.sequence(windows).tolist(), strict=True):
+            probability = calibrated(logit, manifest)
+            predictions.append(
+                Prediction(
+                    **_labels(row),
+                    verdict=verdict_of(probability, manifest.thresholds),
+                    probability=probability,
+                    logit=logit,
+                    condition=condition,
+                    looked_at=1,
+                )
+            )
+    return predictions
 
 
-def decide(probability: float, manifest: Manifest) -> Verdict:
-    """The verdict that the bundle's thresholds give one probability."""
-    return verdict_of(probability, manifest.thresholds)
+def deciding_logit(finding: Finding) -> float | None:
+    """The largest mean window logit among the faces that count; None if none does."""
+    means = [
+        fmean(window.logit for window in face.windows)
+        for face in finding.faces
+        if face.counted and face.windows
+    ]
+    return max(means, default=None)
 
 
-def forget_peak_memory() -> None:
-    """Let `peak_memory` begin anew. Linux; elsewhere nothing happens."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return
-
-
-def peak_memory() -> float | None:
-    """The most memory that this process held since, MB; None where the system does not tell."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return None
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    return int(found[1]) * 1024 / 1e6 if found else None
-
-
-def _scan(scanner: Scanner, path: Path, film: Film | None) -> Finding:
-    if film is None:
+def _scan(scanner: Scanner, path: Path, recompress: Callable[[Path], Path] | None) -> Finding:
+    if recompress is None:
         return scanner.scan(path)
     try:
-        shown = film(path)
+        recompressed = recompress(path)
     except UnreadableError as failure:
         return scanner.unread(path, failure.message)
-    forget_peak_memory()  # what the encoder held is not the scan's
-    return scanner.scan(shown)
+    _reset_peak_memory()  # the encoder's memory does not count
+    return scanner.scan(recompressed)
 
 
-def _cut(picture: Picture, side: int, quality: int | None) -> Image:
+def _crop(picture: Picture, side: int, quality: int | None) -> Image:
     pixels = picture.read()
     if quality is not None:
-        way = [cv2.IMWRITE_JPEG_QUALITY, quality]
-        data = cv2.imencode(".jpg", np.ascontiguousarray(pixels[..., ::-1]), way)[1]
-        again = cv2.imdecode(data, cv2.IMREAD_COLOR)
-        assert again is not None  # what was just encoded decodes
-        pixels = np.asarray(again[..., ::-1], dtype=np.uint8)
+        options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+        data = cv2.imencode(".jpg", np.ascontiguousarray(pixels[..., ::-1]), options)[1]
+        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        assert decoded is not None, "what was just encoded decodes"
+        pixels = np.asarray(decoded[..., ::-1], dtype=np.uint8)
     return UNTREATED.apply(pixels, picture.margin, side)
 
 
-def _of_clip(row: Row, finding: Finding, condition: Condition, memory: float | None) -> Judged:
-    return Judged(
-        **_labels(row),
-        verdict=finding.verdict,
-        probability=finding.fake_probability,
-        finding=finding,
-        logit=deciding_logit(finding),
-        condition=condition,
-        asked=finding.second_opinion is not None,
-        looked_at=finding.frames_scored,
-        seconds=finding.seconds.get("total"),
-        memory=memory,
-    )
-
-
-def _of_crop(row: Row, logit: float, manifest: Manifest, condition: Condition) -> Judged:
-    probability = calibrated(logit, manifest)
-    return Judged(
-        **_labels(row),
-        verdict=decide(probability, manifest),
-        probability=probability,
-        logit=logit,
-        condition=condition,
-        looked_at=1,
-    )
-
-
-def _labels(row: Row) -> _Labels:
-    """What the table says of a file; a dash says nothing."""
-    said = {name: "" if value in (None, "-") else value for name, value in row.items()}
-    return {
-        "file": row["file"],
-        "fake": row["label"] == "FAKE",
-        "source": row["source"],
-        "method": said.get("method") or "-",
-        "dataset": said.get("dataset", ""),
-        "pair": said.get("pair", ""),
-    }
+def _labels(row: Row) -> dict[str, Any]:
+    """The columns of labels.tsv that a prediction keeps; a dash is nothing."""
+    labels: dict[str, Any] = {name: row[name] for name in ("file", "source")}
+    labels["fake"] = row["label"] == "FAKE"
+    for name in ("method", "dataset", "pair"):
+        if row.get(name) not in (None, "", "-"):
+            labels[name] = row[name]
+    return labels
 
 
 def _rows(folder: Path) -> list[dict[str, str]]:
     read_folder(folder)  # refuses a table that is not one
     with (folder / "labels.tsv").open(newline="") as lines:
         return list(csv.DictReader(lines, delimiter="\t"))
+
+
+def _reset_peak_memory() -> None:
+    """Restart the count of `_peak_memory`. Linux; elsewhere nothing happens."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def _peak_memory() -> float | None:
+    """The process's peak memory since then, MB; None where the system does not report it."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return None
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) * 1024 / 1e6 if found else None

@@ -1,32 +1,35 @@
-"""Everything that was judged, summed up in figures.
+"""Sums predictions up in figures: the whole, and groups by source, method and condition.
 
-The unit is the source: intervals are bootstrapped over sources, and beside the plain AUC over clips
-stands one in which every source weighs the same.
+The unit is the source: docs/evaluation.md.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from edge.errors import TruelightError
 from edge.finding import Verdict
-from export.evaluate.figures import Figures, Interval, Reliability
-from export.evaluate.groups import (
-    arrays,
-    by,
-    by_compression,
-    by_frames,
-    by_method,
-    mean,
-    pairs,
-    second_opinion,
+from export.evaluate.figures import (
+    REAL_METHOD,
+    Compression,
+    Figures,
+    Frames,
+    Group,
+    Interval,
+    OpinionGroup,
+    Pairs,
+    Reliability,
+    SecondOpinion,
 )
-from export.evaluate.records import PLAIN, Judged
+from export.evaluate.records import PLAIN, Condition, Prediction, Scores
 from export.metrics import (
     Floats,
+    Statistic,
     calibration_error,
     over_sources,
     reliability,
@@ -36,88 +39,74 @@ from export.metrics import (
     wilson,
 )
 
-ALARMS = ("0.01", "0.05")
-"""The shares of false alarms at which the fakes that are found are counted."""
+RATES = ("0.01", "0.05")
+"""The false positive rates at which the share of fakes found is measured."""
 
 
-def figures(judged: Sequence[Judged]) -> Figures:
+def figures(predictions: Sequence[Prediction]) -> Figures:
     """Sum up. AUC, accuracy and calibration are of what has a probability.
 
-    All but what is by compression, by frames and of the second opinion is of clips as they are,
-    looked at as the box does, by the bundle alone.
+    All but the groups by compression and frames and the second opinion is of clips as they are,
+    sampled as the box does, by the bundle alone.
 
-    Raises TruelightError if no real or no fake has a probability: then nothing can be said.
+    Raises TruelightError if no real or no fake has a probability.
     """
-    plain = [j for j in judged if j.condition == PLAIN]
-    labels, scores, sources = arrays(plain)
+    plain = [p for p in predictions if p.condition == PLAIN]
+    scored = Scores(plain)
+    labels, scores, sources = scored.labels, scored.scores, scored.sources
     if not 0 < labels.sum() < len(labels):
         raise TruelightError(
             "Reals and fakes with a face are both needed.", "Add what is missing to the folder."
         )
-    weights = _source_weights(labels, sources)
-    correct = ((scores >= 0.5) == labels).astype(np.float64)
-    reals = [j for j in plain if not j.fake]
-    fakes = [j for j in plain if j.fake]
-    decided = [j for j in plain if j.decided]
-    shares = Counter(j.verdict for j in plain)
-    found = {share: true_positives_at(float(share), labels, scores) for share in ALARMS}
+    counts = Counter(zip(sources, labels, strict=True))
+    equal = np.array([1.0 / counts[each] for each in zip(sources, labels, strict=True)])
+    one = np.ones(len(labels))
+    reals = [p for p in plain if not p.fake]
+    fakes = [p for p in plain if p.fake]
+    decided = [p for p in plain if p.decided]
+    verdicts = Counter(p.verdict for p in plain)
+
+    def found_at(rate: str) -> Statistic:
+        return lambda w: true_positives_at(float(rate), labels, scores, w)
+
+    def called(part: Sequence[Prediction], verdict: Verdict) -> Interval:
+        values = [float(p.verdict is verdict) for p in part]
+        return over_sources([p.source for p in part], lambda w: weighted_mean(values, w))
+
     return Figures(
         clips=len(plain),
         reals=len(reals),
         fakes=len(fakes),
-        sources=len({j.source for j in plain}),
-        auc=float(weighted_auc(labels, scores, np.ones(len(labels)))),
-        auc_interval=over_sources(sources, lambda w: weighted_auc(labels, scores, w)),
-        auc_sources=float(weighted_auc(labels, scores, weights)),
-        auc_sources_interval=over_sources(
-            sources, lambda w: weighted_auc(labels, scores, w * weights)
-        ),
-        accuracy=float(correct.mean()),
-        accuracy_interval=over_sources(sources, lambda w: weighted_mean(correct, w)),
-        at_false_alarms={share: float(value) for share, value in found.items()},
-        at_false_alarms_interval={
-            share: _found_interval(float(share), labels, scores, sources) for share in ALARMS
-        },
+        sources=len({p.source for p in plain}),
+        auc=float(scored.auc(one)),
+        auc_interval=over_sources(sources, scored.auc),
+        auc_sources=float(scored.auc(equal)),
+        auc_sources_interval=over_sources(sources, lambda w: scored.auc(w * equal)),
+        accuracy=float(scored.correct.mean()),
+        accuracy_interval=over_sources(sources, lambda w: weighted_mean(scored.correct, w)),
+        at_false_alarms={rate: float(found_at(rate)(one)) for rate in RATES},
+        at_false_alarms_interval={rate: over_sources(sources, found_at(rate)) for rate in RATES},
         decided=len(decided) / len(plain),
-        accuracy_when_decided=mean(j.right for j in decided),
-        false_alarms=mean(j.verdict is Verdict.FAKE for j in reals) or 0.0,
-        false_alarms_interval=_said_interval(reals, Verdict.FAKE),
-        missed=mean(j.verdict is Verdict.REAL for j in fakes) or 0.0,
-        missed_interval=_said_interval(fakes, Verdict.REAL),
+        accuracy_when_decided=_mean(p.right for p in decided),
+        false_alarms=_mean(p.verdict is Verdict.FAKE for p in reals) or 0.0,
+        false_alarms_interval=called(reals, Verdict.FAKE),
+        missed=_mean(p.verdict is Verdict.REAL for p in fakes) or 0.0,
+        missed_interval=called(fakes, Verdict.REAL),
         calibration_error=calibration_error(labels, scores),
         brier=float(((scores - labels) ** 2).mean()),
         reliability=_reliability(labels, scores),
-        unsure=shares[Verdict.UNSURE] / len(plain),
-        no_face=shares[Verdict.NO_FACE] / len(plain),
-        unreadable=shares[Verdict.UNREADABLE] / len(plain),
-        pairs=pairs(plain),
-        seconds=mean(j.seconds for j in plain),
-        by_source=by(plain, lambda j: j.source),
-        by_method=by_method(plain),
-        by_dataset=by(plain, lambda j: j.dataset, reals, intervals=True),
-        by_compression=by_compression(judged),
-        by_frames=by_frames(judged),
-        second_opinion=second_opinion(judged),
+        unsure=verdicts[Verdict.UNSURE] / len(plain),
+        no_face=verdicts[Verdict.NO_FACE] / len(plain),
+        unreadable=verdicts[Verdict.UNREADABLE] / len(plain),
+        pairs=_pairs(plain),
+        seconds=_mean(p.seconds for p in plain),
+        by_source=_by(plain, lambda p: p.source),
+        by_method=_by(plain, lambda p: p.method if p.fake else REAL_METHOD, reals, intervals=True),
+        by_dataset=_by(plain, lambda p: p.dataset, reals, intervals=True),
+        by_compression=_by_compression(predictions),
+        by_frames=_by_frames(predictions),
+        second_opinion=_second_opinion(predictions),
     )
-
-
-def _source_weights(labels: Floats, sources: Sequence[str]) -> Floats:
-    """One over the number of clips of the same source and label."""
-    counts = Counter(zip(sources, labels, strict=True))
-    return np.array([1.0 / counts[each] for each in zip(sources, labels, strict=True)])
-
-
-def _found_interval(
-    share: float, labels: Floats, scores: Floats, sources: Sequence[str]
-) -> Interval:
-    """Of the fakes found at a share of false alarms."""
-    return over_sources(sources, lambda w: true_positives_at(share, labels, scores, w))
-
-
-def _said_interval(part: Sequence[Judged], verdict: Verdict) -> Interval:
-    """Of the share of which `verdict` is said."""
-    said = [float(j.verdict is verdict) for j in part]
-    return over_sources([j.source for j in part], lambda w: weighted_mean(said, w))
 
 
 def _reliability(labels: Floats, scores: Floats) -> tuple[Reliability, ...]:
@@ -132,3 +121,178 @@ def _reliability(labels: Floats, scores: Floats) -> tuple[Reliability, ...]:
         )
         for each in reliability(labels, scores)
     )
+
+
+def _by(
+    predictions: Sequence[Prediction],
+    key: Callable[[Prediction], str],
+    reals: Sequence[Prediction] = (),
+    *,
+    intervals: bool = False,
+) -> tuple[Group, ...]:
+    """A group for each value of `key` but the empty one, by name; see `_group`."""
+    parts: dict[str, list[Prediction]] = defaultdict(list)
+    for p in predictions:
+        parts[key(p)].append(p)
+    return tuple(
+        Group(**_group(name, part, reals, intervals=intervals))
+        for name, part in sorted(parts.items())
+        if name
+    )
+
+
+def _by_compression(predictions: Sequence[Prediction]) -> tuple[Compression, ...]:
+    """Clips as they are, and a group for each compression."""
+    groups = _conditions(predictions, lambda c: c == Condition(compression=c.compression))
+    plain = Scores(groups.get(PLAIN, ()))
+    before = dict(zip(plain.files, plain.scores, strict=True))
+    return tuple(
+        Compression(
+            **_group(condition.compression, part, intervals=True),
+            **_loss(part if condition != PLAIN else (), before),
+        )
+        for condition, part in groups.items()
+    )
+
+
+def _loss(part: Sequence[Prediction], before: Mapping[str, float]) -> dict[str, Any]:
+    """The AUC that a compression costs, on what has a score both ways."""
+    both = Scores(p for p in part if p.file in before)
+    scores = np.array([before[file] for file in both.files])
+
+    def loss(weights: Floats) -> Floats:
+        return weighted_auc(both.labels, scores, weights) - both.auc(weights)
+
+    value = _known(loss(np.ones(len(scores))))
+    return {
+        "auc_loss": value,
+        "auc_loss_interval": None if value is None else _interval(both.sources, loss),
+    }
+
+
+def _by_frames(predictions: Sequence[Prediction]) -> tuple[Frames, ...]:
+    """A group for each number of frames that was asked for, ascending."""
+    groups = _conditions(predictions, lambda c: c.frames is not None)
+    found = [_frames_group(condition, part) for condition, part in groups.items()]
+    return tuple(sorted(found, key=lambda frames: (frames.spread, frames.frames)))
+
+
+def _frames_group(condition: Condition, part: Sequence[Prediction]) -> Frames:
+    count, scored = condition.frames or 0, Scores(part)
+    return Frames(
+        **_group(f"{count} spread" if condition.spread else f"first {count}", part, intervals=True),
+        frames=count,
+        spread=condition.spread,
+        looked_at=float(np.mean([p.looked_at for p in part])),
+        accuracy_interval=_interval(scored.sources, lambda w: weighted_mean(scored.correct, w)),
+    )
+
+
+def _second_opinion(predictions: Sequence[Prediction]) -> SecondOpinion | None:
+    """The bundle alone and with a second opinion; None if none was available."""
+    groups = _conditions(predictions, lambda c: c in (PLAIN, Condition(second=True)))
+    together = groups.get(Condition(second=True))
+    if not together:
+        return None
+    asked = [p for p in together if p.asked]
+    return SecondOpinion(
+        asked=len(asked) / len(together),
+        seconds_when_asked=_mean(p.seconds for p in asked),
+        alone=_opinion_group("alone", groups[PLAIN]),
+        together=_opinion_group("with a second opinion", together),
+    )
+
+
+def _opinion_group(name: str, part: Sequence[Prediction]) -> OpinionGroup:
+    decided = [p for p in part if p.decided]
+    return OpinionGroup(
+        **_group(name, part, intervals=True),
+        decided=len(decided) / len(part),
+        accuracy_when_decided=_mean(p.right for p in decided),
+        seconds=_mean(p.seconds for p in part),
+        memory=max((p.memory for p in part if p.memory is not None), default=None),
+    )
+
+
+def _pairs(predictions: Sequence[Prediction]) -> Pairs:
+    """Fakes beside their own originals: those that the table names, else the source's reals."""
+    named = any(p.pair for p in predictions)
+    reals: dict[str, list[float]] = defaultdict(list)
+    for p in predictions:
+        if not p.fake and p.probability is not None:
+            reals[p.file if named else p.source].append(p.probability)
+    above: list[float] = []
+    sources: list[str] = []
+    for p in predictions:
+        own = np.array(reals.get(p.pair if named else p.source, []))
+        if p.fake and len(own) and p.probability is not None:
+            above.append(float(np.mean((p.probability > own) + 0.5 * (p.probability == own))))
+            sources.append(p.source)
+    return Pairs(
+        pairs=len(above),
+        above=_mean(above),
+        above_interval=_interval(sources, lambda w: weighted_mean(above, w)),
+    )
+
+
+def _conditions(
+    predictions: Iterable[Prediction], wanted: Callable[[Condition], bool]
+) -> dict[Condition, list[Prediction]]:
+    """The predictions under each wanted condition; as it is comes first, if there is any."""
+    groups: dict[Condition, list[Prediction]] = defaultdict(list, {PLAIN: []})
+    for p in predictions:
+        if wanted(p.condition):
+            groups[p.condition].append(p)
+    return {condition: part for condition, part in groups.items() if part}
+
+
+def _group(
+    name: str,
+    part: Sequence[Prediction],
+    reals: Sequence[Prediction] = (),
+    *,
+    intervals: bool = False,
+) -> dict[str, Any]:
+    """A group's figures by name; a group without reals is compared with `reals`."""
+    own = [p for p in part if not p.fake]
+    fakes = [p for p in part if p.fake]
+    verdicts = Counter(p.verdict for p in part)
+    compared, scored = Scores([*fakes, *(own or reals)]), Scores(part)
+    sources = {p.source for p in fakes}
+    same = Scores([*fakes, *(p for p in own or reals if p.source in sources)])
+    return {
+        "name": name,
+        "reals": len(own),
+        "fakes": len(fakes),
+        "scored": len(scored.files),
+        "auc": _known(compared.auc(np.ones(len(compared.files)))),
+        "auc_interval": _interval(compared.sources, compared.auc) if intervals else None,
+        "auc_same_sources": _known(same.auc(np.ones(len(same.files)))),
+        "accuracy": _mean(scored.correct),
+        "mean_probability": _mean(scored.scores),
+        "false_alarms": _mean(p.verdict is Verdict.FAKE for p in own),
+        "missed": _mean(p.verdict is Verdict.REAL for p in fakes),
+        "right": sum(p.right for p in part),
+        "wrong": sum(p.decided and not p.right for p in part),
+        "unsure": verdicts[Verdict.UNSURE],
+        "no_face": verdicts[Verdict.NO_FACE],
+        "unreadable": verdicts[Verdict.UNREADABLE],
+    }
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Of the known values; None if there is none."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _known(value: Floats) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _interval(sources: Sequence[str], statistic: Statistic) -> Interval | None:
+    """The interval over sources; None if it is not defined, or for a single source."""
+    if len(set(sources)) < 2:
+        return None
+    low, high = over_sources(sources, statistic)
+    return None if math.isnan(low) else (low, high)

@@ -20,7 +20,12 @@ from checkpoints import FRAMES, SIDE, noise, small_detector, write_checkpoint
 from onnx import numpy_helper
 
 from edge.finding import Thresholds
-from edge.scan.model.bundle import BundleError, list_bundles, load_bundle
+from edge.scan.model.bundle import (
+    BundleError,
+    list_bundles,
+    load_bundle,
+    manifest_with_figures,
+)
 from edge.scan.model.manifest import Calibration, MeasuredFigure
 from export.cli.main import main
 from export.convert.bundle import amend
@@ -80,14 +85,16 @@ def test_the_manifest_says_how_to_use_it(small_bundle: Path) -> None:
     assert manifest.kind == "truelight"
     assert manifest.graphs.group_factors == {"layer1": 4, "layer2": 2, "layer3": 1, "layer4": 1}
     assert bundle.sha256 == hashlib.sha256((small_bundle / "bundle.json").read_bytes()).hexdigest()
-    figures = {figure.name: figure for figure in manifest.figures}
+    figures = {figure.name: figure for figure in manifest_with_figures(small_bundle).figures}
     assert 0 <= figures["largest logit difference, ONNX float32 to PyTorch"].value < 1e-4
     assert 0 < figures["probability difference int8 to float32, largest"].value < 0.1
     assert "AUC of crops, int8" in figures
     card = (small_bundle / "CARD.md").read_text()
     assert "| probability difference int8 to float32, largest |" in card
-    said = (small_bundle / "bundle.json").read_text() + card
-    assert str(small_bundle.parent) not in said
+    texts = "".join((small_bundle / name).read_text() for name in ("bundle.json", "figures.json"))
+    assert str(small_bundle.parent) not in texts + card
+    command = "truelight-export bundle CHECKPOINT --calibrate FOLDER --check FOLDER"
+    assert f"1. `{command} --group-factors 4,2,1,1`" in card
 
 
 def test_factors_are_measured_if_not_given(small: Path, crops: Path, tmp_path: Path) -> None:
@@ -104,7 +111,7 @@ def changed(bundle: Path, to: Path) -> Path:
 
 
 def test_a_changed_file_is_named(small_bundle: Path, tmp_path: Path) -> None:
-    for name in ("features.onnx", "sequence.onnx", "golden.npz", "CARD.md"):
+    for name in ("features.onnx", "sequence.onnx", "golden.npz", "CARD.md", "figures.json"):
         copy = changed(small_bundle, tmp_path / name)
         content = bytearray((copy / name).read_bytes())
         content[len(content) // 2] ^= 1
@@ -141,7 +148,8 @@ def test_an_altered_weight_is_caught_by_the_golden_vector(
     [
         (("window", "frames"), 0),
         (("thresholds", "real"), 0.9),
-        (("format",), 2),
+        (("format",), 3),
+        (("format",), 1),
         (("colour",), "rgb"),
         (("files", "golden.npz"), "../golden.npz"),
         (("input", "side"), "wide"),
@@ -186,7 +194,8 @@ def test_amending_keeps_the_bundle_whole(small_bundle: Path, tmp_path: Path) -> 
         about="Trained on **noise**.",
     )
     amend(copy, figures=[figure.model_copy(update={"value": 0.71})])
-    manifest = load_bundle(copy).manifest
+    load_bundle(copy)
+    manifest = manifest_with_figures(copy)
     assert manifest.calibration.scale == 2.0
     assert manifest.thresholds.fake == 0.8
     assert [f.value for f in manifest.figures if f.name == "AUC"] == [0.71]
@@ -196,6 +205,35 @@ def test_amending_keeps_the_bundle_whole(small_bundle: Path, tmp_path: Path) -> 
     assert "| AUC | 0.71 | 0.6 to 0.8 | 2 |" in card
     assert "\n2. `evaluate`\n" in card
     assert sorted(path.name for path in tmp_path.iterdir()) == ["amended"]
+
+
+def test_figures_inside_a_bundle_of_format_1_are_read_and_moved(
+    small_bundle: Path, tmp_path: Path
+) -> None:
+    old = changed(small_bundle, tmp_path / "old")
+    figures = [
+        {"name": "false alarms (FAKE said of a real)", "value": 0.1, "data": "clips",
+         "command": "truelight-export calibrate t3 clips --data 'the clips' --error 0.1"},
+        {"name": "AUC", "value": 0.8, "low": 0.7, "high": 0.9, "data": "clips",
+         "command": "truelight-export gone about10.md"},
+    ]  # fmt: skip
+    (old / "figures.json").unlink()
+    said = json.loads((old / "bundle.json").read_text()) | {"format": 1, "figures": figures}
+    del said["files"]["figures.json"]
+    (old / "bundle.json").write_text(json.dumps(said))
+    (old / "reference.json").write_text("{}")
+    read = manifest_with_figures(old)
+    assert [figure.model_dump(exclude_defaults=True) for figure in read.figures] == figures
+    graphs = [(old / name).read_bytes() for name in ("features.onnx", "golden.npz")]
+    assert main(["card", str(old)]) == 0
+    load_bundle(old)
+    assert json.loads((old / "bundle.json").read_text()).keys() == said.keys() - {"figures"}
+    assert graphs == [(old / name).read_bytes() for name in ("features.onnx", "golden.npz")]
+    rate, auc = manifest_with_figures(old).figures
+    assert rate.name == "false positive rate (real clips called FAKE)"
+    assert rate.command == "truelight-export calibrate BUNDLE CLIPS --error 0.1"
+    assert auc.command == figures[1]["command"], "a command that no longer exists stays"
+    assert (old / "reference.json").is_file()
 
 
 class _Bomb:
@@ -239,7 +277,7 @@ def test_own_checkpoints_that_do_not_fit_are_refused(refusal: Refusal, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "said"),
+    ("option", "value", "message"),
     [
         ("--name", "two words", "name cannot be 'two words'"),
         ("--frames", "1000", "frames cannot be 1000"),
@@ -247,10 +285,10 @@ def test_own_checkpoints_that_do_not_fit_are_refused(refusal: Refusal, tmp_path:
         ("--readout", "last", "was trained with the read-out mean"),
     ],
 )
-def test_wishes_that_cannot_be_are_refused(
-    small: Path, crops: Path, refusal: Refusal, option: str, value: str, said: str
+def test_values_that_do_not_fit_are_refused(
+    small: Path, crops: Path, refusal: Refusal, option: str, value: str, message: str
 ) -> None:
-    assert said in refusal(small, option, value, "--calibrate", str(crops))
+    assert message in refusal(small, option, value, "--calibrate", str(crops))
 
 
 def test_half_precision_is_taken(tmp_path: Path) -> None:

@@ -178,14 +178,14 @@ def test_a_bundle_that_cannot_tell_these_clips_apart_says_so_and_is_unsure(
         rows.append(f"{number}.png\t{('REAL', 'FAKE')[number % 2]}\t{number // 2}")
     (clips / "labels.tsv").write_text("\n".join(rows) + "\n")
     assert main(["calibrate", str(mine), str(clips)]) == 0
-    told = capsys.readouterr().out
-    assert "REAL: never" in told
-    assert "FAKE: never" in told
+    output = capsys.readouterr().out
+    assert "REAL: never" in output
+    assert "FAKE: never" in output
     thresholds = load_bundle(mine).manifest.thresholds
     assert (thresholds.real, thresholds.fake) == (0.0, 1.0)
     card = (mine / "CARD.md").read_text()
     assert "REAL never, FAKE never" in card
-    assert "| false alarms, every source weighing the same | 0 | 0 to 0.527 |" in card
+    assert "| false positive rate, every source weighing the same | 0 | 0 to 0.527 |" in card
     found = json.loads(run("scan", "--json", "--bundle", mine, clips / "1.png").stdout)
     assert (found["verdict"], found["reasons"][0]["code"]) == ("UNSURE", "between-thresholds")
 
@@ -193,5 +193,5 @@ def test_a_bundle_that_cannot_tell_these_clips_apart_says_so_and_is_unsure(
 def test_an_error_that_is_no_share_is_refused(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["calibrate", str(bundle), str(tmp_path), "--error", "5"]) == 1
-    assert "between 0 and 0.5" in capsys.readouterr().err
+    assert main(["calibrate", str(bundle), str(tmp_path), "--error", "5"]) == 2
+    assert "5 is not between 0 and 0.5" in capsys.readouterr().err

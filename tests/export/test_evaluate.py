@@ -15,7 +15,7 @@ from frontdoor import ROOT
 from redpale import PALE, RED, hang, photograph, tinted, wall
 
 from edge.finding import Thresholds
-from edge.scan.model.bundle import load_bundle
+from edge.scan.model.bundle import load_bundle, manifest_with_figures
 from export.cli.main import main
 
 
@@ -71,10 +71,10 @@ def test_figures_as_tables(
     bundle: Path, labelled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["evaluate", str(bundle), str(labelled)]) == 0
-    told = capsys.readouterr().out
-    assert "9 clips (5 real, 4 fake) of 5 sources" in told
-    assert "false alarms" in told
-    assert "source 3" in told
+    output = capsys.readouterr().out
+    assert "9 clips (5 real, 4 fake) of 5 sources" in output
+    assert "false positive rate" in output
+    assert "source 3" in output
 
 
 def test_json_has_the_keys_that_are_explained(
@@ -136,10 +136,10 @@ def test_a_second_opinion_and_what_it_costs(
     assert main([*command, "--second", str(other), "--json"]) == 0
     measured = json.loads(capsys.readouterr().out)
     second = measured["second_opinion"]
-    assert second["asked"] == pytest.approx(8 / 9), "of the empty wall there is no opinion"
+    assert second["asked"] == pytest.approx(8 / 9), "there is none on the empty wall"
     assert (second["alone"]["unsure"], second["together"]["unsure"]) == (8, 0)
     assert (second["alone"]["decided"], second["together"]["decided"]) == (0, pytest.approx(8 / 9))
-    assert measured["unsure"] == pytest.approx(8 / 9), "all else is of the bundle alone"
+    assert measured["unsure"] == pytest.approx(8 / 9), "the rest is of the bundle alone"
     for part in (second["alone"], second["together"]):
         assert part["seconds"] > 0
         assert part["memory"] > 50
@@ -151,18 +151,19 @@ def test_a_second_opinion_and_what_it_costs(
 
 
 @pytest.mark.parametrize(
-    ("wish", "said"),
+    ("options", "status", "message"),
     [
-        (["--compressions", "crf41"], "crf23, crf32, crf40, half, refilmed, all"),
-        (["--frames", "ten"], "no list of numbers above 0"),
-        (["--frames", "20,0"], "no list of numbers above 0"),
+        (["--compressions", "crf41"], 1, "crf23, crf32, crf40, half, refilmed, all"),
+        (["--frames", "ten"], 2, "argument --frames: invalid"),
+        (["--frames", "20,0"], 2, "argument --frames: 0 is below 1"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(
-    wish: list[str], said: str, bundle: Path, labelled: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["evaluate", str(bundle), str(labelled), *wish]) == 1
-    assert said in capsys.readouterr().err
+    options: list[str], status: int, message: str, bundle: Path, labelled: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    assert main(["evaluate", str(bundle), str(labelled), *options]) == status
+    assert message in capsys.readouterr().err
 
 
 def test_calibration_is_written_and_the_card_with_it(
@@ -179,10 +180,12 @@ def test_calibration_is_written_and_the_card_with_it(
     assert after.thresholds.real <= 0.5 <= after.thresholds.fake
     assert "8 clips with a face of 4 sources" in capsys.readouterr().out
     assert main(["evaluate", str(mine), str(labelled), "--record", "tinted stills"]) == 0
-    figure = next(f for f in load_bundle(mine).manifest.figures if "tinted stills" in f.data)
+    load_bundle(mine)
+    figures = manifest_with_figures(mine).figures
+    figure = next(f for f in figures if "tinted stills" in f.data)
     assert (figure.name, figure.value, figure.low) == ("AUC", 1.0, 1.0)
     assert figure.data == "tinted stills: 5 real, 4 fake, 5 sources"
-    assert "missed (REAL said of a fake)" in (mine / "CARD.md").read_text()
+    assert "false negative rate (fake clips called REAL)" in (mine / "CARD.md").read_text()
 
 
 def test_a_folder_without_both_classes_is_refused(

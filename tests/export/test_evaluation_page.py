@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from browser import Browser, browser
 
+from edge.finding import verdict_of
 from edge.scan.model.bundle import read_manifest
 from export.cli.main import main
-from export.evaluate import Condition, Judged, decide, figures, read_scores, write_scores
+from export.evaluate.records import Condition, Prediction, read_scores, write_scores
+from export.evaluate.summary import figures
 
 METHODS = ("swap", "<b>mouth & eyes</b>", "a method of a rather long name, as its makers wrote it")
 CONDITIONS = (
-    *(Condition(), Condition("h264 crf 40"), Condition("re-filmed"), Condition(second=True)),
+    *(Condition(), Condition(compression="h264 crf 40"), Condition(compression="re-filmed")),
+    Condition(second=True),
     *(Condition(frames=count) for count in (10, 20, 40, 60, 80, 100)),
 )
 
@@ -26,18 +28,18 @@ def scores(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A table: seventy sources of a real and a fake each, under every condition."""
     manifest, _ = read_manifest(bundle)
     rng = np.random.default_rng(0)
-    judged = []
+    predictions = []
     for condition in CONDITIONS:
         for number in range(140):
             fake = bool(number % 2)
             p = float(rng.beta(2 + 2 * fake, 4 - 2 * fake))
-            judged.append(
-                Judged(
+            predictions.append(
+                Prediction(
                     file=f"{number}.mp4",
                     fake=fake,
                     source=f"source {number // 2}",
                     method=METHODS[number % 3] if fake else "-",
-                    verdict=decide(p, manifest),
+                    verdict=verdict_of(p, manifest.thresholds),
                     probability=p,
                     dataset="drawn",
                     condition=condition,
@@ -48,7 +50,7 @@ def scores(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 )
             )
     path = tmp_path_factory.mktemp("scores") / "scores.tsv"
-    write_scores(path, judged)
+    write_scores(path, predictions)
     return path
 
 
@@ -107,16 +109,16 @@ def test_the_page_tells_what_was_measured(
     window: Browser, page: Path, scores: Path, bundle: Path
 ) -> None:
     window.open(page, 1200)
-    told = window.value("document.body.innerText")
+    text = window.value("document.body.innerText")
     m = figures(read_scores([scores]))
-    assert f"a chance of {m.auc:.2f}" in told
-    assert f"{m.auc_interval[0]:.3f} to {m.auc_interval[1]:.3f}" in told
-    assert f"{100 * m.at_false_alarms['0.05']:.1f}\N{NO-BREAK SPACE}%" in told
-    assert "<b>mouth & eyes</b>" in told
+    assert f"a probability of {m.auc:.2f}" in text
+    assert f"{m.auc_interval[0]:.3f} to {m.auc_interval[1]:.3f}" in text
+    assert f"{100 * m.at_false_alarms['0.05']:.1f}\N{NO-BREAK SPACE}%" in text
+    assert "<b>mouth & eyes</b>" in text
     for title in ("By compression", "By number of frames", "The second opinion", "By method"):
-        assert title in told
-    assert f"{m.by_compression[1].auc_loss:+.3f}" in told
-    assert "60 of 70" in told, "of many sources the worst are listed"
+        assert title in text
+    assert f"{m.by_compression[1].auc_loss:+.3f}" in text
+    assert "60 of 70" in text, "of many sources the worst are listed"
     plots = window.value(
         "[...document.querySelectorAll('figure svg')].map(svg => svg.getAttribute('aria-label'))"
     )
@@ -125,7 +127,7 @@ def test_the_page_tells_what_was_measured(
 
 def test_a_page_of_little(bundle: Path, scores: Path, tmp_path: Path, window: Browser) -> None:
     few = [j for j in read_scores([scores]) if j.condition == Condition()][:6]
-    few[0] = replace(few[0], probability=None)
+    few[0] = few[0].model_copy(update={"probability": None})
     write_scores(tmp_path / "few.tsv", few)
     page = tmp_path / "page.html"
     command = ["evaluate", str(bundle), "--from", str(tmp_path / "few.tsv"), "--html", str(page)]

@@ -4,34 +4,42 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge.errors import TruelightError
-from edge.finding import Verdict
-from export.evaluate import Condition, Figures, Judged, figures, read_scores, write_scores
-from export.evaluate import card_figures as recorded
+from edge.finding import Thresholds, Verdict, verdict_of
+from export.evaluate.figures import Figures, card_figures
+from export.evaluate.records import Condition, Prediction, read_scores, write_scores
+from export.evaluate.summary import figures
 
 NUMBER = itertools.count()
 
 
 def clip(
     label: str, probability: float | None, source: str = "s", method: str = "-", **more: object
-) -> Judged:
+) -> Prediction:
     """A clip judged with thresholds 0.3 and 0.7."""
     verdict = Verdict.NO_FACE
     if probability is not None:
-        certain = Verdict.FAKE if probability >= 0.7 else Verdict.REAL
-        verdict = Verdict.UNSURE if 0.3 < probability < 0.7 else certain
-    file = str(more.pop("file", f"{next(NUMBER)}.mp4"))
-    return Judged(file, label == "FAKE", source, method, verdict, probability, **more)  # type: ignore[arg-type]
+        verdict = verdict_of(probability, Thresholds(real=0.3, fake=0.7))
+    values = {"file": f"{next(NUMBER)}.mp4", "fake": label == "FAKE", "source": source, **more}
+    return Prediction(
+        method=method,
+        verdict=verdict,
+        probability=probability,
+        **values,  # type: ignore[arg-type]
+    )
+
+
+def changed(p: Prediction, **changes: object) -> Prediction:
+    return p.model_copy(update=changes)
 
 
 @pytest.fixture
-def few() -> list[Judged]:
+def few() -> list[Prediction]:
     """Six clips of three sources, one of them without a face."""
     return [
         clip("REAL", 0.1, "a", file="a.mp4", dataset="one"),
@@ -47,7 +55,7 @@ def group(groups: Sequence[object], name: str) -> object:
     return next(each for each in groups if each.name == name)  # type: ignore[attr-defined]
 
 
-def test_the_whole_by_hand(few: list[Judged]) -> None:
+def test_the_whole_by_hand(few: list[Prediction]) -> None:
     m = figures(few)
     assert (m.clips, m.reals, m.fakes, m.sources) == (6, 3, 3, 3)
     # Fakes 0.8, 0.1, 0.6 against reals 0.1, 0.9: above, equal, above; below, below, below.
@@ -63,17 +71,17 @@ def test_the_whole_by_hand(few: list[Judged]) -> None:
     assert sum(each.count for each in m.reliability) == 5
 
 
-def test_fakes_beside_their_own_originals(few: list[Judged]) -> None:
+def test_fakes_beside_their_own_originals(few: list[Prediction]) -> None:
     pairs = figures(few).pairs
     assert (pairs.pairs, pairs.above) == (3, pytest.approx((1 + 0.5 + 0) / 3))
     # Without names the reals of the same source are meant; a source without reals has none.
-    nameless = [replace(j, pair="") for j in few] + [clip("FAKE", 0.5, "lonely")]
+    nameless = [changed(j, pair="") for j in few] + [clip("FAKE", 0.5, "lonely")]
     assert figures(nameless).pairs.pairs == 3
     more = [*nameless, clip("REAL", 0.7, "a")]
     assert figures(more).pairs.above == pytest.approx((1 + 0.25 + 0) / 3)
 
 
-def test_groups_by_hand(few: list[Judged]) -> None:
+def test_groups_by_hand(few: list[Prediction]) -> None:
     m = figures(few)
     assert [each.name for each in m.by_method] == ["(real)", "mouth", "swap"]
     swap = group(m.by_method, "swap")
@@ -88,24 +96,24 @@ def test_groups_by_hand(few: list[Judged]) -> None:
     assert group(m.by_dataset, "two").no_face == 1
 
 
-def under(judged: Sequence[Judged], change: float, **condition: object) -> list[Judged]:
+def under(judged: Sequence[Prediction], change: float, **condition: object) -> list[Prediction]:
     """The same clips under another condition, their probabilities moved towards 0.5."""
-    told = Condition(**condition)  # type: ignore[arg-type]
+    made = Condition(**condition)  # type: ignore[arg-type]
     return [
-        replace(j, condition=told, probability=change)
+        changed(j, condition=made, probability=change)
         if j.fake and j.probability is not None
-        else replace(j, condition=told)
+        else changed(j, condition=made)
         for j in judged
     ]
 
 
-def test_conditions_are_told_apart(few: list[Judged]) -> None:
+def test_conditions_are_kept_apart(few: list[Prediction]) -> None:
     worse = under(few, 0.05, compression="h264 crf 40")
-    short = [replace(j, looked_at=9) for j in under(few, 0.95, frames=10)]
+    short = [changed(j, looked_at=9) for j in under(few, 0.95, frames=10)]
     both = [
-        replace(j, asked=j.fake, seconds=3.0, memory=500.0) for j in under(few, 0.95, second=True)
+        changed(j, asked=j.fake, seconds=3.0, memory=500.0) for j in under(few, 0.95, second=True)
     ]
-    plain = [replace(j, seconds=1.0, memory=200.0) for j in few]
+    plain = [changed(j, seconds=1.0, memory=200.0) for j in few]
     m = figures([*plain, *worse, *short, *both])
     assert m.model_dump(exclude=LATER) == figures(plain).model_dump(exclude=LATER)
     assert [way.name for way in m.by_compression] == ["as is", "h264 crf 40"]
@@ -125,11 +133,13 @@ def test_conditions_are_told_apart(few: list[Judged]) -> None:
 LATER = {"by_compression", "by_frames", "second_opinion"}
 
 
-def test_a_compression_that_hides_faces_is_compared_on_what_both_have(few: list[Judged]) -> None:
+def test_a_compression_that_hides_faces_is_compared_on_what_both_have(
+    few: list[Prediction],
+) -> None:
     unseen = [
-        replace(
+        changed(
             j,
-            condition=Condition("small"),
+            condition=Condition(compression="small"),
             probability=None if j.file == "b.mp4" else j.probability,
         )
         for j in few
@@ -144,10 +154,10 @@ def test_nothing_can_be_said_of_one_class() -> None:
         figures([clip("REAL", 0.5), clip("FAKE", None)])
 
 
-def test_scores_come_back_from_their_table(few: list[Judged], tmp_path: Path) -> None:
-    told = [replace(j, logit=0.125, looked_at=7, seconds=1.5, memory=321.0) for j in few]
-    judged = [*told, *under(told, 0.123456789, compression="jpeg 40"), *under(told, 0.5, frames=20)]
-    judged += under(told, 0.5, second=True)
+def test_scores_come_back_from_their_table(few: list[Prediction], tmp_path: Path) -> None:
+    made = [changed(j, logit=0.125, looked_at=7, seconds=1.5, memory=321.0) for j in few]
+    judged = [*made, *under(made, 0.123456789, compression="jpeg 40"), *under(made, 0.5, frames=20)]
+    judged += under(made, 0.5, second=True)
     write_scores(tmp_path / "one.tsv", judged[:10])
     write_scores(tmp_path / "two.tsv", judged[10:])
     assert read_scores([tmp_path / "one.tsv", tmp_path / "two.tsv"]) == judged
@@ -157,16 +167,16 @@ def test_scores_come_back_from_their_table(few: list[Judged], tmp_path: Path) ->
             read_scores([tmp_path / name])
 
 
-def test_a_card_has_what_matters(few: list[Judged]) -> None:
+def test_a_card_has_what_matters(few: list[Prediction]) -> None:
     m: Figures = figures([*few, *under(few, 0.05, compression="half size")])
-    told = {figure.name: figure for figure in recorded(m, "few clips", "evaluate")}
-    assert told["AUC"].value == m.auc
-    assert told["AUC, half size"].value == 0.0
-    assert told["AUC, swap against all reals"].value == pytest.approx(0.5)
-    assert told["fakes scored above their own original"].value == pytest.approx(0.5)
-    assert {figure.data for figure in told.values()} == {"few clips: 3 real, 3 fake, 3 sources"}
+    made = {figure.name: figure for figure in card_figures(m, "few clips", "evaluate")}
+    assert made["AUC"].value == m.auc
+    assert made["AUC, half size"].value == 0.0
+    assert made["AUC, swap against all reals"].value == pytest.approx(0.5)
+    assert made["fakes scored above their own original"].value == pytest.approx(0.5)
+    assert {figure.data for figure in made.values()} == {"few clips: 3 real, 3 fake, 3 sources"}
     many = [*few, *(clip("FAKE", 0.5, "a", f"method {n}") for n in range(40))]
-    assert len(recorded(figures(many), "", "")) < 20, "nobody reads forty methods in a card"
+    assert len(card_figures(figures(many), "", "")) < 20, "forty methods would fill the card"
 
 
 def test_intervals_know_how_many_sources_there_are() -> None:
@@ -176,7 +186,7 @@ def test_intervals_know_how_many_sources_there_are() -> None:
         for n in range(200)
     ]
     many = figures(drawn)
-    few = figures([replace(j, source=f"s{n // 20}") for n, j in enumerate(drawn)])
+    few = figures([changed(j, source=f"s{n // 20}") for n, j in enumerate(drawn)])
     assert many.auc == few.auc
     for m in (many, few):
         assert m.auc_interval[0] < m.auc < m.auc_interval[1]

@@ -20,27 +20,30 @@ from edge.scan.model.bundle import load_bundle, read_manifest
 from edge.scan.model.manifest import QualityLimits
 from export.cli.main import main
 from export.data.corruptions import Seen, blur_to, darker, smaller, unchanged, worsened
-from export.evaluate.limits import limits, table
-from export.evaluate.robustness import STEPS, Measure, Trial
+from export.evaluate.limits import STEPS, Comparison, Measure, limits, table
 
 SPEC = CropSpec(64)
 
 
-def trials(measure: Measure, step: float, kept: float, shift: float = 0.0) -> list[Trial]:
+def comparisons(measure: Measure, step: float, kept: float, shift: float = 0.0) -> list[Comparison]:
     """Logits of variance 1 that keep a correlation of `kept`, and are shifted."""
     rng = np.random.default_rng(int(step))
     found = []
     for number in range(2000):
         before, noise = rng.normal(size=2)
         after = kept * before + math.sqrt(1 - kept**2) * noise + shift
-        found.append(Trial(measure, step, f"s{number}", bool(number % 2), before, after))
+        found.append(Comparison(measure, step, f"s{number}", bool(number % 2), before, after))
     return found
 
 
 def test_the_change_is_what_correlation_and_shift_make_of_it(bundle: Path) -> None:
     """Half the mean square of the difference: 1 - r for noise, shift squared by 2."""
     manifest = read_manifest(bundle)[0]
-    made = trials("light", 70, 0.9) + trials("light", 50, 0.0) + trials("light", 16, 1.0, 1.2)
+    made = (
+        comparisons("light", 70, 0.9)
+        + comparisons("light", 50, 0.0)
+        + comparisons("light", 16, 1.0, 1.2)
+    )
     rows = {row.step: row for row in table(made, manifest)}
     assert rows[70].change == pytest.approx(0.1, abs=0.01)
     assert rows[50].change == pytest.approx(1.0, abs=0.1)
@@ -55,15 +58,15 @@ def test_verdicts_that_change_and_that_are_wrong_are_counted(bundle: Path) -> No
         update={"thresholds": Thresholds(real=0.3, fake=0.7)}
     )
     sides = [(f"s{i}", bool(i % 2), 3.0 if i % 2 else -3.0) for i in range(20)]
-    made = [Trial("light", 50, source, fake, z, 3.0) for source, fake, z in sides]
+    made = [Comparison("light", 50, source, fake, z, 3.0) for source, fake, z in sides]
     (row,) = table(made, manifest)
     assert (row.changed, row.false_alarms, row.missed) == (0.5, 1.0, 0.0)
 
 
 def test_a_crowded_source_weighs_no_more_than_another(bundle: Path) -> None:
     manifest = read_manifest(bundle)[0]
-    still = [Trial("light", 50, f"s{i}", False, float(i), float(i)) for i in range(9)]
-    moved = [Trial("light", 50, "crowd", True, 4.0, 6.0)]
+    still = [Comparison("light", 50, f"s{i}", False, float(i), float(i)) for i in range(9)]
+    moved = [Comparison("light", 50, "crowd", True, 4.0, 6.0)]
     once, often = (table([*still, *moved * count], manifest)[0] for count in (1, 30))
     assert often.change == pytest.approx(once.change)
 
@@ -71,12 +74,12 @@ def test_a_crowded_source_weighs_no_more_than_another(bundle: Path) -> None:
 def test_the_limit_is_the_last_step_before_it_fails(bundle: Path) -> None:
     manifest = read_manifest(bundle)[0]
     kept = {70: 0.95, 50: 0.8, 35: 0.6, 25: 0.9, 16: 0.1}
-    rows = table([t for step, r in kept.items() for t in trials("light", step, r)], manifest)
+    rows = table([t for step, r in kept.items() for t in comparisons("light", step, r)], manifest)
     now = QualityLimits(face_px=48, light=33, sharpness=7, seconds=0.5)
     assert limits(rows, now) == now.model_copy(update={"light": 50})
     assert limits(rows, now, 0.6).light == 25
     assert limits(rows, now, 0.01).light == 70, "nothing holds: only what is better may pass"
-    few = [t for step in kept for t in trials("light", step, 0.1)[:5]]
+    few = [t for step in kept for t in comparisons("light", step, 0.1)[:5]]
     assert table(few, manifest) == []
 
 

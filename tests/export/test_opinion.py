@@ -16,7 +16,7 @@ from redpale import PALE, RED, hang, photograph, tinted, wall
 from towers import SIDE, WIDTH, write_tower
 
 from edge.finding import Thresholds, Verdict
-from edge.scan.model.bundle import load_bundle, open_graph
+from edge.scan.model.bundle import load_bundle, manifest_with_figures, open_graph
 from edge.scan.model.manifest import Calibration
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
@@ -24,7 +24,7 @@ from export.cli.main import main
 from export.clip.graph import lay_tower, read_taps, read_tower
 from export.clip.probe import balanced, fit_head
 from export.convert.bundle import amend
-from export.evaluate.ensemble import View, fit_joined
+from export.evaluate.ensemble import PairedClip, fit_joined
 
 TAPS = "3:class,3:mean"
 
@@ -78,9 +78,9 @@ def test_an_opinion_is_made_and_asked(tmp_path: Path) -> None:
     )
     assert (out / "tower.onnx").read_bytes() == (tmp_path / "their.onnx").read_bytes()
     assert "Asked beside red, about 3 crops of a face" in (out / "CARD.md").read_text()
-    figures = {figure.name: figure.value for figure in manifest.figures}
+    figures = {f.name: f.value for f in manifest_with_figures(out).figures}
     assert figures["AUC, this model alone"] == 1.0
-    assert figures["AUC, each fifth of the sources judged by a head that never saw it"] > 0.99
+    assert figures["AUC, each fifth of the sources scored by a head that never saw it"] > 0.99
     assert sorted(path.name for path in out.parent.iterdir()) == ["thorough"]
 
     settings = load_settings().changed(
@@ -170,7 +170,7 @@ def test_the_face_that_decides_is_chosen_by_the_rule() -> None:
         fake = at % 2 == 1
         telling = (float(rng.normal()), float(rng.normal(6 if fake else -6)))
         loud = (float(rng.normal(8)), -8.0)
-        views.append(View(fake, str(at), (loud, telling), Verdict.UNSURE))
+        views.append(PairedClip(fake, str(at), (loud, telling), Verdict.UNSURE))
     found = fit_joined(views, 0.05)
     assert found.unsure < 0.1
     assert found.rule.weights[1] > 2 * found.rule.weights[0]
