@@ -134,6 +134,10 @@ def jpeg(image: Image, quality: int) -> Image:
     return np.asarray(again[..., ::-1], dtype=np.uint8)
 
 
+REPEATABLE = {"x264-params": "cpu-independent=1"}
+"""For x264: else it picks algorithms by the processor, some of which read memory not yet set."""
+
+
 def h264(image: Image, crf: int) -> Image:
     """A picture after H.264, as the first frame of a video; uint8 [h, w, 3] RGB, h and w even."""
     import av
@@ -143,7 +147,7 @@ def h264(image: Image, crf: int) -> Image:
     encoder.width, encoder.height = width, height
     encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 25)
     encoder.thread_count = 1
-    encoder.options = {"crf": str(crf), "preset": "veryfast", "tune": "zerolatency"}
+    encoder.options = {"crf": str(crf), "preset": "veryfast", "tune": "zerolatency", **REPEATABLE}
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
     frame.pts = 0
     packets = [*encoder.encode(frame.reformat(format="yuv420p")), *encoder.encode(None)]

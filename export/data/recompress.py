@@ -1,6 +1,6 @@
 """Clips as they come out of other people's hands: compressed again, smaller, filmed off a screen.
 
-Every way is deterministic: the same clip gives the same file, on any machine with the same FFmpeg.
+Every way is deterministic: with the same PyAV wheel, the same clip gives the same file.
 Sound is dropped, times stay.
 """
 
@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from edge.atomic_write import half_file, make_whole
 from edge.errors import TruelightError
 from edge.scan.media.convert import DecodedFrame, FrameConverter
+from export.data.augment import REPEATABLE
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised when a way gives other files than before: old ones are not taken from a cache then."""
 
 MOST_PIXELS: Final = 3840 * 2160
@@ -135,7 +136,7 @@ class _Encoder:
     def __init__(self, target: OutputContainer, rate: Fraction, way: Way) -> None:
         self._target = target
         self._rate = rate
-        self._options = {"crf": str(way.crf), "preset": "veryfast"}
+        self._options = {"crf": str(way.crf), "preset": "veryfast", **REPEATABLE}
         self._stream: Any = None
 
     def write(self, pixels: Image, pts: int, time_base: Fraction) -> None:

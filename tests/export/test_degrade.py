@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -10,6 +13,7 @@ import pytest
 from clips import card, number_of, write_clip, write_sound
 
 from edge.errors import TruelightError
+from export.data.augment import h264
 from export.data.recompress import WAYS, Refilm, UnreadableError, degrade
 
 
@@ -79,6 +83,37 @@ def test_it_is_the_same_each_time_and_kept(
     assert degrade(clip, WAYS["crf32"], tmp_path).read_bytes() == b"kept"
     other = write_clip(tmp_path / clip.name, 3)
     assert degrade(other, WAYS["crf32"], tmp_path).name != again["crf32"].name
+
+
+def test_other_processes_give_the_same_files(tmp_path: Path) -> None:
+    """Whatever lies in their memory: x264's AVX-512 code reads some of it before it is set."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(100, 132, (30, 40, 3), np.uint8).repeat(4, axis=0).repeat(4, axis=1)
+    clip = write_clip(tmp_path / "noise.mp4", [np.roll(noise, n, axis=1) for n in range(8)])
+    made = [degrade(clip, WAYS["crf32"], tmp_path / "made").read_bytes()]
+    crop = h264(noise, 30)
+    for filled_with in (85, 170):
+        folder = tmp_path / str(filled_with)
+        code = (
+            "import sys, pathlib, numpy as np\n"
+            "from export.data.augment import h264\n"
+            "from export.data.recompress import WAYS, degrade\n"
+            "clip, noise, folder = map(pathlib.Path, sys.argv[1:])\n"
+            "np.save(folder / 'crop.npy', h264(np.load(noise), 30))\n"
+            "degrade(clip, WAYS['crf32'], folder)\n"
+        )
+        folder.mkdir()
+        np.save(tmp_path / "noise.npy", noise)
+        tunables = f"glibc.malloc.perturb={filled_with}:glibc.malloc.mmap_threshold=1073741824"
+        subprocess.run(
+            [sys.executable, "-c", code, clip, tmp_path / "noise.npy", folder],
+            env={**os.environ, "GLIBC_TUNABLES": tunables},
+            check=True,
+        )
+        made += [path.read_bytes() for path in folder.glob("*.mp4")]
+        assert np.array_equal(np.load(folder / "crop.npy"), crop)
+    assert len(made) == 3
+    assert len(set(made)) == 1
 
 
 def test_a_turned_clip_stands_upright(tmp_path: Path) -> None:
