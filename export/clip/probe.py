@@ -1,38 +1,82 @@
 """A linear head on cached features: L2 logistic regression, its strength chosen over sources.
 
-Both labels weigh the same, and within a label every source. Features are standardised by the same
-weights; the head that comes out is for features as they are. The strength of the penalty is the
-one whose heads rank pictures of sources they never saw best.
-
-It is fitted along the features' principal axes, each scaled by what the loss bends along it at the
-start. That changes no solution, but takes some ten steps to it instead of hundreds.
+Both labels weigh the same, and so do all sources of a label. The strength is the one whose heads
+rank images of unseen sources best, by cross-validation over sources.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit
-from torch import Tensor
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.preprocessing import StandardScaler
 
 from edge.errors import TruelightError
-from export.metrics import auc
+from export.clip.teacher import FeatureCache, Features
+from export.data.folders import Example, Progress, held_out, read_folder
+from export.metrics import Floats, auc
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-Progress = Callable[[int, int], None]
-
-PENALTIES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)  # from strong to weak: each starts at the last
+PENALTIES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)  # strong to weak: each starts from the last fit
 FOLDS = 5
-MOST_STEPS = 200
-PART = 4096  # rows at a time, where a copy is made
-LEAST_SPREAD = 1e-6
+MAX_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class FeatureDataset:
+    """Features `[n, D]`, labels `[n]` and sources `[n]`."""
+
+    features: Features
+    fakes: NDArray[np.bool_]
+    sources: list[str]
+
+    @property
+    def description(self) -> str:
+        """The numbers of images and sources."""
+        return f"{len(self.sources)} pictures of {len(set(self.sources))} sources"
+
+
+def feature_datasets(
+    caches: Sequence[FeatureCache], folders: Sequence[Path], share: float
+) -> tuple[FeatureDataset, FeatureDataset]:
+    """Training data, with mirrored images if cached, and a held-out `share` of the sources.
+
+    Raises TruelightError if the caches differ in how they were made, or have no labelled image.
+    """
+    if len({one.metadata.model_copy(update={"mirrored": False}) for one in caches}) > 1:
+        raise TruelightError("The feature caches are of different encoders or taps.")
+    examples = {e.key: e for folder in folders for e in read_folder(folder.resolve())}
+    train: list[tuple[Features, Example]] = []
+    validation: list[tuple[Features, Example]] = []
+    for cache in caches:
+        for row, name in enumerate(cache.names):
+            if (example := examples.pop(name, None)) is None:
+                continue  # not labelled, or in two caches
+            if held_out(example.source, share):
+                validation.append((cache.matrix[row], example))
+                continue
+            train.append((cache.matrix[row], example))
+            if cache.mirrored is not None:
+                train.append((cache.mirrored[row], example))
+    if not train:
+        raise TruelightError(
+            "The feature caches have none of the labelled images.",
+            "Cache the same folders; examples are identified by folder and file name.",
+        )
+    width = caches[0].matrix.shape[1]
+    learned, kept = (
+        FeatureDataset(
+            np.array([features for features, _ in rows], np.float16).reshape(-1, width),
+            np.array([example.fake for _, example in rows], bool),
+            [example.source for _, example in rows],
+        )
+        for rows in (train, validation)
+    )
+    return learned, kept
 
 
 @dataclass(frozen=True)
@@ -43,48 +87,60 @@ class Head:
     bias: float
     penalty: float
     auc: float
-    """Of pictures whose source was left out, with that penalty."""
+    """Cross-validated over sources."""
 
-    def logits(self, features: NDArray[np.float16]) -> Floats:
+    def logits(self, features: Features) -> Floats:
         """`[n, D]` -> `[n]`."""
-        parts = [features[at : at + PART] for at in range(0, len(features), PART)]
-        return np.concatenate([part.astype(np.float64) @ self.weight + self.bias for part in parts])
+        return np.asarray(features.astype(np.float32) @ self.weight + self.bias, np.float64)
 
 
 def fit_head(
-    features: NDArray[np.float16], fakes: Flags, sources: Sequence[str], progress: Progress
+    features: Features, fakes: NDArray[np.bool_], sources: Sequence[str], progress: Progress
 ) -> Head:
-    """Fit to features `[n, D]`, labels `[n]` and the pictures' sources.
+    """Fit to features `[n, D]`, labels `[n]` and the images' sources.
 
-    Raises TruelightError if a fold lacks one of the labels.
+    Raises TruelightError if there are too few sources of a label for the folds.
     """
+    if min(len(set(np.asarray(sources)[fakes == fake])) for fake in (False, True)) < FOLDS:
+        raise TruelightError(
+            "Too few sources of reals or of fakes to fit a head.",
+            "Add folders; a few hundred sources are sensible.",
+        )
     weights = balanced(fakes, sources)
-    mean, spread = _moments(features, weights)
-    standard = _standard(features, mean, spread)
-    data = _Data(standard, _turn(standard, weights), fakes)
-    folds = np.array([_fold(source) for source in sources])
-    for fold in range(FOLDS):
-        if len(set(fakes[folds == fold])) < 2:
-            raise TruelightError(
-                "Too few sources of reals or of fakes to fit a head.",
-                "Give more folders; some hundred sources are sensible.",
-            )
+    scaler = StandardScaler().fit(features.astype(np.float32), sample_weight=weights)
+    x = scaler.transform(features.astype(np.float32))
     logits = np.zeros((len(PENALTIES), len(fakes)))
-    for fold in range(FOLDS):
+    folds = StratifiedGroupKFold(FOLDS).split(x, fakes, sources)
+    for fold, (train, test) in enumerate(folds):
         progress(fold, FOLDS + 1)
-        others = np.where(folds == fold, 0.0, weights)
-        for row, solution in enumerate(_path(data, others, PENALTIES)):
-            logits[row, folds == fold] = data.logits(solution)[folds == fold]
-    values = [auc(fakes, row) for row in logits]
-    best = int(np.argmax(values))
+        model = LogisticRegression(warm_start=True, max_iter=MAX_STEPS)
+        for row, penalty in enumerate(PENALTIES):
+            _fit(model, x[train], fakes[train], weights[train], penalty)
+            logits[row, test] = model.decision_function(x[test])
+    scores = [auc(fakes, row) for row in logits]
+    best = int(np.argmax(scores))
     progress(FOLDS, FOLDS + 1)
-    *_, solution = _path(data, weights, PENALTIES[: best + 1])
-    weight = data.straight(solution) / spread
-    return Head(weight, float(solution[-1] - weight @ mean), PENALTIES[best], values[best])
+    model = LogisticRegression(warm_start=True, max_iter=MAX_STEPS)
+    for penalty in PENALTIES[: best + 1]:
+        _fit(model, x, fakes, weights, penalty)
+    weight = model.coef_[0].astype(np.float64) / scaler.scale_
+    bias = float(model.intercept_[0] - weight @ scaler.mean_)
+    return Head(weight, bias, PENALTIES[best], scores[best])
 
 
-def balanced(fakes: Flags, sources: Sequence[str]) -> Floats:
-    """Weights [n] of sum 1: both labels weigh the same, within a label every source."""
+def _fit(
+    model: LogisticRegression,
+    x: NDArray[np.float32],
+    fakes: NDArray[np.bool_],
+    weights: Floats,
+    penalty: float,
+) -> None:
+    """Minimise the weighted mean loss plus penalty / 2 * |w|^2."""
+    model.set_params(C=1 / penalty).fit(x, fakes, sample_weight=weights / weights.sum())
+
+
+def balanced(fakes: NDArray[np.bool_], sources: Sequence[str]) -> Floats:
+    """Weights [n] of sum 1: both labels weigh the same, and so do all sources of a label."""
     _, groups, counts = np.unique(
         [f"{fake:d}{source}" for fake, source in zip(fakes, sources, strict=True)],
         return_inverse=True,
@@ -94,102 +150,3 @@ def balanced(fakes: Flags, sources: Sequence[str]) -> Floats:
     for label in (False, True):
         weights[fakes == label] /= 2 * weights[fakes == label].sum()
     return weights
-
-
-def _fold(source: str) -> int:
-    # Other bytes than those that keep sources for validation, which would leave folds uneven.
-    return int.from_bytes(hashlib.sha256(source.encode()).digest()[8:16]) % FOLDS
-
-
-def _moments(features: NDArray[np.float16], weights: Floats) -> tuple[Floats, Floats]:
-    """Weighted mean and standard deviation of every column."""
-    width = features.shape[1]
-    mean, square = np.zeros(width), np.zeros(width)
-    for at in range(0, len(features), PART):
-        mean += weights[at : at + PART] @ features[at : at + PART].astype(np.float64)
-    for at in range(0, len(features), PART):
-        square += weights[at : at + PART] @ (features[at : at + PART] - mean) ** 2
-    return mean, np.maximum(np.sqrt(square), LEAST_SPREAD)
-
-
-def _standard(features: NDArray[np.float16], mean: Floats, spread: Floats) -> Tensor:
-    """float32 [n, D]: the one copy that everything is fitted on."""
-    standard = np.empty(features.shape, np.float32)
-    for at in range(0, len(features), PART):
-        standard[at : at + PART] = (features[at : at + PART] - mean) / spread
-    return torch.from_numpy(standard)
-
-
-def _turn(standard: Tensor, weights: Floats) -> Axes:
-    """Turn the rows to their principal axes, in place."""
-    width = standard.shape[1]
-    scatter = torch.zeros(width, width)
-    parts = torch.split(standard, PART)
-    for part, weight in zip(parts, torch.split(torch.from_numpy(weights), PART), strict=True):
-        scatter += part.T @ (part * weight.float()[:, None])
-    variances, axes = torch.linalg.eigh(scatter)
-    for part in parts:
-        part.copy_(part @ axes)
-    return Axes(variances.clamp(min=0).double().numpy(), axes.double().numpy())
-
-
-@dataclass(frozen=True)
-class Axes:
-    """The principal axes, as columns, and the variance along each."""
-
-    variances: Floats
-    columns: Floats
-
-
-class _Data:
-    """Turned features and labels; a solution is float64 `[D + 1]` along the axes, the bias last."""
-
-    def __init__(self, features: Tensor, axes: Axes, fakes: Flags) -> None:
-        self._features = features
-        self._axes = axes
-        self._labels = fakes.astype(np.float64)
-
-    def start(self) -> Floats:
-        """A solution that says nothing."""
-        return np.zeros(len(self._axes.variances) + 1)
-
-    def straight(self, solution: Floats) -> Floats:
-        """The weights of the features before they were turned, `[D]`."""
-        return self._axes.columns @ solution[:-1]
-
-    def logits(self, solution: Floats) -> Floats:
-        """Of all rows, `[n]`."""
-        weight = torch.from_numpy(solution[:-1].astype(np.float32))
-        logits: Floats = (self._features @ weight).numpy().astype(np.float64) + solution[-1]
-        return logits
-
-    def solve(self, start: Floats, weights: Floats, penalty: float) -> Floats:
-        """The least weighted mean loss with the penalty."""
-        bend = np.sqrt(np.append(self._axes.variances / 4 + penalty, 0.25))
-
-        def loss(scaled: Floats) -> tuple[float, Floats]:
-            value, gradient = self._loss(scaled / bend, weights, penalty)
-            return value, gradient / bend
-
-        limits = {"maxiter": MOST_STEPS, "ftol": 1e-6, "gtol": 1e-5}
-        done = minimize(loss, start * bend, method="L-BFGS-B", jac=True, options=limits)
-        return np.asarray(done.x / bend, np.float64)
-
-    def _loss(self, solution: Floats, weights: Floats, penalty: float) -> tuple[float, Floats]:
-        logits = self.logits(solution)
-        value = weights @ (np.logaddexp(0.0, logits) - self._labels * logits)
-        off = weights * (expit(logits) - self._labels)
-        slope = (torch.from_numpy(off.astype(np.float32)) @ self._features).numpy()
-        weight = solution[:-1]
-        gradient = np.append(slope + penalty * weight, off.sum())
-        return float(value + penalty / 2 * weight @ weight), gradient
-
-
-def _path(data: _Data, weights: Floats, penalties: Sequence[float]) -> list[Floats]:
-    """A solution for each penalty, from strong to weak."""
-    weights = weights / weights.sum()
-    solution, found = data.start(), []
-    for penalty in penalties:
-        solution = data.solve(solution, weights, penalty)
-        found.append(solution)
-    return found

@@ -1,9 +1,8 @@
-"""Tuning a tower: its layer norms and a linear head, on pairs of one source and on self-blends.
+"""Tunes a CLIP encoder's layer norms and a linear head on pairs of one source and self-blends.
 
 After GenD (Yermakov, Cech, Matas and Fritz, "Deepfake Detection that Generalizes Across
-Benchmarks", WACV 2026): next to nothing is changed of what a network knows of all pictures, and a
-fake is learned beside the real that it was made of. Ours is the part of the loss that compares the
-two.
+Benchmarks", WACV 2026), which changes very few parameters and trains on each fake beside the real
+it was made from. The loss that compares the two is added here.
 """
 
 from __future__ import annotations
@@ -21,48 +20,47 @@ from torch.func import functional_call
 from torch.utils.data import DataLoader
 
 from edge.errors import TruelightError
-from export.clip.adapter import FORMAT, Tuned
-from export.clip.graph import Tap, Tower
-from export.clip.online_teacher import features_of
-from export.clip.vit import ROOT, Vit
-from export.data.folders import Material, Pairs
+from export.clip.graph import Encoder, Tap
+from export.clip.teacher import vit_features
+from export.clip.vit import ROOT, Adapter, Vit
+from export.data.folders import PairSampler, StageProgress, TrainingData
 from export.metrics import auc
-from export.train.batches import SUBTLE, Batch, Batches, Mix, Phase
-from export.train.curve import Moment
-from export.train.distillation import MEASURED
-from export.train.run import Tell, validation_sets
-from export.train.validation import Score, best_device, bf16_is_fast, judged, loaded, save
+from export.train.batches import SUBTLE, Batch, Batches, Mix, Phase, load_batches
+from export.train.distillation import MEASURED_BATCHES
+from export.train.loop import learning_rate, update_average
+from export.train.network import best_device, bf16_is_fast
+from export.train.validation import LogEntry, Score, validate, validation_sets
 
-ENDLESS = 2**31  # steps of a run that ends by the clock
-HELD_OUT_BLENDS = 300  # at most, of as many faces
-APART = 0.5  # weight of the loss that compares both of a pair
+UNLIMITED = 2**31  # steps of a run that ends by the clock
+MAX_BLENDS = 300  # held-out faces that are blended for validation
+PAIR_WEIGHT = 0.5  # of the loss that compares both images of a pair
 BLENDS = "held-out blends"
 LOSSES = ("loss", "label", "pairs")
 
 
 @dataclass(frozen=True)
 class TuningRecipe:
-    """Everything that decides what is learned, besides the pictures. Ends by steps or minutes."""
+    """Everything besides the images that determines the result. Ends by steps or minutes."""
 
     steps: int = 0
     minutes: float = 0.0
     batch: int = 256
-    rate: float = 3e-4  # of the norms, at its peak
+    rate: float = 3e-4  # peak learning rate of the norms
     head_rate: float = 1e-3
     head_decay: float = 0.5
     warm_ups: tuple[int, int] = (200, 60)  # steps, of the norms and of the head
     mix: Mix = SUBTLE
     smoothing: float = 0.06  # of the labels
-    ema: float = 0.995  # decay of the averaged parameters a step; those are what is kept
+    ema: float = 0.995  # decay per step of the averaged parameters, which are the result
     seed: int = 0
 
-    def way(self, step: int, seconds: float) -> float:
-        """How much is done, 0 to 1."""
+    def progress(self, step: int, seconds: float) -> float:
+        """From 0 to 1."""
         return min(1.0, step / self.steps if self.steps else seconds / 60 / self.minutes)
 
 
-class Judge(nn.Module):
-    """A tower and a linear head on its standardised features: crops to logits of FAKE."""
+class Classifier(nn.Module):
+    """An encoder and a linear head on its standardised features: crops to logits of FAKE."""
 
     mean: Tensor
     spread: Tensor
@@ -76,7 +74,7 @@ class Judge(nn.Module):
         self.standardise(torch.zeros(vit.width), torch.ones(vit.width))
 
     def standardise(self, mean: Tensor, spread: Tensor) -> None:
-        """Features [D] are centred and scaled by these from now on."""
+        """Set the statistics of the features, [D] each."""
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("spread", spread, persistent=False)
 
@@ -87,36 +85,37 @@ class Judge(nn.Module):
 
 
 class Tuning:
-    """A run: `run` learns to the end and gives what was learned."""
+    """A run; `run` returns its result."""
 
     def __init__(
         self,
-        tower: Tower,
+        encoder: Encoder,
         taps: Sequence[Tap],
         recipe: TuningRecipe,
-        train: Material,
-        held_out: Material,
+        train: TrainingData,
+        held_out: TrainingData,
         watch: Sequence[Path] = (),
     ) -> None:
-        """Get ready; `watch` are folders that are only measured.
+        """Prepare; the folders `watch` are only measured.
 
         Raises TruelightError if there is nothing to learn from, or no such tap.
         """
-        if not Pairs(train.pictures).by_source and not train.blendable:
+        if not PairSampler(train.examples).groups and not train.blendable:
             raise TruelightError(
-                "No source has a real and a fake picture, and no face is to blend."
+                "No source has a real and a fake image, and there is no face to blend."
             )
         torch.manual_seed(recipe.seed)
         self._recipe, self._train, self._held_out = recipe, train, held_out
-        self._tower = tower.sha256
+        self._encoder = encoder.sha256
         self._device = best_device()
-        vit = Vit(tower, taps, torch.bfloat16 if bf16_is_fast() else torch.float32)
-        self._judge = Judge(vit).to(self._device)
-        self._averaged = {n: p.detach().clone() for n, p in self._judge.named_parameters()}
-        self._validation = validation_sets(held_out, watch)
+        vit = Vit(encoder, taps, torch.bfloat16 if bf16_is_fast() else torch.float32)
+        self._model = Classifier(vit).to(self._device)
+        # Not AveragedModel, which would copy the frozen weights as well.
+        self._average = {n: p.detach().clone() for n, p in self._model.named_parameters()}
+        self._validation = validation_sets(held_out.examples, watch)
         groups = (
             (vit, recipe.rate, 0.0, recipe.warm_ups[0]),
-            (self._judge.head, recipe.head_rate, recipe.head_decay, recipe.warm_ups[1]),
+            (self._model.head, recipe.head_rate, recipe.head_decay, recipe.warm_ups[1]),
         )
         self._optimiser = torch.optim.AdamW(
             [
@@ -129,140 +128,109 @@ class Tuning:
     def run(
         self,
         every: int,
-        show: Callable[[Moment], None],
-        tell: Tell,
+        show: Callable[[LogEntry], None],
+        report: StageProgress,
         workers: int | None = None,
-    ) -> tuple[Tuned, int]:
-        """Learn to the end, and measure every so many steps; what was learned, and the steps."""
-        features = features_of(
-            self._judge.vit,
-            self._drawn(self._train, MEASURED, 1, workers),
-            lambda done: tell("measuring features", done, MEASURED),
+    ) -> tuple[Adapter, int]:
+        """Train to the end and validate every `every` steps; returns the adapter and the steps."""
+        features = vit_features(
+            self._model.vit,
+            self._batches(self._train, MEASURED_BATCHES, 1, workers),
+            lambda done: report("measuring features", done, MEASURED_BATCHES),
         )
-        self._judge.standardise(features.mean(0), features.std(0) + 1e-6)
+        self._model.standardise(features.mean(0), features.std(0) + 1e-6)
         blends = self._blends(workers)
-        learned: list[tuple[float, ...]] = []
-        step, way, began = 0, 0.0, time.monotonic()
-        for batch in self._drawn(self._train, self._recipe.steps or ENDLESS, 0, workers):
-            learned.append(self._learn(batch, step, way))
+        losses: list[tuple[float, ...]] = []
+        step, progress, began = 0, 0.0, time.monotonic()
+        for batch in self._batches(self._train, self._recipe.steps or UNLIMITED, 0, workers):
+            losses.append(self._train_step(batch, step, progress))
             step += 1
-            way = self._recipe.way(step, time.monotonic() - began)
-            tell("tuning", step, round(step / way))
-            if step % every == 0 or way == 1.0:
-                losses = dict(zip(LOSSES, np.mean(learned, axis=0).tolist(), strict=True))
-                scores = self._scores(blends)
-                learned.clear()
-                show(self._moment(step, way, time.monotonic() - began, losses, scores))
-            if way == 1.0:
+            progress = self._recipe.progress(step, time.monotonic() - began)
+            report("tuning", step, round(step / progress))
+            if step % every == 0 or progress == 1.0:
+                means = dict(zip(LOSSES, np.mean(losses, axis=0).tolist(), strict=True))
+                losses.clear()
+                minutes = (time.monotonic() - began) / 60
+                show(
+                    LogEntry(
+                        step=step,
+                        steps=round(step / progress),
+                        minutes=minutes,
+                        minutes_left=minutes * (1 - progress) / progress,
+                        kind="tuning",
+                        side=self._model.vit.side,
+                        rate=float(self._optimiser.param_groups[0]["lr"]),
+                        losses=means,
+                        scores=self._scores(blends),
+                    )
+                )
+            if progress == 1.0:
                 break
-        return self._tuned(), step
+        return self._adapter(), step
 
-    def _drawn(
+    def _batches(
         self,
-        material: Material,
+        data: TrainingData,
         steps: int,
         stream: int,
         workers: int | None,
         mix: Mix | None = None,
     ) -> DataLoader[Batch]:
-        """Batches of one of the run's streams, which differ."""
+        """Batches of one of the run's random streams."""
         recipe = self._recipe
-        phase = Phase(self._judge.vit.side, steps, recipe.batch, recipe.rate)
-        return loaded(
-            Batches(material, [phase], mix or recipe.mix, recipe.seed + stream), 0, workers
-        )
+        phase = Phase(self._model.vit.side, steps, recipe.batch, recipe.rate)
+        batches = Batches(data, [phase], mix or recipe.mix, recipe.seed + stream)
+        return load_batches(batches, 0, workers)
 
     def _blends(self, workers: int | None) -> list[Batch]:
         """Blends of held-out faces, the same at every validation."""
-        count = min(HELD_OUT_BLENDS, len(self._held_out.blendable))
+        count = min(MAX_BLENDS, len(self._held_out.blendable))
         if not count or not self._recipe.mix.any_blends:
             return []
         only = replace(self._recipe.mix, blends_at_start=1.0, blends_at_end=1.0)
         steps = math.ceil(2 * count / self._recipe.batch)
-        return list(self._drawn(self._held_out, steps, 2, workers, only))
+        return list(self._batches(self._held_out, steps, 2, workers, only))
 
-    def _learn(self, batch: Batch, step: int, way: float) -> tuple[float, ...]:
+    def _train_step(self, batch: Batch, step: int, progress: float) -> tuple[float, ...]:
         recipe = self._recipe
-        decay = 0.02 + 0.98 * (1 + math.cos(math.pi * way)) / 2
         for group in self._optimiser.param_groups:
-            group["lr"] = group["peak"] * min(1.0, (step + 1) / group["warm_up"]) * decay
-        logits = self._judge(batch.crops.to(self._device))
+            group["lr"] = learning_rate(group["peak"], step, group["warm_up"], progress, 0.02)
+        logits = self._model(batch.crops.to(self._device))
         wanted = batch.labels.to(self._device) * (1 - recipe.smoothing) + recipe.smoothing / 2
         label = nn.functional.binary_cross_entropy_with_logits(logits, wanted)
         pairs = nn.functional.softplus(logits[::2] - logits[1::2]).mean()
-        loss = label + APART * pairs
+        loss = label + PAIR_WEIGHT * pairs
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._judge.vit.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(self._model.vit.parameters(), 1.0)
         self._optimiser.step()
-        self._average(step)
+        update_average(self._average, dict(self._model.named_parameters()), recipe.ema, step)
         return tuple(torch.stack([loss, label, pairs]).tolist())
 
-    @torch.no_grad()
-    def _average(self, step: int) -> None:
-        decay = min(self._recipe.ema, (2 + step) / (11 + step))
-        for name, parameter in self._judge.named_parameters():
-            self._averaged[name].lerp_(parameter, 1 - decay)
-
     @torch.inference_mode()
-    def _ask(self, crops: Tensor) -> Tensor:
-        """Logits by the averaged parameters."""
-        logits: Tensor = functional_call(self._judge, self._averaged, crops.to(self._device))
+    def _predict(self, crops: Tensor) -> Tensor:
+        """Logits with the averaged parameters."""
+        logits: Tensor = functional_call(self._model, self._average, crops.to(self._device))
         return logits
 
     def _scores(self, blends: Sequence[Batch]) -> dict[str, Score]:
-        side = self._judge.vit.side
-        scores = {name: judged(p, side, self._ask) for name, p in self._validation.items()}
+        side = self._model.vit.side
+        scores = {name: validate(e, side, self._predict) for name, e in self._validation.items()}
         if blends:
-            logits = torch.cat([self._ask(batch.crops) for batch in blends]).cpu().numpy()
+            logits = torch.cat([self._predict(batch.crops) for batch in blends]).cpu().numpy()
             above = float((logits[1::2] > logits[::2]).mean())
             fakes = torch.cat([batch.labels for batch in blends]).numpy()
             scores[BLENDS] = Score(auc(fakes, logits), above)
         return scores
 
-    def _moment(
-        self,
-        step: int,
-        way: float,
-        seconds: float,
-        losses: dict[str, float],
-        scores: dict[str, Score],
-    ) -> Moment:
-        return Moment(
-            step=step,
-            steps=round(step / way),
-            minutes=seconds / 60,
-            minutes_left=seconds / 60 * (1 - way) / way,
-            kind="tuning",
-            side=self._judge.vit.side,
-            rate=float(self._optimiser.param_groups[0]["lr"]),
-            losses=losses,
-            scores=scores,
-        )
-
-    def _tuned(self) -> Tuned:
-        """The averaged parameters; the head as it is for raw features."""
-        learned = {name: value.cpu() for name, value in self._averaged.items()}
-        weight = learned["head.weight"][0] / self._judge.spread.cpu()
-        bias = learned["head.bias"][0] - weight @ self._judge.mean.cpu()
+    def _adapter(self) -> Adapter:
+        """The averaged parameters; the head for features that are not standardised."""
+        learned = {name: value.cpu() for name, value in self._average.items()}
+        weight = learned["head.weight"][0] / self._model.spread.cpu()
+        bias = learned["head.bias"][0] - weight @ self._model.mean.cpu()
         norms = {
             ROOT + name.removeprefix("vit."): value.numpy()
             for name, value in learned.items()
             if name.startswith("vit.")
         }
-        return Tuned(self._judge.vit.taps, self._tower, norms, weight.numpy(), float(bias))
-
-
-def write_tuned(file: Path, tuned: Tuned, steps: int) -> None:
-    """Write what `export.clip.adapter.read_tuned` reads."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    content = {
-        "format": FORMAT,
-        "taps": ",".join(map(str, tuned.taps)),
-        "tower": tuned.tower,
-        "norms": {name: torch.from_numpy(norm) for name, norm in tuned.norms.items()},
-        "weight": torch.from_numpy(tuned.weight),
-        "bias": tuned.bias,
-        "steps": steps,
-    }
-    save(file, content)
+        return Adapter(self._model.vit.taps, self._encoder, norms, weight.numpy(), float(bias))

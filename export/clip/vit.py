@@ -1,157 +1,160 @@
-"""The first layers of a CLIP ViT in torch, of a tower's own int8 weights: its norms can learn.
+"""A CLIP encoder in torch with its own int8 weights, whose layer norms can learn; and its adapter.
 
-It computes what the graph that `export.clip.graph.lay_tower` lays does, but for the rounding
-of what goes into a product: weights are halved as there. Only the layer norms are parameters, so
-the state dict holds nothing else, by the names that their initializers have in the tower's file.
+The network computes what `export.clip.graph.features_graph` does, except for the rounding of the
+products' inputs. Only the layer norms are parameters: an adapter file holds them and a linear head,
+while the encoder's other weights stay as they were shipped.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
 from edge.errors import TruelightError
-from export.clip.graph import MEAN, SCALE, SPREAD, WEIGHT, Tap, Tower
+from export.clip.graph import MEAN, SCALE, STD, WEIGHT, Encoder, Tap, read_taps
+from export.train.checkpoint import save
 
-HEAD = 64  # numbers a head of attention has, in every CLIP
+HEAD = 64  # channels of an attention head, in every CLIP
 ROOT = "vision_model."
 PRODUCT = re.compile(r"^/vision_model/(.+)/MatMul_quant$")
 EPSILON = 1e-5
+FORMAT = "truelight-tuning-1"
 
 
 class Vit(nn.Module):
-    """uint8 crops [n, side, side, 3] RGB -> float32 features [n, D], `width` in all."""
+    """uint8 crops [n, side, side, 3] RGB -> float32 features [n, width]."""
 
     mean: Tensor
-    spread: Tensor
+    std: Tensor
     patches: Tensor
     token: Tensor
     places: Tensor
 
     def __init__(
-        self, tower: Tower, taps: Sequence[Tap], dtype: torch.dtype = torch.float32
+        self, encoder: Encoder, taps: Sequence[Tap], dtype: torch.dtype = torch.float32
     ) -> None:
-        """Take the weights up to the last tap; `dtype` is what is computed in.
+        """Load the weights up to the last tap; computes in `dtype`.
 
-        Raises TruelightError if there is no such layer, or the tower is no CLIP.
+        Raises TruelightError if there is no such layer, or the file is not a CLIP encoder.
         """
         super().__init__()
-        self.side, self.taps, self.width = tower.side, tuple(taps), tower.width * len(taps)
+        self.side, self.taps, self.width = encoder.side, tuple(taps), encoder.width * len(taps)
         depth = max(tap.layer for tap in taps)
-        if not {tap.layer for tap in taps} <= tower.streams.keys():
-            raise TruelightError(f"There are {len(tower.streams)} layers, not {depth}.")
-        given = _Given(tower, dtype)
+        if not {tap.layer for tap in taps} <= encoder.streams.keys():
+            raise TruelightError(f"There are {len(encoder.streams)} layers, not {depth}.")
+        weights = _Weights(encoder, dtype)
         try:
-            _keep(self, "mean", 255 * torch.tensor(MEAN))
-            _keep(self, "spread", 255 * torch.tensor(SPREAD))
-            _keep(self, "patches", given.plain("embeddings.patch_embedding.weight"))
-            _keep(self, "token", given.plain("embeddings.class_embedding"))
-            _keep(self, "places", given.plain("embeddings.position_embedding.weight"))
-            self.pre_layrnorm = Norm(given, "pre_layrnorm")  # so it is spelled
-            layers = nn.ModuleList(Layer(given, f"encoder.layers.{at}") for at in range(depth))
+            _buffer(self, "mean", 255 * torch.tensor(MEAN))
+            _buffer(self, "std", 255 * torch.tensor(STD))
+            _buffer(self, "patches", weights.plain("embeddings.patch_embedding.weight"))
+            _buffer(self, "token", weights.plain("embeddings.class_embedding"))
+            _buffer(self, "places", weights.plain("embeddings.position_embedding.weight"))
+            self.pre_layrnorm = Norm(weights, "pre_layrnorm")  # CLIP's spelling
+            layers = nn.ModuleList(Layer(weights, f"encoder.layers.{at}") for at in range(depth))
         except KeyError as missing:
-            raise TruelightError(f"The tower is no CLIP: it lacks {missing}.") from None
+            raise TruelightError(f"The encoder is not a CLIP: {missing} is missing.") from None
         self.encoder = nn.ModuleDict({"layers": layers})
 
     def forward(self, crops: Tensor) -> Tensor:
-        """The taps' statistics, one after the other."""
-        pixels = ((crops - self.mean) / self.spread).permute(0, 3, 1, 2)
+        """The statistics of all taps."""
+        pixels = ((crops - self.mean) / self.std).permute(0, 3, 1, 2)
         kernel = self.patches
         grid = nn.functional.conv2d(pixels.to(kernel.dtype), kernel, stride=kernel.shape[-1])
         tokens = grid.flatten(2).transpose(1, 2)
         first = self.token.expand(len(crops), 1, -1)
         x = self.pre_layrnorm(torch.cat([first, tokens], 1) + self.places)
-        behind = []
+        streams = []
         for layer in self.encoder["layers"].children():
             x = layer(x)
-            behind.append(x)
-        return torch.cat([_statistic(behind[tap.layer - 1].float(), tap) for tap in self.taps], 1)
+            streams.append(x)
+        return torch.cat([_statistic(streams[tap.layer - 1].float(), tap) for tap in self.taps], 1)
 
     def norms(self) -> dict[str, Tensor]:
-        """The layer norms' scales and offsets, by the names of the tower's initializers."""
+        """The layer norms' parameters, by the names of the encoder's initializers."""
         return {ROOT + name: value for name, value in self.state_dict().items()}
 
     def load_norms(self, norms: Mapping[str, Tensor]) -> None:
-        """Take tuned ones, all of them.
-
-        Raises TruelightError if they are of other layers.
-        """
+        """Load all norms. Raises TruelightError if they are of other layers."""
         try:
             self.load_state_dict({n.removeprefix(ROOT): value for n, value in norms.items()})
         except RuntimeError as failure:
             reason = " ".join(str(failure).split())[:200]
-            raise TruelightError(f"The norms are of another tower: {reason}") from None
+            raise TruelightError(f"The norms are of another encoder: {reason}") from None
 
 
 class Layer(nn.Module):
-    """Attention, then two products, each on normed tokens and added to the stream."""
+    """A pre-norm transformer layer."""
 
-    def __init__(self, given: _Given, name: str) -> None:
+    def __init__(self, weights: _Weights, name: str) -> None:
         super().__init__()
-        self.layer_norm1 = Norm(given, f"{name}.layer_norm1")
-        self.layer_norm2 = Norm(given, f"{name}.layer_norm2")
+        self.layer_norm1 = Norm(weights, f"{name}.layer_norm1")
+        self.layer_norm2 = Norm(weights, f"{name}.layer_norm2")
         self.query, self.key, self.value, self.out = (
-            Product(given, f"{name}.self_attn.{part}_proj") for part in ("q", "k", "v", "out")
+            Linear(weights, f"{name}.self_attn.{part}_proj") for part in ("q", "k", "v", "out")
         )
-        self.grow, self.shrink = (Product(given, f"{name}.mlp.{part}") for part in ("fc1", "fc2"))
+        self.fc1, self.fc2 = (Linear(weights, f"{name}.mlp.{part}") for part in ("fc1", "fc2"))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[n, tokens, width]`, like what comes out."""
+        """`[n, tokens, width]` -> the same shape."""
         h = self.layer_norm1(x)
         query, key, value = (
             part(h).unflatten(2, (-1, HEAD)).transpose(1, 2)
             for part in (self.query, self.key, self.value)
         )
-        heard = nn.functional.scaled_dot_product_attention(query, key, value)
-        x = x + self.out(heard.transpose(1, 2).flatten(2))
-        h = self.grow(self.layer_norm2(x))
-        shrunk: Tensor = self.shrink(h * torch.sigmoid(1.702 * h))  # CLIP's cheaper GELU
-        return x + shrunk
+        attended = nn.functional.scaled_dot_product_attention(query, key, value)
+        x = x + self.out(attended.transpose(1, 2).flatten(2))
+        h = self.fc1(self.layer_norm2(x))
+        result: Tensor = x + self.fc2(h * torch.sigmoid(1.702 * h))  # CLIP's QuickGELU
+        return result
 
 
 class Norm(nn.Module):
-    """A layer norm whose parameters are float32 whatever it computes in."""
+    """A layer norm with float32 parameters in any dtype of computation."""
 
-    def __init__(self, given: _Given, name: str) -> None:
+    def __init__(self, weights: _Weights, name: str) -> None:
         super().__init__()
-        self.weight = nn.Parameter(given.plain(f"{name}.weight").float())
-        self.bias = nn.Parameter(given.plain(f"{name}.bias").float())
+        self.weight = nn.Parameter(weights.plain(f"{name}.weight").float())
+        self.bias = nn.Parameter(weights.plain(f"{name}.bias").float())
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[..., width]`, like what comes out."""
+        """`[..., width]` -> the same shape."""
         weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
         return nn.functional.layer_norm(x, weight.shape, weight, bias, EPSILON)
 
 
-class Product(nn.Module):
-    """A linear map that does not learn."""
+class Linear(nn.Module):
+    """A frozen linear layer."""
 
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, given: _Given, name: str) -> None:
+    def __init__(self, weights: _Weights, name: str) -> None:
         super().__init__()
-        _keep(self, "weight", given.halved(name))
-        _keep(self, "bias", given.plain(f"{name}.bias"))
+        _buffer(self, "weight", weights.halved(name))
+        _buffer(self, "bias", weights.plain(f"{name}.bias"))
 
     def forward(self, x: Tensor) -> Tensor:
         """`[..., columns]` -> `[..., rows]`."""
         return nn.functional.linear(x, self.weight, self.bias)
 
 
-class _Given:
-    """A tower's initializers, as torch wants them. KeyError if one is missing."""
+class _Weights:
+    """An encoder's initializers as tensors. KeyError if one is missing."""
 
-    def __init__(self, tower: Tower, dtype: torch.dtype) -> None:
-        graph = tower.model.graph
+    def __init__(self, encoder: Encoder, dtype: torch.dtype) -> None:
+        graph = encoder.model.graph
         self._dtype = dtype
         self._tensors = {tensor.name: tensor for tensor in graph.initializer}
         nodes = ((PRODUCT.match(node.name), node) for node in graph.node)
-        # Of the modules between, the name of a node has slashes where that of a tensor has dots.
+        # A node's name has slashes where a tensor's has dots.
         self._products = {m[1].replace("/", "."): node.input[1] for m, node in nodes if m}
 
     def plain(self, name: str) -> Tensor:
@@ -159,7 +162,7 @@ class _Given:
         return self._array(ROOT + name).to(self._dtype)
 
     def halved(self, name: str) -> Tensor:
-        """A product's int8 weights [rows, columns] as floats: half of each, rounded to even."""
+        """A product's int8 weights [rows, columns] as floats, rounded as the graph halves them."""
         weight = self._products[name]
         scale = self._array(weight.removesuffix(WEIGHT) + SCALE)
         whole = torch.round(self._array(weight).float() / 2) * (2 * scale)
@@ -169,8 +172,8 @@ class _Given:
         return torch.from_numpy(numpy_helper.to_array(self._tensors[name]).copy())
 
 
-def _keep(module: nn.Module, name: str, value: Tensor) -> None:
-    """Of the module, but neither learned nor saved."""
+def _buffer(module: nn.Module, name: str, value: Tensor) -> None:
+    """Register a tensor that is neither learned nor saved."""
     module.register_buffer(name, value, persistent=False)
 
 
@@ -181,3 +184,59 @@ def _statistic(tokens: Tensor, tap: Tap) -> Tensor:
     if tap.statistic == "mean":
         return tokens[:, 1:].mean(1)
     return tokens[:, 1:].std(1, correction=0)
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What `truelight-export tune` learned."""
+
+    taps: tuple[Tap, ...]
+    encoder: str
+    """SHA-256 of the encoder's file."""
+    norms: dict[str, NDArray[np.float32]]
+    """By the name of the initializer that they replace."""
+    weight: NDArray[np.float32]
+    """`[D]`: logit of FAKE = features @ weight + bias."""
+    bias: float
+
+
+def read_adapter(file: Path, encoder: Encoder) -> Adapter:
+    """Read an adapter. Raises TruelightError if it is something else, or another encoder's."""
+    try:
+        kept = torch.load(file, weights_only=True, map_location="cpu")
+        if kept["format"] != FORMAT:
+            raise ValueError(f"its format is {kept['format']!r}")
+        adapter = Adapter(
+            read_taps(kept["taps"]),
+            kept["tower"],
+            {name: value.float().numpy() for name, value in kept["norms"].items()},
+            kept["weight"].float().numpy(),
+            float(kept["bias"]),
+        )
+    except OSError as failure:
+        raise TruelightError(f"{file} cannot be read: {failure.strerror}.") from None
+    except Exception as failure:  # an untrusted file can make the loader raise anything
+        raise TruelightError(
+            f"{file} is not an adapter: {' '.join(str(failure).split())[:200]}",
+            "Make one with truelight-export tune.",
+        ) from None
+    if adapter.encoder != encoder.sha256:
+        raise TruelightError(
+            f"{file} was tuned on another encoder.", "Name its encoder with --tower."
+        )
+    return adapter
+
+
+def write_adapter(file: Path, adapter: Adapter, steps: int) -> None:
+    """Write what `read_adapter` reads."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "format": FORMAT,
+        "taps": ",".join(map(str, adapter.taps)),
+        "tower": adapter.encoder,
+        "norms": {name: torch.from_numpy(norm) for name, norm in adapter.norms.items()},
+        "weight": torch.from_numpy(adapter.weight),
+        "bias": adapter.bias,
+        "steps": steps,
+    }
+    save(file, content)

@@ -1,9 +1,8 @@
-"""Folders of face crops with `labels.tsv`, and the draws that make batches of them.
+"""Labelled folders, and the random draws that training makes from them.
 
-`labels.tsv` has a header and tab-separated columns; `file`, `label` (REAL or FAKE) and `source`
-are needed. `margin` is optional: how many times wider the picture is than the crop the box would
-cut (1 where the picture is the crop). An empty label is allowed where it is not needed: a teacher's
-features can be learned without.
+A folder has a tab-separated `labels.tsv` with a header. The columns `file`, `label` (REAL or FAKE)
+and `source` are required. `margin` (1 if absent) is how many times wider the image is than the
+crop that a scan would cut. Only the feature cache and distillation accept empty labels.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,66 +21,74 @@ from numpy.typing import NDArray
 from edge.errors import TruelightError
 
 Image = NDArray[np.uint8]
+Landmarks = NDArray[np.float32]
+"""[468, 2], in pixels or as shares of an image's side."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of steps done and of all steps."""
+StageProgress = Callable[[str, int, int], None]
+"""As `Progress`, with the name of the stage first."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One labelled face picture on disk."""
+class Example:
+    """One row of a labels.tsv: a face crop or a clip."""
 
     path: Path
     fake: bool
     source: str
     margin: float = 1.0
     key: str = ""
-    """Its folder's name and its name in the table: what cached features are known by."""
+    """FOLDER/FILE, which identifies the example in the feature cache."""
     labelled: bool = True
 
     @property
     def folder(self) -> str:
-        """The name of the folder whose table names it."""
+        """The name of the folder."""
         return self.key.partition("/")[0]
 
     def read(self) -> Image:
-        """Pixels as uint8 [h, w, 3] RGB."""
+        """Read the image as uint8 [h, w, 3] RGB."""
         image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
         if image is None:
-            raise TruelightError(f"{self.path} is not a picture.", "Remove it from labels.tsv.")
+            raise TruelightError(f"{self.path} is not an image.", "Remove it from labels.tsv.")
         return np.asarray(image[..., ::-1], dtype=np.uint8)
 
 
 @dataclass(frozen=True)
-class Material:
-    """What batches are made of."""
+class TrainingData:
+    """Examples and what training knows about them."""
 
-    pictures: Sequence[Picture]
-    landmarks: Mapping[str, NDArray[np.float32]]
-    """Of the real pictures that can be blended, by path, as shares of the side; [468, 2]."""
-    rows: Mapping[str, int]
-    """Where a picture's features stand at its teacher, by key."""
+    examples: Sequence[Example]
+    landmarks: Mapping[str, Landmarks]
+    """Of real images that can be blended, by path, as shares of the side."""
+    feature_rows: Mapping[str, int]
+    """Rows of the feature cache, by the examples' keys."""
     weights: Mapping[str, float]
-    """What a folder's sources weigh in the draws, by folder, where that is not 1."""
+    """Sampling weights of a folder's sources, by folder, if not 1."""
 
     @property
-    def blendable(self) -> list[Picture]:
-        """Real pictures whose landmarks are known."""
+    def blendable(self) -> list[Example]:
+        """Real images with landmarks."""
         return [
-            picture
-            for picture in self.pictures
-            if picture.labelled and not picture.fake and str(picture.path) in self.landmarks
+            one
+            for one in self.examples
+            if one.labelled and not one.fake and str(one.path) in self.landmarks
         ]
 
     def fingerprint(self) -> str:
-        """The same for the same pictures, teacher and weights, wherever they lie."""
+        """A hash of the examples, cached features and weights; independent of the location."""
         parts = sorted(
-            f"{p.key} {p.fake} {p.source} {str(p.path) in self.landmarks} {p.key in self.rows}"
-            for p in self.pictures
+            f"{e.key} {e.fake} {e.source} {str(e.path) in self.landmarks} "
+            f"{e.key in self.feature_rows}"
+            for e in self.examples
         )
         parts += [f"{name} {weight}" for name, weight in sorted(self.weights.items())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def read_folder(folder: Path, unlabelled: bool = False) -> list[Picture]:
-    """The pictures that a folder's labels.tsv names; those without a label only if `unlabelled`.
+def read_folder(folder: Path, unlabelled: bool = False) -> list[Example]:
+    """Read a folder's labels.tsv; rows with an empty label are accepted only if `unlabelled`.
 
     Raises TruelightError if the table is missing, lacks a column or holds another label.
     """
@@ -96,15 +103,15 @@ def read_folder(folder: Path, unlabelled: bool = False) -> list[Picture]:
         missing = {"file", "label", "source"} - set(rows.fieldnames or ())
         if missing:
             raise TruelightError(f"{table} lacks the column {', '.join(sorted(missing))}.")
-        pictures = []
+        examples = []
         for row in rows:
             if row["label"] not in allowed:
                 raise TruelightError(
-                    f"{table} holds the label {row['label']!r} for {row['file']}.",
-                    "A label is REAL or FAKE.",
+                    f"{table} has the label {row['label']!r} for {row['file']}.",
+                    "Use REAL or FAKE.",
                 )
-            pictures.append(
-                Picture(
+            examples.append(
+                Example(
                     path=folder / row["file"],
                     fake=row["label"] == "FAKE",
                     source=row["source"],
@@ -113,88 +120,74 @@ def read_folder(folder: Path, unlabelled: bool = False) -> list[Picture]:
                     labelled=bool(row["label"]),
                 )
             )
-    if not pictures:
-        raise TruelightError(f"{table} names no picture.")
-    return pictures
+    if not examples:
+        raise TruelightError(f"{table} lists no files.")
+    return examples
 
 
 def held_out(source: str, share: float) -> bool:
-    """Whether a source belongs to validation: by hash, so every run and every folder agree."""
+    """Whether a source is held out for validation, by its hash: the same in every run."""
     digest = hashlib.sha256(source.encode()).digest()
     return int.from_bytes(digest[:4], "big") / 2**32 < share
 
 
-def split(pictures: Iterable[Picture], share: float) -> tuple[list[Picture], list[Picture]]:
-    """Training and validation pictures; a source is never in both."""
-    train: list[Picture] = []
-    validation: list[Picture] = []
-    for picture in pictures:
-        (validation if held_out(picture.source, share) else train).append(picture)
-    return train, validation
+def split(examples: Iterable[Example], share: float) -> tuple[list[Example], list[Example]]:
+    """Split into training and validation examples; no source is in both."""
+    parts: tuple[list[Example], list[Example]] = [], []
+    for example in examples:
+        parts[held_out(example.source, share)].append(example)
+    return parts
 
 
-def one_each(pictures: Sequence[Picture], most: int) -> list[Picture]:
-    """At most `most` pictures: one real and one fake of each source that has both."""
-    chosen: list[Picture] = []
-    for pair in Pairs(pictures).by_source:
-        if len(chosen) + 2 > most:
-            break
-        chosen += [pair[0][0], pair[1][0]]
-    return chosen
+def one_each(examples: Sequence[Example], limit: int) -> list[Example]:
+    """One real and one fake of each source that has both, at most `limit` examples."""
+    pairs = PairSampler(examples).groups[: limit // 2]
+    return [example for reals, fakes in pairs for example in (reals[0], fakes[0])]
 
 
-class Pairs:
-    """Real and fake of one source and folder, drawn source by source.
+class PairSampler:
+    """Draws a source of a folder, then one of its reals and one of its fakes.
 
-    A source weighs 1 times its folder's weight: `weights` names those that are not 1. Pictures of
-    two folders make no pair: what was done to their files is not the same.
+    Sources are drawn in proportion to the weight of their folder, 1 if `weights` does not name it.
+    Examples of two folders form no pair, since their files may be encoded differently.
     """
 
     def __init__(
-        self, pictures: Sequence[Picture], weights: Mapping[str, float] | None = None
+        self, examples: Sequence[Example], weights: Mapping[str, float] | None = None
     ) -> None:
-        groups: dict[tuple[str, str], tuple[list[Picture], list[Picture]]]
+        groups: dict[tuple[str, str], tuple[list[Example], list[Example]]]
         groups = defaultdict(lambda: ([], []))
-        for picture in pictures:
-            if picture.labelled:
-                groups[picture.source, picture.folder][picture.fake].append(picture)
-        self.by_source = [group for _, group in sorted(groups.items()) if group[0] and group[1]]
-        self._lots = Lots([group[1][0].folder for group in self.by_source], weights or {})
+        for example in examples:
+            if example.labelled:
+                groups[example.source, example.folder][example.fake].append(example)
+        self.groups = [group for _, group in sorted(groups.items()) if group[0] and group[1]]
+        self._shares = _shares([reals[0].folder for reals, _ in self.groups], weights or {})
 
-    def draw(self, rng: np.random.Generator) -> tuple[Picture, Picture]:
+    def draw(self, rng: np.random.Generator) -> tuple[Example, Example]:
         """A (real, fake) pair of one random source."""
-        reals, fakes = self.by_source[self._lots.draw(rng)]
+        reals, fakes = self.groups[rng.choice(len(self.groups), p=self._shares)]
         return reals[rng.integers(len(reals))], fakes[rng.integers(len(fakes))]
 
 
-class Singles:
-    """Pictures drawn one by one, source by source, whatever their labels."""
+class ExampleSampler:
+    """Draws a source of a folder, then one of its examples, whatever the label."""
 
     def __init__(
-        self, pictures: Sequence[Picture], weights: Mapping[str, float] | None = None
+        self, examples: Sequence[Example], weights: Mapping[str, float] | None = None
     ) -> None:
-        groups: dict[tuple[str, str], list[Picture]] = defaultdict(list)
-        for picture in pictures:
-            groups[picture.folder, picture.source].append(picture)
-        self._groups = [group for _, group in sorted(groups.items())]
-        self._lots = Lots([group[0].folder for group in self._groups], weights or {})
+        groups: dict[tuple[str, str], list[Example]] = defaultdict(list)
+        for example in examples:
+            groups[example.folder, example.source].append(example)
+        self.groups = [group for _, group in sorted(groups.items())]
+        self._shares = _shares([group[0].folder for group in self.groups], weights or {})
 
-    def __len__(self) -> int:
-        return len(self._groups)
-
-    def draw(self, rng: np.random.Generator) -> Picture:
-        """A random picture of a random source."""
-        group = self._groups[self._lots.draw(rng)]
+    def draw(self, rng: np.random.Generator) -> Example:
+        """A random example of a random source."""
+        group = self.groups[rng.choice(len(self.groups), p=self._shares)]
         return group[rng.integers(len(group))]
 
 
-class Lots:
-    """Draws positions; each is as likely as its folder weighs."""
-
-    def __init__(self, folders: Sequence[str], weights: Mapping[str, float]) -> None:
-        self._reached = np.cumsum([weights.get(folder, 1.0) for folder in folders])
-
-    def draw(self, rng: np.random.Generator) -> int:
-        """A random position."""
-        at = np.searchsorted(self._reached, rng.random() * self._reached[-1], side="right")
-        return int(at)
+def _shares(folders: Sequence[str], weights: Mapping[str, float]) -> NDArray[np.float64]:
+    """The probability of each group of examples, by the weight of its folder."""
+    values = np.array([weights.get(folder, 1.0) for folder in folders])
+    return np.asarray(values / values.sum() if len(values) else values)

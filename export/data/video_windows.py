@@ -1,4 +1,4 @@
-"""Windows of real clips, cut as the box cuts them, for the head over windows."""
+"""Windows of crops to train the LSTM: from clips, as a scan cuts them, or animated from stills."""
 
 from __future__ import annotations
 
@@ -11,19 +11,28 @@ from pathlib import Path
 import numpy as np
 
 from edge.scan.faces.crops import CropSpec, cut
-from edge.scan.faces.detector import FaceDetector, Pixels
+from edge.scan.faces.detector import FaceDetector
 from edge.scan.faces.search import FaceSearch
 from edge.scan.media.client import ClipError, open_clip
 from edge.scan.media.sampling import Sampling
 from edge.scan.model.inference import fill_window, is_long_enough
-from export.data.augment import Treatment, draw
-from export.data.blends import STEADY, Flicker, blend_of, to_blend
-from export.data.folders import Image, Material, Pairs, Picture, read_folder
+from export.data.augment import Augmentation, random_augmentation
+from export.data.blends import STEADY, Flicker, random_blend, save_arrays
+from export.data.folders import (
+    Example,
+    Image,
+    PairSampler,
+    Progress,
+    TrainingData,
+    read_folder,
+)
+
+STEADY_SHARE = 0.3  # of the blends; steady ones must be recognised, too
 
 
 @dataclass(frozen=True)
 class ClipWindows:
-    """Windows of labelled clips; the unit of truth is the source."""
+    """Windows of labelled clips."""
 
     crops: Image
     """uint8 [n, T, side, side, 3] RGB."""
@@ -32,173 +41,175 @@ class ClipWindows:
 
 
 @dataclass(frozen=True)
-class Looking:
-    """How clips are looked at: as the bundle will have it."""
+class WindowSampling:
+    """How windows are sampled from clips: as the bundle will do it."""
 
     spec: CropSpec
     frames: int
     rate: float  # Hz
-    most: int = 6  # windows of a clip
-
-    @property
-    def sampling(self) -> Sampling:
-        """For the decoder."""
-        return Sampling(self.frames, self.rate, self.most)
+    limit: int = 6  # windows of a clip
 
 
-def windows_of(
+def clip_windows(
     folder: Path,
-    looking: Looking,
+    sampling: WindowSampling,
     detector: Callable[[], FaceDetector],
     cache: Path,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> ClipWindows:
-    """Windows of the largest face in the clips that a folder's labels.tsv names.
+    """Windows of the largest face in each clip of the folder's labels.tsv.
 
-    Kept in `cache` (.npz) and read from there where it was made of the same clips in the same way.
-    Clips that cannot be read or show no face have none.
+    Results are cached in `cache` (.npz) and reused for the same clips and sampling. Clips that are
+    unreadable or show no face have no windows.
     """
     clips = read_folder(folder)
-    key = hashlib.sha256(repr((looking, [(c.key, c.fake, c.source) for c in clips])).encode())
+    key = repr((sampling, [(c.key, c.fake, c.source) for c in clips]))
+    digest = hashlib.sha256(key.encode()).hexdigest()
     if cache.is_file():
         with np.load(cache) as kept:
-            if str(kept["key"]) == key.hexdigest():
-                return ClipWindows(
-                    kept["crops"], tuple(kept["fakes"].tolist()), tuple(kept["sources"].tolist())
-                )
-    found: list[Image] = []
-    fakes: list[bool] = []
-    sources: list[str] = []
+            if str(kept["key"]) == digest:
+                fakes, sources = kept["fakes"].tolist(), kept["sources"].tolist()
+                return ClipWindows(kept["crops"], tuple(fakes), tuple(sources))
+    windows: list[Image] = []
+    labelled: list[Example] = []
     ready = detector()
     for done, clip in enumerate(clips):
         progress(done, len(clips))
-        for window in _windows(clip, looking, ready):
-            found.append(window)
-            fakes.append(clip.fake)
-            sources.append(clip.source)
-    side = looking.spec.side
-    crops = np.stack(found) if found else np.zeros((0, looking.frames, side, side, 3), np.uint8)
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = cache.with_suffix(".part.npz")
-    np.savez(unfinished, key=key.hexdigest(), crops=crops, fakes=fakes, sources=sources)
-    unfinished.replace(cache)
-    return ClipWindows(crops, tuple(fakes), tuple(sources))
+        for window in _windows(clip, sampling, ready):
+            windows.append(window)
+            labelled.append(clip)
+    side = sampling.spec.side
+    crops = np.stack(windows) if windows else np.zeros((0, sampling.frames, side, side, 3), "u1")
+    found = ClipWindows(
+        crops, tuple(clip.fake for clip in labelled), tuple(clip.source for clip in labelled)
+    )
+    save_arrays(
+        cache,
+        key=np.array(digest),
+        crops=crops,
+        fakes=np.array(found.fakes, bool),
+        sources=np.array(found.sources, str),
+    )
+    return found
 
 
-def _windows(clip: Picture, looking: Looking, detector: FaceDetector) -> Iterator[Image]:
-    """The windows of one clip in which its largest face was seen long enough."""
+def _windows(clip: Example, sampling: WindowSampling, detector: FaceDetector) -> Iterator[Image]:
+    """The windows of a clip that show its largest face long enough."""
     search = FaceSearch(detector)
-    number, times, seen = -1, list[float](), dict[int, Pixels]()
+    number, times, crops = -1, list[float](), dict[int, Image]()
+    plan = Sampling(sampling.frames, sampling.rate, sampling.limit)
     try:
-        with open_clip(clip.path, looking.sampling) as opened:
+        with open_clip(clip.path, plan) as opened:
             for frame in opened.frames():
                 if frame.window != number:
-                    yield from _filled(times, seen, looking)
-                    number, times, seen = frame.window, [], {}
+                    yield from _filled(times, crops, sampling)
+                    number, times, crops = frame.window, [], {}
                 if faces := search.look(frame):
-                    seen[len(times)] = cut(frame.pixels, faces[0].box, looking.spec).pixels
+                    crops[len(times)] = cut(frame.pixels, faces[0].box, sampling.spec).pixels
                 times.append(frame.time)
     except ClipError:
         return
-    yield from _filled(times, seen, looking)
+    yield from _filled(times, crops, sampling)
 
 
-def _filled(times: list[float], seen: dict[int, Pixels], looking: Looking) -> Iterator[Image]:
-    """A window's slots, where the face was found in enough of its frames."""
-    if seen and is_long_enough(len(seen), len(times)):
-        crops = list(seen.values())
-        slots = fill_window(times, list(seen), looking.frames, 1 / looking.rate)
-        yield np.stack([crops[slot] for slot in slots])
-
-
-CALM = 0.3  # share of blends that do not flicker: they must be seen, too
+def _filled(
+    times: list[float], crops: dict[int, Image], sampling: WindowSampling
+) -> Iterator[Image]:
+    """The window of crops by frame number, if there are enough."""
+    if crops and is_long_enough(len(crops), len(times)):
+        slots = fill_window(times, list(crops), sampling.frames, 1 / sampling.rate)
+        values = list(crops.values())
+        yield np.stack([values[slot] for slot in slots])
 
 
 @dataclass(frozen=True)
-class Windows:
-    """Draws pairs of windows; every draw is a function of its number and the seed."""
+class AnimatedWindows:
+    """Draws pairs of windows made of stills; each is a function of its number and the seed."""
 
-    material: Material
+    data: TrainingData
     frames: int
     side: int
     seed: int
 
     @cached_property
-    def _pairs(self) -> Pairs:
-        return Pairs(self.material.pictures, self.material.weights)
+    def _pairs(self) -> PairSampler:
+        return PairSampler(self.data.examples, self.data.weights)
 
     @cached_property
-    def _blendable(self) -> list[Picture]:
-        return self.material.blendable
+    def _blendable(self) -> list[Example]:
+        return self.data.blendable
 
     def pair(self, number: int) -> tuple[Image, Image, str]:
         """A real and a fake window, uint8 [frames, side, side, 3] RGB each, and their source.
 
-        Odd numbers are labelled pairs of one source, even ones are self-blends; where there is
-        nothing to make the one kind of, all are of the other.
+        Odd numbers are labelled pairs of one source, even ones self-blends, if there are both.
         """
         rng = np.random.default_rng((self.seed, number))
-        camera = _camera(draw(rng), self.frames, rng)
-        if self._pairs.by_source and (number % 2 or not self._blendable):
+        start = random_augmentation(rng)
+        augmentations = _sequence(start, self.frames, rng)
+        if self._pairs.groups and (number % 2 or not self._blendable):
             real, fake = self._pairs.draw(rng)
             room = min(real.margin, fake.margin)
-            return self._film(camera, real, room), self._film(camera, fake, room), real.source
-        return self._blend(camera, rng)
+            windows = [
+                self._window(augmentations, [one.read()] * self.frames, one.margin, room)
+                for one in (real, fake)
+            ]
+            return windows[0], windows[1], real.source
+        example = self._blendable[int(rng.integers(len(self._blendable)))]
+        landmarks = self.data.landmarks[str(example.path)]
+        blend = random_blend(example, landmarks, self.side, 0.0, rng)
+        fakes = [blend.fake(flicker) for flicker in _flickers(self.frames, rng)]
+        return (
+            self._window(augmentations, [blend.target] * self.frames, example.margin),
+            self._window(augmentations, fakes, example.margin),
+            example.source,
+        )
 
-    def _film(self, camera: Sequence[Treatment], picture: Picture, room: float) -> Image:
-        image = picture.read()
-        return np.stack(
-            [moment.apply(image, picture.margin, self.side, room) for moment in camera]
-        )  # fmt: skip
-
-    def _blend(
-        self, camera: Sequence[Treatment], rng: np.random.Generator
-    ) -> tuple[Image, Image, str]:
-        picture = self._blendable[int(rng.integers(len(self._blendable)))]
-        image, points = to_blend(picture, self.material.landmarks[str(picture.path)], self.side)
-        blend = blend_of(image, points, 0.0, rng)
-        reals, fakes = [], []
-        for moment, flicker in zip(camera, _flickers(self.frames, rng), strict=True):
-            reals.append(moment.apply(blend.target, picture.margin, self.side))
-            fakes.append(moment.apply(blend.fake(flicker), picture.margin, self.side))
-        return np.stack(reals), np.stack(fakes), picture.source
+    def _window(
+        self,
+        augmentations: Sequence[Augmentation],
+        images: Sequence[Image],
+        margin: float,
+        room: float | None = None,
+    ) -> Image:
+        both = zip(augmentations, images, strict=True)
+        return np.stack([one.apply(image, margin, self.side, room) for one, image in both])
 
 
 def _flickers(frames: int, rng: np.random.Generator) -> list[Flicker]:
-    """How a window's blend changes from frame to frame."""
-    if rng.random() < CALM:
+    """The flicker of each frame."""
+    if rng.random() < STEADY_SHARE:
         return [STEADY] * frames
     mask, colour, strength = rng.uniform(0.0, 1.0, size=3)
+
+    def normal(sigma: float) -> float:
+        return float(rng.normal(0, sigma))
+
     return [
         Flicker(
             amount=float(1.0 - strength * rng.uniform(0.0, 0.6)),
-            shift=(float(mask * rng.normal(0, 0.012)), float(mask * rng.normal(0, 0.012))),
-            growth=float(1.0 + mask * rng.normal(0, 0.03)),
-            tint=(
-                float(colour * rng.normal(0, 6)),
-                float(colour * rng.normal(0, 6)),
-                float(colour * rng.normal(0, 6)),
-            ),
+            shift=(mask * normal(0.012), mask * normal(0.012)),
+            growth=1.0 + mask * normal(0.03),
+            tint=(colour * normal(6), colour * normal(6), colour * normal(6)),
         )
         for _ in range(frames)
     ]
 
 
-def _camera(start: Treatment, frames: int, rng: np.random.Generator) -> list[Treatment]:
-    """A treatment a frame: drift and tremble around the first, compression anew each time."""
+def _sequence(start: Augmentation, frames: int, rng: np.random.Generator) -> list[Augmentation]:
+    """One augmentation per frame: camera motion and light drift, compression varies."""
     drift = rng.normal(0.0, 0.004, size=3)
-    wander = np.cumsum(rng.normal(0.0, 1.5, frames))
-    camera = []
+    light_drift = np.cumsum(rng.normal(0.0, 1.5, frames))
+    contrast, brightness, gamma = start.light
+    augmentations = []
     for t in range(frames):
-        tremble = rng.normal(0.0, 0.004, size=3)
-        contrast, brightness, gamma = start.light
-        x, y, zoom = drift * t + tremble
-        camera.append(
+        x, y, zoom = drift * t + rng.normal(0.0, 0.004, size=3)
+        augmentations.append(
             replace(
                 start,
                 centre=(start.centre[0] + float(x), start.centre[1] + float(y)),
                 extent=float(np.clip(start.extent + zoom, 0.8, 1.05)),
-                light=(contrast, brightness + float(wander[t]), gamma),
+                light=(contrast, brightness + float(light_drift[t]), gamma),
                 noise_seed=int(rng.integers(2**31)),
                 crf=start.crf and int(np.clip(start.crf + rng.integers(-3, 4), 15, 45)),
                 qualities=tuple(
@@ -206,4 +217,4 @@ def _camera(start: Treatment, frames: int, rng: np.random.Generator) -> list[Tre
                 ),
             )
         )
-    return camera
+    return augmentations

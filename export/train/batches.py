@@ -1,116 +1,127 @@
-"""Batches as functions of (seed, step): what makes training deterministic and resumable.
+"""Batches as a function of (seed, step), which makes training deterministic and resumable.
 
-A batch is made of couples: a self-blend of a real face (easy ones first), a labelled pair, real
-and fake of one source, which share one treatment, or, while a teacher's features are learned, two
-single pictures without any label.
+A batch consists of pairs: a self-blend of a real face (easy ones first); a labelled real and fake
+of one source, augmented alike; or, while cached features are distilled, two unlabelled images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
-from export.data.augment import draw
-from export.data.blends import self_blend, to_blend
-from export.data.folders import Image, Material, Pairs, Picture, Singles
+from edge.errors import TruelightError
+from export.data.augment import random_augmentation
+from export.data.blends import find_landmarks, random_blend
+from export.data.folders import (
+    Example,
+    ExampleSampler,
+    Image,
+    PairSampler,
+    StageProgress,
+    TrainingData,
+    read_folder,
+    split,
+)
+from export.train.network import best_device
 
 Kind = Literal["distil", "tutor", "labels"]
-"""What is learned from: a teacher's cached features, a tutor that sees every batch, or neither."""
+"""What a phase learns from: a teacher's cached features, an online teacher, or labels alone."""
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training at one picture size."""
+    """A stretch of training at one input size."""
 
     side: int
     steps: int
     batch: int
-    rate: float  # the learning rate's peak
+    rate: float  # peak learning rate
     kind: Kind = "labels"
 
 
 @dataclass(frozen=True)
 class Mix:
-    """How the draws change over the whole of training; shares of the way from 0 to 1."""
+    """What batches consist of, over training progress from 0 to 1."""
 
-    blends_at_start: float = 0.4  # share of couples that are self-blends
+    blends_at_start: float = 0.4  # share of pairs that are self-blends
     blends_at_end: float = 0.35
-    ease_at_start: float = 1.0  # how easy to see the blends are, 1 to 0
-    settled: float = 0.4  # where both curricula end
-    stills: float = 0.35  # share of the blends made from photographs that have margin
-    # While distilling:
-    singles: float = 0.15  # share of couples that are any two pictures the teacher knows
-    distil_blends: float = 0.15  # share of the others that are self-blends
-    taught: float = 0.75  # share of the pairs that are of pictures the teacher knows
+    ease_at_start: float = 1.0  # how easy the blends are to see, 1 to 0
+    settled: float = 0.4  # progress at which both reach their final value
+    stills: float = 0.35  # share of the blends made from photographs, which have a margin
+    # While distilling cached features:
+    singles: float = 0.15  # share of pairs that are two unrelated images with cached features
+    distil_blends: float = 0.15  # share of the other pairs that are self-blends
+    taught: float = 0.75  # share of the labelled pairs with cached features
 
-    def blends(self, way: float) -> float:
-        """The share of self-blends at a point of the way."""
-        return self._slide(self.blends_at_start, self.blends_at_end, way)
+    def blends(self, progress: float) -> float:
+        """The share of self-blends."""
+        return self._interpolate(self.blends_at_start, self.blends_at_end, progress)
 
     @property
     def any_blends(self) -> bool:
         """Whether self-blends are drawn at all."""
         return max(self.blends_at_start, self.blends_at_end, self.distil_blends) > 0
 
-    def ease(self, way: float) -> float:
-        """How easy to see the blends are, 1 to 0."""
-        return self._slide(self.ease_at_start, 0.0, way)
+    def ease(self, progress: float) -> float:
+        """How easy the blends are to see, 1 to 0."""
+        return self._interpolate(self.ease_at_start, 0.0, progress)
 
-    def _slide(self, start: float, end: float, way: float) -> float:
-        return start + (end - start) * min(1.0, way / self.settled)
+    def _interpolate(self, start: float, end: float, progress: float) -> float:
+        return start + (end - start) * min(1.0, progress / self.settled)
 
 
 SUBTLE = Mix(blends_at_start=0.4, blends_at_end=0.4, stills=0.55, ease_at_start=0.0)
-"""For who knows pictures already, or learns from one who does."""
+"""For pretrained networks and for students of an online teacher."""
 
 
 class Batch(NamedTuple):
-    """What the network learns from in a step."""
+    """The input of one training step."""
 
     crops: torch.Tensor
-    """uint8 [n, side, side, 3] RGB; in a tutor's phase of the tutor's side."""
+    """uint8 [n, side, side, 3] RGB; in phases with an online teacher at the teacher's side."""
     labels: torch.Tensor
-    """float32 [n], 1 of FAKE; NaN where the label is not to be learned."""
+    """float32 [n], 1 for FAKE; NaN if unlabelled."""
     rows: torch.Tensor
-    """int64 [n], of the teacher's features; -1 where there are none."""
+    """int64 [n] of the feature cache; -1 if not cached."""
 
 
-class _Couple(NamedTuple):
+class _Pair(NamedTuple):
     crops: tuple[Image, Image]
     labels: tuple[float, float]
     rows: tuple[int, int]
 
 
 class Batches(Dataset[Batch]):
-    """Item `step` is that step's batch."""
+    """Item `step` is the batch of that step."""
 
     def __init__(
         self,
-        material: Material,
+        data: TrainingData,
         phases: Sequence[Phase],
         mix: Mix,
         seed: int,
-        tutor_side: int = 0,
+        teacher_side: int = 0,
     ) -> None:
-        blendable = material.blendable
-        self._tight = [picture for picture in blendable if picture.margin <= 1.0]
-        self._wide = [picture for picture in blendable if picture.margin > 1.0]
-        self._pairs = Pairs(material.pictures, material.weights)
-        taught = [picture for picture in material.pictures if picture.key in material.rows]
-        self._singles = Singles(taught, material.weights)
-        self._taught_pairs = Pairs(taught, material.weights)
-        self._landmarks = material.landmarks
-        self._rows = material.rows
+        blendable = data.blendable
+        self._tight = [example for example in blendable if example.margin <= 1.0]
+        self._wide = [example for example in blendable if example.margin > 1.0]
+        cached = [example for example in data.examples if example.key in data.feature_rows]
+        self._pairs = PairSampler(data.examples, data.weights)
+        self._cached = ExampleSampler(cached, data.weights)
+        self._cached_pairs = PairSampler(cached, data.weights)
+        self._data = data
         self._phases = list(phases)
         self._mix = mix
         self._seed = seed
-        self._tutor_side = tutor_side
+        self._teacher_side = teacher_side
 
     def __len__(self) -> int:
         return sum(phase.steps for phase in self._phases)
@@ -127,49 +138,93 @@ class Batches(Dataset[Batch]):
         cv2.setNumThreads(0)
         phase, _ = self.phase(step)
         rng = np.random.default_rng((self._seed, step))
-        way = step / len(self)
-        couples = [self._couple(phase, way, rng) for _ in range(phase.batch // 2)]
+        progress = step / len(self)
+        pairs = [self._pair(phase, progress, rng) for _ in range(phase.batch // 2)]
         return Batch(
-            torch.from_numpy(np.stack([crop for couple in couples for crop in couple.crops])),
-            torch.tensor([label for couple in couples for label in couple.labels]),
-            torch.tensor([row for couple in couples for row in couple.rows]),
+            torch.from_numpy(np.stack([crop for pair in pairs for crop in pair.crops])),
+            torch.tensor([label for pair in pairs for label in pair.labels]),
+            torch.tensor([row for pair in pairs for row in pair.rows]),
         )
 
-    def _couple(self, phase: Phase, way: float, rng: np.random.Generator) -> _Couple:
+    def _pair(self, phase: Phase, progress: float, rng: np.random.Generator) -> _Pair:
         distils, mix = phase.kind == "distil", self._mix
-        side = self._tutor_side if phase.kind == "tutor" else phase.side
-        if distils and len(self._singles) and rng.random() < mix.singles:
-            return self._two(side, rng)
-        blends = mix.distil_blends if distils else mix.blends(way)
+        side = self._teacher_side if phase.kind == "tutor" else phase.side
+        if distils and self._cached.groups and rng.random() < mix.singles:
+            return self._unrelated(side, rng)
+        blends = mix.distil_blends if distils else mix.blends(progress)
         can_blend = bool(self._tight or self._wide)
-        if can_blend and (not self._pairs.by_source or rng.random() < blends):
-            return self._blend(side, mix.ease(way), rng)
-        taught = distils and self._taught_pairs.by_source and rng.random() < mix.taught
-        return self._pair(self._taught_pairs if taught else self._pairs, side, rng)
+        if can_blend and (not self._pairs.groups or rng.random() < blends):
+            return self._blend(side, mix.ease(progress), rng)
+        cached = distils and self._cached_pairs.groups and rng.random() < mix.taught
+        return self._labelled(self._cached_pairs if cached else self._pairs, side, rng)
 
-    def _two(self, side: int, rng: np.random.Generator) -> _Couple:
-        """Any two pictures: what the teacher sees in them is all that is learned."""
-        both = self._singles.draw(rng), self._singles.draw(rng)
-        one, other = (draw(rng).apply(p.read(), p.margin, side) for p in both)
-        return _Couple((one, other), (np.nan, np.nan), self._rows_of(both))
+    def _unrelated(self, side: int, rng: np.random.Generator) -> _Pair:
+        both = self._cached.draw(rng), self._cached.draw(rng)
+        one, other = (random_augmentation(rng).apply(e.read(), e.margin, side) for e in both)
+        return _Pair((one, other), (np.nan, np.nan), self._rows(both))
 
-    def _blend(self, side: int, ease: float, rng: np.random.Generator) -> _Couple:
+    def _blend(self, side: int, ease: float, rng: np.random.Generator) -> _Pair:
         wide = self._wide and (not self._tight or rng.random() < self._mix.stills)
         pool = self._wide if wide else self._tight
-        picture = pool[rng.integers(len(pool))]
-        image, points = to_blend(picture, self._landmarks[str(picture.path)], side)
-        treatment = draw(rng)
-        real, fake = (
-            treatment.apply(made, picture.margin, side)
-            for made in self_blend(image, points, ease, rng)
-        )
-        return _Couple((real, fake), (0.0, 1.0), (-1, -1))
+        example = pool[rng.integers(len(pool))]
+        augmentation = random_augmentation(rng)
+        blend = random_blend(example, self._data.landmarks[str(example.path)], side, ease, rng)
+        real = augmentation.apply(blend.target, example.margin, side)
+        fake = augmentation.apply(blend.fake(), example.margin, side)
+        return _Pair((real, fake), (0.0, 1.0), (-1, -1))
 
-    def _pair(self, pairs: Pairs, side: int, rng: np.random.Generator) -> _Couple:
+    def _labelled(self, pairs: PairSampler, side: int, rng: np.random.Generator) -> _Pair:
         both = pairs.draw(rng)
-        treatment, room = draw(rng), min(picture.margin for picture in both)
-        real, fake = (treatment.apply(p.read(), p.margin, side, room) for p in both)
-        return _Couple((real, fake), (0.0, 1.0), self._rows_of(both))
+        augmentation, room = random_augmentation(rng), min(example.margin for example in both)
+        real, fake = (augmentation.apply(e.read(), e.margin, side, room) for e in both)
+        return _Pair((real, fake), (0.0, 1.0), self._rows(both))
 
-    def _rows_of(self, both: tuple[Picture, Picture]) -> tuple[int, int]:
-        return self._rows.get(both[0].key, -1), self._rows.get(both[1].key, -1)
+    def _rows(self, both: tuple[Example, Example]) -> tuple[int, int]:
+        rows = self._data.feature_rows
+        return rows.get(both[0].key, -1), rows.get(both[1].key, -1)
+
+
+def load_batches(batches: Batches, begin: int = 0, workers: int | None = None) -> DataLoader[Batch]:
+    """Batches from step `begin` on, prepared by `workers` processes; 0: by this one."""
+    if workers is None:
+        cores = os.cpu_count() or 1
+        workers = max(1, cores - 1 if best_device().type == "cuda" else cores // 8)
+    return DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(begin, len(batches)),
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+    )
+
+
+def gather(
+    folders: Sequence[Path],
+    mix: Mix,
+    validation: float,
+    cached: Sequence[str],
+    landmarks: Path,
+    weights: Mapping[str, float],
+    progress: StageProgress,
+) -> tuple[TrainingData, TrainingData]:
+    """Read the folders and split them by source; a share `validation` of the sources is held out.
+
+    cached: keys of the feature cache, by row. landmarks: cache file of the landmarks for blends.
+    Raises TruelightError if a folder is wrong or `weights` names none of them.
+    """
+    examples = [example for one in folders for example in read_folder(one, unlabelled=True)]
+    names = {example.folder for example in examples}
+    if unknown := sorted(weights.keys() - names):
+        raise TruelightError(
+            f"--weight names {unknown[0]}, which is not one of the folders.",
+            f"The folders are: {', '.join(sorted(names))}.",
+        )
+    points = {}
+    if mix.any_blends:
+        reals = [example for example in examples if example.labelled and not example.fake]
+        points = find_landmarks(
+            reals, landmarks, lambda done, total: progress("landmarks", done, total)
+        )
+    rows = {key: row for row, key in enumerate(cached)}
+    train, held_out = split(examples, validation)
+    return TrainingData(train, points, rows, weights), TrainingData(held_out, points, rows, weights)

@@ -1,7 +1,6 @@
-"""Trained checkpoints: which are taken, and why the others are refused.
+"""Reads and writes checkpoints of our network, and reads published ones.
 
-Nothing in a file is ever run: torch reads weights only, and what it reads must have exactly the
-keys and shapes of the network it claims to be.
+Files are untrusted: torch loads weights only, and their keys and shapes must match the network's.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from edge.atomic_write import half_file, make_whole
 from edge.errors import TruelightError
 from edge.scan.faces.crops import CropSpec
 from edge.scan.model.manifest import CropRule, Window
@@ -32,24 +32,24 @@ class CheckpointError(TruelightError):
 
 
 class Temporal(BaseModel):
-    """What the LSTM adds to the mean of single frames, measured on the same windows."""
+    """The AUC of the LSTM and of the mean of single frames, on the same windows."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     on: str
-    """The windows: what they are, of what."""
+    """A description of the windows."""
     windows: int
     sources: int
     frame_mean_auc: float
     lstm_auc: float
-    """Of the frames' mean and the LSTM together."""
+    """Of the frames' mean plus the LSTM."""
     low: float
     high: float
-    """95 % interval of the difference of the two, drawn by source."""
+    """95 % interval of the difference, by bootstrap over sources."""
 
 
 class Config(BaseModel):
-    """What our own checkpoints say of themselves beside the weights."""
+    """The configuration stored in our checkpoints."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -75,22 +75,21 @@ class Own:
 
 @dataclass(frozen=True)
 class Published:
-    """A published checkpoint; `frames` is what its file name says, None if it does not."""
+    """A published checkpoint; `frames` is taken from the file name, None if it has none."""
 
     network: PublishedNetwork
     frames: int | None
 
 
 def load_checkpoint(file: Path) -> Own | Published:
-    """Read a checkpoint of our own format, or a published state dict of 322 keys.
+    """Read a checkpoint of our format, or a published state dict of 322 keys.
 
-    Raises:
-        CheckpointError: it is neither, or lacks keys, or has foreign ones, or other shapes.
+    Raises CheckpointError if it is neither, or its keys or shapes differ from the network's.
     """
     content = _read(file)
     if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
         raise CheckpointError(
-            f"{file} holds no state dict.", "Save it with torch.save(network.state_dict(), …)."
+            f"{file} has no state dict.", "Save it with torch.save(network.state_dict(), …)."
         )
     if "format" in content:
         return _own(file, content)
@@ -114,29 +113,29 @@ def _read(file: Path) -> Any:  # noqa: ANN401 a pickle may hold anything
     if not head:
         raise CheckpointError(f"{file} is empty.")
     if head[:2] != b"PK" and head[:1] != b"\x80":
-        raise CheckpointError(f"{file} is no checkpoint: torch did not write it.")
+        raise CheckpointError(f"{file} is not a checkpoint: torch did not write it.")
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as failure:
         if "global" in str(failure).lower():
             raise CheckpointError(
-                f"{file} holds more than weights: reading it would run its code.",
-                "Ask its maker for the state dict alone.",
+                f"{file} contains code, not only weights.",
+                "Ask its author for the state dict alone.",
             ) from None
-        raise CheckpointError(f"{file} is damaged.", "Fetch it again.") from None
+        raise CheckpointError(f"{file} is damaged.", "Download it again.") from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError):
-        raise CheckpointError(f"{file} is damaged.", "Fetch it again.") from None
+        raise CheckpointError(f"{file} is damaged.", "Download it again.") from None
 
 
 def _own(file: Path, content: Mapping[str, Any]) -> Own:
     if content["format"] != FORMAT:
-        raise CheckpointError(f"{file} is of the format {content['format']!r}, not {FORMAT!r}.")
+        raise CheckpointError(f"{file} has the format {content['format']!r}, not {FORMAT!r}.")
     try:
         config = Config.model_validate(content.get("config"))
     except ValidationError as failure:
         error = failure.errors()[0]
         where = ".".join(str(part) for part in ("config", *error["loc"]))
-        raise CheckpointError(f"{file} is not right: {where}: {error['msg']}.") from None
+        raise CheckpointError(f"{file} has a wrong configuration: {where}: {error['msg']}.") from None
     weights = content.get("model")
     if not isinstance(weights, Mapping):
         raise CheckpointError(f"{file} has no weights under 'model'.")
@@ -152,29 +151,29 @@ def _own(file: Path, content: Mapping[str, Any]) -> Own:
 
 
 def _fill(file: Path, network: torch.nn.Module, weights: Mapping[str, Any]) -> None:
-    """Load weights that fit exactly, in float32 whatever they were; leave the network judging."""
+    """Load weights of exactly the network's keys and shapes as float32; set evaluation mode."""
     wanted = network.state_dict()
     missing = [key for key in wanted if key not in weights]
-    foreign = [key for key in weights if key not in wanted]
-    if missing or foreign:
+    unexpected = [key for key in weights if key not in wanted]
+    if missing or unexpected:
         complaints = [
             f"{len(keys)} keys are {kind} ({_some(keys)})"
-            for kind, keys in (("missing", missing), ("foreign", foreign))
+            for kind, keys in (("missing", missing), ("unexpected", unexpected))
             if keys
         ]
-        remedy = "It must be the state dict of the network that docs/bundle.md describes."
-        if foreign and all(key.startswith("module.") for key in foreign):
+        remedy = "It must be the state dict of the network in docs/bundle.md."
+        if unexpected and all(key.startswith("module.") for key in unexpected):
             remedy = "It was saved from DataParallel: save network.module.state_dict() instead."
         raise CheckpointError(f"{file} does not fit: {'; '.join(complaints)}.", remedy)
     for key, value in wanted.items():
         given = weights[key]
         if not isinstance(given, Tensor):
-            raise CheckpointError(f"{file} does not fit: {key} is no tensor.")
+            raise CheckpointError(f"{file} does not fit: {key} is not a tensor.")
         if given.shape != value.shape:
             shapes = f"{list(given.shape)}, not {list(value.shape)}"
             raise CheckpointError(f"{file} does not fit: {key} has the shape {shapes}.")
         if not torch.isfinite(given.float()).all():
-            raise CheckpointError(f"{file} is spoilt: {key} holds numbers that are not finite.")
+            raise CheckpointError(f"{file} is damaged: {key} has values that are not finite.")
     network.load_state_dict(dict(weights))
     network.eval()
 
@@ -184,10 +183,48 @@ def _some(keys: Sequence[str]) -> str:
     return ", ".join(keys[:NAMED]) + more
 
 
-# They were trained on dlib's boxes without a margin, at 112 pixels. The square that stands in for
-# dlib's HOG box (upsampled once), measured by
+# Published networks were trained on dlib's HOG boxes (upsampled once) without a margin, at 112 px.
+# This square replaces dlib's box, measured by
 #     python benchmarks/dlib_box.py CLIPS
-# on 351 frames of 93 clips of 34 sources: IoU with dlib's box, each source judged by a fit that
-# did not see it, median 0.844 and mean 0.834 over frames, worst source 0.72. dlib's boxes come in
-# steps of a fifth in size, so nearer than that no mapping gets.
+# on 351 frames of 93 clips of 34 sources: IoU with dlib's box, fitted on the other sources, median
+# 0.844, mean 0.834, worst source 0.72. dlib's boxes come in steps of 20 % in size, so no mapping
+# gets much closer.
 DLIB_BOX = CropSpec(side=112, scale=0.962, shift_x=0.0, shift_y=-0.003)
+
+
+def load_initial_weights(network: Detector, init: Path | None, start: Path | None) -> None:
+    """Load torchvision's ImageNet weights (`init`) or a checkpoint (`start`), if given.
+
+    Raises TruelightError if the file is of another network.
+    """
+    file = init or start
+    if file is None:
+        return
+    try:
+        weights = torch.load(file, weights_only=True, map_location="cpu")
+        if init:
+            network.trunk.load_imagenet(weights)
+        else:
+            network.load_state_dict(weights["model"])
+    except OSError as failure:
+        raise TruelightError(f"{file} cannot be read: {failure.strerror}.") from None
+    except Exception as failure:  # an untrusted file can make the loader raise anything
+        what = "torchvision's resnext50_32x4d file" if init else "a checkpoint of such a network"
+        reason = " ".join(str(failure).split())[:200]
+        raise TruelightError(f"{file} is not {what}: {reason}") from None
+
+
+def write_checkpoint(file: Path, network: Detector, config: Mapping[str, Any]) -> None:
+    """Write a finished checkpoint, weights as bfloat16."""
+    weights = {
+        key: value.bfloat16().cpu() if value.is_floating_point() else value.cpu()
+        for key, value in network.state_dict().items()
+    }
+    save(file, {"format": FORMAT, "config": dict(config), "model": weights})
+
+
+def save(file: Path, content: Mapping[str, Any]) -> None:
+    """Write a torch file atomically."""
+    with half_file(file) as half:
+        torch.save(dict(content), half)
+        make_whole(half, file)

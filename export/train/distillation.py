@@ -1,159 +1,173 @@
-"""Learning from a teacher: its cached features, and what a probe on them says, are the targets.
+"""Distillation: a teacher's features, and the logit of a linear probe on them, are the targets.
 
-The student sees an augmented picture, the teacher saw the clean one. What is learned that way
-needs no label; where there is one, it is learned beside.
+Features need no label; where there is one, it is learned as well. There are three sources of
+targets: none, a teacher's cached features (the student sees an augmented image, the teacher saw
+the original), and an online teacher that sees the same augmented image.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from edge.errors import TruelightError
-from export.data.folders import Pairs, Picture
+from export.data.folders import Example, PairSampler
 from export.metrics import auc
-from export.train.batches import Batch
+from export.train.batches import Batch, Kind
 
-TEACHER, LABEL = 0.5, 0.5  # weights of the probe's logit and of the label beside the features
-PROBE_DECAYS = (2e-3, 1e-2, 5e-2)  # of which the best on held-out sources is taken
-PROBE_STEPS = 100
-MEASURED = 8  # batches, by which an online teacher's features are standardised
-
-
-class CachedFeatures(Protocol):
-    """Features of pictures: row i of `matrix` is of the picture with the key `names[i]`."""
-
-    @property
-    def names(self) -> Sequence[str]:
-        """[n]."""
-
-    @property
-    def matrix(self) -> NDArray[np.float16]:
-        """[n, D]."""
+TEACHER_WEIGHT, LABEL_WEIGHT = 0.5, 0.5  # of the losses beside that of the features
+PROBE_DECAYS = (2e-3, 1e-2, 5e-2)  # the best on held-out sources is used
+MEASURED_BATCHES = 8  # by which an online teacher's targets are standardised
 
 
 @dataclass(frozen=True)
 class Targets:
-    """What is to be learned of pictures, standardised over those that are trained on."""
+    """Standardised targets of a batch."""
 
     features: Tensor
-    """float16 or float32 [n, D]."""
+    """float16 or float32 [m, D]."""
     logits: Tensor
-    """float32 [n]: what a probe on the features says."""
+    """float32 [m], of a probe on the features."""
+    rows: Tensor
+    """int64 [n]: the row of each crop in both; -1 if there is none."""
 
 
-class OnlineTeacher(Protocol):
-    """A teacher that sees every batch."""
+class TargetSource(Protocol):
+    """Where targets come from."""
 
+    kind: Kind
+    """The phases that use it."""
     name: str
+    """Identifies an online teacher when a run is resumed."""
     side: int
-    """Of the crops that it sees, px."""
+    """Side of the crops in its phases, px; 0: as the phase says."""
     width: int
-    """D."""
+    """D; 0: there are no features."""
     scale: dict[str, Tensor]
-    """What its answers are standardised by; empty until measured."""
+    """Statistics that belong to a run's state."""
 
-    def measure(self, batches: Iterable[Batch]) -> None:
-        """Find the scale."""
+    def prepare(self, sample: Callable[[], Iterable[Batch]]) -> None:
+        """Compute `scale`, if it is needed and missing, from a sample of the run's batches."""
 
-    def about(self, crops: Tensor) -> Targets:
-        """Targets of crops, uint8 [n, side, side, 3]."""
+    def targets(self, batch: Batch) -> Targets:
+        """The targets of a batch."""
+
+    def label_weight(self, progress: float) -> float:
+        """The weight of the label's loss beside the features', over a phase's progress."""
 
 
-@dataclass(frozen=True)
-class Teacher(Targets):
-    """Targets of all pictures, cached."""
+class NoTeacher:
+    """Labels alone."""
 
-    rows: dict[str, int]
-    """A picture's row, by key."""
-    held_out_auc: float
-    """Of the probe, on sources kept for validation, which chose its decay; NaN without any."""
+    kind: Kind = "labels"
+    name = ""
+    side = 0
+    width = 0
+
+    def __init__(self) -> None:
+        self.scale: dict[str, Tensor] = {}
+
+    def prepare(self, sample: Callable[[], Iterable[Batch]]) -> None:
+        """Nothing to do."""
+
+    def targets(self, batch: Batch) -> Targets:
+        """None of the crops has a target."""
+        nothing = torch.zeros(0)
+        return Targets(nothing, nothing, torch.full((len(batch.labels),), -1))
+
+    def label_weight(self, progress: float) -> float:
+        """All of it."""
+        return 1.0
+
+
+class FeatureMatrix(Protocol):
+    """Cached features: row i of `matrix` [n, D] belongs to the example with the key `names[i]`."""
 
     @property
-    def width(self) -> int:
-        """D."""
-        return int(self.features.shape[1])
+    def names(self) -> Sequence[str]:
+        """Keys of the examples."""
+
+    @property
+    def matrix(self) -> NDArray[np.float16]:
+        """Features as the teacher gave them."""
 
 
-def teacher_of(
-    cached: CachedFeatures,
-    train: Sequence[Picture],
-    held_out: Sequence[Picture],
-) -> Teacher:
-    """Make targets of cached features and fit the probe on the training pairs' labels.
+class CachedTeacher(NoTeacher):
+    """Cached features, standardised over the training examples, and a probe on them."""
 
-    Raises TruelightError if none of the pictures has features, or no pair of a source has.
-    """
-    rows = {name: row for row, name in enumerate(cached.names)}
-    trained = np.array(sorted({rows[p.key] for p in train if p.key in rows}), np.int64)
-    known = [p for p in train if p.key in rows]
-    if not known:
-        raise TruelightError(
-            "The teacher knows none of the pictures.",
-            "Cache the features of the same folders: they are known by the folders' names.",
-        )
-    raw = torch.from_numpy(cached.matrix)
-    seen = raw[torch.from_numpy(trained)].float()
-    mean, deviation = seen.mean(0), seen.std(0) + 1e-6
-    standard = torch.cat(
-        [((part.float() - mean) / deviation).half() for part in torch.split(raw, 4096)]
-    )  # fmt: skip
-    at, labels = _labelled(known, rows)
-    if not len(at):
-        raise TruelightError(
-            "The teacher knows no real and fake of one source.", "Cache the labelled pictures too."
-        )
-    at_held_out, fakes = _labelled([p for p in held_out if p.key in rows], rows)
-    shown = standard[at].float(), labels
-    kept = standard[at_held_out].float()
-    tried = []
-    for decay in PROBE_DECAYS if len(fakes) else PROBE_DECAYS[1:2]:
-        weight, bias = _probe(*shown, decay)
-        value = auc(fakes.numpy(), (kept @ weight + bias).numpy()) if len(fakes) else math.nan
-        tried.append((value, weight, bias))
-    value, weight, bias = max(tried, key=lambda one: one[0])
-    logits = torch.cat([part.float() @ weight + bias for part in torch.split(standard, 4096)])
-    centre, spread = logits[at].mean(), logits[at].std() + 1e-6
-    return Teacher(standard, (logits - centre) / spread, rows, value)
+    kind: Kind = "distil"
+
+    def __init__(
+        self, cache: FeatureMatrix, train: Sequence[Example], held_out: Sequence[Example]
+    ) -> None:
+        """Fit the probe on the training pairs' labels.
+
+        Raises TruelightError if no training example, or no pair of one source, is cached.
+        """
+        super().__init__()
+        rows = {name: row for row, name in enumerate(cache.names)}
+        cached = sorted({rows[e.key] for e in train if e.key in rows})
+        if not cached:
+            raise TruelightError(
+                "The feature cache has none of the images.",
+                "Cache the same folders; examples are identified by folder and file name.",
+            )
+        raw = torch.from_numpy(cache.matrix)
+        used = raw[cached].float()
+        mean, deviation = used.mean(0), used.std(0) + 1e-6
+        parts = [((part.float() - mean) / deviation).half() for part in raw.split(4096)]
+        self.features = torch.cat(parts)
+        """float16 [n, D]."""
+        self.width = self.features.shape[1]
+        paired, labels = _pairs(train, rows)
+        if not paired:
+            raise TruelightError(
+                "The feature cache has no real and fake of one source.",
+                "Cache the labelled images, too.",
+            )
+        kept, fakes = _pairs(held_out, rows)
+        x, x_held_out = self.features[paired].float().numpy(), self.features[kept].float().numpy()
+        probes = []
+        for decay in PROBE_DECAYS if kept else PROBE_DECAYS[1:2]:
+            strength = 1 / (2 * decay * len(labels))  # C for the mean loss plus decay * |w|^2
+            probe = LogisticRegression(C=strength, class_weight="balanced", max_iter=200)
+            probe.fit(x, labels)
+            score = auc(fakes, probe.decision_function(x_held_out)) if kept else math.nan
+            probes.append((score, probe))
+        self.held_out_auc, best = max(probes, key=lambda one: one[0])
+        """Of the probe; NaN without held-out sources."""
+        logits = torch.from_numpy(
+            np.concatenate([best.decision_function(p.float().numpy()) for p in parts])
+        ).float()
+        self.logits = (logits - logits[paired].mean()) / (logits[paired].std() + 1e-6)
+
+    def targets(self, batch: Batch) -> Targets:
+        """All features, and the batch's rows."""
+        return Targets(self.features, self.logits, batch.rows)
+
+    def label_weight(self, progress: float) -> float:
+        """Constant."""
+        return LABEL_WEIGHT
 
 
-def _labelled(pictures: Sequence[Picture], rows: dict[str, int]) -> tuple[Tensor, Tensor]:
-    """Rows and labels of the pictures whose source has both a real and a fake."""
-    both = [p for pair in Pairs(pictures).by_source for part in pair for p in part]
-    at = torch.tensor([rows[p.key] for p in both], dtype=torch.int64)
-    return at, torch.tensor([float(p.fake) for p in both])
-
-
-def _probe(features: Tensor, labels: Tensor, decay: float) -> tuple[Tensor, Tensor]:
-    """Logistic regression, both classes weighing the same: weight [D] and bias [1]."""
-    weight = torch.zeros(features.shape[1], requires_grad=True)
-    bias = torch.zeros(1, requires_grad=True)
-    balance = (1 - labels).sum() / labels.sum()
-    optimiser = torch.optim.LBFGS([weight, bias], max_iter=PROBE_STEPS)
-
-    def loss() -> Tensor:
-        optimiser.zero_grad()
-        value = nn.functional.binary_cross_entropy_with_logits(
-            features @ weight + bias, labels, pos_weight=balance
-        )
-        value = value + decay * weight.square().sum()
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
-
-    optimiser.step(loss)  # type: ignore[no-untyped-call]
-    return weight.detach(), bias.detach()
+def _pairs(examples: Sequence[Example], rows: dict[str, int]) -> tuple[list[int], list[bool]]:
+    """Rows and labels of the cached examples whose source has both a real and a fake."""
+    groups = PairSampler([e for e in examples if e.key in rows]).groups
+    both = [example for group in groups for part in group for example in part]
+    return [rows[e.key] for e in both], [e.fake for e in both]
 
 
 @dataclass(frozen=True)
 class Losses:
-    """The parts of a batch's loss; a part that nothing in the batch is for is None."""
+    """The parts of a batch's loss; None where no crop has such a target."""
 
     features: Tensor | None
     teacher: Tensor | None
@@ -161,49 +175,41 @@ class Losses:
     label_weight: float = 1.0
 
     def total(self) -> Tensor:
-        """What is minimised."""
-        weighed = (
-            (self.features, 1.0),
-            (self.teacher, TEACHER),
-            (self.label, self.label_weight),
-        )
-        return torch.stack([part * weight for part, weight in weighed if part is not None]).sum()
+        """The weighted sum."""
+        weights = (1.0, TEACHER_WEIGHT, self.label_weight)
+        parts = zip((self.features, self.teacher, self.label), weights, strict=True)
+        return torch.stack([part * weight for part, weight in parts if part is not None]).sum()
 
     def values(self) -> dict[str, float]:
-        """Each part by its name, unweighed; NaN where there is none."""
+        """Each part by name, unweighted; NaN for None."""
         parts = {"features": self.features, "teacher": self.teacher, "label": self.label}
         return {n: math.nan if part is None else float(part.detach()) for n, part in parts.items()}
 
 
 def losses(
-    targets: Targets,
-    guessed: Tensor,
-    logits: Tensor,
-    labels: Tensor,
-    rows: Tensor,
-    label_weight: float = LABEL,
+    targets: Targets, predicted: Tensor, logits: Tensor, labels: Tensor, label_weight: float
 ) -> Losses:
-    """What a student's answers to a batch are away from the teacher's and from the labels.
+    """The distance of a student's outputs from the targets and the labels.
 
     Args:
-        targets: of the teacher, on any device.
-        guessed: float [n, D], the teacher's features as the student guesses them.
+        targets: on any device.
+        predicted: float [n, D], the teacher's features as the student predicts them.
         logits: float32 [n], of the student's frame head.
-        labels: float32 [n], smoothed; NaN where they are not to be learned.
-        rows: int64 [n], of the targets; -1 where the teacher does not know the picture.
-        label_weight: of the labels' part beside the features'; without those it counts in full.
+        labels: float32 [n], smoothed; NaN if unlabelled.
+        label_weight: of the label's loss beside the features'; 1 if no crop has features.
     """
-    taught, told = rows >= 0, ~torch.isnan(labels)
-    both = taught & told
-    features = probe = label = None
-    if taught.any():
-        wanted = targets.features[rows[taught].to(targets.features.device)]
-        wanted = wanted.to(guessed.device).float()
-        features = nn.functional.mse_loss(guessed[taught].float(), wanted)
-    if both.any():
-        said = targets.logits[rows[both].to(targets.logits.device)].to(logits.device)
-        # The frame head's logit is of the label: about twice a standardised one.
-        probe = nn.functional.mse_loss(logits[both] / 2, said)
-    if told.any():
-        label = nn.functional.binary_cross_entropy_with_logits(logits[told], labels[told])
-    return Losses(features, probe, label, 1.0 if features is None else label_weight)
+    rows = targets.rows.to(labels.device)
+    known, labelled = rows >= 0, ~torch.isnan(labels)
+    features = teacher = label = None
+    if known.any():
+        wanted = targets.features[rows[known].to(targets.features.device)]
+        features = nn.functional.mse_loss(
+            predicted[known].float(), wanted.to(predicted.device).float()
+        )
+    if (known & labelled).any():
+        wanted = targets.logits[rows[known & labelled].to(targets.logits.device)].to(logits.device)
+        # The label's logit is about twice as large as a standardised one.
+        teacher = nn.functional.mse_loss(logits[known & labelled] / 2, wanted)
+    if labelled.any():
+        label = nn.functional.binary_cross_entropy_with_logits(logits[labelled], labels[labelled])
+    return Losses(features, teacher, label, 1.0 if features is None else label_weight)

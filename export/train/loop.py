@@ -1,4 +1,4 @@
-"""Training the trunk and its frame head: from folders of crops to a checkpoint."""
+"""Trains the trunk and its frame head: from folders of crops to a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,30 +13,49 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
 
 from edge.errors import TruelightError
-from export.data.folders import Material, Picture
-from export.train import curve
-from export.train.batches import Batch, Batches, Mix, Phase
-from export.train.checkpoint import FORMAT
-from export.train.curve import Moment
-from export.train.distillation import LABEL, MEASURED, Losses, OnlineTeacher, Teacher, losses
-from export.train.network import Detector, normalise
-from export.train.validation import best_device, bf16_is_fast, judged, loaded, save
+from export.data.folders import Example, TrainingData
+from export.train.batches import Batch, Batches, Mix, Phase, load_batches
+from export.train.checkpoint import FORMAT, save
+from export.train.distillation import (
+    MEASURED_BATCHES,
+    Losses,
+    NoTeacher,
+    TargetSource,
+    losses,
+)
+from export.train.network import (
+    Detector,
+    area_resize,
+    best_device,
+    bf16_is_fast,
+    normalise,
+)
+from export.train.validation import LogEntry, append_entry, trim, validate
+
+NEEDED = {
+    "distil": ("There are no cached features to distil.", "Name them with --teacher."),
+    "tutor": ("There is no online teacher to distil.", "Name its adapter with --tutor."),
+}
+"""What a phase lacks and how to give it, by its kind."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what is trained, besides the pictures."""
+    """Everything besides the images that determines the result."""
 
     phases: tuple[Phase, ...] = (Phase(64, 1600, 64, 2e-3), Phase(96, 400, 48, 1.2e-3))
     mix: Mix = field(default_factory=Mix)
     seed: int = 0
-    warm_up: int = 50  # steps, at the start of each phase
+    warm_up: int = 50  # steps at the start of each phase
     weight_decay: float = 0.02
     smoothing: float = 0.05  # of the labels: some DFDC fakes show the face that was not swapped
-    ema: float = 0.995  # decay of the averaged weights a step; those are what is kept
-    validation: float = 0.06  # share of the sources
+    ema: float = 0.995  # decay per step of the averaged weights, which are the result
+    validation: float = 0.06  # share of the sources that is held out
 
 
 class Training:
@@ -47,52 +66,53 @@ class Training:
         folder: Path,
         network: Detector,
         recipe: Recipe,
-        material: Material,
-        validation: Mapping[str, Sequence[Picture]],
+        data: TrainingData,
+        validation: Mapping[str, Sequence[Example]],
         config: dict[str, Any],
-        teacher: Teacher | None = None,
-        tutor: OnlineTeacher | None = None,
+        teacher: TargetSource | None = None,
     ) -> None:
-        """Begin, or go on where the folder's last.pt stands.
+        """Start a run, or resume from the folder's last.pt.
 
-        The first validation set chooses the best checkpoint; the others are only watched.
-
-        Raises:
-            TruelightError: a phase is of a teacher or tutor that is not there, or both are; or the
-                folder holds another recipe's run, or one with other pictures or another tutor.
+        The first validation set chooses the best checkpoint; the others are only measured.
+        Raises TruelightError if a phase lacks its teacher, or the folder holds a run with another
+        recipe, other data or another online teacher.
         """
-        _check(recipe.phases, teacher, tutor)
+        self._teacher = teacher or NoTeacher()
+        self._no_teacher = NoTeacher()
+        for phase in recipe.phases:
+            if phase.kind not in ("labels", self._teacher.kind):
+                raise TruelightError(*NEEDED[phase.kind])
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._recipe = recipe
-        self._tutor_side = tutor.side if tutor else 0
-        self._batches = Batches(material, recipe.phases, recipe.mix, recipe.seed, self._tutor_side)
-        self._material = material
-        self._origins = {
+        self._data = data
+        self._batches = self._batches_of(recipe.phases, recipe.seed)
+        self._origin = {
             "recipe": asdict(recipe),
-            "material": material.fingerprint(),
-            "tutor": tutor.name if tutor else "",
+            "material": data.fingerprint(),
+            "tutor": self._teacher.name,
         }
         self._validation = validation
         self._config = config
-        self._teacher = teacher
         self._device = best_device()
-        self._tutor = tutor
         torch.backends.cudnn.deterministic = True
         network = network.to(self._device)
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._averaged = copy.deepcopy(self._network).eval()
         torch.manual_seed(recipe.seed)
-        master = teacher or tutor
-        guess = nn.Linear(network.trunk.features, master.width) if master else nn.Identity()
-        self._guess = guess.to(self._device)  # the teacher's features, of ours
+        width = self._teacher.width
+        guess = nn.Linear(network.trunk.features, width) if width else nn.Identity()
+        self._guess = guess.to(self._device)  # predicts the teacher's features from ours
         self._optimiser = torch.optim.AdamW(
-            _groups([self._network, self._guess], recipe.weight_decay)
+            _parameter_groups([self._network, self._guess], recipe.weight_decay), lr=1.0
         )
         self._step = 0
         self._best = -1.0
         self._seconds = 0.0
         self._resume()
+        for group in self._optimiser.param_groups:
+            group["initial_lr"] = 1.0  # the schedule gives absolute rates
+        self._schedule = LambdaLR(self._optimiser, self._rate, last_epoch=self._step - 1)
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -100,39 +120,42 @@ class Training:
     def run(
         self,
         every: int,
-        show: Callable[[Moment], None],
+        show: Callable[[LogEntry], None],
         tick: Callable[[int, float], None],
         workers: int | None = None,
     ) -> Path:
-        """Train to the end; validate and save every so many steps. Gives the best checkpoint."""
-        if self._tutor and not self._tutor.scale:
-            self._tutor.measure(loaded(self._sample(), 0, workers))
-        batches = loaded(self._batches, self._step, workers)
-        learned: list[dict[str, float]] = []
-        began_at, before, began = self._step, self._seconds, time.monotonic()
-        for batch in batches:
-            learned.append(self._learn(batch))
+        """Train to the end; validate and save every `every` steps. Returns the best checkpoint."""
+        self._teacher.prepare(lambda: self._sample(workers))
+        means: list[dict[str, float]] = []
+        first_step, before, began = self._step, self._seconds, time.monotonic()
+        for batch in load_batches(self._batches, self._step, workers):
+            means.append(self._train_step(batch))
             self._step += 1
             self._seconds = before + time.monotonic() - began
-            tick(self._step, learned[-1]["loss"])
+            tick(self._step, means[-1]["loss"])
             if self._step % every == 0 or self._step == len(self._batches):
-                pace = (self._seconds - before) / (self._step - began_at)
-                show(self._take_stock(_means(learned), pace))
-                learned.clear()
+                pace = (self._seconds - before) / (self._step - first_step)
+                show(self._validate(_means(means), pace))
+                means.clear()
         return self._folder / "best.pt"
 
-    def _learn(self, batch: Batch) -> dict[str, float]:
+    def _batches_of(self, phases: Sequence[Phase], seed: int) -> Batches:
+        return Batches(self._data, phases, self._recipe.mix, seed, self._teacher.side)
+
+    def _sample(self, workers: int | None) -> DataLoader[Batch]:
+        """Batches as in the first phase with the teacher, from another seed."""
+        phases = [phase for phase in self._recipe.phases if phase.kind == self._teacher.kind]
+        sample = [replace(phase, steps=MEASURED_BATCHES) for phase in phases[:1]]
+        return load_batches(self._batches_of(sample, self._recipe.seed + 1), 0, workers)
+
+    def _train_step(self, batch: Batch) -> dict[str, float]:
         phase, _ = self._batches.phase(self._step)
-        rate = self._rate()
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
         self._network.train()
-        labels = batch.labels * (1 - self._recipe.smoothing) + self._recipe.smoothing / 2
         with torch.autocast(self._device.type, torch.bfloat16, enabled=bf16_is_fast()):
-            crops = batch.crops.to(self._device)
-            features = self._network.frame_features(_ready(brought(crops, phase.side)))
+            crops = area_resize(batch.crops.to(self._device), phase.side)
+            features = self._network.frame_features(_network_input(crops))
             logits = self._network.frame_logits(features).float()
-            parts = self._losses(batch, features, logits, labels.to(self._device))
+            parts = self._losses(batch, features, logits)
         loss = parts.total()
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -140,76 +163,61 @@ class Training:
             [p for group in self._optimiser.param_groups for p in group["params"]], 1.0
         )
         self._optimiser.step()
-        self._average()
+        self._schedule.step()
+        average, current = self._averaged.state_dict(), self._network.state_dict()
+        update_average(average, current, self._recipe.ema, self._step)
         return {"loss": float(loss.detach()), **parts.values()}
 
-    def _losses(self, batch: Batch, features: Tensor, logits: Tensor, labels: Tensor) -> Losses:
+    def _losses(self, batch: Batch, features: Tensor, logits: Tensor) -> Losses:
         phase, step = self._batches.phase(self._step)
-        if phase.kind == "tutor" and self._tutor:
-            said, rows = self._tutor.about(batch.crops), torch.arange(len(labels))
-            weight = LABEL + (1 - LABEL) * step / phase.steps
-        elif phase.kind == "distil" and self._teacher:
-            said, rows, weight = self._teacher, batch.rows, LABEL
-        else:
-            label = nn.functional.binary_cross_entropy_with_logits(logits, labels)
-            return Losses(None, None, label)
-        rows = rows.to(self._device)
-        return losses(said, self._guess(features), logits, labels, rows, weight)
+        teacher = self._teacher if phase.kind == self._teacher.kind else self._no_teacher
+        labels = batch.labels * (1 - self._recipe.smoothing) + self._recipe.smoothing / 2
+        return losses(
+            teacher.targets(batch),
+            self._guess(features),
+            logits,
+            labels.to(self._device),
+            teacher.label_weight(step / phase.steps),
+        )
 
-    def _sample(self) -> Batches:
-        """Batches like those of the tutor's phase, but none of them."""
-        tutors = [phase for phase in self._recipe.phases if phase.kind == "tutor"]
-        phases = [replace(phase, steps=MEASURED) for phase in tutors[:1]]
-        recipe, side = self._recipe, self._tutor_side
-        return Batches(self._material, phases, recipe.mix, recipe.seed + 1, side)
+    def _rate(self, step: int) -> float:
+        """Warm-up and cosine decay in each phase."""
+        if step == len(self._batches):
+            return 0.0
+        phase, step = self._batches.phase(step)
+        return learning_rate(phase.rate, step, self._recipe.warm_up, step / phase.steps, 0.01)
 
-    def _rate(self) -> float:
-        """Linear warm-up and cosine decay, anew in each phase."""
-        phase, step = self._batches.phase(self._step)
-        warm = min(1.0, (step + 1) / self._recipe.warm_up)
-        return phase.rate * warm * (0.01 + 0.99 * (1 + math.cos(math.pi * step / phase.steps)) / 2)
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        decay = min(self._recipe.ema, (1 + self._step) / (10 + self._step))
-        ours, theirs = self._averaged.state_dict(), self._network.state_dict()
-        for key, value in ours.items():
-            if value.is_floating_point():
-                value.lerp_(theirs[key], 1 - decay)
-            else:
-                value.copy_(theirs[key])
-
-    def _take_stock(self, learned: dict[str, float], pace: float) -> Moment:
+    def _validate(self, means: dict[str, float], pace: float) -> LogEntry:
         phase, _ = self._batches.phase(self._step - 1)
-        scores = {name: judged(p, phase.side, self._ask) for name, p in self._validation.items()}
-        moment = Moment(
+        scores = {name: validate(e, phase.side, self._ask) for name, e in self._validation.items()}
+        entry = LogEntry(
             step=self._step,
             steps=len(self._batches),
             minutes=self._seconds / 60,
             minutes_left=pace * (len(self._batches) - self._step) / 60,
             kind=phase.kind,
             side=phase.side,
-            rate=self._rate() if self._step < len(self._batches) else 0.0,
-            losses=learned,
+            rate=self._rate(self._step),
+            losses=means,
             scores=scores,
         )
         first = next(iter(scores.values())).auc
-        # A larger picture begins a new contest: its scores are those of the network to be shipped.
+        # Only scores at the largest, final size compare: it is the size of the shipped network.
         final = phase.side == max(phase.side for phase in self._recipe.phases)
         if final and not first <= self._best:
             self._best = first
-            save(self._folder / "best.pt", self._kept())
-        save(self._folder / "last.pt", self._kept() | self._state())
-        curve.append(self._folder / "curve.csv", moment)
-        return moment
+            save(self._folder / "best.pt", self._checkpoint())
+        save(self._folder / "last.pt", self._checkpoint() | self._state())
+        append_entry(self._folder / "curve.csv", entry)
+        return entry
 
     @torch.inference_mode()
     def _ask(self, crops: Tensor) -> Tensor:
-        features = self._averaged.frame_features(_ready(crops.to(self._device)))
+        features = self._averaged.frame_features(_network_input(crops.to(self._device)))
         logits: Tensor = self._averaged.frame_logits(features)
         return logits
 
-    def _kept(self) -> dict[str, Any]:
+    def _checkpoint(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
             "config": self._config,
@@ -222,8 +230,8 @@ class Training:
             "network": self._network.state_dict(),
             "guess": self._guess.state_dict(),
             "optimiser": self._optimiser.state_dict(),
-            "scale": self._tutor.scale if self._tutor else {},
-            **self._origins,
+            "scale": self._teacher.scale,
+            **self._origin,
             "best": self._best,
             "seconds": self._seconds,
         }
@@ -233,42 +241,51 @@ class Training:
         if not last.is_file():
             return
         kept = torch.load(last, weights_only=True, map_location=self._device)
-        for what, ours in self._origins.items():
-            if kept.get(what) != ours:
+        names = {"recipe": "recipe", "material": "training data", "tutor": "online teacher"}
+        for key, name in names.items():
+            if kept.get(key) != self._origin[key]:
                 raise TruelightError(
-                    f"{self._folder} holds a run with another {what}.",
-                    "Name another folder with --out, or remove it to begin anew.",
+                    f"{self._folder} holds a run with another {name}.",
+                    "Name another folder with --out, or delete this one.",
                 )
         self._network.load_state_dict(kept["network"])
         self._guess.load_state_dict(kept["guess"])
         self._averaged.load_state_dict(kept["model"])
         self._optimiser.load_state_dict(kept["optimiser"])
-        if self._tutor:
-            self._tutor.scale = kept["scale"]
+        self._teacher.scale = kept["scale"]
         self._step, self._best, self._seconds = kept["step"], kept["best"], kept["seconds"]
-        curve.trim(self._folder / "curve.csv", self._step)
+        trim(self._folder / "curve.csv", self._step)
 
 
-def _ready(crops: Tensor) -> Tensor:
-    """What the network is given of uint8 crops."""
+def learning_rate(peak: float, step: int, warm_up: int, progress: float, floor: float) -> float:
+    """Linear warm-up over `warm_up` steps, cosine decay over `progress` 0 to 1 to a share `floor`.
+
+    Progress is a value because tuning may end by the clock, which no scheduler of torch knows.
+    """
+    cosine = (1 + math.cos(math.pi * progress)) / 2
+    return peak * min(1.0, (step + 1) / warm_up) * (floor + (1 - floor) * cosine)
+
+
+@torch.no_grad()
+def update_average(
+    average: Mapping[str, Tensor], current: Mapping[str, Tensor], decay: float, step: int
+) -> None:
+    """Update an exponential moving average in place; early steps count more."""
+    floats = [name for name, value in average.items() if value.is_floating_point()]
+    update = get_ema_multi_avg_fn(min(decay, (1 + step) / (10 + step)))  # type: ignore[no-untyped-call]
+    update([average[name] for name in floats], [current[name] for name in floats], step)
+    for name in average.keys() - set(floats):
+        average[name].copy_(current[name])
+
+
+def _network_input(crops: Tensor) -> Tensor:
     return normalise(crops).contiguous(memory_format=torch.channels_last)
 
 
-def _check(phases: Sequence[Phase], teacher: Teacher | None, tutor: OnlineTeacher | None) -> None:
-    """Whoever a phase is to learn from must be there; there is one guess of features to learn."""
-    if teacher and tutor:
-        raise TruelightError("There are a teacher and a tutor.", "Name one of them.")
-    kinds = {phase.kind for phase in phases}
-    if "distil" in kinds and not teacher:
-        raise TruelightError(
-            "There is no teacher to learn from.", "Name its features by --teacher."
-        )
-    if "tutor" in kinds and not tutor:
-        raise TruelightError("There is no tutor to learn from.", "Name what was tuned by --tutor.")
-
-
-def _groups(networks: Sequence[nn.Module], weight_decay: float) -> list[dict[str, Any]]:
-    """Norms and biases are not decayed."""
+def _parameter_groups(
+    networks: Sequence[nn.Module], weight_decay: float
+) -> list[dict[str, Any]]:
+    """Norms and biases have no weight decay."""
     parameters = [p for network in networks for p in network.parameters()]
     decayed = [p for p in parameters if p.ndim > 1]
     kept = [p for p in parameters if p.ndim <= 1]
@@ -276,18 +293,9 @@ def _groups(networks: Sequence[nn.Module], weight_decay: float) -> list[dict[str
 
 
 def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Of each part over the steps that had it; NaN where none had."""
-    means = {}
-    for name in rows[0]:
-        known = [row[name] for row in rows if not math.isnan(row[name])]
-        means[name] = float(np.mean(known)) if known else math.nan
-    return means
-
-
-def brought(crops: Tensor, side: int) -> Tensor:
-    """Crops uint8 [n, s, s, 3] at another side, each pixel the mean of what it covers."""
-    if crops.shape[1] == side:
-        return crops
-    planes = crops.permute(0, 3, 1, 2).float()
-    smaller = nn.functional.interpolate(planes, (side, side), mode="area")
-    return smaller.round().to(torch.uint8).permute(0, 2, 3, 1)
+    """The mean of each part over the steps that had it; NaN if none had."""
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return {
+        name: float(values[~np.isnan(values)].mean()) if not np.isnan(values).all() else math.nan
+        for name, values in columns.items()
+    }

@@ -1,8 +1,9 @@
-"""The networks in torch: our own detector, and the published one it descends from.
+"""The networks in torch: our detector, and the published one that it descends from.
 
-Both are a ResNeXt50-32x4d trunk over single crops and an LSTM over the crops of a window. Pictures
-go in as float32 `[n, 3, side, side]`, normalised by `normalise`: RGB planes, 0 to 1, less `MEAN`,
-over `STD`. The published network wants the same statistics applied to BGR planes.
+Both are a ResNeXt50-32x4d over single crops and an LSTM over the crops of a window. Inputs are
+float32 `[n, 3, side, side]` from `normalise`: RGB planes in 0..1, less `MEAN`, divided by `STD`.
+The published network uses the same statistics on BGR planes. The ResNeXt is written here because
+torchvision's wheel does not import beside a CPU build of torch.
 """
 
 from __future__ import annotations
@@ -21,16 +22,37 @@ WIDTH = 64
 Readout = Literal["mean", "last"]
 
 
+def best_device() -> torch.device:
+    """CUDA if available, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def bf16_is_fast() -> bool:
+    """Whether the processor has bf16 instructions; without, bf16 is about ten times slower."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported())  # has no public name
+
+
 def normalise(crops: Tensor) -> Tensor:
-    """uint8 `[n, side, side, 3]` RGB -> float32 `[n, 3, side, side]`, as the networks want it."""
+    """uint8 `[n, side, side, 3]` RGB -> float32 `[n, 3, side, side]`."""
     planes = crops.permute(0, 3, 1, 2).float() / 255
     mean = torch.tensor(MEAN, device=crops.device).view(1, 3, 1, 1)
     std = torch.tensor(STD, device=crops.device).view(1, 3, 1, 1)
     return (planes - mean) / std
 
 
+def area_resize(crops: Tensor, side: int) -> Tensor:
+    """Scale crops uint8 [n, s, s, 3] down; each pixel is the mean of the area it covers."""
+    if crops.shape[1] == side:
+        return crops
+    planes = crops.permute(0, 3, 1, 2).float()
+    smaller = nn.functional.interpolate(planes, (side, side), mode="area")
+    return smaller.round().to(torch.uint8).permute(0, 2, 3, 1)
+
+
 class Block(nn.Module):
-    """Bottleneck: 1x1, grouped 3x3 (which carries the stride), 1x1, added to its input."""
+    """Bottleneck: 1x1, grouped 3x3 (which carries the stride), 1x1, and a residual connection."""
 
     def __init__(self, inputs: int, width: int, outputs: int, stride: int, groups: int) -> None:
         super().__init__()
@@ -49,19 +71,19 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[n, inputs, h, w]` -> `[n, outputs, h / stride, w / stride]`."""
-        kept = x if self.downsample is None else self.downsample(x)
+        residual = x if self.downsample is None else self.downsample(x)
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.relu(self.bn2(self.conv2(x)))
-        result: Tensor = self.relu(self.bn3(self.conv3(x)) + kept)
+        result: Tensor = self.relu(self.bn3(self.conv3(x)) + residual)
         return result
 
 
 class Trunk(nn.Module):
-    """ResNeXt50-32x4d without its classifier; keys of the state dict as torchvision names them.
+    """ResNeXt50-32x4d without its classifier; state dict keys are torchvision's.
 
-    `layers` and `width` (channels of the stem) make smaller ones of the same shape; the features
-    are `32 * width` wide, 2048 for the real one. `zero_init` starts every block as the identity
-    (gamma of its last norm 0), which trains faster from nothing.
+    Smaller `layers` and `width` (channels of the stem) make smaller networks; there are
+    `32 * width` features, 2048 by default. With `zero_init` every block starts as the identity,
+    which trains faster from random weights.
     """
 
     def __init__(
@@ -77,11 +99,12 @@ class Trunk(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
-        self.layer1 = self._stage(0, layers[0])
-        self.layer2 = self._stage(1, layers[1])
-        self.layer3 = self._stage(2, layers[2])
-        self.layer4 = self._stage(3, layers[3])
-        self._initialise(zero_init)
+        self.layer1, self.layer2, self.layer3, self.layer4 = map(self._stage, range(4), layers)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(module, Block) and zero_init:
+                nn.init.zeros_(module.bn3.weight)
 
     def _stage(self, number: int, depth: int) -> nn.Sequential:
         inner, outputs = 2 * self.width << number, 4 * self.width << number
@@ -90,13 +113,6 @@ class Trunk(nn.Module):
         blocks += [Block(outputs, inner, outputs, 1, self.width // 2) for _ in range(depth - 1)]
         return nn.Sequential(*blocks)
 
-    def _initialise(self, zero_init: bool) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            elif isinstance(module, Block) and zero_init:
-                nn.init.zeros_(module.bn3.weight)
-
     def maps(self, x: Tensor) -> Tensor:
         """Normalised `[n, 3, side, side]` -> feature maps `[n, 2048, side / 32, side / 32]`."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
@@ -104,23 +120,23 @@ class Trunk(nn.Module):
         return result
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalised `[n, 3, side, side]` -> `[n, 2048]`, the feature maps' means."""
+        """Normalised `[n, 3, side, side]` -> `[n, 2048]`, the mean over the feature maps."""
         return self.maps(x).mean((2, 3))
 
     def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
-        """Take torchvision's resnext50_32x4d state dict; its classifier `fc` is left out.
+        """Load torchvision's resnext50_32x4d state dict without its classifier `fc`.
 
-        Raises RuntimeError, naming the keys, if it is the file of another network.
+        Raises RuntimeError, naming the keys, for another network's weights.
         """
         self.load_state_dict({k: v for k, v in weights.items() if not k.startswith("fc.")})
 
 
 class Detector(nn.Module):
-    """Our own network: trunk, a head for single frames, and an LSTM (batch first) over windows.
+    """Our network: trunk, a head for single frames, and an LSTM (batch first) over windows.
 
-    Every logit is of FAKE. `readout` joins the LSTM's outputs: their mean over the window, or the
-    last. A window's logit is the mean of its frames' logits plus `gate` times the LSTM's: at 0 the
-    LSTM does nothing. Without a gate, as older checkpoints have none, it is the LSTM's alone.
+    Every logit is of FAKE. `readout` reduces the LSTM's outputs to their mean or the last one. A
+    window's logit is the mean of its frames' logits plus `gate` times the LSTM's; at 0 the LSTM
+    has no effect. With `gate` None, as in older checkpoints, it is the LSTM's logit alone.
     """
 
     def __init__(
@@ -147,22 +163,22 @@ class Detector(nn.Module):
         return result
 
     def frame_logits(self, features: Tensor) -> Tensor:
-        """`[..., 2048]` -> `[...]`: each crop judged alone."""
+        """`[..., 2048]` -> `[...]`."""
         result: Tensor = self.frame_head(features).squeeze(-1)
         return result
 
     def window_logits(self, features: Tensor) -> Tensor:
-        """`[b, T, 2048]` -> `[b]`: each window judged whole."""
-        whole = self.lstm_logits(features)
+        """`[b, T, 2048]` -> `[b]`."""
+        logits = self.lstm_logits(features)
         if self.gate is None:
-            return whole
-        return self.frame_logits(features).mean(1) + self.gate * whole
+            return logits
+        return self.frame_logits(features).mean(1) + self.gate * logits
 
     def lstm_logits(self, features: Tensor) -> Tensor:
-        """`[b, T, 2048]` -> `[b]`: what the LSTM says of each window, before its gate."""
+        """`[b, T, 2048]` -> `[b]`, before the gate."""
         outputs, _ = self.lstm(features)
-        joined = outputs.mean(1) if self.readout == "mean" else outputs[:, -1]
-        result: Tensor = self.head(joined).squeeze(-1)
+        pooled = outputs.mean(1) if self.readout == "mean" else outputs[:, -1]
+        result: Tensor = self.head(pooled).squeeze(-1)
         return result
 
     def forward(self, windows: Tensor) -> Tensor:
@@ -172,10 +188,10 @@ class Detector(nn.Module):
 
 
 class PublishedNetwork(nn.Module):
-    """The published network with its own semantics: 322 keys, BGR planes, outputs (FAKE, REAL).
+    """The published network: 322 keys, BGR planes, outputs (FAKE, REAL).
 
-    Its LSTM has no biases and takes the batch for time, so at batch 1 every frame is a sequence of
-    one step: `weight_hh_l0` and the forget gate never act, and the order of frames is nothing.
+    Its LSTM has no biases and treats the batch axis as time: at batch 1 every frame is a sequence
+    of one step, so `weight_hh_l0`, the forget gate and the order of frames have no effect.
     """
 
     def __init__(self) -> None:
@@ -188,7 +204,7 @@ class PublishedNetwork(nn.Module):
         self.linear1 = nn.Linear(t.features, 2)
 
     def trunk(self) -> Trunk:
-        """The same weights as a `Trunk`; its stem wants BGR planes."""
+        """A `Trunk` with the same weights; its stem expects BGR planes."""
         stages = ("conv1", "bn1", "", "", "layer1", "layer2", "layer3", "layer4")
         weights = {}
         for key, value in self.model.state_dict().items():
@@ -199,9 +215,9 @@ class PublishedNetwork(nn.Module):
         return trunk
 
     def forward(self, windows: Tensor, readout: Readout = "mean") -> Tensor:
-        """Normalised BGR `[1, T, 3, side, side]` -> `[1, 2]`, logits of FAKE and of REAL."""
+        """Normalised BGR `[1, T, 3, side, side]` -> `[1, 2]`, logits of FAKE and REAL."""
         features = self.model(windows.flatten(0, 1)).mean((2, 3))
         outputs, _ = self.lstm(features.unflatten(0, windows.shape[:2]))
-        joined = outputs.mean(1) if readout == "mean" else outputs[:, -1]
-        result: Tensor = self.linear1(joined)
+        pooled = outputs.mean(1) if readout == "mean" else outputs[:, -1]
+        result: Tensor = self.linear1(pooled)
         return result

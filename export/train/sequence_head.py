@@ -1,12 +1,12 @@
-"""Training the LSTM over frame features, beside the mean of the frames: the trunk stays as it is.
+"""Trains the LSTM over frame features, next to the mean of the frames; the trunk is frozen.
 
-The LSTM learns what the mean of the frames' logits lacks. Both are compared on the same windows,
-of sources that it did not learn from; its gate opens only where it gains, beyond doubt.
+Both are compared on the same windows of sources that the LSTM did not learn from. Its gate opens
+only if the lower bound of the gain is positive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,23 +16,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from export.data.video_windows import ClipWindows, Windows
-from export.metrics import over_sources, weighted_auc
-from export.train.checkpoint import FORMAT, Temporal
-from export.train.network import Detector, normalise
+from edge.errors import TruelightError
+from edge.scan.faces.crops import CropSpec
+from edge.scan.faces.detector import load_detector
+from export.data.folders import Progress, StageProgress, TrainingData
+from export.data.video_windows import AnimatedWindows, ClipWindows, WindowSampling, clip_windows
+from export.metrics import bootstrap_interval, weighted_auc
+from export.train.checkpoint import Temporal, write_checkpoint
+from export.train.network import Detector, best_device, normalise
 from export.train.validation import source_weights
 
-Progress = Callable[[int, int], None]
-AT_ONCE = 16  # windows through the trunk
-LEAST_GAIN = 0.001  # of AUC, at the lower end of its interval, for the gate to open
+BATCH = 16  # windows through the trunk
+MIN_GAIN = 0.001  # of AUC, at the lower end of its interval, for the gate to open
+CLIP_CACHE = "clips.npz"
 
 
 @dataclass(frozen=True)
 class HeadRecipe:
-    """How the head is trained."""
+    """How the LSTM is trained."""
 
     frames: int = 8
-    rate: float = 4.0  # Hz: what the deployed sampling hands out
+    rate: float = 4.0  # Hz, the frame rate of a scan's windows
     pairs: int = 1600
     validation_pairs: int = 300
     epochs: int = 12
@@ -41,29 +45,96 @@ class HeadRecipe:
     weight_decay: float = 0.05
     dropout: float = 0.3  # of the features
     smoothing: float = 0.05  # of the labels
-    folds: int = 5  # of the clips' sources, to measure on those left out
+    folds: int = 5  # over the clips' sources, for cross-validation
     seed: int = 0
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Windows as the trunk sees them."""
+class WindowFeatures:
+    """The trunk's features of windows."""
 
     features: Tensor
     """float32 [n, T, 2048]."""
     labels: Tensor
-    """float32 [n], 1 of FAKE."""
+    """float32 [n], 1 for FAKE."""
     sources: tuple[str, ...]
 
-    def only(self, which: NDArray[np.bool_]) -> Seen:
+    def subset(self, rows: NDArray[np.intp]) -> WindowFeatures:
         """Some of the windows."""
-        kept = torch.from_numpy(which)
-        sources = tuple(source for source, keep in zip(self.sources, which, strict=True) if keep)
-        return Seen(self.features[kept], self.labels[kept], sources)
+        sources = tuple(self.sources[row] for row in rows)
+        return WindowFeatures(self.features[rows], self.labels[rows], sources)
 
 
-def seen_of_stills(network: Detector, windows: Windows, count: int, progress: Progress) -> Seen:
-    """Draw so many pairs of windows and show them to the trunk."""
+def finish(
+    network: Detector,
+    train: TrainingData,
+    held_out: TrainingData,
+    clips: Path | None,
+    recipe: HeadRecipe,
+    config: dict[str, Any],
+    out: Path,
+    progress: StageProgress,
+) -> list[Temporal]:
+    """Train the LSTM, set its gate and write `out`/checkpoint.pt.
+
+    The LSTM's gain is measured on held-out stills animated to windows and, if given, on clips;
+    the last measurement sets the gate and is stored in the checkpoint.
+    """
+    network.to(best_device())
+    made, made_held_out = (
+        animated_features(
+            network,
+            AnimatedWindows(data, recipe.frames, config["side"], recipe.seed),
+            count,
+            lambda done, total: progress("windows", done, total),
+        )
+        for data, count in ((train, recipe.pairs), (held_out, recipe.validation_pairs))
+    )
+    parts = [made]
+    found = []
+    if clips is not None:
+        recorded = _features_of_clips(network, clips, recipe, config, out, progress)
+        logits = cross_validated_logits(
+            network, made, recorded, recipe, lambda done, total: progress("folds", done, total)
+        )
+        name = f"{clips.resolve().name}, by an LSTM trained on other sources"
+        found.append(compare(network, recorded, logits, name))
+        parts.append(recorded)
+    train_head(network, parts, recipe, lambda epoch, _: progress("head", epoch, recipe.epochs))
+    logits = window_logits(network, made_held_out)
+    found.insert(0, compare(network, made_held_out, logits, "held-out stills, animated"))
+    network.gate = gate_for(found[-1])
+    window = {"frames": recipe.frames, "rate": recipe.rate}
+    more = {"window": window, "gate": network.gate, "temporal": found[-1].model_dump()}
+    write_checkpoint(out / "checkpoint.pt", network, config | more)
+    return found
+
+
+def _features_of_clips(
+    network: Detector,
+    clips: Path,
+    recipe: HeadRecipe,
+    config: dict[str, Any],
+    out: Path,
+    progress: StageProgress,
+) -> WindowFeatures:
+    crop = config["crop"]
+    spec = CropSpec(config["side"], crop["scale"], crop["shift_x"], crop["shift_y"])
+    sampling = WindowSampling(spec, recipe.frames, recipe.rate)
+
+    def show(done: int, total: int) -> None:
+        progress("clips", done, total)
+
+    windows = clip_windows(clips, sampling, load_detector, out / CLIP_CACHE, show)
+    if not len(windows.crops):
+        raise TruelightError(f"No face was found in the clips of {clips}.")
+    return clip_features(network, windows, show)
+
+
+def animated_features(
+    network: Detector, windows: AnimatedWindows, count: int, progress: Progress
+) -> WindowFeatures:
+    """Features of `count` pairs of animated windows."""
     network.eval()
     features, labels, sources = [], list[float](), list[str]()
     for number in range(count):
@@ -72,17 +143,17 @@ def seen_of_stills(network: Detector, windows: Windows, count: int, progress: Pr
         labels += [0.0, 1.0]
         sources += [source, source]
         progress(number + 1, count)
-    return Seen(torch.cat(features), torch.tensor(labels), tuple(sources))
+    return WindowFeatures(torch.cat(features), torch.tensor(labels), tuple(sources))
 
 
-def seen_of_clips(network: Detector, clips: ClipWindows, progress: Progress) -> Seen:
-    """Show the windows of clips to the trunk."""
+def clip_features(network: Detector, clips: ClipWindows, progress: Progress) -> WindowFeatures:
+    """Features of the windows of clips."""
     network.eval()
     features = []
-    for at in range(0, len(clips.crops), AT_ONCE):
-        progress(at, len(clips.crops))
-        features.append(_features(network, clips.crops[at : at + AT_ONCE]))
-    return Seen(torch.cat(features), torch.tensor(clips.fakes).float(), clips.sources)
+    for begin in range(0, len(clips.crops), BATCH):
+        progress(begin, len(clips.crops))
+        features.append(_features(network, clips.crops[begin : begin + BATCH]))
+    return WindowFeatures(torch.cat(features), torch.tensor(clips.fakes).float(), clips.sources)
 
 
 @torch.inference_mode()
@@ -90,19 +161,19 @@ def _features(network: Detector, crops: NDArray[np.uint8]) -> Tensor:
     """uint8 [n, T, side, side, 3] RGB -> float32 [n, T, 2048]."""
     device = next(network.parameters()).device
     x = normalise(torch.from_numpy(crops).flatten(0, 1).to(device))
-    found = network.frame_features(x.contiguous(memory_format=torch.channels_last))
-    return found.view(*crops.shape[:2], -1).cpu()
+    features = network.frame_features(x.contiguous(memory_format=torch.channels_last))
+    return features.view(*crops.shape[:2], -1).cpu()
 
 
 def train_head(
     network: Detector,
-    parts: Sequence[Seen],
+    parts: Sequence[WindowFeatures],
     recipe: HeadRecipe,
     show: Callable[[int, float], None] = lambda _epoch, _loss: None,
 ) -> None:
-    """Fit `network.lstm` and `network.head` from nothing, the gate open.
+    """Fit `network.lstm` and `network.head` from random weights, with the gate open.
 
-    Each of `parts` weighs the same in all, and so does each source in its part.
+    All parts weigh the same, as do all sources within a part.
     """
     torch.manual_seed(recipe.seed)
     network.gate = 1.0
@@ -110,21 +181,21 @@ def train_head(
     nn.init.zeros_(network.head.weight)
     nn.init.zeros_(network.head.bias)
     device = next(network.parameters()).device
-    part = nn.ModuleList([network.lstm, network.head]).train()
+    head = nn.ModuleList([network.lstm, network.head]).train()
     optimiser = torch.optim.AdamW(
-        part.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+        head.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, recipe.epochs)
-    features = torch.cat([one.features for one in parts])
-    labels = torch.cat([one.labels for one in parts])
-    weights = torch.cat([_weights(one) for one in parts])
+    features = torch.cat([part.features for part in parts])
+    labels = torch.cat([part.labels for part in parts])
+    weights = torch.cat([_weights(part) for part in parts])
     labels = labels * (1 - recipe.smoothing) + recipe.smoothing / 2
     for epoch in range(recipe.epochs):
         losses = []
-        for drawn in torch.split(torch.randperm(len(labels)), recipe.batch):
-            x = nn.functional.dropout(features[drawn].to(device), recipe.dropout)
+        for rows in torch.split(torch.randperm(len(labels)), recipe.batch):
+            x = nn.functional.dropout(features[rows].to(device), recipe.dropout)
             loss = nn.functional.binary_cross_entropy_with_logits(
-                network.window_logits(x), labels[drawn].to(device), weights[drawn].to(device)
+                network.window_logits(x), labels[rows].to(device), weights[rows].to(device)
             )
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -132,85 +203,71 @@ def train_head(
             losses.append(float(loss.detach()))
         schedule.step()
         show(epoch + 1, float(np.mean(losses)))
-    part.eval()
+    head.eval()
 
 
-def _weights(part: Seen) -> Tensor:
-    """Of a part's windows, their mean 1."""
+def _weights(part: WindowFeatures) -> Tensor:
+    """Source weights with a mean of 1."""
     weights = source_weights(part.labels.numpy() > 0.5, part.sources)
     return torch.from_numpy(weights / weights.mean()).float()
 
 
-def left_out(
-    network: Detector, made: Seen, clips: Seen, recipe: HeadRecipe, progress: Progress
+def cross_validated_logits(
+    network: Detector,
+    made: WindowFeatures,
+    clips: WindowFeatures,
+    recipe: HeadRecipe,
+    progress: Progress,
 ) -> Tensor:
-    """Logits [n] of every clip window by an LSTM that learned from other sources only."""
+    """Logits [n] of the clips' windows, each by an LSTM trained on other sources."""
     logits = torch.zeros(len(clips.labels))
-    for number, fold in enumerate(_folds(clips.sources, recipe)):
-        progress(number, recipe.folds)
-        train_head(network, [made, clips.only(~fold)], recipe)
-        logits[torch.from_numpy(fold)] = window_logits(network, clips.only(fold))
+    names, index = np.unique(np.asarray(clips.sources), return_inverse=True)
+    folds = np.random.default_rng(recipe.seed).permutation(len(names))[index] % recipe.folds
+    for fold in np.unique(folds):
+        progress(int(fold), recipe.folds)
+        test = np.flatnonzero(folds == fold)
+        train_head(network, [made, clips.subset(np.flatnonzero(folds != fold))], recipe)
+        logits[test] = window_logits(network, clips.subset(test))
     return logits
 
 
-def _folds(sources: Sequence[str], recipe: HeadRecipe) -> Iterator[NDArray[np.bool_]]:
-    names, of = np.unique(np.asarray(sources), return_inverse=True)
-    order = np.random.default_rng(recipe.seed).permutation(len(names))
-    for number in range(recipe.folds):
-        fold = np.isin(of, order[number :: recipe.folds])
-        if fold.any():
-            yield fold
-
-
 @torch.inference_mode()
-def window_logits(network: Detector, seen: Seen) -> Tensor:
-    """Logits [n] of windows, by the frames' mean and the LSTM as its gate lets it."""
+def window_logits(network: Detector, windows: WindowFeatures) -> Tensor:
+    """Logits [n] of windows."""
     device = next(network.parameters()).device
-    parts = [network.window_logits(x.to(device)).cpu() for x in torch.split(seen.features, 256)]
-    return torch.cat(parts)
+    parts = torch.split(windows.features, 256)
+    return torch.cat([network.window_logits(x.to(device)).cpu() for x in parts])
 
 
-def compare(network: Detector, seen: Seen, joined: Tensor, on: str) -> Temporal:
-    """Hold what the LSTM gave together with the frames' mean against the mean alone.
+def compare(network: Detector, windows: WindowFeatures, logits: Tensor, on: str) -> Temporal:
+    """Compare the AUC of `logits` with that of the frames' mean alone.
 
-    AUC over sources, each weighing the same; paired: a bootstrap draw is the same for both.
+    All sources weigh the same; the bootstrap is paired.
     """
-    open_gate, network.gate = network.gate, 0.0
-    alone = window_logits(network, seen).numpy()
-    network.gate = open_gate
-    fakes = seen.labels.numpy() > 0.5
-    base = source_weights(fakes, seen.sources)
+    gate, network.gate = network.gate, 0.0
+    frame_mean, combined = window_logits(network, windows).numpy(), logits.numpy()
+    network.gate = gate
+    fakes = windows.labels.numpy() > 0.5
+    base = source_weights(fakes, windows.sources)
 
-    def measured(scores: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    def auc(scores: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
         return weighted_auc(fakes, scores, weights * base)
 
-    together = joined.numpy()
-    low, high = over_sources(
-        seen.sources, lambda drawn: measured(together, drawn) - measured(alone, drawn)
+    low, high = bootstrap_interval(
+        windows.sources, lambda weights: auc(combined, weights) - auc(frame_mean, weights)
     )
-    every = np.ones(len(fakes))
+    ones = np.ones(len(fakes))
     return Temporal(
         on=on,
         windows=len(fakes),
-        sources=len(set(seen.sources)),
-        frame_mean_auc=float(measured(alone, every)),
-        lstm_auc=float(measured(together, every)),
+        sources=len(set(windows.sources)),
+        frame_mean_auc=float(auc(frame_mean, ones)),
+        lstm_auc=float(auc(combined, ones)),
         low=low,
         high=high,
     )
 
 
-def gate_for(found: Temporal) -> float:
-    """1 where the LSTM earned its place, 0 where the mean of the frames judges alone."""
-    return 1.0 if found.low > LEAST_GAIN else 0.0
-
-
-def save(path: Path, network: Detector, config: dict[str, Any]) -> None:
-    """Write the finished checkpoint, weights as bfloat16, whole or not at all."""
-    weights = {
-        key: value.bfloat16().cpu() if value.is_floating_point() else value.cpu()
-        for key, value in network.state_dict().items()
-    }
-    unfinished = path.with_suffix(".part")
-    torch.save({"format": FORMAT, "config": config, "model": weights}, unfinished)
-    unfinished.replace(path)
+def gate_for(gain: Temporal) -> float:
+    """1 if the LSTM's gain is certain, else 0."""
+    return 1.0 if gain.low > MIN_GAIN else 0.0

@@ -1,115 +1,183 @@
-"""How good a network is on labelled crops while it is trained: every source weighs the same."""
+"""Validation while training: scores in which every source weighs the same, and the run's curve."""
 
 from __future__ import annotations
 
+import csv
 import math
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from export.data.augment import PLAIN
-from export.data.folders import Picture
+from edge.atomic_write import half_file, make_whole
+from export.data.augment import CENTRE_CROP
+from export.data.folders import Example, one_each, read_folder
 from export.metrics import weighted_auc
-from export.train.batches import Batch, Batches
 
-AT_ONCE = 64  # pictures
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BATCH = 64  # images
+MAX_HELD_OUT = 1000
+SCORES = ("auc", "pairs")
+LOSSES = ("loss", "features", "teacher", "label")
 
 
 @dataclass(frozen=True)
 class Score:
-    """Two measures of the same answers."""
+    """Two metrics of the same logits; NaN where undefined."""
 
     auc: float
-    """Over sources: each weighs the same, however many files it has."""
+    """Every source weighs the same."""
     pairs: float
-    """Share of the fakes that score above the reals of their own source; a source weighs 1."""
+    """Share of fakes with a higher logit than the reals of their source, averaged over sources."""
 
 
-def judged(pictures: Sequence[Picture], side: int, ask: Callable[[Tensor], Tensor]) -> Score:
-    """Ask for logits [n] of the pictures as plain crops, uint8 [n, side, side, 3], and judge."""
-    if not pictures:
+def validation_sets(
+    held_out: Sequence[Example], watch: Sequence[Path]
+) -> dict[str, list[Example]]:
+    """The held-out examples, which choose the checkpoint, and folders that are only measured."""
+    sets = {"validation": one_each(held_out, MAX_HELD_OUT)}
+    for folder in watch:
+        name = folder.resolve().name
+        sets[str(folder) if name in sets else name] = read_folder(folder)
+    return sets
+
+
+def validate(examples: Sequence[Example], side: int, predict: Callable[[Tensor], Tensor]) -> Score:
+    """Score logits [n] that `predict` gives for centre crops, uint8 [n, side, side, 3]."""
+    if not examples:
         return Score(math.nan, math.nan)
     logits: list[Tensor] = []
-    for at in range(0, len(pictures), AT_ONCE):
-        part = pictures[at : at + AT_ONCE]
-        crops = np.stack([PLAIN.apply(p.read(), p.margin, side) for p in part])
-        logits.append(ask(torch.from_numpy(crops)).float().cpu())
-    return score(pictures, torch.cat(logits).numpy())
+    for begin in range(0, len(examples), BATCH):
+        part = examples[begin : begin + BATCH]
+        crops = np.stack([CENTRE_CROP.apply(e.read(), e.margin, side) for e in part])
+        logits.append(predict(torch.from_numpy(crops)).float().cpu())
+    return score(examples, torch.cat(logits).numpy())
 
 
-def score(pictures: Sequence[Picture], logits: ArrayLike) -> Score:
-    """Judge the logits [n] of pictures. NaN where nothing can be compared."""
+def score(examples: Sequence[Example], logits: ArrayLike) -> Score:
+    """Score the logits [n] of examples."""
     values = np.asarray(logits, dtype=np.float64)
-    fakes = np.array([picture.fake for picture in pictures])
-    sources = [picture.source for picture in pictures]
+    fakes = np.array([example.fake for example in examples])
+    sources = [example.source for example in examples]
     weights = source_weights(fakes, sources)
-    return Score(float(weighted_auc(fakes, values, weights)), _pairs(fakes, sources, values))
-
-
-def source_weights(fakes: NDArray[np.bool_], sources: Sequence[str]) -> NDArray[np.float64]:
-    """Weights [n] with which every source's reals together weigh 1, and its fakes 1."""
-    kinds = list(zip(sources, fakes.tolist(), strict=True))
-    counts = Counter(kinds)
-    return np.array([1.0 / counts[kind] for kind in kinds])
-
-
-def _pairs(
-    fakes: NDArray[np.bool_], sources: Sequence[str], values: NDArray[np.float64]
-) -> float:  # fmt: skip
     groups: dict[str, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
     for source, fake, value in zip(sources, fakes.tolist(), values.tolist(), strict=True):
         groups[source][fake].append(value)
-    shares = []
-    for reals, found in groups.values():
-        if reals and found:
-            above = np.subtract.outer(np.array(found), np.array(reals))
-            shares.append(float((np.sign(above) + 1).mean() / 2))
-    return float(np.mean(shares)) if shares else float("nan")
-
-
-def best_device() -> torch.device:
-    """The GPU, where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def bf16_is_fast() -> bool:
-    """bf16 pays where the processor multiplies it: without, it is some ten times slower."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported())  # has no public name
-
-
-def loaded(batches: Batches, begin: int = 0, workers: int | None = None) -> DataLoader[Batch]:
-    """Batches from step `begin` on, made ahead by so many processes; 0: by this one."""
-    return DataLoader(
-        batches,
-        batch_size=None,
-        sampler=range(begin, len(batches)),
-        num_workers=_workers() if workers is None else workers,
-        prefetch_factor=4 if workers != 0 else None,
+    shares = [
+        float((np.sign(np.subtract.outer(found, reals)) + 1).mean() / 2)
+        for reals, found in groups.values()
+        if reals and found
+    ]
+    return Score(
+        float(weighted_auc(fakes, values, weights)), float(np.mean(shares)) if shares else math.nan
     )
 
 
-def _workers() -> int:
-    """A GPU wants many, a CPU is busy enough with the network."""
-    cores = os.cpu_count() or 1
-    return max(1, cores - 1 if best_device().type == "cuda" else cores // 8)
+def source_weights(fakes: NDArray[np.bool_], sources: Sequence[str]) -> NDArray[np.float64]:
+    """Weights [n] with which each source's reals sum to 1, and its fakes to 1."""
+    groups = list(zip(sources, fakes.tolist(), strict=True))
+    counts = Counter(groups)
+    return np.array([1.0 / counts[group] for group in groups])
 
 
-def save(path: Path, what: dict[str, Any]) -> None:
-    """Write a file of torch's whole or not at all."""
-    unfinished = path.with_suffix(".part")
-    with unfinished.open("wb") as file:
-        torch.save(what, file)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+@dataclass(frozen=True)
+class LogEntry:
+    """The state of a run at a validation."""
+
+    step: int
+    steps: int
+    minutes: float
+    minutes_left: float
+    kind: str
+    side: int
+    rate: float
+    losses: dict[str, float]  # means since the last validation; "loss" is the total
+    scores: dict[str, Score]  # by validation set
+
+    def row(self) -> dict[str, str]:
+        """As a row of curve.csv."""
+        values = asdict(self)
+        del values["losses"], values["scores"]
+        values |= self.losses
+        for name, result in self.scores.items():
+            values |= {f"{metric} {name}": getattr(result, metric) for metric in SCORES}
+        return {k: f"{v:.5g}" if isinstance(v, float) else str(v) for k, v in values.items()}
+
+
+def append_entry(curve: Path, entry: LogEntry) -> None:
+    """Append a row to curve.csv and plot it as curve.png beside it."""
+    row = entry.row()
+    new = not curve.exists()
+    with curve.open("a", newline="") as lines:
+        writer = csv.DictWriter(lines, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+    plot(curve, curve.with_suffix(".png"))
+
+
+def trim(curve: Path, step: int) -> None:
+    """Remove the rows after a step, which a resumed run repeats."""
+    if not curve.exists():
+        return
+    with curve.open(newline="") as lines:
+        rows = list(csv.reader(lines))
+    at = rows[0].index("step")
+    with half_file(curve) as half:
+        with half.open("w", newline="") as lines:
+            csv.writer(lines).writerows([rows[0], *(r for r in rows[1:] if int(r[at]) <= step)])
+        make_whole(half, curve)
+
+
+def plot(curve: Path, picture: Path) -> None:
+    """Plot scores and losses over steps; phases are marked where they begin."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    with curve.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    above, below = figure.subplots(2, sharex=True)
+    scores = [name for name in rows[0] if name.partition(" ")[0] in SCORES]
+    for number, name in enumerate(scores):
+        metric, _, of = name.partition(" ")
+        label = f"{of}, AUC" if metric == "auc" else f"{of}, above its own real"
+        style = f"C{number // len(SCORES)}{'-' if metric == 'auc' else ':'}"
+        _line(above, rows, name, label, style)
+    above.axhline(0.5, color="grey", linewidth=0.8)
+    above.set(ylabel="on held-out images", ylim=(min(0.45, above.get_ylim()[0]), 1.0))
+    for number, name in enumerate(name for name in LOSSES if name in rows[0]):
+        _line(below, rows, name, name, f"C{number}-")
+    below.set(xlabel="steps", ylabel="training loss", ylim=(0, None))
+    below.xaxis.set_major_locator(MaxNLocator(integer=True))
+    phase, begin = "", 0
+    for row in rows:
+        if (current := f"{row['kind']}, {row['side']} px") != phase:
+            above.axvline(begin, color="grey", linewidth=0.8, linestyle="--")
+            above.annotate(
+                current, (begin, 1.0), (3, -11), xycoords=above.get_xaxis_transform(),
+                textcoords="offset points", fontsize="small", color="grey",
+            )  # fmt: skip
+        phase, begin = current, int(row["step"])
+    for panel in (above, below):
+        panel.grid(alpha=0.3)
+        panel.legend(loc="best", fontsize="small")
+    with half_file(picture) as half:
+        figure.savefig(half, format="png", dpi=110)
+        make_whole(half, picture)
+
+
+def _line(panel: Axes, rows: list[dict[str, str]], name: str, label: str, style: str) -> None:
+    """One column over the steps; undefined values leave a gap."""
+    values = [float(row[name]) for row in rows]
+    if not all(math.isnan(value) for value in values):
+        steps = [int(row["step"]) for row in rows]
+        panel.plot(steps, values, style, label=label, marker=".", markersize=4)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from export.metrics import (
     auc,
     calibration_error,
-    interval,
-    over_sources,
+    auc_interval,
+    bootstrap_interval,
     reliability,
     roc,
     true_positives_at,
@@ -42,10 +42,10 @@ def test_the_interval_grows_when_the_sources_are_few() -> None:
     rng = np.random.default_rng(1)
     labels = np.repeat([0, 1], 200)
     scores = labels + rng.normal(0, 1.5, 400)
-    many = interval(labels, scores, [str(i) for i in range(400)], draws=300)
-    few = interval(labels, scores, [str(i % 5) for i in range(400)], draws=300)
+    many = auc_interval(labels, scores, [str(i) for i in range(400)], draws=300)
+    few = auc_interval(labels, scores, [str(i % 5) for i in range(400)], draws=300)
     lumps = np.repeat(rng.normal(0, 3, 8), 50)
-    lumped = interval(labels, scores + lumps, [str(i // 50) for i in range(400)], draws=300)
+    lumped = auc_interval(labels, scores + lumps, [str(i // 50) for i in range(400)], draws=300)
     assert many[0] < auc(labels, scores) < many[1]
     assert lumped[1] - lumped[0] > 2 * (many[1] - many[0])
     assert few[0] < auc(labels, scores) < few[1]
@@ -90,10 +90,10 @@ def test_the_curve_by_hand() -> None:
 
 def test_draws_of_sources_are_draws_of_sources() -> None:
     values, sources = np.array([0.0, 0.0, 1.0, 1.0, 1.0]), ["a", "a", "b", "b", "b"]
-    low, high = over_sources(sources, lambda weights: weighted_mean(values, weights), draws=400)
+    low, high = bootstrap_interval(sources, lambda weights: weighted_mean(values, weights), draws=400)
     assert (low, high) == (0.0, 1.0), "a, a or b, b are drawn half of the time"
-    assert math.isnan(over_sources([], lambda weights: weights.sum(axis=-1))[0])
-    again = over_sources(sources, lambda weights: weighted_mean(values, weights), draws=400)
+    assert math.isnan(bootstrap_interval([], lambda weights: weights.sum(axis=-1))[0])
+    again = bootstrap_interval(sources, lambda weights: weighted_mean(values, weights), draws=400)
     assert again == (low, high)
 
 
