@@ -38,7 +38,7 @@ from edge.scan.model.bundle import Crops, Sessions, read_manifest
 from export.convert.features_graph import lay_features
 from export.convert.fold import STAGES, Convolution, FoldedTrunk, fold, regroup
 from export.convert.quantize import choose, interleaved_minima
-from export.data.crops_from_clips import FRAMES, gather
+from export.data.crop_folders import FRAMES, sample_crops
 from export.metrics import auc
 from export.train.network import MEAN, STD, Trunk
 
@@ -189,7 +189,7 @@ def main() -> None:
     trunk = shipped_trunk(args.bundle / "features.onnx", factors)
     merged = regroup(trunk, [factors[stage] for stage in STAGES])
     spec = CropSpec(side, crop.scale, crop.shift_x, crop.shift_y)
-    material = gather(args.clips, spec, args.crops, lambda done, total: None)
+    material = sample_crops(args.clips, spec, args.crops, lambda done, total: None)
     assert material.fakes is not None
     calibrates = np.arange(len(material.crops)) // FRAMES % 2 == 0
     calibrating, measuring = material.crops[calibrates], material.crops[~calibrates]

@@ -20,8 +20,7 @@ Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
 """From weights [draws, n] of all files to the value of each draw, [draws]; NaN: undefined."""
 
-_MAX_CELLS = 4_000_000
-"""Weights held at a time; larger sets are drawn in parts to bound memory."""
+_MAX_CELLS = 4_000_000  # weights held at a time; larger sets are drawn in parts to bound memory
 
 
 def roc(
@@ -127,10 +126,8 @@ class Bin:
     count: int
     low: float
     high: float
-    probability: float
-    """The mean probability."""
-    fakes: float
-    """The share of fakes."""
+    probability: float  # the mean probability
+    fakes: float  # the share of fakes
 
 
 def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int = 10) -> list[Bin]:

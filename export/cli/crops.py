@@ -44,12 +44,19 @@ def run(args: argparse.Namespace) -> int:
 
     from edge.scan.faces.detector import load_detector
     from export.cli.output import StepBar
-    from export.data.crops_from_clips import Cutting, cut_folder
+    from export.data.crop_folders import write_crops
 
     console = Console()
-    cutting = Cutting(margin=args.margin, frames=args.frames, least_px=args.least_px)
     with StepBar(console, "cutting") as bar:
-        count, without = cut_folder(args.folder, args.out, load_detector(), cutting, bar.at)
+        count, without = write_crops(
+            args.folder,
+            args.out,
+            load_detector(),
+            args.margin,
+            args.frames,
+            args.least_px,
+            bar.at,
+        )
     console.print(f"{count} crops in {args.out}; {len(without)} files gave none.")
     for name in without[:20]:
         console.print(f"  {name}", style="dim", markup=False)
@@ -63,22 +70,22 @@ def run_vary(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from export.cli.output import StepBar
-    from export.data.blends import blends, treated, write
+    from export.data.blends import find_landmarks
+    from export.data.crop_folders import augmented_pairs, blended_pairs, write_pairs
     from export.data.folders import read_folder
-    from export.data.landmarks import landmarks_of
 
     console = Console()
-    pictures = [picture for folder in args.folders for picture in read_folder(folder.resolve())]
+    examples = [example for folder in args.folders for example in read_folder(folder.resolve())]
     parts = []
     if args.blends:
-        reals = [picture for picture in pictures if not picture.fake]
+        reals = [example for example in examples if not example.fake]
         with StepBar(console, "landmarks") as bar:
-            landmarks = landmarks_of(reals, args.out / "landmarks.npz", bar.at)
-        parts.append(blends(reals, landmarks, args.blends, args.side, args.seed))
+            landmarks = find_landmarks(reals, args.out / "landmarks.npz", bar.at)
+        parts.append(blended_pairs(reals, landmarks, args.blends, args.side, args.seed))
     if args.pairs:
-        parts.append(treated(pictures, args.pairs, args.side, args.seed))
+        parts.append(augmented_pairs(examples, args.pairs, args.side, args.seed))
     with StepBar(console, "pictures") as bar:
         total = args.blends + args.pairs
-        count = write(chain(*parts), args.out, lambda done: bar.at(done, total))
+        count = write_pairs(chain(*parts), args.out, lambda done: bar.at(done, total))
     console.print(f"{count} pictures in {args.out}.")
     return 0

@@ -173,14 +173,14 @@ def _measure(args: argparse.Namespace) -> list[Prediction]:
 
 def _conditions(args: argparse.Namespace) -> Conditions:
     """What is asked for, checked before anything is scanned."""
-    from export.data.recompress import JPEGS, WAYS
+    from export.data.recompress import JPEGS, RECOMPRESSIONS
     from export.evaluate.scans import Conditions
 
     if args.crops is not None and (args.frames or args.second is not None):
         raise TruelightError(
             "Crops have no frames and no second opinion.", "Give a folder of clips."
         )
-    known: Mapping[str, object] = JPEGS if args.crops is not None else WAYS
+    known: Mapping[str, object] = JPEGS if args.crops is not None else RECOMPRESSIONS
     words = list(known) if args.compressions == "all" else args.compressions.split(",")
     asked = [word for word in words if word]
     if unknown := [word for word in asked if word not in known]:

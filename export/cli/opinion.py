@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from export.cli.output import StepBar
-    from export.clip.graph import PACKAGED, read_tower
+    from export.clip.graph import PACKAGED, read_encoder
     from export.evaluate.second_opinion import (
         SUMMARY,
         SecondOpinionRequest,
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     known = {field.name for field in fields(SecondOpinionRequest)}
     given = {name: value for name, value in vars(args).items() if name in known}
-    given["tower"] = read_tower(args.tower, args.sha256 or PACKAGED)
+    given["tower"] = read_encoder(args.tower, args.sha256 or PACKAGED)
     given["summary"] = args.summary or SUMMARY
     request = SecondOpinionRequest(**given, command=shown_command(args))
     console = Console()

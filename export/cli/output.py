@@ -21,8 +21,8 @@ from rich.table import Table
 from export.evaluate.figures import Figures, Group, Interval, figure_rows
 
 if TYPE_CHECKING:
-    from export.train.curve import Moment
-    from export.train.run import Tell
+    from export.data.folders import StageProgress
+    from export.train.validation import LogEntry
 
 
 def show(console: Console, m: Figures) -> None:
@@ -107,7 +107,7 @@ class StepBar:
 
 
 @contextmanager
-def bars(console: Console) -> Iterator[Tell]:
+def bars(console: Console) -> Iterator[StageProgress]:
     """One bar after another, each for what is being done."""
     with ExitStack() as stack:
         open_bars: dict[str, StepBar] = {}
@@ -122,7 +122,7 @@ def bars(console: Console) -> Iterator[Tell]:
         yield tell
 
 
-def row(moment: Moment) -> str:
+def row(moment: LogEntry) -> str:
     """A validation in a line."""
     scores = "  ".join(
         f"{name} {score.auc:.3f} (pairs {score.pairs:.3f})" for name, score in moment.scores.items()

@@ -15,10 +15,10 @@ from edge.scan.model.manifest import CropRule, Part
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from export.train.distillation import CachedFeatures, OnlineTeacher
+    from export.data.folders import TrainingData
+    from export.train.distillation import TargetSource
     from export.train.loop import Recipe
     from export.train.network import Detector
-    from export.train.run import Gathered
 
 HIDDEN: Final = 256
 KINDS: Final[dict[str, Literal["labels", "distil", "tutor"]]] = {
@@ -147,7 +147,10 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from export.cli.output import bars
-    from export.train import run as steps
+    from export.clip.teacher import load_features
+    from export.train.batches import gather
+    from export.train.checkpoint import load_initial_weights
+    from export.train.distillation import CachedTeacher
     from export.train.network import Detector
 
     console = Console()
@@ -156,19 +159,29 @@ def run(args: argparse.Namespace) -> int:
     given = read_recipe(args.recipe)
     recipe = _recipe(given)
     landmarks = given.landmarks or args.out / "landmarks.npz"
+    cache = load_features(given.features) if given.features else None
     with bars(console) as tell:
-        gathered = steps.gather(
-            given.folders, recipe, _features(given), landmarks, given.weights, tell
+        train, held_out = gather(
+            given.folders,
+            recipe.mix,
+            recipe.validation,
+            cache.names if cache else (),
+            landmarks,
+            given.weights,
+            tell,
         )
     console.print(
-        f"{len(gathered.train.pictures)} pictures to train on, "
-        f"{len(gathered.train.blendable)} of them to blend."
+        f"{len(train.examples)} pictures to train on, {len(train.blendable)} of them to blend."
     )
-    if gathered.teacher:
-        console.print(f"The teacher's probe: AUC {gathered.teacher.held_out_auc:.3f}, held out.")
+    teacher: TargetSource | None = None
+    if cache:
+        teacher = CachedTeacher(cache.names, cache.matrix, train.examples, held_out.examples)
+        console.print(f"The teacher's probe: AUC {teacher.held_out_auc:.3f}, held out.")
+    elif given.online_teacher:
+        teacher = _online_teacher(given.online_teacher)
     torch.manual_seed(recipe.seed)
     network = Detector(HIDDEN, gate=0.0, layers=given.layers, width=given.width, zero_init=True)
-    steps.begin(network, given.imagenet, given.start)
+    load_initial_weights(network, given.imagenet, given.start)
     config = {
         "side": recipe.phases[-1].side,
         "crop": given.crop.model_dump(),
@@ -180,9 +193,9 @@ def run(args: argparse.Namespace) -> int:
         "width": given.width,
     }
     if not given.head.only:
-        best = _train_trunk(args, console, network, given, gathered, config)
+        best = _train_trunk(args, console, network, given, (train, held_out), teacher, config)
         network.load_state_dict(torch.load(best, weights_only=True)["model"])
-    _train_head(args.out, console, network, given, gathered, config)
+    _train_head(args.out, console, network, given, (train, held_out), config)
     return 0
 
 
@@ -209,22 +222,13 @@ def _recipe(given: TrainingRecipe) -> Recipe:
     return Recipe(phases=phases, mix=mix, seed=given.seed)
 
 
-def _features(given: TrainingRecipe) -> CachedFeatures | None:
-    from export.clip.feature_cache import load_features
+def _online_teacher(entry: OnlineTeacherEntry) -> TargetSource:
+    from export.clip.graph import PACKAGED, read_encoder
+    from export.clip.teacher import OnlineTeacher
+    from export.clip.vit import read_adapter
 
-    return load_features(given.features) if given.features else None
-
-
-def _online_teacher(given: TrainingRecipe) -> OnlineTeacher | None:
-    if given.online_teacher is None:
-        return None
-    from export.clip.adapter import read_tuned
-    from export.clip.graph import PACKAGED, read_tower
-    from export.clip.online_teacher import Tutor
-
-    entry = given.online_teacher
-    tower = read_tower(entry.tower, entry.sha256 or PACKAGED)
-    return Tutor(tower, read_tuned(entry.tuned, tower))
+    encoder = read_encoder(entry.tower, entry.sha256 or PACKAGED)
+    return OnlineTeacher(encoder, read_adapter(entry.tuned, encoder))
 
 
 def _train_trunk(
@@ -232,27 +236,28 @@ def _train_trunk(
     console: Console,
     network: Detector,
     given: TrainingRecipe,
-    gathered: Gathered,
+    data: tuple[TrainingData, TrainingData],
+    teacher: TargetSource | None,
     config: dict[str, Any],
 ) -> Path:
     from export.cli.output import StepBar, row
     from export.train.loop import Training
-    from export.train.run import validation_sets
+    from export.train.validation import validation_sets
 
+    train, held_out = data
     training = Training(
         args.out,
         network,
         _recipe(given),
-        gathered.train,
-        validation_sets(gathered.held_out, given.watch),
+        train,
+        validation_sets(held_out.examples, given.watch),
         config,
-        gathered.teacher,
-        _online_teacher(given),
+        teacher,
     )
     with StepBar(console, "trunk") as bar:
         return training.run(
             given.validate_every,
-            lambda moment: console.print(row(moment), soft_wrap=True),
+            lambda entry: console.print(row(entry), soft_wrap=True),
             lambda step, loss: bar.at(step, len(training), f"loss {loss:.3f}"),
             args.workers,
         )
@@ -263,12 +268,11 @@ def _train_head(
     console: Console,
     network: Detector,
     given: TrainingRecipe,
-    gathered: Gathered,
+    data: tuple[TrainingData, TrainingData],
     config: dict[str, Any],
 ) -> None:
     from export.cli.output import bars
-    from export.train.run import finish
-    from export.train.sequence_head import HeadRecipe
+    from export.train.sequence_head import HeadRecipe, finish
 
     head = given.head
     recipe = HeadRecipe(
@@ -276,7 +280,7 @@ def _train_head(
     )
     out.mkdir(parents=True, exist_ok=True)
     with bars(console) as tell:
-        found = finish(network, gathered, head.clips, recipe, config, out, tell)
+        found = finish(network, *data, head.clips, recipe, config, out, tell)
     for t in found:
         console.print(
             f"{t.windows} windows of {t.sources} sources ({t.on}): AUC {t.frame_mean_auc:.3f} by "

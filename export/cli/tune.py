@@ -66,32 +66,37 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from export.cli.output import bars, row
-    from export.clip.graph import PACKAGED, read_taps, read_tower
-    from export.clip.tune import Tuning, write_tuned
+    from export.clip.graph import PACKAGED, read_encoder, read_taps
+    from export.clip.tune import Tuning
+    from export.clip.vit import write_adapter
+    from export.train.batches import gather
     from export.train.loop import Recipe
-    from export.train.run import gather
 
     console = Console()
     if args.threads:
         torch.set_num_threads(args.threads)
     recipe = _recipe(args)
-    tower = read_tower(args.tower, args.sha256 or PACKAGED)
+    encoder = read_encoder(args.tower, args.sha256 or PACKAGED)
     landmarks = args.landmarks or args.out.parent / "landmarks.npz"
     with bars(console) as tell:
-        gathered = gather(
-            args.folders, Recipe(mix=recipe.mix), None, landmarks, dict(args.weight), tell
+        train, held_out = gather(
+            args.folders,
+            recipe.mix,
+            Recipe().validation,
+            (),
+            landmarks,
+            dict(args.weight),
+            tell,
         )
-    tuning = Tuning(
-        tower, read_taps(args.taps), recipe, gathered.train, gathered.held_out, args.watch
-    )
+    tuning = Tuning(encoder, read_taps(args.taps), recipe, train, held_out, args.watch)
     with bars(console) as tell:
-        tuned, steps = tuning.run(
+        adapter, steps = tuning.run(
             args.every,
-            lambda moment: console.print(row(moment), soft_wrap=True),
+            lambda entry: console.print(row(entry), soft_wrap=True),
             tell,
             args.workers,
         )
-    write_tuned(args.out, tuned, steps)
+    write_adapter(args.out, adapter, steps)
     console.print(f"{steps} steps; the tuned norms and head are in {args.out}.", soft_wrap=True)
     return 0
 
@@ -116,13 +121,13 @@ def run_teach(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from export.cli.output import StepBar
-    from export.clip.feature_cache import teach
-    from export.clip.graph import PACKAGED, read_taps, read_tower
+    from export.clip.graph import PACKAGED, read_encoder, read_taps
+    from export.clip.teacher import cache_features
 
     console = Console()
     taps = read_taps(args.taps)
-    tower = read_tower(args.tower, args.sha256 or PACKAGED)
+    encoder = read_encoder(args.tower, args.sha256 or PACKAGED)
     with StepBar(console, "computing features") as bar:
-        count = teach(args.folders, tower, taps, args.out, bar.at, args.flips)
+        count = cache_features(args.folders, encoder, taps, args.out, bar.at, args.flips)
     console.print(f"{count} pictures in {args.out}.")
     return 0

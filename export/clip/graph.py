@@ -25,6 +25,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import set_external_data
 
 from edge.errors import TruelightError
 from edge.scan.model.manifest import TOWER
@@ -222,16 +223,11 @@ class _EncoderGraph(Builder):
             return numpy_helper.from_array(norm.astype(np.float32), tensor.name)
         if tensor.name not in self._offsets or len(tensor.raw_data) < MIN_EXTERNAL:
             return tensor
-        placed = onnx.TensorProto(
-            name=tensor.name,
-            data_type=tensor.data_type,
-            dims=tensor.dims,
-            data_location=TensorProto.EXTERNAL,
-        )
+        placed = onnx.TensorProto()
+        placed.CopyFrom(tensor)
         offset, length = self._offsets[tensor.name], len(tensor.raw_data)
-        where = {"location": self._location, "offset": offset, "length": length}
-        for key, value in where.items():
-            placed.external_data.add(key=key, value=str(value))
+        set_external_data(placed, self._location, offset, length)
+        placed.ClearField("raw_data")
         return placed
 
     def _halved(self, name: str) -> str:

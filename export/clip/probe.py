@@ -86,8 +86,7 @@ class Head:
     weight: Floats
     bias: float
     penalty: float
-    auc: float
-    """Cross-validated over sources."""
+    auc: float  # cross-validated over sources
 
     def logits(self, features: Features) -> Floats:
         """`[n, D]` -> `[n]`."""

@@ -31,7 +31,7 @@ from export.clip.vit import Adapter, Vit
 from export.data.augment import CENTRE_CROP
 from export.data.folders import Example, Image, Progress, read_folder
 from export.train.batches import Batch, Kind
-from export.train.distillation import LABEL_WEIGHT, Targets
+from export.train.distillation import LABEL_WEIGHT, Targets, TargetSource
 from export.train.network import best_device, bf16_is_fast
 
 METADATA = "teacher.json"
@@ -47,8 +47,7 @@ class CacheMetadata(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tower: str
-    """SHA-256 of the encoder's file."""
+    tower: str  # SHA-256 of the encoder's file
     taps: str
     side: int
     extent: float
@@ -202,13 +201,14 @@ class _Extractor:
         }
 
 
-class OnlineTeacher:
-    """An adapted encoder that sees every batch: a `TargetSource`."""
+class OnlineTeacher(TargetSource):
+    """An adapted encoder that sees every batch."""
 
     kind: Kind = "tutor"
 
     def __init__(self, encoder: Encoder, adapter: Adapter) -> None:
         """Load the encoder to the best device. Raises TruelightError if the adapter mismatches."""
+        super().__init__()
         device = best_device()
         vit = Vit(encoder, adapter.taps, torch.bfloat16 if bf16_is_fast() else torch.float32)
         vit.load_norms({name: torch.from_numpy(norm) for name, norm in adapter.norms.items()})
@@ -220,8 +220,6 @@ class OnlineTeacher:
         for part in (*adapter.norms.values(), adapter.weight):
             digest.update(part.tobytes())
         self.name = digest.hexdigest()
-        self.scale: dict[str, Tensor] = {}
-        """Mean and spread of the features [D], and spread of the logit."""
 
     def prepare(self, sample: Callable[[], Iterable[Batch]]) -> None:
         """Measure `scale`, unless it was restored with the run."""

@@ -191,12 +191,9 @@ class Adapter:
     """What `truelight-export tune` learned."""
 
     taps: tuple[Tap, ...]
-    encoder: str
-    """SHA-256 of the encoder's file."""
-    norms: dict[str, NDArray[np.float32]]
-    """By the name of the initializer that they replace."""
-    weight: NDArray[np.float32]
-    """`[D]`: logit of FAKE = features @ weight + bias."""
+    encoder: str  # SHA-256 of the encoder's file
+    norms: dict[str, NDArray[np.float32]]  # by the name of the initializer that they replace
+    weight: NDArray[np.float32]  # `[D]`: logit of FAKE = features @ weight + bias
     bias: float
 
 

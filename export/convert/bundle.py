@@ -40,7 +40,7 @@ from export.convert.fold import STAGES, FoldedTrunk, regroup
 from export.convert.plan import SUMMARIES, BundleRequest, Plan, plan
 from export.convert.proofs import float_proof, golden_crops, golden_vector, int8_proofs
 from export.convert.quantize import VALIDATION, choose, fastest_factors
-from export.data.crops_from_clips import Material, gather
+from export.data.crop_folders import LabelledCrops, sample_crops
 
 REFERENCE = "reference.json"
 """Reference findings, see `export.evaluate.reference`; not needed to judge, so not in `files`."""
@@ -179,7 +179,7 @@ def _make_features(
 
 
 def _make_int8(
-    request: BundleRequest, plan: Plan, material: Material, tell: Tell
+    request: BundleRequest, plan: Plan, material: LabelledCrops, tell: Tell
 ) -> tuple[bytes, GraphSettings]:
     """The int8 features graph and how it was made."""
     side = plan.input.side
@@ -195,8 +195,8 @@ def _make_int8(
     return lay_features(trunk, side, choice.ranges).model.SerializeToString(), settings
 
 
-def _gather(folder: Path, request: BundleRequest, plan: Plan, tell: Tell) -> Material:
-    return gather(
+def _gather(folder: Path, request: BundleRequest, plan: Plan, tell: Tell) -> LabelledCrops:
+    return sample_crops(
         folder,
         plan.spec,
         request.crops,

@@ -19,7 +19,7 @@ from edge.finding import verdict_of
 from edge.scan.model.bundle import WEIGHTS_FOLDER, Crops, Sessions
 from edge.scan.model.manifest import UNCALIBRATED, MeasuredFigure
 from export.convert.fold import Floats
-from export.data.crops_from_clips import Material
+from export.data.crop_folders import LabelledCrops
 from export.metrics import auc
 from export.train.checkpoint import Own, Published
 from export.train.network import Readout, normalise
@@ -71,7 +71,7 @@ def _torch_logit(checkpoint: Own | Published, readout: Readout, window: Crops) -
 
 
 def int8_proofs(
-    exact: Sessions, quantized: Sessions, material: Material, frames: int
+    exact: Sessions, quantized: Sessions, material: LabelledCrops, frames: int
 ) -> list[MeasuredFigure]:
     """How far the int8 graph's probabilities are from the float graph's, one crop a window.
 

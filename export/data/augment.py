@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from export.data.folders import Image
+from export.data.folders import Example, Image
 
 MIN_SIDE, MAX_SIDE = 40, 200  # px, of the crop when it is compressed
 
@@ -118,6 +118,15 @@ def random_augmentation(rng: np.random.Generator) -> Augmentation:
         crf=crf,
         qualities=tuple(int(q) for q in rng.integers(30, 101, size=passes)),
     )
+
+
+def augmented(
+    pair: tuple[Example, Example], side: int, rng: np.random.Generator
+) -> tuple[Image, Image]:
+    """Draw an augmentation and apply it to the real and the fake, shifted alike."""
+    augmentation, room = random_augmentation(rng), min(example.margin for example in pair)
+    real, fake = (augmentation.apply(e.read(), e.margin, side, room) for e in pair)
+    return real, fake
 
 
 def jpeg(image: Image, quality: int) -> Image:

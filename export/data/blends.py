@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from edge.atomic_write import half_file, make_whole
 from edge.scan.downloads import MESH, read_model
+from export.data.augment import random_augmentation
 from export.data.folders import Example, Image, Landmarks, Progress
 
 Mask = NDArray[Any]  # float32 [side, side], 0 to 1
@@ -77,6 +78,18 @@ def random_blend(
     size = round(side * OVERSIZE * example.margin)
     image = cv2.resize(example.read(), (size, size), interpolation=cv2.INTER_AREA)
     return blend_of(np.asarray(image, np.uint8), landmarks * size, ease, rng)
+
+
+def augmented_blend(
+    example: Example, landmarks: Landmarks, side: int, ease: float, rng: np.random.Generator
+) -> tuple[Image, Image]:
+    """Draw a self-blend and augment it: real and fake, uint8 [side, side, 3] RGB."""
+    augmentation = random_augmentation(rng)
+    blend = random_blend(example, landmarks, side, ease, rng)
+    real, fake = (
+        augmentation.apply(image, example.margin, side) for image in (blend.target, blend.fake())
+    )
+    return real, fake
 
 
 def blend_of(image: Image, points: Landmarks, ease: float, rng: np.random.Generator) -> Blend:
@@ -217,7 +230,7 @@ def find_landmarks(
             image = example.read()
             points, presence = net(image, example.margin)
             found = presence >= MIN_PRESENCE
-            known[str(example.path)] = points / len(image) if found else nothing
+            known[str(example.path)] = points / np.float32(len(image)) if found else nothing
             if done % 500 == 0:
                 progress(done, len(missing))
         save_arrays(cache, paths=np.array(list(known)), points=np.stack(list(known.values())))
@@ -229,5 +242,5 @@ def save_arrays(file: Path, **arrays: NDArray[Any]) -> None:
     """Write an .npz file atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with half_file(file) as half:
-        np.savez(half, **arrays)
+        np.savez(half, **arrays)  # type: ignore[arg-type]
         make_whole(half, file)

@@ -40,8 +40,7 @@ class FaceFrame:
     time: float
     pixels: Image
     box: Box
-    crop: Crop
-    """As the scan cut it from the whole frame."""
+    crop: Crop  # as the scan cut it from the whole frame
 
 
 Corruption = Callable[[FaceFrame], tuple[Image, Box]]

@@ -20,8 +20,8 @@ from edge.scan.faces.detector import FaceDetector, load_detector
 from edge.scan.faces.search import FaceSearch
 from edge.scan.media.client import ClipError, open_clip
 from edge.scan.media.sampling import Sampling
-from export.data.augment import CENTRE_CROP, random_augmentation
-from export.data.blends import random_blend
+from export.data.augment import CENTRE_CROP, augmented
+from export.data.blends import augmented_blend
 from export.data.folders import Example, Image, Landmarks, PairSampler, Progress, read_folder
 
 MIN_SIDE, MAX_SIDE = 32, 320  # px, of the crops written
@@ -31,60 +31,55 @@ IMAGES = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".webp"))
 FRAMES = 8  # sampled from each clip
 
 
-@dataclass(frozen=True)
-class CropOptions:
-    """The crop's position relative to the detector's box, its margin, and the frames of a clip."""
-
-    scale: float = 1.0
-    shift_x: float = 0.0
-    shift_y: float = 0.0
-    margin: float = 1.0
-    frames: int = FRAMES
-    least_px: int = 50  # smaller faces are skipped
-
-
 def write_crops(
-    folder: Path, out: Path, detector: FaceDetector, options: CropOptions, progress: Progress
+    folder: Path,
+    out: Path,
+    detector: FaceDetector,
+    margin: float,
+    frames: int,
+    least_px: int,
+    progress: Progress,
 ) -> tuple[int, list[str]]:
     """Cut the largest face of every clip or photograph in the folder's labels.tsv.
 
-    Writes JPEG crops and their labels.tsv to `out`. Returns the number of crops and the names of
-    the files without any.
+    Writes JPEG crops, `margin` times as wide as the detector's box, and their labels.tsv to `out`;
+    `frames` of each clip, faces smaller than `least_px` are skipped. Returns the number of crops
+    and the names of the files without any.
     """
     with (folder / "labels.tsv").open(newline="") as lines:
         rows = list(csv.DictReader(lines, delimiter="\t"))
     out.mkdir(parents=True, exist_ok=True)
-    count, without = 0, []
-    with (out / "labels.tsv").open("w", newline="") as table:
-        writer = csv.writer(table, delimiter="\t", lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for number, row in enumerate(rows):
-            progress(number, len(rows))
-            before = count
-            for crop, face_px in _crops(folder / row["file"], detector, options):
-                name = f"{number:06d}_{count - before:03d}.jpg"
-                quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-                cv2.imwrite(str(out / name), cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), quality)
-                method = row.get("method") or "-"
-                values = (name, row["label"], row["source"], method, round(face_px), options.margin)
-                writer.writerow(values)
-                count += 1
-            if count == before:
-                without.append(row["file"])
-    return count, without
+    written, without = list[tuple[object, ...]](), list[str]()
+    for number, row in enumerate(rows):
+        progress(number, len(rows))
+        faces = largest_faces(folder / row["file"], detector, frames)
+        crops = [
+            (_crop(pixels, box, margin), min(box.width, box.height))
+            for pixels, box in faces
+            if min(box.width, box.height) >= least_px
+        ]
+        for index, (crop, face_px) in enumerate(crops):
+            name = f"{number:06d}_{index:03d}.jpg"
+            quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+            cv2.imwrite(str(out / name), cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), quality)
+            method, px = row.get("method") or "-", round(face_px)
+            written.append((name, row["label"], row["source"], method, px, margin))
+        if not crops:
+            without.append(row["file"])
+    _write_labels(out, COLUMNS, written)
+    return len(written), without
 
 
-def _crops(
-    path: Path, detector: FaceDetector, options: CropOptions
-) -> Iterator[tuple[Image, float]]:
-    """Crops uint8 [side, side, 3] RGB, not enlarged, and the face's shorter side in px."""
-    scale = options.scale * options.margin
-    for pixels, box in largest_faces(path, detector, options.frames):
-        face_px = min(box.width, box.height)
-        if face_px >= options.least_px:
-            side = min(MAX_SIDE, max(MIN_SIDE, round(max(box.width, box.height) * scale)))
-            spec = CropSpec(side, scale, options.shift_x, options.shift_y)
-            yield cut(pixels, box, spec).pixels, face_px
+def _write_labels(folder: Path, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
+    table = io.StringIO()
+    csv.writer(table, delimiter="\t", lineterminator="\n").writerows([tuple(columns), *rows])
+    write_whole(folder / "labels.tsv", table.getvalue())
+
+
+def _crop(pixels: Image, box: Box, margin: float) -> Image:
+    """A crop uint8 [side, side, 3] RGB at the face's native size, within limits."""
+    side = min(MAX_SIDE, max(MIN_SIDE, round(max(box.width, box.height) * margin)))
+    return cut(pixels, box, CropSpec(side, margin)).pixels
 
 
 def largest_faces(path: Path, detector: FaceDetector, frames: int) -> Iterator[tuple[Image, Box]]:
@@ -128,38 +123,24 @@ def sample_crops(folder: Path, spec: CropSpec, limit: int, progress: Progress) -
     wanted = limit if images else -(-limit // FRAMES)
     # Random but repeatable: every n-th would be of one label in tables that alternate.
     drawn = np.random.default_rng(0).permutation(len(examples))[:wanted]
-    crops_of = _image_crops(spec) if images else _clip_crops(spec)
+    detector = None if images else load_detector()
     crops: list[Image] = []
     fakes: list[bool] = []
     for done, index in enumerate(sorted(drawn)):
         progress(done, len(drawn))
-        for crop in crops_of(examples[index]):
-            crops.append(crop)
-            fakes.append(examples[index].fake)
+        example = examples[index]
+        if detector is None:
+            crops.append(CENTRE_CROP.apply(example.read(), example.margin, spec.side))
+        else:
+            faces = largest_faces(example.path, detector, FRAMES)
+            crops += [cut(pixels, box, spec).pixels for pixels, box in faces]
+        fakes += [example.fake] * (len(crops) - len(fakes))
     if not crops:
         raise TruelightError(f"No face was found in {folder}.", "Name a folder with faces.")
     return LabelledCrops(np.stack(crops), tuple(fakes) if labelled else None, folder.name)
 
 
-def _image_crops(spec: CropSpec) -> Callable[[Example], Iterator[Image]]:
-    def read(example: Example) -> Iterator[Image]:
-        yield CENTRE_CROP.apply(example.read(), example.margin, spec.side)
-
-    return read
-
-
-def _clip_crops(spec: CropSpec) -> Callable[[Example], Iterator[Image]]:
-    detector = load_detector()
-
-    def read(example: Example) -> Iterator[Image]:
-        for pixels, box in largest_faces(example.path, detector, FRAMES):
-            yield cut(pixels, box, spec).pixels
-
-    return read
-
-
-LabelledPair = tuple[str, Image, Image]
-"""The source, the real image and the fake one."""
+LabelledPair = tuple[str, Image, Image]  # the source, the real image and the fake one
 
 
 def blended_pairs(
@@ -175,13 +156,10 @@ def blended_pairs(
     rng = np.random.default_rng((seed, 1))
     for _ in range(count):
         example = pool[rng.integers(len(pool))]
-        blend = random_blend(example, landmarks[str(example.path)], side, 0.0, rng)
-        augmentation = random_augmentation(rng)
-        real, fake = (
-            augmentation.apply(image, example.margin, side)
-            for image in (blend.target, blend.fake())
+        yield (
+            example.source,
+            *augmented_blend(example, landmarks[str(example.path)], side, 0.0, rng),
         )
-        yield example.source, real, fake
 
 
 def augmented_pairs(
@@ -194,9 +172,7 @@ def augmented_pairs(
     rng = np.random.default_rng((seed, 2))
     for _ in range(count):
         pair = pairs.draw(rng)
-        augmentation = random_augmentation(rng)
-        real, fake = (augmentation.apply(one.read(), one.margin, side) for one in pair)
-        yield pair[0].source, real, fake
+        yield (pair[0].source, *augmented(pair, side, rng))
 
 
 def write_pairs(pairs: Iterator[LabelledPair], out: Path, progress: Callable[[int], None]) -> int:
@@ -204,17 +180,12 @@ def write_pairs(pairs: Iterator[LabelledPair], out: Path, progress: Callable[[in
     if (out / "labels.tsv").exists():
         raise TruelightError(f"{out} already holds images.", "Name another --out.")
     out.mkdir(parents=True, exist_ok=True)
-    table = io.StringIO()
-    rows = csv.writer(table, delimiter="\t", lineterminator="\n")
-    rows.writerow(("file", "label", "source"))
-    count = 0
+    rows: list[tuple[object, ...]] = []
     for number, (source, *images) in enumerate(pairs):
         for label, image in zip(("REAL", "FAKE"), images, strict=True):
             name = f"{number:05d}-{label.lower()}.png"
-            _, data = cv2.imencode(".png", image[..., ::-1])
-            (out / name).write_bytes(data.tobytes())
-            rows.writerow((name, label, source))
-            count += 1
+            cv2.imwrite(str(out / name), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+            rows.append((name, label, source))
         progress(number + 1)
-    write_whole(out / "labels.tsv", table.getvalue())
-    return count
+    _write_labels(out, ("file", "label", "source"), rows)
+    return len(rows)

@@ -21,13 +21,10 @@ from numpy.typing import NDArray
 from edge.errors import TruelightError
 
 Image = NDArray[np.uint8]
-Landmarks = NDArray[np.float32]
-"""[468, 2], in pixels or as shares of an image's side."""
+Landmarks = NDArray[np.float32]  # [468, 2], in pixels or as shares of an image's side
 
-Progress = Callable[[int, int], None]
-"""Called with the number of steps done and of all steps."""
-StageProgress = Callable[[str, int, int], None]
-"""As `Progress`, with the name of the stage first."""
+Progress = Callable[[int, int], None]  # called with the number of steps done and of all steps
+StageProgress = Callable[[str, int, int], None]  # as `Progress`, with the name of the stage first
 
 
 @dataclass(frozen=True)
@@ -38,8 +35,7 @@ class Example:
     fake: bool
     source: str
     margin: float = 1.0
-    key: str = ""
-    """FOLDER/FILE, which identifies the example in the feature cache."""
+    key: str = ""  # FOLDER/FILE, which identifies the example in the feature cache
     labelled: bool = True
 
     @property
@@ -62,10 +58,8 @@ class TrainingData:
     examples: Sequence[Example]
     landmarks: Mapping[str, Landmarks]
     """Of real images that can be blended, by path, as shares of the side."""
-    feature_rows: Mapping[str, int]
-    """Rows of the feature cache, by the examples' keys."""
-    weights: Mapping[str, float]
-    """Sampling weights of a folder's sources, by folder, if not 1."""
+    feature_rows: Mapping[str, int]  # rows of the feature cache, by the examples' keys
+    weights: Mapping[str, float]  # sampling weights of a folder's sources, by folder, if not 1
 
     @property
     def blendable(self) -> list[Example]:

@@ -29,11 +29,9 @@ from edge.scan.media.convert import DecodedFrame, FrameConverter
 from export.data.augment import REPEATABLE
 from export.data.folders import Image
 
-VERSION: Final = 2
-"""Raised when the output changes, which invalidates cached files."""
+VERSION: Final = 2  # raised when the output changes, which invalidates cached files
 
-MAX_PIXELS: Final = 3840 * 2160
-"""Larger frames are scaled down first."""
+MAX_PIXELS: Final = 3840 * 2160  # larger frames are scaled down first
 
 
 class UnreadableError(TruelightError):
@@ -95,9 +93,9 @@ def _write(clip: Path, how: Recompression, out: Path) -> None:
             raise ValueError("no video stream")
         stream = source.streams.video[0]
         stream.thread_type = "AUTO"
-        encoder = _Encoder(target, stream.average_rate or Fraction(25), how.crf)
         change = _change(how)
         converter: FrameConverter | None = None
+        encoder: Any = None
         last = -1
         for number, frame in enumerate(_frames(source, stream)):
             pts = number if frame.pts is None else frame.pts
@@ -107,11 +105,32 @@ def _write(clip: Path, how: Recompression, out: Path) -> None:
             if converter is None:
                 aspect = stream.sample_aspect_ratio
                 converter = FrameConverter(frame, aspect, MAX_PIXELS)
-            pixels = change(_upright(converter, frame), number)
-            encoder.write(pixels, pts, frame.time_base or Fraction(1, 1000))
-        encoder.end()
-        if converter is None:
+            time_base = frame.time_base or Fraction(1, 1000)
+            pixels = np.ascontiguousarray(change(_upright(converter, frame), number))
+            changed = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
+                format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+            )
+            changed.pts, changed.time_base = pts, time_base
+            if encoder is None:
+                rate = stream.average_rate or Fraction(25)
+                encoder = _add_encoder(target, changed, rate, how.crf)
+            target.mux(encoder.encode(changed))
+        if encoder is None:
             raise ValueError("no frame can be decoded")
+        target.mux(encoder.encode())
+
+
+def _add_encoder(target: OutputContainer, first: av.VideoFrame, rate: Fraction, crf: int) -> Any:  # noqa: ANN401 PyAV's stream
+    """H.264 in one thread: the output would depend on the number of threads."""
+    options = {"crf": str(crf), "preset": "veryfast", **REPEATABLE}
+    stream: Any = target.add_stream("libx264", rate=rate, options=options)
+    stream.width, stream.height, stream.pix_fmt = first.width, first.height, "yuv420p"
+    context = stream.codec_context
+    context.thread_count = 1
+    context.time_base = first.time_base
+    context.colorspace = Colorspace.ITU709
+    context.color_range = ColorRange.MPEG
+    return stream
 
 
 def _upright(converter: FrameConverter, frame: av.VideoFrame) -> Image:
@@ -127,42 +146,6 @@ def _frames(source: InputContainer, stream: VideoStream) -> Iterator[av.VideoFra
         yield from source.decode(stream)
     except av.error.FFmpegError:
         return
-
-
-class _Encoder:
-    """H.264 in one thread: the output would depend on the number of threads."""
-
-    def __init__(self, target: OutputContainer, rate: Fraction, crf: int) -> None:
-        self._target = target
-        self._rate = rate
-        self._options = {"crf": str(crf), "preset": "veryfast", **REPEATABLE}
-        self._stream: Any = None
-
-    def write(self, pixels: Image, pts: int, time_base: Fraction) -> None:
-        """Write a frame, uint8 RGB of even sides; the first one sets the size."""
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-        if self._stream is None:
-            self._open(frame, time_base)
-        frame = frame.reformat(
-            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-        )
-        frame.pts, frame.time_base = pts, time_base
-        self._target.mux(self._stream.encode(frame))
-
-    def end(self) -> None:
-        """Flush the encoder."""
-        if self._stream is not None:
-            self._target.mux(self._stream.encode())
-
-    def _open(self, first: av.VideoFrame, time_base: Fraction) -> None:
-        stream: Any = self._target.add_stream("libx264", rate=self._rate, options=self._options)
-        stream.width, stream.height, stream.pix_fmt = first.width, first.height, "yuv420p"
-        context = stream.codec_context
-        context.thread_count = 1
-        context.time_base = time_base
-        context.colorspace = Colorspace.ITU709
-        context.color_range = ColorRange.MPEG
-        self._stream = stream
 
 
 def _change(how: Recompression) -> Callable[[Image, int], Image]:

@@ -34,8 +34,7 @@ STEADY_SHARE = 0.3  # of the blends; steady ones must be recognised, too
 class ClipWindows:
     """Windows of labelled clips."""
 
-    crops: Image
-    """uint8 [n, T, side, side, 3] RGB."""
+    crops: Image  # uint8 [n, T, side, side, 3] RGB
     fakes: tuple[bool, ...]
     sources: tuple[str, ...]
 

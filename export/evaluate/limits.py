@@ -36,18 +36,18 @@ from edge.scan.model.inference import fill_window
 from edge.scan.model.manifest import Manifest, MeasuredFigure, QualityLimits
 from edge.scan.verdict import calibrated
 from export.data.corruptions import (
-    Change,
-    Seen,
+    Corruption,
+    FaceFrame,
     blur_to,
+    corrupted,
     darker,
-    follow,
     quality,
     smaller,
+    track_face,
     unchanged,
-    worsened,
 )
-from export.data.folders import Picture
-from export.metrics import auc, over_sources, weighted_mean
+from export.data.folders import Example
+from export.metrics import auc, bootstrap_interval, weighted_mean
 
 Measure = Literal["face_px", "light", "sharpness", "seconds"]
 
@@ -104,7 +104,7 @@ class LimitRow:
 def compare_clips(
     bundle: Bundle,
     pipeline: FacePipeline,
-    clips: Sequence[Picture],
+    clips: Sequence[Example],
     progress: Callable[[int, int], None],
 ) -> list[Comparison]:
     """Corrupt the main face of every clip, step by step, and score it.
@@ -118,21 +118,21 @@ def compare_clips(
         progress(done, len(clips))
         if not clip.path.is_file():
             raise TruelightError(f"{clip.path} is missing.", "labels.tsv names it.")
-        seen = follow(clip.path, pipeline, sampling, bundle.crop)
+        seen = track_face(clip.path, pipeline, sampling, bundle.crop)
         if seen:
             found += _corrupted(bundle, clip, seen)
             found += _shortened(bundle, clip, seen)
     return found
 
 
-def _corrupted(bundle: Bundle, clip: Picture, seen: Sequence[Seen]) -> list[Comparison]:
+def _corrupted(bundle: Bundle, clip: Example, seen: Sequence[FaceFrame]) -> list[Comparison]:
     """One window from the middle of the clip, in every step of size, light and sharpness."""
     window = seen[len(seen) // 2].window
     chosen = [face for face in seen if face.window == window][:FRAMES]
-    crops = [worsened(face, unchanged, bundle.crop) for face in chosen]
+    crops = [corrupted(face, unchanged, bundle.crop) for face in chosen]
     changes = _changes(chosen, crops)
     for _, _, change in changes:
-        crops += [worsened(face, change, bundle.crop) for face in chosen]
+        crops += [corrupted(face, change, bundle.crop) for face in chosen]
     features = bundle.features(np.stack([crop.pixels for crop in crops]))
     before, *after = (
         _logit(bundle, chosen, features[at : at + len(chosen)])
@@ -144,7 +144,7 @@ def _corrupted(bundle: Bundle, clip: Picture, seen: Sequence[Seen]) -> list[Comp
     ]
 
 
-def _shortened(bundle: Bundle, clip: Picture, seen: Sequence[Seen]) -> list[Comparison]:
+def _shortened(bundle: Bundle, clip: Example, seen: Sequence[FaceFrame]) -> list[Comparison]:
     """The first seconds of the clip against all of it."""
     features = bundle.features(np.stack([face.crop.pixels for face in seen]))
     whole = _logit(bundle, seen, features)
@@ -158,15 +158,15 @@ def _shortened(bundle: Bundle, clip: Picture, seen: Sequence[Seen]) -> list[Comp
 
 
 def _changes(
-    seen: Sequence[Seen], crops: Sequence[Crop]
-) -> list[tuple[Measure, float, Change]]:  # fmt: skip
+    seen: Sequence[FaceFrame], crops: Sequence[Crop]
+) -> list[tuple[Measure, float, Corruption]]:  # fmt: skip
     """What brings these faces to each step that is worse than they are."""
     now = quality(crops)
     typical = min(
         zip(seen, crops, strict=True),
         key=lambda both: abs(both[1].quality.sharpness - now.sharpness),
     )[0]
-    makers: dict[Measure, Callable[[float], Change]] = {
+    makers: dict[Measure, Callable[[float], Corruption]] = {
         "face_px": lambda step: smaller(step / now.face_px),
         "light": lambda step: darker(step / now.light),
         "sharpness": lambda step: blur_to(typical, step),
@@ -179,7 +179,7 @@ def _changes(
     ]
 
 
-def _logit(bundle: Bundle, seen: Sequence[Seen], features: NDArray[np.float32]) -> float:
+def _logit(bundle: Bundle, seen: Sequence[FaceFrame], features: NDArray[np.float32]) -> float:
     """The mean logit of the windows that these frames fill in a scan."""
     filled = []
     for window in sorted({face.window for face in seen}):
@@ -265,7 +265,7 @@ def _row(part: Sequence[Comparison], spread: float, manifest: Manifest) -> Limit
         faces=len(part),
         sources=len(squares),
         change=float(by_source.mean()),
-        change_interval=over_sources(list(squares), lambda w: weighted_mean(by_source, w)),
+        change_interval=bootstrap_interval(list(squares), lambda w: weighted_mean(by_source, w)),
         auc_before=auc(labels, [each.before for each in part]),
         auc_after=auc(labels, [each.after for each in part]),
         changed=_share(a is not b for a, b in zip(after, before, strict=True)),

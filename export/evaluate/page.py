@@ -25,7 +25,7 @@ from export.evaluate.plots import (
     values_plot,
 )
 from export.evaluate.records import PLAIN, Prediction, Scores
-from export.metrics import Floats, draws_of, roc
+from export.metrics import Floats, bootstrap_weights, roc
 
 if TYPE_CHECKING:
     import jinja2
@@ -159,7 +159,7 @@ def _band(scored: Scores) -> tuple[Floats, Floats, Floats]:
     """A grid of false positive rates, and where 95 % of the bootstrap's curves lie."""
     grid = np.linspace(0, 1, 101)
     curves = []
-    for weights in draws_of(scored.sources, 400):
+    for weights in bootstrap_weights(scored.sources, 400):
         for false, true in zip(*roc(scored.labels, scored.scores, weights), strict=True):
             if not np.isnan(true[-1] + false[-1]):
                 curves.append(true[np.searchsorted(false, grid, side="right") - 1])

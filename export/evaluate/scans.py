@@ -13,15 +13,14 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-import cv2
 import numpy as np
 
 from edge.errors import TruelightError
 from edge.finding import Finding, verdict_of
 from edge.scan.verdict import calibrated
-from export.data.augment import PLAIN as UNTREATED
-from export.data.folders import Image, Picture, held_out, read_folder
-from export.data.recompress import JPEGS, WAYS, UnreadableError, degrade
+from export.data.augment import CENTRE_CROP, jpeg
+from export.data.folders import Example, Image, held_out, read_folder
+from export.data.recompress import JPEGS, RECOMPRESSIONS, UnreadableError, recompress
 from export.evaluate.records import PLAIN, Condition, Prediction
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class Conditions:
     """What to measure besides clips as they are."""
 
     compressions: Sequence[str] = ()
-    """Keys of `WAYS`, or of `JPEGS` for crops."""
+    """Keys of `RECOMPRESSIONS`, or of `JPEGS` for crops."""
     frames: Sequence[int] = ()
     spread: bool = False
     second: Changes | None = None
@@ -69,9 +68,9 @@ def measure_clips(
     predictions: list[Prediction] = []
 
     def add(scanner: Scanner, step: str, condition: Condition, way: str = "") -> None:
-        recompress = partial(degrade, way=WAYS[way], folder=cache) if way else None
+        how = partial(recompress, how=RECOMPRESSIONS[way], folder=cache) if way else None
         progress = partial(tell, step)
-        predictions.extend(scan_clips(scanner, folder, progress, condition, recompress))
+        predictions.extend(scan_clips(scanner, folder, progress, condition, how))
         keep(predictions)
 
     with ExitStack() as stack:
@@ -80,7 +79,7 @@ def measure_clips(
             window = scanner.manifest.window.frames
             add(scanner, "as they are", PLAIN)
             for way in conditions.compressions:
-                name = WAYS[way].name
+                name = RECOMPRESSIONS[way].name
                 add(scanner, name, Condition(compression=name), way)
     if conditions.second is not None:
         with open_scanner(conditions.second) as scanner:
@@ -218,15 +217,11 @@ def _scan(scanner: Scanner, path: Path, recompress: Callable[[Path], Path] | Non
     return scanner.scan(recompressed)
 
 
-def _crop(picture: Picture, side: int, quality: int | None) -> Image:
-    pixels = picture.read()
+def _crop(example: Example, side: int, quality: int | None) -> Image:
+    pixels = example.read()
     if quality is not None:
-        options = [cv2.IMWRITE_JPEG_QUALITY, quality]
-        data = cv2.imencode(".jpg", np.ascontiguousarray(pixels[..., ::-1]), options)[1]
-        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
-        assert decoded is not None, "what was just encoded decodes"
-        pixels = np.asarray(decoded[..., ::-1], dtype=np.uint8)
-    return UNTREATED.apply(pixels, picture.margin, side)
+        pixels = jpeg(pixels, quality)
+    return CENTRE_CROP.apply(pixels, example.margin, side)
 
 
 def _labels(row: Row) -> dict[str, Any]:

@@ -34,18 +34,18 @@ from edge.scan.model.manifest import (
     MeasuredFigure,
     Window,
 )
-from export.clip.adapter import read_tuned
-from export.clip.feature_cache import Lessons, lessons_of, load_features
-from export.clip.graph import Tap, Tower, lay_tower
-from export.clip.probe import Head, fit_head
+from export.clip.graph import Encoder, Tap, features_graph
+from export.clip.probe import FeatureDataset, Head, feature_datasets, fit_head
+from export.clip.teacher import load_features
+from export.clip.vit import read_adapter
 from export.convert.bundle import refuse_existing, write_bundle
 from export.convert.proofs import golden_vector
 from export.convert.sequence_graph import linear_sequence
-from export.data.augment import PLAIN
+from export.data.augment import CENTRE_CROP
 from export.evaluate.calibrate import Fit
 from export.evaluate.ensemble import PairedClip, fit_alone, fit_joined, scan_with_both, unfitted
 from export.evaluate.figures import fit_figures
-from export.metrics import auc, interval
+from export.metrics import auc, auc_interval
 
 StepProgress = Callable[[str, int, int], None]
 """Called with the step, how much of it is done, and its total."""
@@ -66,7 +66,7 @@ class SecondOpinionRequest:
     clips: Path
     first: Path
     """The bundle that asks."""
-    tower: Tower
+    tower: Encoder
     out: Path
     crops: int = 6
     """Crops of a face that are asked about."""
@@ -133,10 +133,10 @@ def _fitted(request: SecondOpinionRequest, tell: StepProgress) -> _Head:
     taught = [load_features(folder) for folder in request.features]
     if not taught:
         raise TruelightError("There is nothing to learn from.", "Give cached features or --tuned.")
-    told = taught[0].told
+    told = taught[0].metadata
     if told.tower != request.tower.sha256:
         raise TruelightError("The features are of another tower.", "Name it with --tower.")
-    learned, kept = lessons_of(taught, request.pictures, request.held_out)
+    learned, kept = feature_datasets(taught, request.pictures, request.held_out)
     head = fit_head(
         learned.features,
         learned.fakes,
@@ -148,15 +148,15 @@ def _fitted(request: SecondOpinionRequest, tell: StepProgress) -> _Head:
     return _Head(taught[0].taps, told.extent, {}, weight, head.bias, figures)
 
 
-def _tuned(file: Path, tower: Tower) -> _Head:
+def _tuned(file: Path, tower: Encoder) -> _Head:
     """Layer norms and head as they were tuned together."""
-    tuned = read_tuned(file, tower)
-    return _Head(tuned.taps, PLAIN.extent, tuned.norms, tuned.weight, tuned.bias)
+    tuned = read_adapter(file, tower)
+    return _Head(tuned.taps, CENTRE_CROP.extent, tuned.norms, tuned.weight, tuned.bias)
 
 
-def _graphs(tower: Tower, head: _Head, beside: Path) -> dict[File, bytes]:
+def _graphs(tower: Encoder, head: _Head, beside: Path) -> dict[File, bytes]:
     """The bundle's files; `beside` is the folder of the tower's weights."""
-    features = lay_tower(tower, head.taps, norms=head.norms)
+    features = features_graph(tower, head.taps, norms=head.norms)
     sequence = linear_sequence(head.weight, head.bias).SerializeToString()
     golden = golden_vector(features, sequence, tower.side, 1, beside.resolve())
     return {FEATURES: features, SEQUENCE: sequence, GOLDEN: golden}
@@ -206,12 +206,14 @@ def _finished(
     )
 
 
-def _head_figures(head: Head, learned: Lessons, kept: Lessons) -> list[MeasuredFigure]:
+def _head_figures(
+    head: Head, learned: FeatureDataset, kept: FeatureDataset
+) -> list[MeasuredFigure]:
     """How well the head ranks pictures."""
     name = "AUC, each fifth of the sources scored by a head that never saw it"
-    figures = [MeasuredFigure(name=name, value=head.auc, data=learned.told)]
+    figures = [MeasuredFigure(name=name, value=head.auc, data=learned.description)]
     if len(set(kept.fakes.tolist())) == 2:
-        data = f"{kept.told} kept out of training"
+        data = f"{kept.description} kept out of training"
         logits = head.logits(kept.features)
         figures.append(_auc("AUC of crops", kept.fakes, logits, kept.sources, data))
     return figures
@@ -235,5 +237,5 @@ def _rule_figures(
 def _auc(
     name: str, fakes: ArrayLike, scores: ArrayLike, sources: Sequence[str], data: str
 ) -> MeasuredFigure:
-    low, high = interval(fakes, scores, sources)
+    low, high = auc_interval(fakes, scores, sources)
     return MeasuredFigure(name=name, value=auc(fakes, scores), low=low, high=high, data=data)

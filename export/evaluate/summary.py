@@ -30,8 +30,8 @@ from export.evaluate.records import PLAIN, Condition, Prediction, Scores
 from export.metrics import (
     Floats,
     Statistic,
+    bootstrap_interval,
     calibration_error,
-    over_sources,
     reliability,
     true_positives_at,
     weighted_auc,
@@ -71,7 +71,7 @@ def figures(predictions: Sequence[Prediction]) -> Figures:
 
     def called(part: Sequence[Prediction], verdict: Verdict) -> Interval:
         values = [float(p.verdict is verdict) for p in part]
-        return over_sources([p.source for p in part], lambda w: weighted_mean(values, w))
+        return bootstrap_interval([p.source for p in part], lambda w: weighted_mean(values, w))
 
     return Figures(
         clips=len(plain),
@@ -79,13 +79,15 @@ def figures(predictions: Sequence[Prediction]) -> Figures:
         fakes=len(fakes),
         sources=len({p.source for p in plain}),
         auc=float(scored.auc(one)),
-        auc_interval=over_sources(sources, scored.auc),
+        auc_interval=bootstrap_interval(sources, scored.auc),
         auc_sources=float(scored.auc(equal)),
-        auc_sources_interval=over_sources(sources, lambda w: scored.auc(w * equal)),
+        auc_sources_interval=bootstrap_interval(sources, lambda w: scored.auc(w * equal)),
         accuracy=float(scored.correct.mean()),
-        accuracy_interval=over_sources(sources, lambda w: weighted_mean(scored.correct, w)),
+        accuracy_interval=bootstrap_interval(sources, lambda w: weighted_mean(scored.correct, w)),
         at_false_alarms={rate: float(found_at(rate)(one)) for rate in RATES},
-        at_false_alarms_interval={rate: over_sources(sources, found_at(rate)) for rate in RATES},
+        at_false_alarms_interval={
+            rate: bootstrap_interval(sources, found_at(rate)) for rate in RATES
+        },
         decided=len(decided) / len(plain),
         accuracy_when_decided=_mean(p.right for p in decided),
         false_alarms=_mean(p.verdict is Verdict.FAKE for p in reals) or 0.0,
@@ -294,5 +296,5 @@ def _interval(sources: Sequence[str], statistic: Statistic) -> Interval | None:
     """The interval over sources; None if it is not defined, or for a single source."""
     if len(set(sources)) < 2:
         return None
-    low, high = over_sources(sources, statistic)
+    low, high = bootstrap_interval(sources, statistic)
     return None if math.isnan(low) else (low, high)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -18,8 +19,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from edge.errors import TruelightError
-from export.data.augment import random_augmentation
-from export.data.blends import find_landmarks, random_blend
+from export.data.augment import augmented, random_augmentation
+from export.data.blends import augmented_blend, find_landmarks
 from export.data.folders import (
     Example,
     ExampleSampler,
@@ -87,10 +88,8 @@ class Batch(NamedTuple):
 
     crops: torch.Tensor
     """uint8 [n, side, side, 3] RGB; in phases with an online teacher at the teacher's side."""
-    labels: torch.Tensor
-    """float32 [n], 1 for FAKE; NaN if unlabelled."""
-    rows: torch.Tensor
-    """int64 [n] of the feature cache; -1 if not cached."""
+    labels: torch.Tensor  # float32 [n], 1 for FAKE; NaN if unlabelled
+    rows: torch.Tensor  # int64 [n] of the feature cache; -1 if not cached
 
 
 class _Pair(NamedTuple):
@@ -167,17 +166,13 @@ class Batches(Dataset[Batch]):
         wide = self._wide and (not self._tight or rng.random() < self._mix.stills)
         pool = self._wide if wide else self._tight
         example = pool[rng.integers(len(pool))]
-        augmentation = random_augmentation(rng)
-        blend = random_blend(example, self._data.landmarks[str(example.path)], side, ease, rng)
-        real = augmentation.apply(blend.target, example.margin, side)
-        fake = augmentation.apply(blend.fake(), example.margin, side)
-        return _Pair((real, fake), (0.0, 1.0), (-1, -1))
+        landmarks = self._data.landmarks[str(example.path)]
+        crops = augmented_blend(example, landmarks, side, ease, rng)
+        return _Pair(crops, (0.0, 1.0), (-1, -1))
 
     def _labelled(self, pairs: PairSampler, side: int, rng: np.random.Generator) -> _Pair:
         both = pairs.draw(rng)
-        augmentation, room = random_augmentation(rng), min(example.margin for example in both)
-        real, fake = (augmentation.apply(e.read(), e.margin, side, room) for e in both)
-        return _Pair((real, fake), (0.0, 1.0), self._rows(both))
+        return _Pair(augmented(both, side, rng), (0.0, 1.0), self._rows(both))
 
     def _rows(self, both: tuple[Example, Example]) -> tuple[int, int]:
         rows = self._data.feature_rows
@@ -222,9 +217,7 @@ def gather(
     points = {}
     if mix.any_blends:
         reals = [example for example in examples if example.labelled and not example.fake]
-        points = find_landmarks(
-            reals, landmarks, lambda done, total: progress("landmarks", done, total)
-        )
+        points = find_landmarks(reals, landmarks, partial(progress, "landmarks"))
     rows = {key: row for row, key in enumerate(cached)}
     train, held_out = split(examples, validation)
     return TrainingData(train, points, rows, weights), TrainingData(held_out, points, rows, weights)

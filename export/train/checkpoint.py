@@ -36,16 +36,13 @@ class Temporal(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    on: str
-    """A description of the windows."""
+    on: str  # a description of the windows
     windows: int
     sources: int
     frame_mean_auc: float
-    lstm_auc: float
-    """Of the frames' mean plus the LSTM."""
+    lstm_auc: float  # of the frames' mean plus the LSTM
     low: float
-    high: float
-    """95 % interval of the difference, by bootstrap over sources."""
+    high: float  # 95 % interval of the difference, by bootstrap over sources
 
 
 class Config(BaseModel):
@@ -86,11 +83,7 @@ def load_checkpoint(file: Path) -> Own | Published:
 
     Raises CheckpointError if it is neither, or its keys or shapes differ from the network's.
     """
-    content = _read(file)
-    if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
-        raise CheckpointError(
-            f"{file} has no state dict.", "Save it with torch.save(network.state_dict(), …)."
-        )
+    content = _mapping(file, _read(file))
     if "format" in content:
         return _own(file, content)
     published = PublishedNetwork()
@@ -127,6 +120,14 @@ def _read(file: Path) -> Any:  # noqa: ANN401 a pickle may hold anything
         raise CheckpointError(f"{file} is damaged.", "Download it again.") from None
 
 
+def _mapping(file: Path, content: object) -> Mapping[str, Any]:
+    if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
+        raise CheckpointError(
+            f"{file} has no state dict.", "Save it with torch.save(network.state_dict(), …)."
+        )
+    return content
+
+
 def _own(file: Path, content: Mapping[str, Any]) -> Own:
     if content["format"] != FORMAT:
         raise CheckpointError(f"{file} has the format {content['format']!r}, not {FORMAT!r}.")
@@ -135,10 +136,7 @@ def _own(file: Path, content: Mapping[str, Any]) -> Own:
     except ValidationError as failure:
         error = failure.errors()[0]
         where = ".".join(str(part) for part in ("config", *error["loc"]))
-        raise CheckpointError(f"{file} has a wrong configuration: {where}: {error['msg']}.") from None
-    weights = content.get("model")
-    if not isinstance(weights, Mapping):
-        raise CheckpointError(f"{file} has no weights under 'model'.")
+        raise CheckpointError(f"{file} is misconfigured: {where}: {error['msg']}.") from None
     network = Detector(
         config.hidden,
         config.readout,
@@ -146,7 +144,7 @@ def _own(file: Path, content: Mapping[str, Any]) -> Own:
         layers=config.layers,
         width=config.width,
     )
-    _fill(file, network, weights)
+    _fill(file, network, _mapping(file, content.get("model")))
     return Own(network, config)
 
 
@@ -156,11 +154,8 @@ def _fill(file: Path, network: torch.nn.Module, weights: Mapping[str, Any]) -> N
     missing = [key for key in wanted if key not in weights]
     unexpected = [key for key in weights if key not in wanted]
     if missing or unexpected:
-        complaints = [
-            f"{len(keys)} keys are {kind} ({_some(keys)})"
-            for kind, keys in (("missing", missing), ("unexpected", unexpected))
-            if keys
-        ]
+        kinds = {"missing": missing, "unexpected": unexpected}
+        complaints = [f"{len(ks)} keys are {k} ({_some(ks)})" for k, ks in kinds.items() if ks]
         remedy = "It must be the state dict of the network in docs/bundle.md."
         if unexpected and all(key.startswith("module.") for key in unexpected):
             remedy = "It was saved from DataParallel: save network.module.state_dict() instead."
@@ -193,25 +188,17 @@ DLIB_BOX = CropSpec(side=112, scale=0.962, shift_x=0.0, shift_y=-0.003)
 
 
 def load_initial_weights(network: Detector, init: Path | None, start: Path | None) -> None:
-    """Load torchvision's ImageNet weights (`init`) or a checkpoint (`start`), if given.
+    """Load torchvision's resnext50_32x4d ImageNet weights (`init`) or a checkpoint (`start`).
 
-    Raises TruelightError if the file is of another network.
+    Raises CheckpointError if the file is of another network.
     """
-    file = init or start
-    if file is None:
-        return
-    try:
-        weights = torch.load(file, weights_only=True, map_location="cpu")
-        if init:
-            network.trunk.load_imagenet(weights)
-        else:
-            network.load_state_dict(weights["model"])
-    except OSError as failure:
-        raise TruelightError(f"{file} cannot be read: {failure.strerror}.") from None
-    except Exception as failure:  # an untrusted file can make the loader raise anything
-        what = "torchvision's resnext50_32x4d file" if init else "a checkpoint of such a network"
-        reason = " ".join(str(failure).split())[:200]
-        raise TruelightError(f"{file} is not {what}: {reason}") from None
+    if init is not None:
+        weights = _mapping(init, _read(init))
+        trunk = {key: value for key, value in weights.items() if not key.startswith("fc.")}
+        _fill(init, network.trunk, trunk)
+    elif start is not None:
+        content = _mapping(start, _read(start))
+        _fill(start, network, _mapping(start, content.get("model")))
 
 
 def write_checkpoint(file: Path, network: Detector, config: Mapping[str, Any]) -> None:

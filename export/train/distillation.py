@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -32,100 +31,66 @@ MEASURED_BATCHES = 8  # by which an online teacher's targets are standardised
 class Targets:
     """Standardised targets of a batch."""
 
-    features: Tensor
-    """float16 or float32 [m, D]."""
-    logits: Tensor
-    """float32 [m], of a probe on the features."""
-    rows: Tensor
-    """int64 [n]: the row of each crop in both; -1 if there is none."""
+    features: Tensor  # float16 or float32 [m, D]
+    logits: Tensor  # float32 [m], of a probe on the features
+    rows: Tensor  # int64 [n]: the row of each crop in both; -1 if there is none
 
 
-class TargetSource(Protocol):
-    """Where targets come from."""
+class TargetSource:
+    """Where targets come from; this one has none, so that labels alone are learned."""
 
-    kind: Kind
-    """The phases that use it."""
-    name: str
-    """Identifies an online teacher when a run is resumed."""
-    side: int
-    """Side of the crops in its phases, px; 0: as the phase says."""
-    width: int
-    """D; 0: there are no features."""
-    scale: dict[str, Tensor]
-    """Statistics that belong to a run's state."""
+    kind: Kind = "labels"  # of the phases that use it
+    name = ""  # identifies an online teacher when a run is resumed
+    side = 0  # px, of the crops in its phases; 0: as the phase says
+    width = 0  # D; 0: there are no features
+
+    def __init__(self) -> None:
+        self.scale: dict[str, Tensor] = {}
+        """Statistics that are saved with the run."""
 
     def prepare(self, sample: Callable[[], Iterable[Batch]]) -> None:
         """Compute `scale`, if it is needed and missing, from a sample of the run's batches."""
 
     def targets(self, batch: Batch) -> Targets:
         """The targets of a batch."""
-
-    def label_weight(self, progress: float) -> float:
-        """The weight of the label's loss beside the features', over a phase's progress."""
-
-
-class NoTeacher:
-    """Labels alone."""
-
-    kind: Kind = "labels"
-    name = ""
-    side = 0
-    width = 0
-
-    def __init__(self) -> None:
-        self.scale: dict[str, Tensor] = {}
-
-    def prepare(self, sample: Callable[[], Iterable[Batch]]) -> None:
-        """Nothing to do."""
-
-    def targets(self, batch: Batch) -> Targets:
-        """None of the crops has a target."""
         nothing = torch.zeros(0)
         return Targets(nothing, nothing, torch.full((len(batch.labels),), -1))
 
     def label_weight(self, progress: float) -> float:
-        """All of it."""
-        return 1.0
+        """The weight of the label's loss beside the features', over a phase's progress."""
+        return LABEL_WEIGHT
 
 
-class FeatureMatrix(Protocol):
-    """Cached features: row i of `matrix` [n, D] belongs to the example with the key `names[i]`."""
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Keys of the examples."""
-
-    @property
-    def matrix(self) -> NDArray[np.float16]:
-        """Features as the teacher gave them."""
-
-
-class CachedTeacher(NoTeacher):
+class CachedTeacher(TargetSource):
     """Cached features, standardised over the training examples, and a probe on them."""
 
     kind: Kind = "distil"
 
     def __init__(
-        self, cache: FeatureMatrix, train: Sequence[Example], held_out: Sequence[Example]
+        self,
+        names: Sequence[str],
+        matrix: NDArray[np.float16],
+        train: Sequence[Example],
+        held_out: Sequence[Example],
     ) -> None:
         """Fit the probe on the training pairs' labels.
 
+        Row i of `matrix` [n, D] has the features of the example with the key `names[i]`.
         Raises TruelightError if no training example, or no pair of one source, is cached.
         """
         super().__init__()
-        rows = {name: row for row, name in enumerate(cache.names)}
+        rows = {name: row for row, name in enumerate(names)}
         cached = sorted({rows[e.key] for e in train if e.key in rows})
         if not cached:
             raise TruelightError(
                 "The feature cache has none of the images.",
                 "Cache the same folders; examples are identified by folder and file name.",
             )
-        raw = torch.from_numpy(cache.matrix)
+        raw = torch.from_numpy(matrix)
         used = raw[cached].float()
         mean, deviation = used.mean(0), used.std(0) + 1e-6
-        parts = [((part.float() - mean) / deviation).half() for part in raw.split(4096)]
-        self.features = torch.cat(parts)
-        """float16 [n, D]."""
+        parts = [((part.float() - mean) / deviation).half() for part in torch.split(raw, 4096)]
+        self.features = torch.cat(parts)  # float16 [n, D]
         self.width = self.features.shape[1]
         paired, labels = _pairs(train, rows)
         if not paired:
@@ -142,20 +107,15 @@ class CachedTeacher(NoTeacher):
             probe.fit(x, labels)
             score = auc(fakes, probe.decision_function(x_held_out)) if kept else math.nan
             probes.append((score, probe))
+        # Of the probe; NaN without held-out sources.
         self.held_out_auc, best = max(probes, key=lambda one: one[0])
-        """Of the probe; NaN without held-out sources."""
-        logits = torch.from_numpy(
-            np.concatenate([best.decision_function(p.float().numpy()) for p in parts])
-        ).float()
+        values = [best.decision_function(part.float().numpy()) for part in parts]
+        logits = torch.from_numpy(np.concatenate(values)).float()
         self.logits = (logits - logits[paired].mean()) / (logits[paired].std() + 1e-6)
 
     def targets(self, batch: Batch) -> Targets:
-        """All features, and the batch's rows."""
+        """All features, and the batch's rows of them."""
         return Targets(self.features, self.logits, batch.rows)
-
-    def label_weight(self, progress: float) -> float:
-        """Constant."""
-        return LABEL_WEIGHT
 
 
 def _pairs(examples: Sequence[Example], rows: dict[str, int]) -> tuple[list[int], list[bool]]:

@@ -24,7 +24,6 @@ from export.train.checkpoint import FORMAT, save
 from export.train.distillation import (
     MEASURED_BATCHES,
     Losses,
-    NoTeacher,
     TargetSource,
     losses,
 )
@@ -37,11 +36,11 @@ from export.train.network import (
 )
 from export.train.validation import LogEntry, append_entry, trim, validate
 
-NEEDED = {
-    "distil": ("There are no cached features to distil.", "Name them with --teacher."),
-    "tutor": ("There is no online teacher to distil.", "Name its adapter with --tutor."),
+MISSING = {
+    "distil": ("cached features", "features"),
+    "tutor": ("an online teacher", "online_teacher"),
 }
-"""What a phase lacks and how to give it, by its kind."""
+"""What a phase of a kind needs, and its key in the recipe."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +76,12 @@ class Training:
         Raises TruelightError if a phase lacks its teacher, or the folder holds a run with another
         recipe, other data or another online teacher.
         """
-        self._teacher = teacher or NoTeacher()
-        self._no_teacher = NoTeacher()
+        self._teacher = teacher or TargetSource()
+        self._labels = TargetSource()
         for phase in recipe.phases:
             if phase.kind not in ("labels", self._teacher.kind):
-                raise TruelightError(*NEEDED[phase.kind])
+                what, key = MISSING[phase.kind]
+                raise TruelightError(f"A phase needs {what}.", f"Add `{key}` to the recipe.")
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._recipe = recipe
@@ -170,7 +170,7 @@ class Training:
 
     def _losses(self, batch: Batch, features: Tensor, logits: Tensor) -> Losses:
         phase, step = self._batches.phase(self._step)
-        teacher = self._teacher if phase.kind == self._teacher.kind else self._no_teacher
+        teacher = self._teacher if phase.kind == self._teacher.kind else self._labels
         labels = batch.labels * (1 - self._recipe.smoothing) + self._recipe.smoothing / 2
         return losses(
             teacher.targets(batch),
@@ -241,11 +241,15 @@ class Training:
         if not last.is_file():
             return
         kept = torch.load(last, weights_only=True, map_location=self._device)
-        names = {"recipe": "recipe", "material": "training data", "tutor": "online teacher"}
+        names = {
+            "recipe": "another recipe",
+            "material": "other images",
+            "tutor": "another online teacher",
+        }
         for key, name in names.items():
             if kept.get(key) != self._origin[key]:
                 raise TruelightError(
-                    f"{self._folder} holds a run with another {name}.",
+                    f"{self._folder} holds a run with {name}.",
                     "Name another folder with --out, or delete this one.",
                 )
         self._network.load_state_dict(kept["network"])
@@ -282,9 +286,7 @@ def _network_input(crops: Tensor) -> Tensor:
     return normalise(crops).contiguous(memory_format=torch.channels_last)
 
 
-def _parameter_groups(
-    networks: Sequence[nn.Module], weight_decay: float
-) -> list[dict[str, Any]]:
+def _parameter_groups(networks: Sequence[nn.Module], weight_decay: float) -> list[dict[str, Any]]:
     """Norms and biases have no weight decay."""
     parameters = [p for network in networks for p in network.parameters()]
     decayed = [p for p in parameters if p.ndim > 1]

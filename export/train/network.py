@@ -8,7 +8,6 @@ torchvision's wheel does not import beside a CPU build of torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -122,13 +121,6 @@ class Trunk(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalised `[n, 3, side, side]` -> `[n, 2048]`, the mean over the feature maps."""
         return self.maps(x).mean((2, 3))
-
-    def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
-        """Load torchvision's resnext50_32x4d state dict without its classifier `fc`.
-
-        Raises RuntimeError, naming the keys, for another network's weights.
-        """
-        self.load_state_dict({k: v for k, v in weights.items() if not k.startswith("fc.")})
 
 
 class Detector(nn.Module):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,8 @@ class HeadRecipe:
 class WindowFeatures:
     """The trunk's features of windows."""
 
-    features: Tensor
-    """float32 [n, T, 2048]."""
-    labels: Tensor
-    """float32 [n], 1 for FAKE."""
+    features: Tensor  # float32 [n, T, 2048]
+    labels: Tensor  # float32 [n], 1 for FAKE
     sources: tuple[str, ...]
 
     def subset(self, rows: NDArray[np.intp]) -> WindowFeatures:
@@ -86,7 +85,7 @@ def finish(
             network,
             AnimatedWindows(data, recipe.frames, config["side"], recipe.seed),
             count,
-            lambda done, total: progress("windows", done, total),
+            partial(progress, "windows"),
         )
         for data, count in ((train, recipe.pairs), (held_out, recipe.validation_pairs))
     )
@@ -94,9 +93,7 @@ def finish(
     found = []
     if clips is not None:
         recorded = _features_of_clips(network, clips, recipe, config, out, progress)
-        logits = cross_validated_logits(
-            network, made, recorded, recipe, lambda done, total: progress("folds", done, total)
-        )
+        logits = cross_validated_logits(network, made, recorded, recipe, partial(progress, "folds"))
         name = f"{clips.resolve().name}, by an LSTM trained on other sources"
         found.append(compare(network, recorded, logits, name))
         parts.append(recorded)
@@ -121,10 +118,7 @@ def _features_of_clips(
     crop = config["crop"]
     spec = CropSpec(config["side"], crop["scale"], crop["shift_x"], crop["shift_y"])
     sampling = WindowSampling(spec, recipe.frames, recipe.rate)
-
-    def show(done: int, total: int) -> None:
-        progress("clips", done, total)
-
+    show = partial(progress, "clips")
     windows = clip_windows(clips, sampling, load_detector, out / CLIP_CACHE, show)
     if not len(windows.crops):
         raise TruelightError(f"No face was found in the clips of {clips}.")

@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,9 +19,6 @@ from export.data.augment import CENTRE_CROP
 from export.data.folders import Example, one_each, read_folder
 from export.metrics import weighted_auc
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 BATCH = 64  # images
 MAX_HELD_OUT = 1000
 SCORES = ("auc", "pairs")
@@ -33,15 +29,12 @@ LOSSES = ("loss", "features", "teacher", "label")
 class Score:
     """Two metrics of the same logits; NaN where undefined."""
 
-    auc: float
-    """Every source weighs the same."""
+    auc: float  # every source weighs the same
     pairs: float
     """Share of fakes with a higher logit than the reals of their source, averaged over sources."""
 
 
-def validation_sets(
-    held_out: Sequence[Example], watch: Sequence[Path]
-) -> dict[str, list[Example]]:
+def validation_sets(held_out: Sequence[Example], watch: Sequence[Path]) -> dict[str, list[Example]]:
     """The held-out examples, which choose the checkpoint, and folders that are only measured."""
     sets = {"validation": one_each(held_out, MAX_HELD_OUT)}
     for folder in watch:
@@ -138,46 +131,33 @@ def trim(curve: Path, step: int) -> None:
 
 
 def plot(curve: Path, picture: Path) -> None:
-    """Plot scores and losses over steps; phases are marked where they begin."""
+    """Plot the scores and losses over the steps; phases are marked where they begin."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     with curve.open(newline="") as lines:
         rows = list(csv.DictReader(lines))
+    steps = [int(row["step"]) for row in rows]
     figure = Figure(figsize=(8, 7), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
-    scores = [name for name in rows[0] if name.partition(" ")[0] in SCORES]
-    for number, name in enumerate(scores):
-        metric, _, of = name.partition(" ")
-        label = f"{of}, AUC" if metric == "auc" else f"{of}, above its own real"
-        style = f"C{number // len(SCORES)}{'-' if metric == 'auc' else ':'}"
-        _line(above, rows, name, label, style)
+    for name in rows[0]:
+        metric = name.partition(" ")[0]
+        values = [float(row[name]) for row in rows] if metric in (*SCORES, *LOSSES) else [math.nan]
+        if not np.isnan(values).all():  # single undefined values leave a gap
+            panel, style = (above if metric in SCORES else below), ":" if metric == "pairs" else "-"
+            panel.plot(steps, values, style, label=name, marker=".", markersize=4)
     above.axhline(0.5, color="grey", linewidth=0.8)
     above.set(ylabel="on held-out images", ylim=(min(0.45, above.get_ylim()[0]), 1.0))
-    for number, name in enumerate(name for name in LOSSES if name in rows[0]):
-        _line(below, rows, name, name, f"C{number}-")
     below.set(xlabel="steps", ylabel="training loss", ylim=(0, None))
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
-    phase, begin = "", 0
-    for row in rows:
-        if (current := f"{row['kind']}, {row['side']} px") != phase:
+    phases = [f"{row['kind']}, {row['side']} px" for row in rows]
+    for begin, phase, before in zip([0, *steps], phases, ["", *phases], strict=False):
+        if phase != before:
             above.axvline(begin, color="grey", linewidth=0.8, linestyle="--")
-            above.annotate(
-                current, (begin, 1.0), (3, -11), xycoords=above.get_xaxis_transform(),
-                textcoords="offset points", fontsize="small", color="grey",
-            )  # fmt: skip
-        phase, begin = current, int(row["step"])
+            above.text(begin, 1.0, f" {phase}", va="top", fontsize="small", color="grey")
     for panel in (above, below):
         panel.grid(alpha=0.3)
         panel.legend(loc="best", fontsize="small")
     with half_file(picture) as half:
         figure.savefig(half, format="png", dpi=110)
         make_whole(half, picture)
-
-
-def _line(panel: Axes, rows: list[dict[str, str]], name: str, label: str, style: str) -> None:
-    """One column over the steps; undefined values leave a gap."""
-    values = [float(row[name]) for row in rows]
-    if not all(math.isnan(value) for value in values):
-        steps = [int(row["step"]) for row in rows]
-        panel.plot(steps, values, style, label=label, marker=".", markersize=4)

@@ -14,7 +14,7 @@ from clips import card, number_of, write_clip, write_sound
 
 from edge.errors import TruelightError
 from export.data.augment import h264
-from export.data.recompress import WAYS, Refilm, UnreadableError, degrade
+from export.data.recompress import RECOMPRESSIONS, ScreenCapture, UnreadableError, recompress
 
 
 def opened(path: Path) -> tuple[list[float], list[np.ndarray], dict[str, object]]:
@@ -42,7 +42,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The clip in every way."""
     folder = tmp_path_factory.mktemp("made")
-    return {word: degrade(clip, way, folder) for word, way in WAYS.items()}
+    return {word: recompress(clip, way, folder) for word, way in RECOMPRESSIONS.items()}
 
 
 def test_pictures_and_times_stay(clip: Path, made: dict[str, Path]) -> None:
@@ -64,7 +64,7 @@ def test_more_is_lost_the_further_it_goes(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "noise.mp4", pictures, options={"crf": "4"})
     lost, sizes = [], []
     for word in ("crf23", "crf32", "crf40"):
-        path = degrade(clip, WAYS[word], tmp_path / "made")
+        path = recompress(clip, RECOMPRESSIONS[word], tmp_path / "made")
         lost.append(np.abs(opened(path)[1][3].astype(int) - pictures[3]).mean())
         sizes.append(path.stat().st_size)
     assert lost == sorted(lost)
@@ -74,15 +74,17 @@ def test_more_is_lost_the_further_it_goes(tmp_path: Path) -> None:
 def test_it_is_the_same_each_time_and_kept(
     clip: Path, made: dict[str, Path], tmp_path: Path
 ) -> None:
-    again = {word: degrade(clip, WAYS[word], tmp_path) for word in ("crf32", "refilmed")}
+    again = {
+        word: recompress(clip, RECOMPRESSIONS[word], tmp_path) for word in ("crf32", "refilmed")
+    }
     for word, path in again.items():
         assert path.name == made[word].name
         assert path.read_bytes() == made[word].read_bytes()
-    assert len({path.name for path in made.values()}) == len(WAYS)
+    assert len({path.name for path in made.values()}) == len(RECOMPRESSIONS)
     again["crf32"].write_bytes(b"kept")
-    assert degrade(clip, WAYS["crf32"], tmp_path).read_bytes() == b"kept"
+    assert recompress(clip, RECOMPRESSIONS["crf32"], tmp_path).read_bytes() == b"kept"
     other = write_clip(tmp_path / clip.name, 3)
-    assert degrade(other, WAYS["crf32"], tmp_path).name != again["crf32"].name
+    assert recompress(other, RECOMPRESSIONS["crf32"], tmp_path).name != again["crf32"].name
 
 
 def test_other_processes_give_the_same_files(tmp_path: Path) -> None:
@@ -90,17 +92,17 @@ def test_other_processes_give_the_same_files(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     noise = rng.integers(100, 132, (30, 40, 3), np.uint8).repeat(4, axis=0).repeat(4, axis=1)
     clip = write_clip(tmp_path / "noise.mp4", [np.roll(noise, n, axis=1) for n in range(8)])
-    made = [degrade(clip, WAYS["crf32"], tmp_path / "made").read_bytes()]
+    made = [recompress(clip, RECOMPRESSIONS["crf32"], tmp_path / "made").read_bytes()]
     crop = h264(noise, 30)
     for filled_with in (85, 170):
         folder = tmp_path / str(filled_with)
         code = (
             "import sys, pathlib, numpy as np\n"
             "from export.data.augment import h264\n"
-            "from export.data.recompress import WAYS, degrade\n"
+            "from export.data.recompress import RECOMPRESSIONS, recompress\n"
             "clip, noise, folder = map(pathlib.Path, sys.argv[1:])\n"
             "np.save(folder / 'crop.npy', h264(np.load(noise), 30))\n"
-            "degrade(clip, WAYS['crf32'], folder)\n"
+            "recompress(clip, RECOMPRESSIONS['crf32'], folder)\n"
         )
         folder.mkdir()
         np.save(tmp_path / "noise.npy", noise)
@@ -118,7 +120,7 @@ def test_other_processes_give_the_same_files(tmp_path: Path) -> None:
 
 def test_a_turned_clip_stands_upright(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "turned.mp4", 4, rotation=90)
-    picture = opened(degrade(clip, WAYS["crf23"], tmp_path / "made"))[1][2]
+    picture = opened(recompress(clip, RECOMPRESSIONS["crf23"], tmp_path / "made"))[1][2]
     assert picture.shape == (240, 320, 3)
     assert number_of(picture) == 2
 
@@ -127,7 +129,7 @@ def test_odd_sides_lose_a_row(tmp_path: Path) -> None:
     pictures = [card(161, 121, n) for n in range(3)]
     clip = write_clip(tmp_path / "odd.mp4", pictures, pix_fmt="yuv444p")
     shapes = [
-        opened(degrade(clip, WAYS[word], tmp_path / "made"))[1][0].shape[:2]
+        opened(recompress(clip, RECOMPRESSIONS[word], tmp_path / "made"))[1][0].shape[:2]
         for word in ("crf23", "half", "refilmed")
     ]
     assert shapes == [(120, 160), (60, 80), (120, 160)]
@@ -139,10 +141,10 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     sound = write_sound(tmp_path / "sound.m4a")
     for path in (text, sound):
         with pytest.raises(UnreadableError, match=f"{path.name} cannot be recompressed"):
-            degrade(path, WAYS["crf32"], tmp_path / "made")
+            recompress(path, RECOMPRESSIONS["crf32"], tmp_path / "made")
     assert list((tmp_path / "made").iterdir()) == [], "nothing is left half written"
     with pytest.raises(TruelightError, match="cannot be written") as refused:
-        degrade(write_clip(tmp_path / "clip.mp4", 2), WAYS["crf32"], text)
+        recompress(write_clip(tmp_path / "clip.mp4", 2), RECOMPRESSIONS["crf32"], text)
     assert not isinstance(refused.value, UnreadableError), "that is not the clip's fault"
 
 
@@ -151,7 +153,10 @@ def test_a_clip_that_breaks_off_is_taken_as_far_as_it_goes(tmp_path: Path) -> No
     data = whole.read_bytes()
     broken = tmp_path / "broken.mkv"
     broken.write_bytes(data[: len(data) // 2])
-    numbers = [number_of(p) for p in opened(degrade(broken, WAYS["crf23"], tmp_path / "made"))[1]]
+    numbers = [
+        number_of(p)
+        for p in opened(recompress(broken, RECOMPRESSIONS["crf23"], tmp_path / "made"))[1]
+    ]
     assert 5 < len(numbers) < 40
     assert numbers == list(range(len(numbers)))
 
@@ -161,7 +166,7 @@ def test_a_clip_that_breaks_off_is_taken_as_far_as_it_goes(tmp_path: Path) -> No
 
 def test_the_screen_stands_at_an_angle_and_fills_the_picture() -> None:
     white = np.full((240, 320, 3), 255, np.uint8)
-    seen = Refilm().film(white, 0)
+    seen = ScreenCapture().film(white, 0)
     assert seen.shape == white.shape
     lit = seen.mean(axis=2) > 120
     assert 0.75 < lit.mean() < 0.97
@@ -173,7 +178,7 @@ def test_the_screen_stands_at_an_angle_and_fills_the_picture() -> None:
 
 def test_a_phone_adds_bands_noise_and_glare() -> None:
     grey = np.full((240, 320, 3), 128, np.uint8)
-    phone = Refilm()
+    phone = ScreenCapture()
     one, two = phone.film(grey, 0).astype(float), phone.film(grey, 1).astype(float)
     middle = np.s_[60:180, 80:240]
     assert 2 < (one - two)[middle].std() < 12, "noise differs from picture to picture"

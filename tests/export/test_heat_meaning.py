@@ -14,8 +14,7 @@ from edge.scan.faces.blazeface import BlazeFace
 from edge.scan.faces.crops import CropSpec, cut
 from edge.scan.model.bundle import Bundle, load_bundle
 from edge.scan.model.saliency import heat_map
-from export.data.blends import self_blend
-from export.data.landmarks import LandmarkNet
+from export.data.blends import LandmarkNet, blend_of
 
 sys.path.insert(0, str(ROOT / "samples"))
 from faces import fetch_faces  # (samples/ is no package)
@@ -54,7 +53,7 @@ def _blends(bundle: Bundle) -> Iterator[np.ndarray]:
         face = cut(photo, detector.detect(photo)[0].box, CropSpec(SIDE, MARGIN)).pixels
         points, _ = marks(face, MARGIN)
         for _ in range(BLENDS):
-            _, fake = self_blend(face, points, 0.5, rng)
+            fake = blend_of(face, points, 0.5, rng).fake()
             seen = fake[top : top + size, left : left + size]
             side = bundle.manifest.input.side
             yield cv2.resize(seen, (side, side), interpolation=cv2.INTER_AREA)

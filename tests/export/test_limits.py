@@ -19,7 +19,7 @@ from edge.scan.faces.detector import load_detector
 from edge.scan.model.bundle import load_bundle, read_manifest
 from edge.scan.model.manifest import QualityLimits
 from export.cli.main import main
-from export.data.corruptions import Seen, blur_to, darker, smaller, unchanged, worsened
+from export.data.corruptions import FaceFrame, blur_to, corrupted, darker, smaller, unchanged
 from export.evaluate.limits import STEPS, Comparison, Measure, limits, table
 
 SPEC = CropSpec(64)
@@ -84,28 +84,28 @@ def test_the_limit_is_the_last_step_before_it_fails(bundle: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def face() -> Seen:
+def face() -> FaceFrame:
     pixels = photograph("obama")
     box = load_detector().detect(pixels)[0].box
-    return Seen(0, 0.0, pixels, box, cut(pixels, box, SPEC))
+    return FaceFrame(0, 0.0, pixels, box, cut(pixels, box, SPEC))
 
 
-def test_a_face_is_made_as_bad_as_it_is_told_to_be(face: Seen) -> None:
-    was = worsened(face, unchanged, SPEC).quality
+def test_a_face_is_made_as_bad_as_it_is_told_to_be(face: FaceFrame) -> None:
+    was = corrupted(face, unchanged, SPEC).quality
     assert was.face_px == face.crop.quality.face_px
-    assert worsened(face, smaller(0.25), SPEC).quality.face_px == pytest.approx(was.face_px / 4, 1)
-    assert worsened(face, darker(0.2), SPEC).quality.light == pytest.approx(was.light / 5, abs=1.5)
+    assert corrupted(face, smaller(0.25), SPEC).quality.face_px == pytest.approx(was.face_px / 4, 1)
+    assert corrupted(face, darker(0.2), SPEC).quality.light == pytest.approx(was.light / 5, abs=1.5)
     for sharpness in (300.0, 40.0, 5.0):
-        found = worsened(face, blur_to(face, sharpness), SPEC).quality
+        found = corrupted(face, blur_to(face, sharpness), SPEC).quality
         assert found.sharpness == pytest.approx(sharpness, rel=0.15)
         assert found.face_px == was.face_px
 
 
-def test_the_same_face_stays_in_the_crop_when_it_is_small(face: Seen) -> None:
-    whole, small = (worsened(face, way, SPEC).pixels for way in (unchanged, smaller(0.3)))
+def test_the_same_face_stays_in_the_crop_when_it_is_small(face: FaceFrame) -> None:
+    whole, small = (corrupted(face, way, SPEC).pixels for way in (unchanged, smaller(0.3)))
     assert np.abs(whole.astype(float) - small).mean() < 12
-    moved = Seen(0, 0.0, face.pixels, _aside(face.box), face.crop)
-    assert np.abs(whole.astype(float) - worsened(moved, unchanged, SPEC).pixels).mean() > 20
+    moved = FaceFrame(0, 0.0, face.pixels, _aside(face.box), face.crop)
+    assert np.abs(whole.astype(float) - corrupted(moved, unchanged, SPEC).pixels).mean() > 20
 
 
 def _aside(box: Box) -> Box:

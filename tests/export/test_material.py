@@ -14,7 +14,7 @@ from clips import write_clip
 from edge.errors import TruelightError
 from edge.scan.faces.crops import CropSpec, cut
 from edge.scan.faces.detector import load_detector
-from export.data.crops_from_clips import gather
+from export.data.crop_folders import sample_crops
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "samples"))
@@ -33,7 +33,7 @@ def test_clips_give_the_crops_that_the_box_would_cut(tmp_path: Path) -> None:
     write_clip(tmp_path / "face.mp4", [picture] * 20)
     write_clip(tmp_path / "nobody.mp4", list(noise(20, 320, seed=6)))
     (tmp_path / "notes.txt").write_text("No clip at all.\n")
-    material = gather(tmp_path, SPEC, 256, ignore)
+    material = sample_crops(tmp_path, SPEC, 256, ignore)
     box = max((face.box for face in load_detector().detect(picture)), key=lambda box: box.width)
     expected = cut(picture, box, SPEC).pixels
     assert material.fakes is None
@@ -43,7 +43,7 @@ def test_clips_give_the_crops_that_the_box_would_cut(tmp_path: Path) -> None:
 
 
 def test_pictures_are_crops_already(crops: Path) -> None:
-    material = gather(crops, SPEC, 10, ignore)
+    material = sample_crops(crops, SPEC, 10, ignore)
     assert material.crops.shape == (10, 64, 64, 3)
     assert material.crops.dtype == np.uint8
     assert material.fakes is not None
@@ -53,6 +53,6 @@ def test_pictures_are_crops_already(crops: Path) -> None:
 def test_a_folder_without_a_face_is_refused(tmp_path: Path) -> None:
     write_clip(tmp_path / "nobody.mp4", list(noise(5, 320, seed=6)))
     with pytest.raises(TruelightError, match="No face was found"):
-        gather(tmp_path, SPEC, 10, ignore)
-    with pytest.raises(TruelightError, match="is no folder"):
-        gather(tmp_path / "missing", SPEC, 10, ignore)
+        sample_crops(tmp_path, SPEC, 10, ignore)
+    with pytest.raises(TruelightError, match="is not a folder"):
+        sample_crops(tmp_path / "missing", SPEC, 10, ignore)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from export.metrics import (
     auc,
-    calibration_error,
     auc_interval,
     bootstrap_interval,
+    calibration_error,
     reliability,
     roc,
     true_positives_at,
@@ -90,10 +90,12 @@ def test_the_curve_by_hand() -> None:
 
 def test_draws_of_sources_are_draws_of_sources() -> None:
     values, sources = np.array([0.0, 0.0, 1.0, 1.0, 1.0]), ["a", "a", "b", "b", "b"]
-    low, high = bootstrap_interval(sources, lambda weights: weighted_mean(values, weights), draws=400)
+    low, high = bootstrap_interval(
+        sources, lambda weights: weighted_mean(values, weights), draws=400
+    )
     assert (low, high) == (0.0, 1.0), "a, a or b, b are drawn half of the time"
     assert math.isnan(bootstrap_interval([], lambda weights: weights.sum(axis=-1))[0])
-    again = bootstrap_interval(sources, lambda weights: weighted_mean(values, weights), draws=400)
+    again = bootstrap_interval(sources, lambda w: weighted_mean(values, w), draws=400)
     assert again == (low, high)
 
 

@@ -21,7 +21,7 @@ from edge.scan.model.manifest import Calibration
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
 from export.cli.main import main
-from export.clip.graph import lay_tower, read_taps, read_tower
+from export.clip.graph import features_graph, read_encoder, read_taps
 from export.clip.probe import balanced, fit_head
 from export.convert.bundle import amend
 from export.evaluate.ensemble import PairedClip, fit_joined
@@ -108,7 +108,7 @@ def test_a_tuned_tower_becomes_a_second_opinion(
 ) -> None:
     first = write_bundle(tmp_path / "red", thresholds=Thresholds(real=0.0, fake=1.0))
     sha256 = write_tower(tmp_path / "their.onnx")
-    tower = read_tower(tmp_path / "their.onnx", sha256)
+    tower = read_encoder(tmp_path / "their.onnx", sha256)
     name = "vision_model.embeddings.class_embedding"  # this tower has no layer norms
     rng = np.random.default_rng(4)
     kept = {
@@ -130,7 +130,7 @@ def test_a_tuned_tower_becomes_a_second_opinion(
     assert bundle.sequence(features[:, None]) == pytest.approx(
         features @ kept["weight"].numpy() + 0.5, rel=1e-4
     )
-    plain = lay_tower(tower, taps := read_taps("3:class"), "their.onnx")
+    plain = features_graph(tower, taps := read_taps("3:class"), "their.onnx")
     session = open_graph(plain, 1, "plain", tmp_path)
     assert abs(session.run(["features"], {"crops": crops})[0] - features).max() > 0.1
     assert str(taps[0]) in bundle.manifest.graphs.quantization

@@ -12,9 +12,9 @@ from towers import WIDTH, write_tower
 
 from edge.errors import TruelightError
 from export.cli.main import main
-from export.clip import feature_cache as teacher
-from export.clip.feature_cache import load_features, teach
-from export.clip.graph import read_taps, read_tower
+from export.clip import teacher
+from export.clip.graph import read_encoder, read_taps
+from export.clip.teacher import cache_features, load_features
 
 TAPS = "3:class,2:std"
 
@@ -45,9 +45,9 @@ def test_the_command_caches_and_goes_on(
         if done >= 8:
             raise KeyboardInterrupt
 
-    tower = read_tower(tmp_path / "their.onnx", sha256)
+    tower = read_encoder(tmp_path / "their.onnx", sha256)
     with pytest.raises(KeyboardInterrupt):
-        teach([crops], tower, read_taps(TAPS), broken, stop, mirrored=True)
+        cache_features([crops], tower, read_taps(TAPS), broken, stop, mirrored=True)
     assert len(load_features(broken).names) == 8
     assert main([*command, "--taps", TAPS, "--flips", "--out", str(broken)]) == 0
 
@@ -59,17 +59,17 @@ def test_the_command_caches_and_goes_on(
     assert np.array_equal(once.matrix, twice.matrix)
     assert once.mirrored is not None
     assert np.abs(once.mirrored - once.matrix).max() > 0.05
-    assert once.told.tower == sha256
+    assert once.metadata.tower == sha256
     assert once.taps == read_taps(TAPS)
 
 
 def test_features_of_two_teachers_are_not_mixed(crops: Path, tmp_path: Path) -> None:
     sha256 = write_tower(tmp_path / "their.onnx")
-    tower, out = read_tower(tmp_path / "their.onnx", sha256), tmp_path / "out"
-    teach([crops], tower, read_taps("1:mean"), out, lambda done, total: None)
+    tower, out = read_encoder(tmp_path / "their.onnx", sha256), tmp_path / "out"
+    cache_features([crops], tower, read_taps("1:mean"), out, lambda done, total: None)
     before = sorted(out.iterdir())
-    with pytest.raises(TruelightError, match="another teacher"):
-        teach([crops], tower, read_taps("2:mean"), out, lambda done, total: None)
+    with pytest.raises(TruelightError, match="another encoder or other taps"):
+        cache_features([crops], tower, read_taps("2:mean"), out, lambda done, total: None)
     assert sorted(out.iterdir()) == before
     with pytest.raises(TruelightError, match="holds no features"):
         load_features(tmp_path)

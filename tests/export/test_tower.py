@@ -13,13 +13,13 @@ from towers import LAYERS, ROOT, SIDE, WIDTH, write_tower
 
 from edge.errors import TruelightError
 from edge.scan.model.bundle import open_graph
-from export.clip.graph import MEAN, SPREAD, lay_tower, read_taps, read_tower
+from export.clip.graph import MEAN, STD, features_graph, read_encoder, read_taps
 
 
 def asked(folder: Path, taps: str, crops: np.ndarray) -> np.ndarray:
     """What the laid graph answers, one crop at a time: what is quantised hangs on the batch."""
     sha256 = write_tower(folder / "tower.onnx")
-    graph = lay_tower(read_tower(folder / "tower.onnx", sha256), read_taps(taps))
+    graph = features_graph(read_encoder(folder / "tower.onnx", sha256), read_taps(taps))
     session = open_graph(graph, 1, "features.onnx", folder)
     return np.concatenate([session.run(None, {"crops": crop[None]})[0] for crop in crops])
 
@@ -32,7 +32,7 @@ def stream(file: Path, layer: int, crops: np.ndarray) -> np.ndarray:
         model.graph.output.append(onnx.ValueInfoProto(name=name))
     session = onnxruntime.InferenceSession(model.SerializeToString())
     pixels = crops.astype(np.float32) - 255 * np.array(MEAN, np.float32)
-    pixels = (pixels / (255 * np.array(SPREAD, np.float32))).transpose(0, 3, 1, 2)
+    pixels = (pixels / (255 * np.array(STD, np.float32))).transpose(0, 3, 1, 2)
     return np.concatenate([session.run([name], {"pixel_values": p[None]})[0] for p in pixels])
 
 
@@ -51,15 +51,15 @@ def test_the_taps_are_those_of_the_tower_with_halved_weights(tmp_path: Path) -> 
 def test_the_batch_is_free(tmp_path: Path) -> None:
     crops = noise(5, SIDE, seed=6)
     alone = asked(tmp_path, "1:mean", crops)
-    tower = read_tower(tmp_path / "tower.onnx", write_tower(tmp_path / "tower.onnx"))
-    session = open_graph(lay_tower(tower, read_taps("1:mean")), 1, "features.onnx", tmp_path)
+    tower = read_encoder(tmp_path / "tower.onnx", write_tower(tmp_path / "tower.onnx"))
+    session = open_graph(features_graph(tower, read_taps("1:mean")), 1, "features.onnx", tmp_path)
     together = session.run(None, {"crops": crops})[0]
     assert np.abs(together - alone).max() < 0.1 * alone.std()
 
 
 def test_the_graph_holds_neither_weights_nor_what_lies_behind_the_last_tap(tmp_path: Path) -> None:
-    tower = read_tower(tmp_path / "tower.onnx", write_tower(tmp_path / "tower.onnx"))
-    model = onnx.load_model_from_string(lay_tower(tower, read_taps("2:class")))
+    tower = read_encoder(tmp_path / "tower.onnx", write_tower(tmp_path / "tower.onnx"))
+    model = onnx.load_model_from_string(features_graph(tower, read_taps("2:class")))
     content = (tmp_path / "tower.onnx").read_bytes()
     theirs = {tensor.name: tensor for tensor in tower.model.graph.initializer}
     outside = [t for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
@@ -76,13 +76,13 @@ def test_the_graph_holds_neither_weights_nor_what_lies_behind_the_last_tap(tmp_p
 def test_what_is_no_such_tower_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "tower.onnx"
     sha256 = write_tower(file)
-    with pytest.raises(TruelightError, match="another hash"):
-        read_tower(file)
-    tower = read_tower(file, sha256)
+    with pytest.raises(TruelightError, match="its hash differs"):
+        read_encoder(file)
+    tower = read_encoder(file, sha256)
     with pytest.raises(TruelightError, match="there are 3 layers"):
-        lay_tower(tower, read_taps("4:class"))
-    with pytest.raises(TruelightError, match="is no tap"):
+        features_graph(tower, read_taps("4:class"))
+    with pytest.raises(TruelightError, match="is not a tap"):
         read_taps("3:class,3:median")
-    skewed = read_tower(file, write_tower(file, zero=1))
+    skewed = read_encoder(file, write_tower(file, zero=1))
     with pytest.raises(TruelightError, match="cannot be halved"):
-        lay_tower(skewed, read_taps("3:class"))
+        features_graph(skewed, read_taps("3:class"))

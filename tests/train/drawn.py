@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import torch
 
-from export.clip.feature_cache import Told
-from export.data.folders import Material, Picture, read_folder
+from export.clip.teacher import CacheMetadata
+from export.data.folders import Example, TrainingData, read_folder
 from export.train.network import Detector
 
 Colour = Callable[[np.ndarray, bool], np.ndarray]
@@ -53,10 +53,10 @@ def draw_folder(out: Path, sources: int = 12, colour: Colour = greener, first: i
 
 
 def material(
-    pictures: list[Picture], rows: dict[str, int] | None = None, blends: bool = True
-) -> Material:
+    pictures: list[Example], rows: dict[str, int] | None = None, blends: bool = True
+) -> TrainingData:
     marks = {str(p.path): face_points(1) for p in pictures if not p.fake and blends}
-    return Material(pictures, marks, rows or {}, {})
+    return TrainingData(pictures, marks, rows or {}, {})
 
 
 def cache_features(folder: Path, out: Path, width: int = 24) -> Path:
@@ -66,7 +66,7 @@ def cache_features(folder: Path, out: Path, width: int = 24) -> Path:
     small = [cv2.resize(p.read(), (2, 2), interpolation=cv2.INTER_AREA) for p in pictures]
     features = (np.stack(small).reshape(len(pictures), 12) / 128.0 - 1) @ mixer
     out.mkdir(parents=True, exist_ok=True)
-    told = Told(tower="0" * 64, taps="1:mean", side=2, extent=1.0, mirrored=False)
+    told = CacheMetadata(tower="0" * 64, taps="1:mean", side=2, extent=1.0, mirrored=False)
     (out / "teacher.json").write_text(told.model_dump_json())
     half = len(pictures) // 2
     for at, part in enumerate((slice(None, half), slice(half, None))):

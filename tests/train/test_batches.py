@@ -11,10 +11,10 @@ import torch
 from drawn import cache_features, draw_folder, face_points, greener, material, scenery
 
 from edge.errors import TruelightError
-from export.clip.feature_cache import load_features
-from export.data.augment import PLAIN, SMALLEST, Treatment, draw, h264, jpeg
-from export.data.blends import Flicker, blend_of, self_blend
-from export.data.folders import Lots, Material, Pairs, Picture, read_folder
+from export.clip.teacher import load_features
+from export.data.augment import CENTRE_CROP, MIN_SIDE, Augmentation, h264, jpeg, random_augmentation
+from export.data.blends import Flicker, blend_of
+from export.data.folders import Example, ExampleSampler, PairSampler, TrainingData, read_folder
 from export.train.batches import Batches, Mix, Phase
 
 PHASES = (Phase(32, 4, 8, 1e-3), Phase(48, 2, 4, 5e-4))
@@ -29,7 +29,8 @@ def test_a_blend_changes_the_face_and_leaves_its_surroundings() -> None:
     for seed in range(24):
         image = scenery(seed, 128)
         rng = np.random.default_rng(seed)
-        real, fake = self_blend(image, face_points(128), 0.5, rng)
+        blend = blend_of(image, face_points(128), 0.5, rng)
+        real, fake = blend.target, blend.fake()
         change = np.abs(real.astype(int) - fake).sum(axis=2)
         corners = np.concatenate(
             [change[:6, :6], change[:6, -6:], change[-6:, :6], change[-6:, -6:]]
@@ -43,7 +44,8 @@ def test_easy_blends_are_easier_to_see() -> None:
         changes = []
         for seed in range(30):
             rng = np.random.default_rng(seed)
-            real, fake = self_blend(scenery(seed, 96), face_points(96), ease, rng)
+            blend = blend_of(scenery(seed, 96), face_points(96), ease, rng)
+            real, fake = blend.target, blend.fake()
             changes.append(np.abs(real.astype(int) - fake).mean())
         return float(np.mean(changes))
 
@@ -72,32 +74,33 @@ def test_one_treatment_is_the_same_for_both_of_a_pair() -> None:
     rng = np.random.default_rng(1)
     image = scenery(1)
     for _ in range(20):
-        treatment = draw(rng)
+        treatment = random_augmentation(rng)
         assert np.array_equal(treatment.apply(image, 1.0, 40), treatment.apply(image, 1.0, 40))
 
 
 def test_plain_pictures_are_cut_and_resized_and_no_more() -> None:
     grey = np.arange(256, dtype=np.uint8)[None, :, None].repeat(256, 0).repeat(3, 2)
-    cut = PLAIN.apply(grey, 1.0, 246)
+    cut = CENTRE_CROP.apply(grey, 1.0, 246)
     assert np.array_equal(cut, grey[5:251, 5:251])
 
 
 def test_a_margin_is_cut_away() -> None:
     image = np.zeros((160, 160, 3), np.uint8)
     image[30:130, 30:130] = 200  # the crop of a picture with margin 1.6
-    cuts = [draw(np.random.default_rng(seed)).apply(image, 1.6, 40) for seed in range(20)]
+    rngs = [np.random.default_rng(seed) for seed in range(20)]
+    cuts = [random_augmentation(rng).apply(image, 1.6, 40) for rng in rngs]
     assert np.median([(c > 60).mean() for c in cuts]) > 0.97
 
 
 def test_faces_go_through_small_sizes_and_every_compression() -> None:
-    drawn = [draw(np.random.default_rng(seed)) for seed in range(400)]
+    drawn = [random_augmentation(np.random.default_rng(seed)) for seed in range(400)]
     sizes = [treatment.px for treatment in drawn if treatment.px]
-    assert min(sizes) in range(SMALLEST, 46)
+    assert min(sizes) in range(MIN_SIDE, 46)
     assert max(sizes) > 150
     assert {len(treatment.qualities) for treatment in drawn} == {0, 1, 2}
     assert 20 < sum(treatment.crf > 0 for treatment in drawn) < 100
     fine = np.random.default_rng(0).integers(0, 256, (112, 112, 3)).astype(np.uint8)
-    assert Treatment(px=40).apply(fine, 1.0, 112).std() < 0.6 * fine.std()
+    assert Augmentation(px=40).apply(fine, 1.0, 112).std() < 0.6 * fine.std()
 
 
 def test_compression_loses_more_the_harder_it_is() -> None:
@@ -132,7 +135,7 @@ def test_a_distilling_batch_mixes_what_has_labels_and_what_has_features(
     (stills / "labels.tsv").write_text(
         table.replace("\tREAL\t", "\t\t").replace("\tFAKE\t", "\t\t")
     )
-    with pytest.raises(TruelightError, match="holds the label ''"):
+    with pytest.raises(TruelightError, match="has the label ''"):
         read_folder(stills)
     pictures = [*read_folder(folder), *read_folder(stills, unlabelled=True)]
     names = list(load_features(cache_features(folder, tmp_path / "f")).names)
@@ -154,17 +157,23 @@ def test_a_distilling_batch_mixes_what_has_labels_and_what_has_features(
     assert not later[0].labels.isnan().any()
 
 
-def test_folders_weigh_as_they_are_told() -> None:
-    lots = Lots(["a"] * 2 + ["b"] * 8, {"b": 0.25})
+def test_sources_are_drawn_by_the_weight_of_their_folder(folder: Path, tmp_path: Path) -> None:
+    other = draw_folder(tmp_path / "others", 12, first=50)
+    examples = [*read_folder(folder), *read_folder(other)]
     rng = np.random.default_rng(0)
-    drawn = np.array([lots.draw(rng) for _ in range(2000)])
-    assert (drawn < 2).mean() == pytest.approx(0.5, abs=0.05)
+    for sampler in (
+        PairSampler(examples, {"others": 0.25}),
+        ExampleSampler(examples, {"others": 0.25}),
+    ):
+        drawn = [sampler.draw(rng) for _ in range(2000)]
+        folders = [(one if isinstance(one, Example) else one[0]).folder for one in drawn]
+        assert np.mean([name == "others" for name in folders]) == pytest.approx(0.2, abs=0.03)
 
 
 def test_pictures_of_two_folders_make_no_pair(folder: Path, tmp_path: Path) -> None:
     """They were kept differently, so that would tell the class."""
     other = draw_folder(tmp_path / "others", 12)
-    pairs = Pairs([*read_folder(folder), *read_folder(other)])
+    pairs = PairSampler([*read_folder(folder), *read_folder(other)])
     rng = np.random.default_rng(0)
     assert all(real.folder == fake.folder for real, fake in (pairs.draw(rng) for _ in range(60)))
 
@@ -194,7 +203,7 @@ def told_apart(crops: np.ndarray, labels: np.ndarray) -> float:
     return auc(labels, scores)
 
 
-def store(folder: Path, leaks: bool) -> list[Picture]:
+def store(folder: Path, leaks: bool) -> list[Example]:
     """Sixty pairs alike but for how they are kept: fakes as small JPEGs with a margin."""
     folder.mkdir()
     pictures = []
@@ -208,11 +217,11 @@ def store(folder: Path, leaks: bool) -> list[Picture]:
             kept = cv2.copyMakeBorder(image, edge, edge, edge, edge, cv2.BORDER_REFLECT)
             path = folder / f"{number}_{fake}.jpg"
             cv2.imwrite(str(path), kept, [cv2.IMWRITE_JPEG_QUALITY, quality])
-            pictures.append(Picture(path, fake, str(number), margin, f"kept/{path.name}"))
+            pictures.append(Example(path, fake, str(number), margin, f"kept/{path.name}"))
     return pictures
 
 
-def seen(made_of: Material, mix: Mix, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def seen(made_of: TrainingData, mix: Mix, steps: int) -> tuple[np.ndarray, np.ndarray]:
     batches = Batches(made_of, [Phase(48, steps, 64, 1e-3)], mix, seed=3)
     both = [batches[step] for step in range(steps)]
     return np.concatenate([b.crops.numpy() for b in both]), np.concatenate(
@@ -243,7 +252,7 @@ def test_pictures_of_different_margins_are_shifted_alike(tmp_path: Path) -> None
     cv2.circle(image, (100, 100), 20, (255, 255, 255), -1)
     wide = cv2.copyMakeBorder(image, 60, 60, 60, 60, cv2.BORDER_CONSTANT)
     for seed in range(40):
-        treatment = draw(np.random.default_rng(seed))
+        treatment = random_augmentation(np.random.default_rng(seed))
         tight, loose = (
             treatment.apply(picture, margin, 48, 1.0).astype(int)
             for picture, margin in ((image, 1.0), (wide, 1.6))
@@ -256,7 +265,7 @@ def test_pictures_of_different_margins_are_shifted_alike(tmp_path: Path) -> None
     [
         ("file\tlabel\na.png\tREAL\n", "source"),
         ("file\tlabel\tsource\na.png\tMAYBE\ts\n", "MAYBE"),
-        ("file\tlabel\tsource\n", "no picture"),
+        ("file\tlabel\tsource\n", "lists no files"),
     ],
 )
 def test_a_table_that_is_not_one_is_refused_by_what_is_wrong(

@@ -14,15 +14,15 @@ from redpale import PALE, RED, hang, photograph, tinted, wall
 from edge.scan.faces.crops import CropSpec
 from edge.scan.faces.detector import load_detector
 from export.data.folders import read_folder
-from export.data.video_windows import Looking, Windows, windows_of
+from export.data.video_windows import AnimatedWindows, WindowSampling, clip_windows
 from export.train.network import Detector
 from export.train.sequence_head import (
     HeadRecipe,
-    Seen,
+    WindowFeatures,
+    animated_features,
     compare,
+    cross_validated_logits,
     gate_for,
-    left_out,
-    seen_of_stills,
     train_head,
     window_logits,
 )
@@ -35,7 +35,7 @@ def quiet(*_: object) -> None:
     pass
 
 
-def drawn(kind: str, sources: int, seed: int) -> Seen:
+def drawn(kind: str, sources: int, seed: int) -> WindowFeatures:
     """Features of windows, two of each source: the second is the fake."""
     rng = np.random.default_rng(seed)
     features = rng.normal(0, 0.1, (2 * sources, FRAMES, WIDTH)).astype(np.float32)
@@ -47,7 +47,7 @@ def drawn(kind: str, sources: int, seed: int) -> Seen:
     elif kind == "people":  # whose face it is tells the label, of those one has seen
         features += np.repeat(rng.normal(0, 1, (2 * sources, 1, WIDTH)), FRAMES, 1)
     names = tuple(f"person {at // 2} of {seed}" for at in range(2 * sources))
-    return Seen(torch.from_numpy(features), torch.from_numpy(fake).float(), names)
+    return WindowFeatures(torch.from_numpy(features), torch.from_numpy(fake).float(), names)
 
 
 @pytest.fixture
@@ -91,14 +91,16 @@ def test_clips_are_judged_by_what_did_not_learn_from_their_sources(network: Dete
     made, clips = drawn("frames", 5, 1), drawn("people", 24, 2)
     train_head(network, [made, clips], QUICK)
     learned = compare(network, clips, window_logits(network, clips), "seen")
-    honest = compare(network, clips, left_out(network, made, clips, QUICK, quiet), "left out")
+    honest = compare(
+        network, clips, cross_validated_logits(network, made, clips, QUICK, quiet), "left out"
+    )
     assert learned.lstm_auc > 0.85
     assert honest.lstm_auc < 0.7
 
 
 def test_windows_are_a_function_of_number_and_seed(tmp_path: Path) -> None:
     made_of = material(read_folder(draw_folder(tmp_path / "crops", 4)))
-    one, other = (Windows(made_of, FRAMES, 32, seed=1) for _ in range(2))
+    one, other = (AnimatedWindows(made_of, FRAMES, 32, seed=1) for _ in range(2))
     for number in range(4):
         real, fake, source = one.pair(number)
         assert real.shape == fake.shape == (FRAMES, 32, 32, 3)
@@ -108,7 +110,9 @@ def test_windows_are_a_function_of_number_and_seed(tmp_path: Path) -> None:
 
 
 def test_blends_flicker_and_what_is_real_does_not(tmp_path: Path) -> None:
-    windows = Windows(material(read_folder(draw_folder(tmp_path / "crops", 6))), 6, 48, seed=2)
+    windows = AnimatedWindows(
+        material(read_folder(draw_folder(tmp_path / "crops", 6))), 6, 48, seed=2
+    )
     spread = []
     for number in range(0, 24, 2):  # even: blends
         real, fake, _ = windows.pair(number)
@@ -125,7 +129,7 @@ def test_the_head_learns_what_the_windows_show(tmp_path: Path) -> None:
         if isinstance(part, torch.nn.BatchNorm2d):
             torch.nn.init.ones_(part.weight)
     made_of = material(read_folder(draw_folder(tmp_path / "crops", 6)), blends=False)
-    seen = seen_of_stills(network, Windows(made_of, 3, 32, seed=1), 24, quiet)
+    seen = animated_features(network, AnimatedWindows(made_of, 3, 32, seed=1), 24, quiet)
     assert seen.features.shape == (48, 3, network.trunk.features)
     train_head(network, [seen], HeadRecipe(epochs=20, batch=16, learning_rate=1e-2, dropout=0.0))
     found = compare(network, seen, window_logits(network, seen), "drawings")
@@ -142,8 +146,8 @@ def test_windows_of_clips_are_cut_as_the_box_cuts_them(tmp_path: Path) -> None:
     write_clip(tmp_path / "nobody.mp4", [wall()] * 16, rate=8)
     rows.append("nobody.mp4\tREAL\tnobody")
     (tmp_path / "labels.tsv").write_text("\n".join(rows) + "\n")
-    looking = Looking(CropSpec(32), frames=4, rate=4.0, most=2)
-    found = windows_of(tmp_path, looking, load_detector, tmp_path / "kept.npz", quiet)
+    looking = WindowSampling(CropSpec(32), frames=4, rate=4.0, most=2)
+    found = clip_windows(tmp_path, looking, load_detector, tmp_path / "kept.npz", quiet)
     assert found.crops.shape == (4, 4, 32, 32, 3)
     assert found.fakes == (False, False, True, True)
     assert found.sources == ("obama",) * 4
@@ -153,6 +157,6 @@ def test_windows_of_clips_are_cut_as_the_box_cuts_them(tmp_path: Path) -> None:
     def never() -> None:
         raise AssertionError("they are kept")
 
-    again = windows_of(tmp_path, looking, never, tmp_path / "kept.npz", quiet)  # type: ignore[arg-type]
+    again = clip_windows(tmp_path, looking, never, tmp_path / "kept.npz", quiet)  # type: ignore[arg-type]
     assert np.array_equal(again.crops, found.crops)
     assert (again.fakes, again.sources) == (found.fakes, found.sources)

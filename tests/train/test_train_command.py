@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
 from drawn import cache_features, draw_folder, greener
 
 from edge.scan.model.bundle import load_bundle
@@ -17,8 +19,20 @@ from export.cli.main import main
 from export.train.checkpoint import Own, load_checkpoint
 from export.train.network import Trunk
 
-TINY = ["--layers", "1,1,1,1", "--width", "8", "--blends", "0", "--workers", "0", "--threads", "1"]
-HEAD = ["--head-pairs", "6", "--epochs", "2", "--frames", "3", "--rate", "4"]
+TINY: dict[str, Any] = {
+    "layers": [1, 1, 1, 1],
+    "width": 8,
+    "blends": 0,
+    "head": {"pairs": 6, "epochs": 2, "frames": 3, "rate": 4},
+}
+
+
+def train(recipe: dict[str, Any], out: Path) -> list[str]:
+    """The arguments of a run; its recipe lies beside its folder."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    file = out.parent / f"{out.name}.yaml"
+    file.write_text(yaml.safe_dump(recipe))
+    return ["train", "--recipe", str(file), "--out", str(out), "--workers", "0", "--threads", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -27,21 +41,26 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def order(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """All but where the run lies."""
+def recipe(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     features = cache_features(folder, tmp_path_factory.mktemp("features"))
     watched = draw_folder(tmp_path_factory.mktemp("others") / "other-makers", 4, greener, 100)
-    phases = ["--phase", "distil:32:24:8:1e-2", "--phase", "32:8:8:1e-3", "--every", "4"]
-    return [
-        "train", str(folder), "--teacher", str(features), "--watch", str(watched),
-        *phases, "--crop", "0.96,0,0", *TINY, *HEAD,
-    ]  # fmt: skip
+    return TINY | {
+        "folders": [str(folder)],
+        "features": str(features),
+        "watch": [str(watched)],
+        "crop": {"scale": 0.96},
+        "validate_every": 4,
+        "phases": [
+            {"learn_from": "features", "side": 32, "steps": 24, "batch": 8, "rate": 1e-2},
+            {"side": 32, "steps": 8, "batch": 8, "rate": 1e-3},
+        ],
+    }
 
 
 @pytest.fixture(scope="module")
-def whole(order: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("whole")
-    assert main([*order, "--out", str(out)]) == 0
+def whole(recipe: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "run"
+    assert main(train(recipe, out)) == 0
     return out
 
 
@@ -74,81 +93,81 @@ def test_the_best_of_the_trunk_is_a_checkpoint_too(whole: Path) -> None:
     assert best.config.gate == 0.0, "no LSTM has learned anything yet"
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(
-    order: list[str], whole: Path, tmp_path: Path
+def test_a_killed_run_resumes_to_the_same_weights(
+    recipe: dict[str, Any], whole: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "export.cli.main", *order, "--out", str(tmp_path)]
+    run = tmp_path / "run"
+    order = train(recipe, run)
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    try:
-        while not (tmp_path / "last.pt").is_file():
-            assert process.poll() is None, "it ended by itself"
-            time.sleep(0.005)
-    finally:
-        process.kill()
-        process.wait()
-    assert torch.load(tmp_path / "last.pt", weights_only=True)["step"] < 32
-    assert main([*order, "--out", str(tmp_path)]) == 0
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, *order], env=environment, stdout=subprocess.DEVNULL
+    )
+    assert process.wait() == -signal.SIGKILL
+    assert torch.load(run / "last.pt", weights_only=True)["step"] == 4
+    assert main(order) == 0
     for name in ("last.pt", "best.pt"):
-        one, other = (torch.load(p / name, weights_only=True) for p in (whole, tmp_path))
+        one, other = (torch.load(p / name, weights_only=True) for p in (whole, run))
         assert one["step"] == other["step"]
         for key, value in one["model"].items():
             assert torch.allclose(value.float(), other["model"][key].float(), atol=1e-5), key
 
 
+KILLED = """
+import os, signal, sys
+from export.cli.main import main
+from export.train import loop
+def stop(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+loop.append_entry = stop  # called after the first last.pt is written
+main(sys.argv[1:])
+"""
+
+
 def test_the_head_alone_is_trained_on_a_given_trunk(
-    order: list[str], whole: Path, tmp_path: Path
+    recipe: dict[str, Any], whole: Path, tmp_path: Path
 ) -> None:
-    start = ["--start", str(whole / "best.pt"), "--head-only"]
-    assert main([*order, "--out", str(tmp_path), *start]) == 0
-    assert not (tmp_path / "last.pt").exists()
-    given, made = weights_of(whole / "best.pt"), weights_of(tmp_path / "checkpoint.pt")
+    run = tmp_path / "run"
+    head = TINY["head"] | {"only": True}
+    assert main(train(recipe | {"start": str(whole / "best.pt"), "head": head}, run)) == 0
+    assert not (run / "last.pt").exists()
+    given, made = weights_of(whole / "best.pt"), weights_of(run / "checkpoint.pt")
     key = "trunk.layer4.0.conv3.weight"
     assert torch.equal(given[key].bfloat16(), made[key])
 
 
-def test_torchvisions_file_is_taken(folder: Path, tmp_path: Path) -> None:
+def test_torchvisions_weights_are_loaded(folder: Path, tmp_path: Path) -> None:
     torch.manual_seed(5)
-    trunk = Trunk((1, 1, 1, 1), 8)
-    weights = trunk.state_dict() | {
+    weights = Trunk((1, 1, 1, 1), 8).state_dict() | {
         "fc.weight": torch.zeros(1000, 256),
         "fc.bias": torch.zeros(1000),
     }
     torch.save(weights, tmp_path / "resnext50.pth")
-    run = ["train", str(folder), *TINY, *HEAD, "--phase", "32:1:2:0", "--seed", "9"]
-    init = ["--init", str(tmp_path / "resnext50.pth")]
-    assert main([*run, "--out", str(tmp_path / "run"), *init]) == 0
+    phase = {"side": 32, "steps": 1, "batch": 2, "rate": 0}
+    given = {"folders": [str(folder)], "phases": [phase], "imagenet": "resnext50.pth", "seed": 9}
+    assert main(train(TINY | given, tmp_path / "run")) == 0
     kept = weights_of(tmp_path / "run" / "best.pt")
     assert torch.equal(kept["trunk.layer2.0.conv2.weight"], weights["layer2.0.conv2.weight"])
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["--phase", "64:1700:64"], "SIDE:STEPS:BATCH:RATE"),
-        (["--phase", "guess:64:1700:64:1"], "SIDE:STEPS:BATCH:RATE"),
-        (["--phase", "distil:32:2:2:1"], "no teacher"),
-        (["--weight", "nowhere=2"], "no folder here"),
-        (["--weight", "crops"], "crops=0.5"),
-        (["--crop", "1"], "0.96,0,0"),
-        (["--layers", "3,4"], "3,4,6,3"),
-        (["--head-only"], "--start"),
-        (["--init", "nothing.pth"], "nothing.pth cannot be read"),
-        (["--start", "{features}"], "is not a checkpoint of such a network"),
-        (["--teacher", "{folder}"], "holds no features"),
-    ],
-)
-def test_what_cannot_be_is_refused_in_words(
-    folder: Path,
-    order: list[str],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    options: list[str],
-    words: str,
+def test_wrong_recipes_are_refused(
+    folder: Path, recipe: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    features = next(Path(order[3]).glob("*.npz"))
-    given = [option.format(features=features, folder=folder) for option in options]
-    tiny = TINY[2:] if "--layers" in given else TINY
-    assert main(["train", str(folder), "--out", str(tmp_path), *tiny, *HEAD, *given]) == 1
-    assert words in capsys.readouterr().err
+    features = next(Path(recipe["features"]).glob("*.npz"))
+    phase = {"learn_from": "features", "side": 32, "steps": 2, "batch": 2, "rate": 1}
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"phases": [{"side": 64}]}, "phases.0.steps"),
+        ({"phases": [phase | {"learn_from": "guess"}]}, "phases.0.learn_from"),
+        ({"phases": [phase]}, "needs cached features"),
+        ({"weights": {"nowhere": 2}}, "not one of the folders"),
+        ({"crop": {"width": 1}}, "crop"),
+        ({"layers": [3, 4]}, "layers"),
+        ({"head": {"only": True}}, "head.only needs a checkpoint"),
+        ({"imagenet": "nothing.pth"}, "nothing.pth cannot be read"),
+        ({"start": str(features)}, "is damaged"),
+        ({"features": str(folder)}, "holds no features"),
+    ]
+    for number, (given, words) in enumerate(cases):
+        order = train({"folders": [str(folder)]} | TINY | given, tmp_path / str(number))
+        assert main(order) == 1, words
+        assert words in capsys.readouterr().err

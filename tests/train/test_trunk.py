@@ -11,13 +11,12 @@ import torch
 from drawn import PowerCutError, cache_features, cut, draw_folder, material, quiet, small
 
 from edge.errors import TruelightError
-from export.clip.feature_cache import load_features
+from export.clip.teacher import load_features
 from export.data.folders import held_out, one_each, read_folder, split
 from export.train.batches import Phase
-from export.train.curve import Moment
-from export.train.distillation import Teacher, teacher_of
+from export.train.distillation import CachedTeacher
 from export.train.loop import Recipe, Training
-from export.train.validation import score
+from export.train.validation import LogEntry, score
 
 PHASES = (Phase(32, 4, 8, 1e-3), Phase(48, 2, 4, 5e-4))
 DISTIL = (Phase(32, 4, 8, 1e-3, "distil"), Phase(32, 2, 8, 5e-4))
@@ -29,24 +28,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def teacher(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Teacher:
-    features = load_features(cache_features(folder, tmp_path_factory.mktemp("features")))
-    return teacher_of(features, read_folder(folder), [])
+def teacher(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> CachedTeacher:
+    cache = load_features(cache_features(folder, tmp_path_factory.mktemp("features")))
+    return CachedTeacher(cache.names, cache.matrix, read_folder(folder), [])
 
 
 def trained(
-    out: Path, folder: Path, teacher: Teacher | None = None, **changes: object
+    out: Path, folder: Path, teacher: CachedTeacher | None = None, **changes: object
 ) -> Training:  # fmt: skip
     recipe = Recipe(**{"phases": PHASES, "warm_up": 2, "seed": 7} | changes)  # type: ignore[arg-type]
     pictures = read_folder(folder)
-    made_of = material(pictures, teacher.rows if teacher else None)
+    rows = {picture.key: row for row, picture in enumerate(pictures)}
+    made_of = material(pictures, rows if teacher else None)
     validation = {"validation": one_each(pictures, 24)}
     return Training(out, small(), recipe, made_of, validation, {"side": 48}, teacher)
 
 
 @pytest.mark.parametrize("distils", [False, True])
 def test_training_resumes_to_the_same_weights(
-    tmp_path: Path, folder: Path, teacher: Teacher, distils: bool
+    tmp_path: Path, folder: Path, teacher: CachedTeacher, distils: bool
 ) -> None:
     way = {"teacher": teacher, "phases": DISTIL} if distils else {}
     whole = trained(tmp_path / "whole", folder, **way).run(2, quiet, quiet, 0)
@@ -70,12 +70,12 @@ def test_another_recipe_or_other_pictures_do_not_go_on_with_a_run(
     trained(tmp_path, folder).run(6, quiet, quiet, 0)
     with pytest.raises(TruelightError, match="another recipe"):
         trained(tmp_path, folder, weight_decay=0.5)
-    with pytest.raises(TruelightError, match="another material"):
+    with pytest.raises(TruelightError, match="another set of images"):
         trained(tmp_path, draw_folder(tmp_path / "more", sources=3))
 
 
-def test_a_teacher_is_learned_from(tmp_path: Path, folder: Path, teacher: Teacher) -> None:
-    moments: list[Moment] = []
+def test_a_teacher_is_learned_from(tmp_path: Path, folder: Path, teacher: CachedTeacher) -> None:
+    moments: list[LogEntry] = []
     phases = (Phase(32, 40, 16, 1e-2, "distil"),)
     run = trained(tmp_path, folder, teacher, phases=phases)
     best = run.run(10, moments.append, quiet, 0)
@@ -88,23 +88,26 @@ def test_a_teacher_is_learned_from(tmp_path: Path, folder: Path, teacher: Teache
 
 
 def test_a_teacher_is_needed_to_distil(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(TruelightError, match="no teacher"):
+    with pytest.raises(TruelightError, match="needs cached features"):
         trained(tmp_path, folder, phases=DISTIL)
 
 
 def test_a_probe_on_the_features_tells_what_they_know(folder: Path, tmp_path: Path) -> None:
-    features = load_features(cache_features(folder, tmp_path))
+    cache = load_features(cache_features(folder, tmp_path))
     train, rest = split(read_folder(folder), 0.4)
-    teacher = teacher_of(features, train, rest)
+    teacher = CachedTeacher(cache.names, cache.matrix, train, rest)
     assert teacher.held_out_auc > 0.9
-    seen = teacher.features[[teacher.rows[p.key] for p in train]].float()
+    seen = teacher.features[[cache.names.index(p.key) for p in train]].float()
     assert seen.mean(0).abs().max() < 0.01
     assert (seen.std(0) - 1).abs().max() < 0.01
-    with pytest.raises(TruelightError, match="knows none"):
-        teacher_of(features, read_folder(draw_folder(tmp_path / "foreign")), [])
+    with pytest.raises(TruelightError, match="has none of the images"):
+        foreign = read_folder(draw_folder(tmp_path / "foreign"))
+        CachedTeacher(cache.names, cache.matrix, foreign, [])
 
 
-def test_the_curve_is_drawn_from_its_table(tmp_path: Path, folder: Path, teacher: Teacher) -> None:
+def test_the_curve_is_drawn_from_its_table(
+    tmp_path: Path, folder: Path, teacher: CachedTeacher
+) -> None:
     trained(tmp_path, folder, teacher, phases=DISTIL).run(2, quiet, quiet, 0)
     with (tmp_path / "curve.csv").open() as lines:
         rows = list(csv.DictReader(lines))

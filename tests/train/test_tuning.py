@@ -7,20 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from drawn import PowerCutError, cut, draw_folder, material, quiet, small
 from vits import SIDE, WIDTH, write_vit
 
 from edge.errors import TruelightError
 from export.cli.main import main
-from export.clip.adapter import Tuned, read_tuned
-from export.clip.graph import Tower, read_taps, read_tower
-from export.clip.online_teacher import Tutor
-from export.clip.tune import BLENDS, Tuning, TuningRecipe, write_tuned
-from export.clip.vit import Vit
+from export.clip.graph import Encoder, read_encoder, read_taps
+from export.clip.teacher import OnlineTeacher
+from export.clip.tune import BLENDS, Tuning, TuningRecipe
+from export.clip.vit import Adapter, Vit, read_adapter, write_adapter
 from export.data.folders import one_each, read_folder
-from export.train.batches import SUBTLE, Batches, Phase
-from export.train.curve import Moment
-from export.train.loop import Recipe, Training, brought
+from export.train.batches import SUBTLE, Batch, Batches, Phase
+from export.train.loop import Recipe, Training
+from export.train.network import area_resize
+from export.train.validation import LogEntry
 
 TAPS = "2:mean,3:mean"
 
@@ -31,13 +32,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
+def tower(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     file = tmp_path_factory.mktemp("tower") / "tower.onnx"
-    return read_tower(file, write_vit(file))
+    return read_encoder(file, write_vit(file))
 
 
 @pytest.fixture(scope="module")
-def order(folder: Path, tower: Tower) -> list[str]:
+def order(folder: Path, tower: Encoder) -> list[str]:
     """All but where it is written and what ends it."""
     which = ["--tower", str(tower.path), "--sha256", tower.sha256, "--taps", TAPS]
     how = ["--batch", "16", "--blends", "0", "--rate", "3e-3", "--every", "20"]
@@ -52,12 +53,12 @@ def tuned_file(order: list[str], tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="module")
-def tuned(tuned_file: Path, tower: Tower) -> Tuned:
-    return read_tuned(tuned_file, tower)
+def tuned(tuned_file: Path, tower: Encoder) -> Adapter:
+    return read_adapter(tuned_file, tower)
 
 
 @torch.inference_mode()
-def logits(vit: Vit, tuned: Tuned, folder: Path) -> np.ndarray:
+def logits(vit: Vit, tuned: Adapter, folder: Path) -> np.ndarray:
     """Of plain pictures, real and fake in turn, by features as they are."""
     pictures = read_folder(folder)
     crops = np.stack([p.read()[::3, ::3] for p in pictures])
@@ -65,7 +66,7 @@ def logits(vit: Vit, tuned: Tuned, folder: Path) -> np.ndarray:
 
 
 def test_what_is_tuned_tells_real_from_fake(
-    tuned: Tuned, tower: Tower, tmp_path: Path
+    tuned: Adapter, tower: Encoder, tmp_path: Path
 ) -> None:  # fmt: skip
     assert tuned.taps == read_taps(TAPS) and tuned.weight.shape == (2 * WIDTH,)
     vit = Vit(tower, tuned.taps)
@@ -79,13 +80,13 @@ def test_what_is_tuned_tells_real_from_fake(
 
 
 def test_the_same_seed_gives_the_same_again(
-    order: list[str], tmp_path: Path, tower: Tower
+    order: list[str], tmp_path: Path, tower: Encoder
 ) -> None:  # fmt: skip
     made = []
     for name, seed in (("one.pt", "3"), ("two.pt", "3"), ("three.pt", "4")):
         file = tmp_path / name
         assert main([*order, "--steps", "3", "--seed", seed, "--out", str(file)]) == 0
-        made.append(read_tuned(file, tower))
+        made.append(read_adapter(file, tower))
     one, two, three = made
     assert np.array_equal(one.weight, two.weight) and one.bias == two.bias
     assert not np.array_equal(one.weight, three.weight)
@@ -102,10 +103,10 @@ def test_it_is_measured_on_what_it_does_not_learn_from(
     assert "other-makers" in said and "0 to go" in said
 
 
-def test_blends_of_held_out_faces_are_measured_too(tower: Tower, folder: Path) -> None:
+def test_blends_of_held_out_faces_are_measured_too(tower: Encoder, folder: Path) -> None:
     pictures = read_folder(folder)
     recipe = TuningRecipe(steps=2, batch=8)
-    moments: list[Moment] = []
+    moments: list[LogEntry] = []
     held_out = material(pictures[-8:])
     run = Tuning(tower, read_taps(TAPS), recipe, material(pictures[:40]), held_out)
     _, steps = run.run(1, moments.append, quiet, 0)
@@ -117,10 +118,10 @@ def test_blends_of_held_out_faces_are_measured_too(tower: Tower, folder: Path) -
 
 
 def test_what_was_tuned_is_read_as_it_was_written(
-    tuned: Tuned, tower: Tower, tmp_path: Path
+    tuned: Adapter, tower: Encoder, tmp_path: Path
 ) -> None:
-    write_tuned(tmp_path / "again.pt", tuned, 5)
-    again = read_tuned(tmp_path / "again.pt", tower)
+    write_adapter(tmp_path / "again.pt", tuned, 5)
+    again = read_adapter(tmp_path / "again.pt", tower)
     assert np.array_equal(again.weight, tuned.weight)
     assert again.taps == tuned.taps
     assert torch.load(tmp_path / "again.pt", weights_only=True)["steps"] == 5
@@ -130,28 +131,30 @@ PHASES = (Phase(32, 4, 8, 1e-3, "tutor"), Phase(48, 2, 4, 5e-4))
 
 
 def student(
-    out: Path, folder: Path, tutor: Tutor | None, phases: tuple[Phase, ...] = PHASES
+    out: Path, folder: Path, tutor: OnlineTeacher | None, phases: tuple[Phase, ...] = PHASES
 ) -> Training:  # fmt: skip
     recipe = Recipe(phases=phases, mix=SUBTLE, warm_up=2, seed=7)
     pictures = read_folder(folder)
     validation = {"validation": one_each(pictures, 24)}
-    return Training(out, small(), recipe, material(pictures), validation, {}, tutor=tutor)
+    return Training(out, small(), recipe, material(pictures), validation, {}, tutor)
 
 
 def test_a_student_and_its_tutor_see_the_same_picture(folder: Path) -> None:
-    made = Batches(material(read_folder(folder)), PHASES, SUBTLE, 7, tutor_side=64)
+    made = Batches(material(read_folder(folder)), PHASES, SUBTLE, 7, teacher_side=64)
     assert made[0].crops.shape == (8, 64, 64, 3), "as large as the tutor wants it"
     assert made[5].crops.shape == (4, 48, 48, 3), "without a tutor as large as the student's"
-    smaller = brought(made[0].crops, 32)
+    smaller = area_resize(made[0].crops, 32)
     assert smaller.dtype == torch.uint8 and smaller.shape == (8, 32, 32, 3)
     quarter = made[0].crops[:, :2, :2].float().mean((1, 2))
     assert (smaller[:, 0, 0] - quarter).abs().max() <= 0.5
 
 
-def test_a_tutor_is_learned_from(tmp_path: Path, folder: Path, tower: Tower, tuned: Tuned) -> None:
-    moments: list[Moment] = []
+def test_a_tutor_is_learned_from(
+    tmp_path: Path, folder: Path, tower: Encoder, tuned: Adapter
+) -> None:
+    moments: list[LogEntry] = []
     phases = (Phase(32, 24, 16, 1e-2, "tutor"),)
-    student(tmp_path, folder, Tutor(tower, tuned), phases).run(8, moments.append, quiet, 0)
+    student(tmp_path, folder, OnlineTeacher(tower, tuned), phases).run(8, moments.append, quiet, 0)
     assert moments[-1].losses["features"] < 0.9 * moments[0].losses["features"]
     assert moments[-1].losses["teacher"] < moments[0].losses["teacher"]
     first, last = (moment.losses for moment in (moments[0], moments[-1]))
@@ -160,43 +163,52 @@ def test_a_tutor_is_learned_from(tmp_path: Path, folder: Path, tower: Tower, tun
         assert low < rest / losses["label"] < high, "labels count for more on the way"
 
 
-def test_its_answers_are_standardised(folder: Path, tower: Tower, tuned: Tuned) -> None:
-    tutor = Tutor(tower, tuned)
+def test_its_answers_are_standardised(folder: Path, tower: Encoder, tuned: Adapter) -> None:
+    tutor = OnlineTeacher(tower, tuned)
     made = Batches(material(read_folder(folder)), [Phase(SIDE, 8, 32, 0)], SUBTLE, 1)
     batches = [made[step] for step in range(8)]
-    tutor.measure(batches)
-    said = tutor.about(torch.cat([batch.crops for batch in batches]))
+    tutor.prepare(lambda: batches)
+    joined = Batch(*(torch.cat(part) for part in zip(*batches, strict=True)))
+    said = tutor.targets(joined)
     assert said.features.mean(0).abs().max() < 0.05
     assert (said.features.std(0) - 1).abs().max() < 0.05
     assert abs(float(said.logits.std()) - 1) < 0.05
 
 
 def test_a_run_with_a_tutor_resumes_to_the_same_weights(
-    tmp_path: Path, folder: Path, tower: Tower, tuned: Tuned
+    tmp_path: Path, folder: Path, tower: Encoder, tuned: Adapter
 ) -> None:
-    whole = student(tmp_path / "whole", folder, Tutor(tower, tuned)).run(2, quiet, quiet, 0)
+    whole = student(tmp_path / "whole", folder, OnlineTeacher(tower, tuned)).run(2, quiet, quiet, 0)
     with pytest.raises(PowerCutError):
-        student(tmp_path / "cut", folder, Tutor(tower, tuned)).run(2, quiet, cut, 0)
-    resumed = student(tmp_path / "cut", folder, Tutor(tower, tuned)).run(2, quiet, quiet, 0)
+        student(tmp_path / "cut", folder, OnlineTeacher(tower, tuned)).run(2, quiet, cut, 0)
+    resumed = student(tmp_path / "cut", folder, OnlineTeacher(tower, tuned)).run(2, quiet, quiet, 0)
     one, other = (torch.load(p, weights_only=True)["model"] for p in (whole, resumed))
     for key, value in one.items():
         assert torch.allclose(value.float(), other[key].float(), atol=1e-5), key
-    changed = Tuned(tuned.taps, tuned.tower, tuned.norms, tuned.weight * 2, tuned.bias)
-    with pytest.raises(TruelightError, match="another tutor"):
-        student(tmp_path / "cut", folder, Tutor(tower, changed))
-    with pytest.raises(TruelightError, match="no tutor to learn from"):
+    changed = Adapter(tuned.taps, tuned.tower, tuned.norms, tuned.weight * 2, tuned.bias)
+    with pytest.raises(TruelightError, match="another online teacher"):
+        student(tmp_path / "cut", folder, OnlineTeacher(tower, changed))
+    with pytest.raises(TruelightError, match="needs an online teacher"):
         student(tmp_path / "none", folder, None)
 
 
-def test_train_takes_what_tune_wrote(
-    folder: Path, tower: Tower, tuned_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_student_is_trained_on_what_tune_wrote(
+    folder: Path, tower: Encoder, tuned_file: Path, tmp_path: Path
 ) -> None:
-    tiny = ["--layers", "1,1,1,1", "--width", "8", "--blends", "0", "--workers", "0"]
-    head = ["--head-pairs", "4", "--epochs", "1", "--frames", "2", "--threads", "1"]
-    order = ["train", str(folder), "--out", str(tmp_path / "run"), *tiny, *head]
-    order += ["--phase", "tutor:48:2:8:1e-3", "--tutor", str(tuned_file)]
-    assert main(order) == 1
-    assert "Name it by --tower" in capsys.readouterr().err
-    assert main([*order, "--tower", str(tower.path), "--sha256", tower.sha256]) == 0
+    teacher = {"tuned": str(tuned_file), "tower": str(tower.path), "sha256": tower.sha256}
+    recipe = {
+        "folders": [str(folder)],
+        "layers": [1, 1, 1, 1],
+        "width": 8,
+        "blends": 0,
+        "phases": [
+            {"learn_from": "online_teacher", "side": 48, "steps": 2, "batch": 8, "rate": 1e-3}
+        ],
+        "online_teacher": teacher,
+        "head": {"pairs": 4, "epochs": 1, "frames": 2},
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    order = ["train", "--recipe", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "run")]
+    assert main([*order, "--workers", "0", "--threads", "1"]) == 0
     assert (tmp_path / "run" / "checkpoint.pt").is_file()
     assert "tutor" in (tmp_path / "run" / "curve.csv").read_text()

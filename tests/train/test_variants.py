@@ -10,8 +10,8 @@ from drawn import draw_folder, material
 
 from edge.errors import TruelightError
 from export.cli.main import main
-from export.data.blends import blends, write
-from export.data.folders import Pairs, read_folder
+from export.data.crop_folders import blended_pairs, write_pairs
+from export.data.folders import PairSampler, read_folder
 
 
 def test_pairs_are_treated_alike_and_keep_their_source(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_pairs_are_treated_alike_and_keep_their_source(tmp_path: Path) -> None:
         assert main([*order, "--out", str(tmp_path / name)]) == 0
     made = read_folder(tmp_path / "one")
     assert [picture.fake for picture in made] == [False, True] * 9
-    assert len(Pairs(made).by_source) == len({picture.source for picture in made})
+    assert len(PairSampler(made).groups) == len({picture.source for picture in made})
     assert {picture.source for picture in made} <= {p.source for p in read_folder(folder)}
     for real, fake in zip(made[::2], made[1::2], strict=True):
         # What tells them apart in the folder, a green veil, is all that does so here.
@@ -37,7 +37,7 @@ def test_pairs_are_treated_alike_and_keep_their_source(tmp_path: Path) -> None:
 def test_a_blend_is_its_real_face_changed_within_the_face(tmp_path: Path) -> None:
     reals = [p for p in read_folder(draw_folder(tmp_path / "crops", sources=6)) if not p.fake]
     known = material(reals).landmarks
-    count = write(blends(reals, known, 8, 64, 0), tmp_path / "blends", lambda _: None)
+    count = write_pairs(blended_pairs(reals, known, 8, 64, 0), tmp_path / "blends", lambda _: None)
     made = read_folder(tmp_path / "blends")
     assert count == len(made) == 16
     changes = []
@@ -52,6 +52,6 @@ def test_what_is_there_is_not_written_over(
 ) -> None:
     folder = draw_folder(tmp_path / "crops", sources=2)
     assert main(["vary", str(folder), "--pairs", "1", "--out", str(folder)]) == 1
-    assert "holds pictures already" in capsys.readouterr().err
+    assert "already holds images" in capsys.readouterr().err
     with pytest.raises(TruelightError, match="No real face"):
-        next(blends([], {}, 1, 64, 0))
+        next(blended_pairs([], {}, 1, 64, 0))

@@ -11,16 +11,16 @@ from vits import LAYERS, SIDE, WIDTH, write_vit
 
 from edge.errors import TruelightError
 from edge.scan.model.bundle import open_graph
-from export.clip.graph import Tap, Tower, lay_tower, read_taps, read_tower
-from export.clip.vit import ROOT, Product, Vit
+from export.clip.graph import Encoder, Tap, features_graph, read_encoder, read_taps
+from export.clip.vit import ROOT, Linear, Vit
 
 TAPS = "3:mean,1:class,2:std"
 
 
 @pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
+def tower(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     file = tmp_path_factory.mktemp("tower") / "tower.onnx"
-    return read_tower(file, write_vit(file))
+    return read_encoder(file, write_vit(file))
 
 
 def crops(count: int) -> np.ndarray:
@@ -30,9 +30,9 @@ def crops(count: int) -> np.ndarray:
     return np.clip(rng.normal(light, 40, (count, SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
 
 
-def laid(tower: Tower, norms: dict[str, np.ndarray] | None = None) -> np.ndarray:
+def laid(tower: Encoder, norms: dict[str, np.ndarray] | None = None) -> np.ndarray:
     taps = read_taps(TAPS)
-    graph = lay_tower(tower, taps, tower.path.name, norms)
+    graph = features_graph(tower, taps, tower.path.name, norms)
     session = open_graph(graph, 1, "features.onnx", tower.path.parent)
     return np.concatenate([session.run(None, {"crops": crop[None]})[0] for crop in crops(6)])
 
@@ -47,7 +47,7 @@ def noise(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(found - expected).mean() / np.abs(expected - expected.mean(0)).mean())
 
 
-def test_it_says_what_the_laid_graph_says(tower: Tower) -> None:
+def test_it_says_what_the_laid_graph_says(tower: Encoder) -> None:
     expected, found = laid(tower), told(Vit(tower, read_taps(TAPS)))
     assert found.shape == (6, 3 * WIDTH) and found.dtype == np.float32
     for at in range(3):
@@ -55,7 +55,7 @@ def test_it_says_what_the_laid_graph_says(tower: Tower) -> None:
         assert noise(found[part], expected[part]) < 0.05, "rounding to int8, no more"
 
 
-def test_tuned_norms_mean_the_same_to_both(tower: Tower) -> None:
+def test_tuned_norms_mean_the_same_to_both(tower: Encoder) -> None:
     vit = Vit(tower, read_taps(TAPS))
     rng = torch.Generator().manual_seed(2)
     tuned = {n: v + 0.3 * torch.randn(v.shape, generator=rng) for n, v in vit.norms().items()}
@@ -65,15 +65,15 @@ def test_tuned_norms_mean_the_same_to_both(tower: Tower) -> None:
     assert noise(told(vit), expected) < 0.05 < noise(before, expected)
 
 
-def test_weights_are_halved_as_the_box_has_them(tower: Tower) -> None:
-    products = [m for m in Vit(tower, read_taps(TAPS)).modules() if isinstance(m, Product)]
+def test_weights_are_halved_as_the_box_has_them(tower: Encoder) -> None:
+    products = [m for m in Vit(tower, read_taps(TAPS)).modules() if isinstance(m, Linear)]
     assert len(products) == LAYERS * 6
     for row in (row for product in products for row in product.weight[:8]):
         step = row.unique().diff().min()
         assert 50 < float(row.abs().max() / step) < 64.5
 
 
-def test_only_the_norms_learn_and_are_known_by_the_towers_names(tower: Tower) -> None:
+def test_only_the_norms_learn_and_are_known_by_the_towers_names(tower: Encoder) -> None:
     vit = Vit(tower, [Tap(2, "mean")])
     vit(torch.from_numpy(crops(2))).square().sum().backward()
     learned = {ROOT + name for name, p in vit.named_parameters() if p.grad is not None}
@@ -82,13 +82,13 @@ def test_only_the_norms_learn_and_are_known_by_the_towers_names(tower: Tower) ->
     assert len(learned) == 2 + 4 * 2, "nothing behind the last tap"
 
 
-def test_what_does_not_fit_is_refused(tower: Tower, tmp_path: Path) -> None:
+def test_what_does_not_fit_is_refused(tower: Encoder, tmp_path: Path) -> None:
     with pytest.raises(TruelightError, match=f"There are {LAYERS} layers"):
         Vit(tower, [Tap(LAYERS + 1, "mean")])
-    with pytest.raises(TruelightError, match="of another tower"):
+    with pytest.raises(TruelightError, match="of another encoder"):
         Vit(tower, [Tap(2, "mean")]).load_norms(Vit(tower, [Tap(1, "mean")]).norms())
     file = tmp_path / "tower.onnx"
     file.write_bytes(tower.path.read_bytes().replace(b".layer_norm2.", b".layer_normX."))
-    foreign = Tower(file, file.read_bytes(), "")
-    with pytest.raises(TruelightError, match=r"no CLIP: it lacks .*layer_norm2"):
+    foreign = Encoder(file, file.read_bytes(), "")
+    with pytest.raises(TruelightError, match=r"not a CLIP: .*layer_norm2"):
         Vit(foreign, [Tap(1, "mean")])
