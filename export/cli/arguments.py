@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from edge.errors import TruelightError
+
 UNSHOWN = frozenset(
     ("out", "replace", "name", "version", "licence", "summary", "about", "data", "record",
      "dry_run", "json", "html", "plot", "scores", "cache")
@@ -40,12 +42,15 @@ def counts(text: str) -> tuple[int, ...]:
     return tuple(at_least(1)(part) for part in text.split(","))
 
 
-def text_file(name: str) -> str:
-    """The text in a file."""
+def text_of(file: Path | None) -> str:
+    """The text in a file, empty without one.
+
+    Raises TruelightError if it cannot be read.
+    """
     try:
-        return Path(name).read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8") if file else ""
     except (OSError, UnicodeDecodeError) as failure:
-        raise argparse.ArgumentTypeError(f"{name} cannot be read: {failure}") from None
+        raise TruelightError(f"{file} cannot be read: {failure}.") from None
 
 
 def folder_weight(text: str) -> tuple[str, float]:
@@ -63,7 +68,9 @@ def add_card_options(parser: argparse.ArgumentParser, of: str) -> None:
     add("--version", default="1")
     add("--licence", default="not stated", help=f"of the {of}")
     add("--summary", default="", help="one sentence")
-    add("--about", type=text_file, default="", metavar="FILE",
+    add(
+        "--about",
+        type=Path, metavar="FILE",
         help="Markdown for the card: training, limits")  # fmt: skip
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import shlex
+from contextlib import redirect_stderr
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.errors import TruelightError
-from export.cli.arguments import add_card_options, at_least, counts, shown_command, text_file
+from export.cli.arguments import add_card_options, at_least, counts, shown_command, text_of
 
 if TYPE_CHECKING:
     from edge.scan.model.manifest import MeasuredFigure
@@ -60,7 +62,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         "figures, and maybe with another text about the model.",
     )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE")
-    parser.add_argument("--about", type=text_file, metavar="FILE", help="Markdown for the card")
+    parser.add_argument("--about", type=Path, metavar="FILE", help="Markdown for the card")
     parser.set_defaults(run=run_card, parser=parser)
 
 
@@ -74,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
     from export.convert.plan import BundleRequest
 
     given = {f.name: getattr(args, f.name) for f in fields(BundleRequest) if hasattr(args, f.name)}
-    request = BundleRequest(**given, command=shown_command(args))
+    given |= {"about": text_of(args.about), "command": shown_command(args)}
+    request = BundleRequest(**given)
     console = Console()
     with StepBar(Console(stderr=True), "exporting") as bar:
         manifest = make_bundle(request, lambda step, done, total: bar.at(done, total, step))
@@ -91,7 +94,7 @@ def run_card(args: argparse.Namespace) -> int:
     """Rewrite the bundle."""
     from export.convert.bundle import amend
 
-    amend(args.bundle, about=args.about, revise=_revised)
+    amend(args.bundle, about=text_of(args.about) or None, revise=_revised)
     print(f"{args.bundle}: bundle.json, figures.json and CARD.md were written.")
     return 0
 
@@ -105,9 +108,8 @@ def _revised(figure: MeasuredFigure) -> MeasuredFigure:
         name = name.replace(old, new)
     data = figure.data.replace("each source judged by", "each source scored by")
     command = figure.command
-    try:
-        words = shlex.split(command)[1:]
-        command = shown_command(build_parser().parse_args(words)) if words else ""
-    except (SystemExit, ValueError, TruelightError):
-        pass  # a command that no longer exists stays as it was
+    # A command that no longer exists stays as it was.
+    with contextlib.suppress(SystemExit, ValueError), redirect_stderr(io.StringIO()):
+        if words := shlex.split(command)[1:]:
+            command = shown_command(build_parser().parse_args(words))
     return figure.model_copy(update={"name": name, "data": data, "command": command})

@@ -6,7 +6,14 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
-from export.cli.arguments import add_card_options, add_tower, at_least, between, shown_command
+from export.cli.arguments import (
+    add_card_options,
+    add_tower,
+    at_least,
+    between,
+    shown_command,
+    text_of,
+)
 
 
 def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -54,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     known = {field.name for field in fields(SecondOpinionRequest)}
     given = {name: value for name, value in vars(args).items() if name in known}
     given["tower"] = read_encoder(args.tower, args.sha256 or PACKAGED)
+    given["about"] = text_of(args.about)
     given["summary"] = args.summary or SUMMARY
     request = SecondOpinionRequest(**given, command=shown_command(args))
     console = Console()
