@@ -68,10 +68,7 @@ def add_card_options(parser: argparse.ArgumentParser, of: str) -> None:
     add("--version", default="1")
     add("--licence", default="not stated", help=f"of the {of}")
     add("--summary", default="", help="one sentence")
-    add(
-        "--about",
-        type=Path, metavar="FILE",
-        help="Markdown for the card: training, limits")  # fmt: skip
+    add("--about", type=Path, metavar="FILE", help="Markdown for the card: training, limits")
 
 
 def add_tower(parser: argparse._ActionsContainer) -> None:

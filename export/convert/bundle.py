@@ -36,7 +36,7 @@ from edge.scan.model.manifest import (
 )
 from export.convert.card import about_of, card
 from export.convert.features_graph import lay_features
-from export.convert.fold import STAGES, FoldedTrunk, regroup
+from export.convert.fold import STAGES, regroup
 from export.convert.plan import SUMMARIES, BundleRequest, Plan, plan
 from export.convert.proofs import float_proof, golden_crops, golden_vector, int8_proofs
 from export.convert.quantize import VALIDATION, choose, fastest_factors
@@ -185,7 +185,7 @@ def _make_int8(
     side = plan.input.side
     tell("measuring how to merge groups", 0, 1)
     factors = request.group_factors or fastest_factors(plan.trunk, side)
-    trunk = _regroup(plan.trunk, factors)
+    trunk = regroup(plan.trunk, factors)
     tell("choosing the ranges of int8", 0, 1)
     choice = choose(trunk, side, material.crops, plan.sequence)
     settings = GraphSettings(
@@ -202,16 +202,6 @@ def _gather(folder: Path, request: BundleRequest, plan: Plan, tell: Tell) -> Lab
         request.crops,
         lambda done, total: tell(f"reading {folder}", done, total),
     )
-
-
-def _regroup(trunk: FoldedTrunk, factors: Sequence[int]) -> FoldedTrunk:
-    try:
-        return regroup(trunk, factors)
-    except ValueError as failure:
-        raise TruelightError(
-            f"The group factors {','.join(map(str, factors))} do not fit: {failure}.",
-            "Give four factors, one a stage, that divide the stage's groups.",
-        ) from None
 
 
 def write_bundle(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from edge.errors import TruelightError
 from export.train.network import Block, Trunk
 
 Floats = NDArray[np.float32]
@@ -106,11 +107,14 @@ def fold_norm(name: str, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Convolution:
 def merge_groups(conv: Convolution, factor: int) -> Convolution:
     """Merge `factor` neighbouring groups: the same function in fewer, larger products.
 
-    The weights are blocks on the diagonal, with zeros elsewhere. Raises ValueError if `factor`
+    The weights are blocks on the diagonal, with zeros elsewhere. Raises TruelightError if `factor`
     does not divide the groups.
     """
     if conv.groups % factor:
-        raise ValueError(f"{conv.name} has {conv.groups} groups; {factor} does not divide them")
+        raise TruelightError(
+            f"{conv.name} has {conv.groups} groups; {factor} does not divide them.",
+            "Give four group factors, one a stage, that divide the stage's groups.",
+        )
     outputs, inputs, height, width = conv.weight.shape
     groups, per_group = conv.groups // factor, outputs // conv.groups
     narrow = conv.weight.reshape(groups, factor, per_group, inputs, height, width)

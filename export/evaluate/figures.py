@@ -194,6 +194,7 @@ def figure_rows(m: Figures) -> list[FigureRow]:
         ("UNSURE, share", m.unsure, None, "share"),
         ("NO_FACE, share", m.no_face, None, "share"),
         ("UNREADABLE, share", m.unreadable, None, "share"),
+        ("seconds for a clip", m.seconds, None, "number"),
     ]
     return [
         FigureRow(n, value, within, kind) for n, value, within, kind in rows if value is not None

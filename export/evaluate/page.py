@@ -148,7 +148,7 @@ def _roc(m: Figures, plain: Sequence[Prediction]) -> Plot:
         for rate, share in m.at_false_alarms.items()
     )
     return Plot(
-        "True positive rate against false positive rate",
+        "ROC curve",
         roc_plot(false, true, _band(scored), f"ROC curve, AUC {m.auc:.3f}."),
         f"AUC {m.auc:.3f} ({interval(m.auc_interval)}). True positive rate at a false positive "
         f"rate: {found}. Shaded: 95 % of bootstrap draws of sources.",

@@ -9,6 +9,7 @@ from checkpoints import unsettle
 from torch import nn
 from torch.nn.functional import conv2d
 
+from edge.errors import TruelightError
 from export.convert.fold import Convolution, fold_norm, merge_groups
 
 
@@ -41,5 +42,5 @@ def test_merged_groups_change_nothing(factor: int) -> None:
 
 def test_a_factor_that_does_not_divide_is_refused() -> None:
     conv = Convolution("c", np.zeros((8, 2, 3, 3), np.float32), np.zeros(8, np.float32), 1, 4)
-    with pytest.raises(ValueError, match="3 does not divide"):
+    with pytest.raises(TruelightError, match="3 does not divide"):
         merge_groups(conv, 3)
