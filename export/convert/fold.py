@@ -127,6 +127,8 @@ def merge_groups(conv: Convolution, factor: int) -> Convolution:
 
 def regroup(trunk: FoldedTrunk, factors: Sequence[int]) -> FoldedTrunk:
     """Merge the groups of every 3x3 convolution by its stage's factor."""
+    if len(factors) != len(trunk.stages):
+        raise TruelightError(f"There are {len(trunk.stages)} stages, but {len(factors)} factors.")
     stages = tuple(
         tuple(replace(block, conv2=merge_groups(block.conv2, factor)) for block in stage)
         for stage, factor in zip(trunk.stages, factors, strict=True)
