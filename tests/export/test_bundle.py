@@ -83,6 +83,7 @@ def test_the_manifest_says_how_to_use_it(small_bundle: Path) -> None:
     assert (bundle.crop.side, bundle.crop.scale, bundle.crop.shift_y) == (SIDE, 1.3, -0.1)
     assert (bundle.window_frames, bundle.window_rate) == (FRAMES, 5.0)
     assert manifest.kind == "truelight"
+    assert manifest.figures == (), "they are read only by what shows them"
     assert manifest.graphs.group_factors == {"layer1": 4, "layer2": 2, "layer3": 1, "layer4": 1}
     assert bundle.sha256 == hashlib.sha256((small_bundle / "bundle.json").read_bytes()).hexdigest()
     figures = {figure.name: figure for figure in manifest_with_figures(small_bundle).figures}
