@@ -26,7 +26,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         "evaluate",
         help="measure a bundle on labelled clips or crops",
         description="Scan the clips that a folder's labels.tsv names (file, label, source; method, "
-        "dataset and pair if there are) and measure the bundle, with 95 %% intervals over sources. "
+        "dataset and pair if there are) and measure the bundle, with 95 % intervals over sources. "
         "docs/evaluation.md explains every figure.",
     )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of the bundle")
