@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,17 +159,16 @@ def _measure(args: argparse.Namespace) -> list[Prediction]:
     conditions = _conditions(args)
     with StepBar(Console(stderr=True), "evaluating") as bar:
 
-        def tell(step: str, done: int, total: int) -> None:
+        def report(step: str, done: int, total: int) -> None:
             bar.at(done, total, step)
 
         if args.crops is None:
-            return measure_clips(
-                lambda changes: scanner_of(args.bundle, changes), args.clips, conditions, tell, keep
-            )
+            opener = partial(scanner_of, args.bundle)
+            return measure_clips(opener, args.clips, conditions, report, keep)
         from edge.scan.model.bundle import load_bundle
 
         bundle = load_bundle(args.bundle)
-        return measure_crops(bundle, args.crops, args.held_out, conditions, tell, keep)
+        return measure_crops(bundle, args.crops, args.held_out, conditions, report, keep)
 
 
 def _conditions(args: argparse.Namespace) -> Conditions:

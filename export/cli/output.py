@@ -33,7 +33,7 @@ def show(console: Console, m: Figures) -> None:
     table = Table("figure", "value", "95 % interval over sources", box=None, header_style="dim")
     for row in figure_rows(m):
         value = f"{100 * row.value:.1f} %" if row.kind == "share" else f"{row.value:.3f}"
-        table.add_row(row.name, value, _interval(row.interval))
+        table.add_row(row.name, value, _interval(row.interval, row.kind))
     console.print(table)
     if len(m.by_compression) > 1:
         console.print(_groups("compression", m.by_compression))
@@ -68,8 +68,12 @@ def _groups(name: str, groups: Sequence[Group]) -> Table:
     return table
 
 
-def _interval(ends: Interval | None) -> str:
-    return "" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
+def _interval(ends: Interval | None, kind: str) -> str:
+    if ends is None:
+        return ""
+    if kind == "share":
+        return f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f} %"
+    return f"{ends[0]:.3f} to {ends[1]:.3f}"
 
 
 class StepBar:

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,15 +42,13 @@ from export.convert.plan import SUMMARIES, BundleRequest, Plan, plan
 from export.convert.proofs import float_proof, golden_crops, golden_vector, int8_proofs
 from export.convert.quantize import VALIDATION, choose, fastest_factors
 from export.data.crop_folders import LabelledCrops, sample_crops
+from export.data.folders import StageProgress
 
 REFERENCE = "reference.json"
 """Reference findings, see `export.evaluate.reference`; not needed to judge, so not in `files`."""
 
-Tell = Callable[[str, int, int], None]
-"""Called with the step, how much of it is done, and its total."""
 
-
-def make_bundle(request: BundleRequest, tell: Tell) -> Manifest:
+def make_bundle(request: BundleRequest, report: StageProgress) -> Manifest:
     """Export a checkpoint to the folder `request.out`, prove it, and return its manifest.
 
     Raises:
@@ -57,7 +56,7 @@ def make_bundle(request: BundleRequest, tell: Tell) -> Manifest:
             not answer as the network does. Nothing is left behind.
     """
     refuse_existing(request.out, request.replace)
-    tell("reading the checkpoint", 0, 1)
+    report("reading the checkpoint", 0, 1)
     try:
         made_of = plan(request)
         draft = _draft(request, made_of)
@@ -65,8 +64,8 @@ def make_bundle(request: BundleRequest, tell: Tell) -> Manifest:
         error = failure.errors()[0]
         where = ".".join(str(part) for part in error["loc"])
         raise TruelightError(f"{where} cannot be {error['input']!r}: {error['msg']}.") from None
-    features, settings, figures = _make_features(request, made_of, tell)
-    tell("golden vector", 0, 1)
+    features, settings, figures = _make_features(request, made_of, report)
+    report("golden vector", 0, 1)
     side, frames = made_of.input.side, made_of.window.frames
     files: dict[File, bytes] = {
         FEATURES: features,
@@ -145,12 +144,12 @@ def amend(
 
 
 def _make_features(
-    request: BundleRequest, plan: Plan, tell: Tell
+    request: BundleRequest, plan: Plan, report: StageProgress
 ) -> tuple[bytes, GraphSettings, list[MeasuredFigure]]:
     """The features graph with its proofs: int8 if there are crops to calibrate on."""
     side, frames = plan.input.side, plan.window.frames
-    material = _gather(request.calibrate, request, plan, tell) if request.calibrate else None
-    tell("proving the float graphs", 0, 1)
+    material = _gather(request.calibrate, request, plan, report) if request.calibrate else None
+    report("proving the float graphs", 0, 1)
     exact = lay_features(plan.trunk, side).model.SerializeToString()
     float_graphs = Sessions(exact, plan.sequence)
     crops = golden_crops(side)
@@ -168,25 +167,25 @@ def _make_features(
             "needed.",
             "Some hundred are sensible.",
         )
-    quantized, settings = _make_int8(request, plan, material, tell)
-    tell("proving the int8 graph", 0, 1)
+    quantized, settings = _make_int8(request, plan, material, report)
+    report("proving the int8 graph", 0, 1)
     int8_graphs = Sessions(quantized, plan.sequence)
     figures += int8_proofs(float_graphs, int8_graphs, material, frames)
     if request.check is not None:
-        other = _gather(request.check, request, plan, tell)
+        other = _gather(request.check, request, plan, report)
         figures += int8_proofs(float_graphs, int8_graphs, other, frames)
     return quantized, settings, figures
 
 
 def _make_int8(
-    request: BundleRequest, plan: Plan, material: LabelledCrops, tell: Tell
+    request: BundleRequest, plan: Plan, material: LabelledCrops, report: StageProgress
 ) -> tuple[bytes, GraphSettings]:
     """The int8 features graph and how it was made."""
     side = plan.input.side
-    tell("measuring how to merge groups", 0, 1)
+    report("measuring how to merge groups", 0, 1)
     factors = request.group_factors or fastest_factors(plan.trunk, side)
     trunk = regroup(plan.trunk, factors)
-    tell("choosing the ranges of int8", 0, 1)
+    report("choosing the ranges of int8", 0, 1)
     choice = choose(trunk, side, material.crops, plan.sequence)
     settings = GraphSettings(
         group_factors=dict(zip(STAGES, factors, strict=True)),
@@ -195,13 +194,10 @@ def _make_int8(
     return lay_features(trunk, side, choice.ranges).model.SerializeToString(), settings
 
 
-def _gather(folder: Path, request: BundleRequest, plan: Plan, tell: Tell) -> LabelledCrops:
-    return sample_crops(
-        folder,
-        plan.spec,
-        request.crops,
-        lambda done, total: tell(f"reading {folder}", done, total),
-    )
+def _gather(
+    folder: Path, request: BundleRequest, plan: Plan, report: StageProgress
+) -> LabelledCrops:
+    return sample_crops(folder, plan.spec, request.crops, partial(report, f"reading {folder}"))
 
 
 def write_bundle(

@@ -14,8 +14,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from edge.scan.model.bundle import Floats
 from export.convert.builder import Attribute, Builder, floats, octets
-from export.convert.fold import Convolution, Floats, FoldedBlock, FoldedTrunk
+from export.convert.fold import Convolution, FoldedBlock, FoldedTrunk
 
 Ranges = Mapping[str, tuple[float, float]]
 """By tensor that int8 holds: its least and its greatest value."""

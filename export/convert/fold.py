@@ -10,14 +10,13 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edge.errors import TruelightError
+from edge.scan.model.bundle import Floats
 from export.train.network import Block, Trunk
 
-Floats = NDArray[np.float32]
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 
 

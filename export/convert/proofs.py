@@ -16,9 +16,8 @@ from scipy.special import expit
 
 from edge.errors import TruelightError
 from edge.finding import verdict_of
-from edge.scan.model.bundle import WEIGHTS_FOLDER, Crops, Sessions
+from edge.scan.model.bundle import WEIGHTS_FOLDER, Crops, Floats, Sessions
 from edge.scan.model.manifest import UNCALIBRATED, MeasuredFigure
-from export.convert.fold import Floats
 from export.data.crop_folders import LabelledCrops
 from export.metrics import auc
 from export.train.checkpoint import Own, Published

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import onnxruntime
 
-from edge.scan.model.bundle import Crops, Sessions
+from edge.scan.model.bundle import Crops, Floats, Sessions
 from export.convert.builder import Builder, octets
 from export.convert.features_graph import Ranges, int8_weights, lay_features, uint8_scale
-from export.convert.fold import Convolution, Floats, FoldedTrunk, merge_groups
+from export.convert.fold import Convolution, FoldedTrunk, merge_groups
 
 BATCH = 4
 SAMPLED = 4096

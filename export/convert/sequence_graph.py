@@ -10,8 +10,8 @@ import onnx
 from numpy.typing import NDArray
 from torch import nn
 
+from edge.scan.model.bundle import Floats
 from export.convert.builder import Builder, floats
-from export.convert.fold import Floats
 from export.train.network import Detector, PublishedNetwork, Readout
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -18,6 +18,7 @@ from edge.scan.scanner import Scanner
 from edge.scan.verdict import calibrated
 from edge.settings import load_settings
 from export.convert.bundle import amend
+from export.data.folders import Progress
 from export.evaluate.calibrate import Fit, Sample, fit
 from export.evaluate.scans import scan_clips
 
@@ -55,7 +56,7 @@ def unfitted(first: Manifest, crops: int) -> EnsembleRule:
 
 
 def scan_with_both(
-    first: Path, second: Path, clips: Path, workshop: Path, progress: Callable[[int, int], None]
+    first: Path, second: Path, clips: Path, workshop: Path, progress: Progress
 ) -> list[PairedClip]:
     """Scan the clips that a folder's labels.tsv names, as the box does, asking about all of them.
 

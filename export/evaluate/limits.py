@@ -46,7 +46,7 @@ from export.data.corruptions import (
     track_face,
     unchanged,
 )
-from export.data.folders import Example
+from export.data.folders import Example, Progress
 from export.metrics import auc, bootstrap_interval, weighted_mean
 
 Measure = Literal["face_px", "light", "sharpness", "seconds"]
@@ -105,7 +105,7 @@ def compare_clips(
     bundle: Bundle,
     pipeline: FacePipeline,
     clips: Sequence[Example],
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> list[Comparison]:
     """Corrupt the main face of every clip, step by step, and score it.
 

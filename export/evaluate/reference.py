@@ -9,7 +9,7 @@ on both sides of each threshold.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -20,6 +20,7 @@ from edge.errors import TruelightError
 from edge.finding import Finding, Thresholds, Verdict, verdict_of
 from edge.scan.scanner import Scanner
 from export.convert.bundle import REFERENCE
+from export.data.folders import Progress
 
 TOLERANCE: Final = 0.25
 """How far the log-odds may be from the table: at most 0.062 in probability. On these clips the
@@ -47,9 +48,7 @@ class ReferenceTable(BaseModel):
     findings: dict[str, ReferenceFinding]
 
 
-def make_reference(
-    scanner: Scanner, clips: Sequence[Path], tell: Callable[[int, int], None]
-) -> ReferenceTable:
+def make_reference(scanner: Scanner, clips: Sequence[Path], progress: Progress) -> ReferenceTable:
     """Scan the clips and tabulate the findings.
 
     Raises TruelightError if a clip cannot be read, or if a verdict that the thresholds allow has
@@ -57,7 +56,7 @@ def make_reference(
     """
     findings: dict[str, ReferenceFinding] = {}
     for done, clip in enumerate(clips):
-        tell(done, len(clips))
+        progress(done, len(clips))
         finding = scanner.scan(clip)
         if finding.sha256 is None:
             raise TruelightError(f"{clip} cannot be read.")

@@ -19,7 +19,7 @@ from edge.errors import TruelightError
 from edge.finding import Finding, verdict_of
 from edge.scan.verdict import calibrated
 from export.data.augment import CENTRE_CROP, jpeg
-from export.data.folders import Example, Image, held_out, read_folder
+from export.data.folders import Example, Image, Progress, StageProgress, held_out, read_folder
 from export.data.recompress import JPEGS, RECOMPRESSIONS, UnreadableError, recompress
 from export.evaluate.records import PLAIN, Condition, Prediction
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from edge.scan.model.bundle import Bundle
     from edge.scan.scanner import Scanner
 
-StepProgress = Callable[[str, int, int], None]
-"""Called with the step, how much of it is done, and its total."""
 Changes = Mapping[str, object]
 """Settings that differ from the machine's."""
 Row = Mapping[str, str]
@@ -55,7 +53,7 @@ def measure_clips(
     open_scanner: Callable[[Changes], Scanner],
     folder: Path,
     conditions: Conditions,
-    tell: StepProgress,
+    report: StageProgress,
     keep: Callable[[Sequence[Prediction]], None],
 ) -> list[Prediction]:
     """Scan the clips of a folder as they are, then under every condition.
@@ -69,7 +67,7 @@ def measure_clips(
 
     def add(scanner: Scanner, step: str, condition: Condition, way: str = "") -> None:
         how = partial(recompress, how=RECOMPRESSIONS[way], folder=cache) if way else None
-        progress = partial(tell, step)
+        progress = partial(report, step)
         predictions.extend(scan_clips(scanner, folder, progress, condition, how))
         keep(predictions)
 
@@ -103,19 +101,19 @@ def measure_crops(
     folder: Path,
     share: float,
     conditions: Conditions,
-    tell: StepProgress,
+    report: StageProgress,
     keep: Callable[[Sequence[Prediction]], None],
 ) -> list[Prediction]:
     """Score the crops of a folder as they are, then recompressed; arguments as `measure_clips`.
 
     `share` below 1 takes only the sources that training with that validation share holds out.
     """
-    predictions = score_crops(bundle, folder, share, partial(tell, "as they are"))
+    predictions = score_crops(bundle, folder, share, partial(report, "as they are"))
     keep(predictions)
     for way in conditions.compressions:
         name, quality = JPEGS[way]
         condition = Condition(compression=name)
-        predictions += score_crops(bundle, folder, share, partial(tell, name), condition, quality)
+        predictions += score_crops(bundle, folder, share, partial(report, name), condition, quality)
         keep(predictions)
     return predictions
 
@@ -123,7 +121,7 @@ def measure_crops(
 def scan_clips(
     scanner: Scanner,
     folder: Path,
-    progress: Callable[[int, int], None],
+    progress: Progress,
     condition: Condition = PLAIN,
     recompress: Callable[[Path], Path] | None = None,
 ) -> list[Prediction]:
@@ -163,7 +161,7 @@ def score_crops(
     bundle: Bundle,
     folder: Path,
     share: float,
-    progress: Callable[[int, int], None],
+    progress: Progress,
     condition: Condition = PLAIN,
     quality: int | None = None,
 ) -> list[Prediction]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,13 +42,11 @@ from export.convert.bundle import refuse_existing, write_bundle
 from export.convert.proofs import golden_vector
 from export.convert.sequence_graph import linear_sequence
 from export.data.augment import CENTRE_CROP
+from export.data.folders import StageProgress
 from export.evaluate.calibrate import Fit
 from export.evaluate.ensemble import PairedClip, fit_alone, fit_joined, scan_with_both, unfitted
 from export.evaluate.figures import fit_figures
 from export.metrics import auc, auc_interval
-
-StepProgress = Callable[[str, int, int], None]
-"""Called with the step, how much of it is done, and its total."""
 
 SUMMARY = "A linear head on CLIP's image features: slow, asked where the first model is unsure."
 
@@ -97,19 +95,19 @@ class _Head:
     figures: Sequence[MeasuredFigure] = ()
 
 
-def make_second_opinion(request: SecondOpinionRequest, tell: StepProgress) -> Manifest:
+def make_second_opinion(request: SecondOpinionRequest, report: StageProgress) -> Manifest:
     """Fit the head and the rule, write the bundle, and return its manifest.
 
     Raises:
         TruelightError: something given cannot be used. Nothing is left behind.
     """
     refuse_existing(request.out, request.replace)
-    head = _tuned(request.tuned, request.tower) if request.tuned else _fitted(request, tell)
+    head = _tuned(request.tuned, request.tower) if request.tuned else _fitted(request, report)
     request.out.parent.mkdir(parents=True, exist_ok=True)
     place = request.out.parent
     with tempfile.TemporaryDirectory(prefix=f".{request.out.name}-", dir=place) as folder:
         workshop = Path(folder)
-        tell("making the graphs", 0, 1)
+        report("making the graphs", 0, 1)
         shutil.copyfile(request.tower.path, workshop / TOWER)
         files = _graphs(request.tower, head, workshop)
         draft = _draft(request, head)
@@ -119,7 +117,7 @@ def make_second_opinion(request: SecondOpinionRequest, tell: StepProgress) -> Ma
             workshop / "draft",
             request.clips,
             workshop,
-            lambda done, total: tell("scanning", done, total),
+            lambda done, total: report("scanning", done, total),
         )
         alone, joined = fit_alone(clips, request.error), fit_joined(clips, request.error)
         figures = [*head.figures, *_rule_figures(request.data, clips, alone, joined)]
@@ -128,7 +126,7 @@ def make_second_opinion(request: SecondOpinionRequest, tell: StepProgress) -> Ma
         return write_bundle(request.out, manifest, files, request.about, workshop / TOWER)
 
 
-def _fitted(request: SecondOpinionRequest, tell: StepProgress) -> _Head:
+def _fitted(request: SecondOpinionRequest, report: StageProgress) -> _Head:
     """A head fitted on cached features; the tower's norms unchanged."""
     taught = [load_features(folder) for folder in request.features]
     if not taught:
@@ -141,7 +139,7 @@ def _fitted(request: SecondOpinionRequest, tell: StepProgress) -> _Head:
         learned.features,
         learned.fakes,
         learned.sources,
-        lambda done, total: tell("fitting the head", done, total),
+        lambda done, total: report("fitting the head", done, total),
     )
     weight = head.weight.astype(np.float32)
     figures = _head_figures(head, learned, kept)
