@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
 
 from edge.errors import TruelightError
 from edge.scan.model.manifest import CropRule, Part
@@ -25,6 +25,14 @@ KINDS: Final[dict[str, Literal["labels", "distil", "tutor"]]] = {
     "labels": "labels", "features": "distil", "online_teacher": "tutor",
 }  # fmt: skip
 
+
+def _beside_recipe(path: Path, info: ValidationInfo) -> Path:
+    assert isinstance(info.context, Path), "the recipe's folder"
+    return info.context / path
+
+
+RecipePath = Annotated[Path, AfterValidator(_beside_recipe)]
+"""A path relative to the recipe's folder, which is the validation's context."""
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -42,8 +50,8 @@ class PhaseEntry(Part):
 class OnlineTeacherEntry(Part):
     """A tuned tower that sees every batch."""
 
-    tuned: Path
-    tower: Path
+    tuned: RecipePath
+    tower: RecipePath
     sha256: str | None = None
 
 
@@ -51,7 +59,7 @@ class HeadEntry(Part):
     """The LSTM over windows."""
 
     only: bool = Field(default=False, description="Freeze the trunk of `start`.")
-    clips: Path | None = None
+    clips: RecipePath | None = None
     pairs: Count = 1600
     epochs: Count = 12
     frames: Count = 8
@@ -61,18 +69,18 @@ class HeadEntry(Part):
 class TrainingRecipe(Part):
     """A recipe file; docs/training.yaml is one with every key."""
 
-    folders: tuple[Path, ...] = Field(min_length=1)
+    folders: tuple[RecipePath, ...] = Field(min_length=1)
     weights: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
-    watch: tuple[Path, ...] = ()
-    landmarks: Path | None = None
+    watch: tuple[RecipePath, ...] = ()
+    landmarks: RecipePath | None = None
     phases: tuple[PhaseEntry, ...] = ()
-    features: Path | None = None
+    features: RecipePath | None = None
     online_teacher: OnlineTeacherEntry | None = None
     blends: Share | None = None
     singles: Share | None = None
     crop: CropRule = CropRule()
-    imagenet: Path | None = None
-    start: Path | None = None
+    imagenet: RecipePath | None = None
+    start: RecipePath | None = None
     layers: tuple[Count, Count, Count, Count] = (3, 4, 6, 3)
     width: Count = 64
     head: HeadEntry = HeadEntry()
@@ -99,7 +107,7 @@ def read_recipe(file: Path) -> TrainingRecipe:
 
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
-        recipe = TrainingRecipe.model_validate(values)
+        return TrainingRecipe.model_validate(values, context=file.parent)
     except OSError as failure:
         raise TruelightError(f"{file} cannot be read: {failure.strerror}.") from None
     except yaml.YAMLError as failure:
@@ -108,20 +116,6 @@ def read_recipe(file: Path) -> TrainingRecipe:
         error = failure.errors()[0]
         where = ".".join(str(part) for part in error["loc"]) or "the recipe"
         raise TruelightError(f"{file}: {where}: {error['msg']}.") from None
-    placed: TrainingRecipe = _placed(recipe, file.parent)
-    return placed
-
-
-def _placed(part: Any, folder: Path) -> Any:  # noqa: ANN401 models, tuples and values alike
-    """The same with every path below `folder`."""
-    if isinstance(part, Path):
-        return folder / part
-    if isinstance(part, tuple):
-        return tuple(_placed(each, folder) for each in part)
-    if isinstance(part, BaseModel):
-        names = type(part).model_fields
-        return part.model_copy(update={n: _placed(getattr(part, n), folder) for n in names})
-    return part
 
 
 def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
