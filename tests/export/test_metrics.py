@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
 from export.metrics import (
     auc,
@@ -70,6 +71,15 @@ def test_a_weight_is_so_many_files(drawn: list[tuple[bool, int, int]]) -> None:
     assert weighted_auc(labels, scores, weights) == pytest.approx(auc(*again), nan_ok=True)
     both = weighted_auc(labels, scores, np.stack([weights, np.ones(len(labels))]))
     assert both == pytest.approx([auc(*again), auc(labels, scores)], nan_ok=True)
+
+
+@given(scored)
+@settings(deadline=None)
+def test_the_auc_is_that_of_scikit_learn(drawn: list[tuple[bool, int, int]]) -> None:
+    labels, scores, weights = (np.array(column) for column in zip(*drawn, strict=True))
+    if all((weights * (labels == label)).sum() for label in (0, 1)):
+        expected = roc_auc_score(labels, scores, sample_weight=weights)
+        assert weighted_auc(labels, scores, weights) == pytest.approx(expected)
 
 
 @given(scored)

@@ -146,7 +146,7 @@ def test_windows_of_clips_are_cut_as_the_box_cuts_them(tmp_path: Path) -> None:
     write_clip(tmp_path / "nobody.mp4", [wall()] * 16, rate=8)
     rows.append("nobody.mp4\tREAL\tnobody")
     (tmp_path / "labels.tsv").write_text("\n".join(rows) + "\n")
-    looking = WindowSampling(CropSpec(32), frames=4, rate=4.0, most=2)
+    looking = WindowSampling(CropSpec(32), frames=4, rate=4.0, limit=2)
     found = clip_windows(tmp_path, looking, load_detector, tmp_path / "kept.npz", quiet)
     assert found.crops.shape == (4, 4, 32, 32, 3)
     assert found.fakes == (False, False, True, True)

@@ -70,7 +70,7 @@ def test_another_recipe_or_other_pictures_do_not_go_on_with_a_run(
     trained(tmp_path, folder).run(6, quiet, quiet, 0)
     with pytest.raises(TruelightError, match="another recipe"):
         trained(tmp_path, folder, weight_decay=0.5)
-    with pytest.raises(TruelightError, match="another set of images"):
+    with pytest.raises(TruelightError, match="other images"):
         trained(tmp_path, draw_folder(tmp_path / "more", sources=3))
 
 

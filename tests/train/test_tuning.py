@@ -113,7 +113,7 @@ def test_blends_of_held_out_faces_are_measured_too(tower: Encoder, folder: Path)
     assert steps == 2 and [moment.step for moment in moments] == [1, 2]
     assert moments[0].scores[BLENDS].auc > 0
     assert moments[1].minutes_left == 0 < moments[0].minutes_left
-    with pytest.raises(TruelightError, match="no face is to blend"):
+    with pytest.raises(TruelightError, match="no face to blend"):
         Tuning(tower, read_taps(TAPS), recipe, material(pictures[:1], blends=False), held_out)
 
 
@@ -185,7 +185,7 @@ def test_a_run_with_a_tutor_resumes_to_the_same_weights(
     one, other = (torch.load(p, weights_only=True)["model"] for p in (whole, resumed))
     for key, value in one.items():
         assert torch.allclose(value.float(), other[key].float(), atol=1e-5), key
-    changed = Adapter(tuned.taps, tuned.tower, tuned.norms, tuned.weight * 2, tuned.bias)
+    changed = Adapter(tuned.taps, tuned.encoder, tuned.norms, tuned.weight * 2, tuned.bias)
     with pytest.raises(TruelightError, match="another online teacher"):
         student(tmp_path / "cut", folder, OnlineTeacher(tower, changed))
     with pytest.raises(TruelightError, match="needs an online teacher"):
