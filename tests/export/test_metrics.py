@@ -39,7 +39,7 @@ def test_auc_is_the_chance_that_a_fake_scores_above_a_real() -> None:
     assert math.isnan(auc([1, 1], [0.2, 0.3]))
 
 
-def test_the_interval_grows_when_the_sources_are_few() -> None:
+def test_fewer_sources_give_a_wider_interval() -> None:
     rng = np.random.default_rng(1)
     labels = np.repeat([0, 1], 200)
     scores = labels + rng.normal(0, 1.5, 400)
@@ -52,7 +52,7 @@ def test_the_interval_grows_when_the_sources_are_few() -> None:
     assert few[0] < auc(labels, scores) < few[1]
 
 
-def test_calibration_error_of_honest_and_of_boastful_probabilities() -> None:
+def test_overconfidence_raises_the_calibration_error() -> None:
     rng = np.random.default_rng(2)
     p = rng.uniform(0, 1, 4000)
     labels = rng.uniform(0, 1, 4000) < p
@@ -62,7 +62,7 @@ def test_calibration_error_of_honest_and_of_boastful_probabilities() -> None:
 
 @given(scored)
 @settings(deadline=None)
-def test_a_weight_is_so_many_files(drawn: list[tuple[bool, int, int]]) -> None:
+def test_a_weight_of_k_equals_k_copies(drawn: list[tuple[bool, int, int]]) -> None:
     labels, scores, weights = (np.array(column) for column in zip(*drawn, strict=True))
     again = np.repeat(labels, weights), np.repeat(scores, weights)
     for share in (0.0, 0.3):
@@ -84,12 +84,12 @@ def test_the_auc_is_that_of_scikit_learn(drawn: list[tuple[bool, int, int]]) -> 
 
 @given(scored)
 @settings(deadline=None)
-def test_labels_and_scores_turned_round_keep_the_auc(drawn: list[tuple[bool, int, int]]) -> None:
+def test_negated_scores_and_labels_keep_the_auc(drawn: list[tuple[bool, int, int]]) -> None:
     labels, scores, _ = (np.array(column) for column in zip(*drawn, strict=True))
     assert auc(~labels, -scores) == pytest.approx(auc(labels, scores), nan_ok=True)
 
 
-def test_the_curve_by_hand() -> None:
+def test_roc_of_a_small_example() -> None:
     labels, scores = [0, 0, 1, 1, 1], [0.2, 0.6, 0.6, 0.9, 0.1]
     false, true = roc(labels, scores)
     assert false.tolist() == pytest.approx([0, 0, 1 / 2, 1, 1])
@@ -98,7 +98,7 @@ def test_the_curve_by_hand() -> None:
     assert true_positives_at(0.5, labels, scores) == pytest.approx(2 / 3)
 
 
-def test_draws_of_sources_are_draws_of_sources() -> None:
+def test_the_bootstrap_draws_sources() -> None:
     values, sources = np.array([0.0, 0.0, 1.0, 1.0, 1.0]), ["a", "a", "b", "b", "b"]
     low, high = bootstrap_interval(
         sources, lambda weights: weighted_mean(values, weights), draws=400
@@ -109,7 +109,7 @@ def test_draws_of_sources_are_draws_of_sources() -> None:
     assert again == (low, high)
 
 
-def test_bins_hold_equally_many() -> None:
+def test_bins_have_equal_counts() -> None:
     p = np.linspace(0, 1, 40)
     bins = reliability(p > 0.5, p, 4)
     assert [each.count for each in bins] == [10] * 4
@@ -117,6 +117,6 @@ def test_bins_hold_equally_many() -> None:
     assert all(each.low <= each.probability <= each.high for each in bins)
 
 
-def test_an_interval_of_a_share() -> None:
+def test_wilson_intervals() -> None:
     assert wilson(0.5, 100) == pytest.approx((0.4038, 0.5962), abs=1e-4)
     assert wilson(0.0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)

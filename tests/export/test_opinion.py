@@ -12,8 +12,8 @@ import torch
 from bundles import write_bundle
 from checkpoints import noise
 from clips import write_image
+from encoders import SIDE, WIDTH, write_encoder
 from redpale import PALE, RED, hang, photograph, tinted, wall
-from towers import SIDE, WIDTH, write_tower
 
 from edge.finding import Thresholds, Verdict
 from edge.scan.model.bundle import load_bundle, manifest_with_figures, open_graph
@@ -57,7 +57,7 @@ def write_faces(folder: Path) -> Path:
 
 def test_an_opinion_is_made_and_asked(tmp_path: Path) -> None:
     doubtful = write_bundle(tmp_path / "red", thresholds=Thresholds(real=0.0, fake=1.0))
-    sha256 = write_tower(tmp_path / "their.onnx")
+    sha256 = write_encoder(tmp_path / "their.onnx")
     tower = ["--tower", str(tmp_path / "their.onnx"), "--sha256", sha256]
     crops, clips = write_crops(tmp_path / "crops"), write_faces(tmp_path / "clips")
     assert main(["teach", str(crops), *tower, "--taps", TAPS, "--out", str(tmp_path / "kept")]) == 0
@@ -107,7 +107,7 @@ def test_a_tuned_tower_becomes_a_second_opinion(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = write_bundle(tmp_path / "red", thresholds=Thresholds(real=0.0, fake=1.0))
-    sha256 = write_tower(tmp_path / "their.onnx")
+    sha256 = write_encoder(tmp_path / "their.onnx")
     tower = read_encoder(tmp_path / "their.onnx", sha256)
     name = "vision_model.embeddings.class_embedding"  # this tower has no layer norms
     rng = np.random.default_rng(4)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from drawn import cache_features, draw_folder, face_points, greener, material, scenery
+from training_data import cache_features, draw_folder, face_points, greener, material, scenery
 
 from edge.errors import TruelightError
 from export.clip.teacher import load_features
@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_folder(tmp_path_factory.mktemp("drawn") / "crops")
 
 
-def test_a_blend_changes_the_face_and_leaves_its_surroundings() -> None:
+def test_a_blend_changes_only_the_face() -> None:
     for seed in range(24):
         image = scenery(seed, 128)
         rng = np.random.default_rng(seed)
@@ -39,7 +39,7 @@ def test_a_blend_changes_the_face_and_leaves_its_surroundings() -> None:
         assert corners.max() <= 6, "rounding at most"
 
 
-def test_easy_blends_are_easier_to_see() -> None:
+def test_ease_makes_blends_more_visible() -> None:
     def visible(ease: float) -> float:
         changes = []
         for seed in range(30):
@@ -52,7 +52,7 @@ def test_easy_blends_are_easier_to_see() -> None:
     assert visible(1.0) > 1.3 * visible(0.0)
 
 
-def test_masks_are_of_the_whole_face_and_of_its_parts() -> None:
+def test_masks_cover_the_face_or_parts_of_it() -> None:
     points = face_points(96)
     areas = [
         float((blend_of(scenery(seed), points, 1.0, np.random.default_rng(seed)).mask > 0.5).mean())
@@ -61,7 +61,7 @@ def test_masks_are_of_the_whole_face_and_of_its_parts() -> None:
     assert max(areas) > 3 * min(areas)
 
 
-def test_a_flickering_frame_differs_in_the_face_only() -> None:
+def test_flicker_changes_only_the_face() -> None:
     blend = blend_of(scenery(4), face_points(96), 1.0, np.random.default_rng(0))
     steady = blend.fake().astype(int)
     for flicker in (Flicker(amount=0.5), Flicker(shift=(0.05, 0.0)), Flicker(tint=(9.0, 0.0, 0.0))):
@@ -70,7 +70,7 @@ def test_a_flickering_frame_differs_in_the_face_only() -> None:
         assert change[:4, :4].max() == 0
 
 
-def test_one_treatment_is_the_same_for_both_of_a_pair() -> None:
+def test_an_augmentation_is_repeatable() -> None:
     rng = np.random.default_rng(1)
     image = scenery(1)
     for _ in range(20):
@@ -78,13 +78,13 @@ def test_one_treatment_is_the_same_for_both_of_a_pair() -> None:
         assert np.array_equal(treatment.apply(image, 1.0, 40), treatment.apply(image, 1.0, 40))
 
 
-def test_plain_pictures_are_cut_and_resized_and_no_more() -> None:
+def test_the_centre_crop_only_crops() -> None:
     grey = np.arange(256, dtype=np.uint8)[None, :, None].repeat(256, 0).repeat(3, 2)
     cut = CENTRE_CROP.apply(grey, 1.0, 246)
     assert np.array_equal(cut, grey[5:251, 5:251])
 
 
-def test_a_margin_is_cut_away() -> None:
+def test_margins_are_cropped() -> None:
     image = np.zeros((160, 160, 3), np.uint8)
     image[30:130, 30:130] = 200  # the crop of a picture with margin 1.6
     rngs = [np.random.default_rng(seed) for seed in range(20)]
@@ -92,7 +92,7 @@ def test_a_margin_is_cut_away() -> None:
     assert np.median([(c > 60).mean() for c in cuts]) > 0.97
 
 
-def test_faces_go_through_small_sizes_and_every_compression() -> None:
+def test_augmentations_cover_sizes_and_compressions() -> None:
     drawn = [random_augmentation(np.random.default_rng(seed)) for seed in range(400)]
     sizes = [treatment.px for treatment in drawn if treatment.px]
     assert min(sizes) in range(MIN_SIDE, 46)
@@ -103,7 +103,7 @@ def test_faces_go_through_small_sizes_and_every_compression() -> None:
     assert Augmentation(px=40).apply(fine, 1.0, 112).std() < 0.6 * fine.std()
 
 
-def test_compression_loses_more_the_harder_it_is() -> None:
+def test_stronger_compression_loses_more() -> None:
     image = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
 
     def lost(other: np.ndarray) -> float:
@@ -127,7 +127,7 @@ def test_batches_are_a_function_of_seed_and_step(folder: Path) -> None:
     assert not torch.equal(one[0].crops, one[1].crops)
 
 
-def test_a_distilling_batch_mixes_what_has_labels_and_what_has_features(
+def test_distillation_batches_mix_labelled_and_cached_examples(
     folder: Path, tmp_path: Path
 ) -> None:
     stills = draw_folder(tmp_path / "stills", sources=4, first=50)
@@ -170,7 +170,7 @@ def test_sources_are_drawn_by_the_weight_of_their_folder(folder: Path, tmp_path:
         assert np.mean([name == "others" for name in folders]) == pytest.approx(0.2, abs=0.03)
 
 
-def test_pictures_of_two_folders_make_no_pair(folder: Path, tmp_path: Path) -> None:
+def test_pairs_are_from_one_folder(folder: Path, tmp_path: Path) -> None:
     """They were kept differently, so that would tell the class."""
     other = draw_folder(tmp_path / "others", 12)
     pairs = PairSampler([*read_folder(folder), *read_folder(other)])
@@ -229,7 +229,7 @@ def seen(made_of: TrainingData, mix: Mix, steps: int) -> tuple[np.ndarray, np.nd
     )
 
 
-def test_how_a_picture_was_kept_does_not_tell_the_class(tmp_path: Path) -> None:
+def test_file_properties_do_not_leak_the_label(tmp_path: Path) -> None:
     pictures = store(tmp_path / "kept", leaks=True)
     raw = np.stack(
         [cv2.resize(p.read(), (48, 48), interpolation=cv2.INTER_NEAREST) for p in pictures]
@@ -239,14 +239,14 @@ def test_how_a_picture_was_kept_does_not_tell_the_class(tmp_path: Path) -> None:
     assert told_apart(crops, labels) < 0.57
 
 
-def test_blends_do_not_give_themselves_away_by_their_files(tmp_path: Path) -> None:
+def test_file_properties_do_not_leak_which_image_is_blended(tmp_path: Path) -> None:
     pictures = store(tmp_path / "kept", leaks=False)
     mix = Mix(blends_at_start=1.0, blends_at_end=1.0, settled=1e-9)
     crops, labels = seen(material(pictures), mix, 16)
     assert told_apart(crops, labels) < 0.57
 
 
-def test_pictures_of_different_margins_are_shifted_alike(tmp_path: Path) -> None:
+def test_images_of_different_margins_are_shifted_alike(tmp_path: Path) -> None:
     """A dot in the middle of the face: where it is seen must not tell the class."""
     image = np.zeros((200, 200, 3), np.uint8)
     cv2.circle(image, (100, 100), 20, (255, 255, 255), -1)
@@ -268,15 +268,13 @@ def test_pictures_of_different_margins_are_shifted_alike(tmp_path: Path) -> None
         ("file\tlabel\tsource\n", "lists no files"),
     ],
 )
-def test_a_table_that_is_not_one_is_refused_by_what_is_wrong(
-    tmp_path: Path, table: str, words: str
-) -> None:
+def test_wrong_tables_are_refused(tmp_path: Path, table: str, words: str) -> None:
     (tmp_path / "labels.tsv").write_text(table)
     with pytest.raises(TruelightError, match=words):
         read_folder(tmp_path)
 
 
-def test_a_folder_knows_what_it_was_called(tmp_path: Path) -> None:
+def test_keys_begin_with_the_folder_name(tmp_path: Path) -> None:
     pictures = read_folder(draw_folder(tmp_path / "mine", 1, greener))
     assert [p.key for p in pictures] == ["mine/0_REAL.png", "mine/0_FAKE.png"]
     assert {p.folder for p in pictures} == {"mine"}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from drawn import cache_features, draw_folder, greener
+from training_data import cache_features, draw_folder, greener
 
 from edge.scan.model.bundle import load_bundle
 from export.cli.main import main
@@ -87,7 +87,7 @@ def test_a_run_gives_a_checkpoint_that_becomes_a_bundle(whole: Path, tmp_path: P
     assert (whole / "curve.png").is_file()
 
 
-def test_the_best_of_the_trunk_is_a_checkpoint_too(whole: Path) -> None:
+def test_best_pt_is_a_checkpoint(whole: Path) -> None:
     best = load_checkpoint(whole / "best.pt")
     assert isinstance(best, Own)
     assert best.config.gate == 0.0, "no LSTM has learned anything yet"

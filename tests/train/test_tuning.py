@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from drawn import PowerCutError, cut, draw_folder, material, quiet, small
+from training_data import PowerCutError, cut, draw_folder, material, quiet, small
 from vits import SIDE, WIDTH, write_vit
 
 from edge.errors import TruelightError
@@ -65,7 +65,7 @@ def logits(vit: Vit, tuned: Adapter, folder: Path) -> np.ndarray:
     return np.asarray(vit(torch.from_numpy(crops))) @ tuned.weight + tuned.bias
 
 
-def test_what_is_tuned_tells_real_from_fake(
+def test_tuning_separates_reals_from_fakes(
     tuned: Adapter, tower: Encoder, tmp_path: Path
 ) -> None:  # fmt: skip
     assert tuned.taps == read_taps(TAPS) and tuned.weight.shape == (2 * WIDTH,)
@@ -79,7 +79,7 @@ def test_what_is_tuned_tells_real_from_fake(
     assert abs(np.median(said)) < np.abs(said[1::2] - said[::2]).mean(), "zero lies between them"
 
 
-def test_the_same_seed_gives_the_same_again(
+def test_tuning_is_deterministic(
     order: list[str], tmp_path: Path, tower: Encoder
 ) -> None:  # fmt: skip
     made = []
@@ -92,7 +92,7 @@ def test_the_same_seed_gives_the_same_again(
     assert not np.array_equal(one.weight, three.weight)
 
 
-def test_it_is_measured_on_what_it_does_not_learn_from(
+def test_watched_folders_are_measured(
     order: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     watched = draw_folder(tmp_path / "other-makers", 3, first=200)
@@ -103,7 +103,7 @@ def test_it_is_measured_on_what_it_does_not_learn_from(
     assert "other-makers" in said and "0 to go" in said
 
 
-def test_blends_of_held_out_faces_are_measured_too(tower: Encoder, folder: Path) -> None:
+def test_held_out_blends_are_measured(tower: Encoder, folder: Path) -> None:
     pictures = read_folder(folder)
     recipe = TuningRecipe(steps=2, batch=8)
     moments: list[LogEntry] = []
@@ -117,7 +117,7 @@ def test_blends_of_held_out_faces_are_measured_too(tower: Encoder, folder: Path)
         Tuning(tower, read_taps(TAPS), recipe, material(pictures[:1], blends=False), held_out)
 
 
-def test_what_was_tuned_is_read_as_it_was_written(
+def test_adapters_survive_writing_and_reading(
     tuned: Adapter, tower: Encoder, tmp_path: Path
 ) -> None:
     write_adapter(tmp_path / "again.pt", tuned, 5)
@@ -139,7 +139,7 @@ def student(
     return Training(out, small(), recipe, material(pictures), validation, {}, tutor)
 
 
-def test_a_student_and_its_tutor_see_the_same_picture(folder: Path) -> None:
+def test_student_and_online_teacher_see_the_same_image(folder: Path) -> None:
     made = Batches(material(read_folder(folder)), PHASES, SUBTLE, 7, teacher_side=64)
     assert made[0].crops.shape == (8, 64, 64, 3), "as large as the tutor wants it"
     assert made[5].crops.shape == (4, 48, 48, 3), "without a tutor as large as the student's"
@@ -149,7 +149,7 @@ def test_a_student_and_its_tutor_see_the_same_picture(folder: Path) -> None:
     assert (smaller[:, 0, 0] - quarter).abs().max() <= 0.5
 
 
-def test_a_tutor_is_learned_from(
+def test_an_online_teacher_is_distilled(
     tmp_path: Path, folder: Path, tower: Encoder, tuned: Adapter
 ) -> None:
     moments: list[LogEntry] = []
@@ -163,7 +163,7 @@ def test_a_tutor_is_learned_from(
         assert low < rest / losses["label"] < high, "labels count for more on the way"
 
 
-def test_its_answers_are_standardised(folder: Path, tower: Encoder, tuned: Adapter) -> None:
+def test_targets_are_standardised(folder: Path, tower: Encoder, tuned: Adapter) -> None:
     tutor = OnlineTeacher(tower, tuned)
     made = Batches(material(read_folder(folder)), [Phase(SIDE, 8, 32, 0)], SUBTLE, 1)
     batches = [made[step] for step in range(8)]
@@ -175,7 +175,7 @@ def test_its_answers_are_standardised(folder: Path, tower: Encoder, tuned: Adapt
     assert abs(float(said.logits.std()) - 1) < 0.05
 
 
-def test_a_run_with_a_tutor_resumes_to_the_same_weights(
+def test_a_run_with_an_online_teacher_resumes_to_the_same_weights(
     tmp_path: Path, folder: Path, tower: Encoder, tuned: Adapter
 ) -> None:
     whole = student(tmp_path / "whole", folder, OnlineTeacher(tower, tuned)).run(2, quiet, quiet, 0)

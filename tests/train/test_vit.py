@@ -47,7 +47,7 @@ def noise(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(found - expected).mean() / np.abs(expected - expected.mean(0)).mean())
 
 
-def test_it_says_what_the_laid_graph_says(tower: Encoder) -> None:
+def test_the_vit_computes_what_the_graph_computes(tower: Encoder) -> None:
     expected, found = laid(tower), told(Vit(tower, read_taps(TAPS)))
     assert found.shape == (6, 3 * WIDTH) and found.dtype == np.float32
     for at in range(3):
@@ -55,7 +55,7 @@ def test_it_says_what_the_laid_graph_says(tower: Encoder) -> None:
         assert noise(found[part], expected[part]) < 0.05, "rounding to int8, no more"
 
 
-def test_tuned_norms_mean_the_same_to_both(tower: Encoder) -> None:
+def test_tuned_norms_have_the_same_effect_in_both(tower: Encoder) -> None:
     vit = Vit(tower, read_taps(TAPS))
     rng = torch.Generator().manual_seed(2)
     tuned = {n: v + 0.3 * torch.randn(v.shape, generator=rng) for n, v in vit.norms().items()}
@@ -65,7 +65,7 @@ def test_tuned_norms_mean_the_same_to_both(tower: Encoder) -> None:
     assert noise(told(vit), expected) < 0.05 < noise(before, expected)
 
 
-def test_weights_are_halved_as_the_box_has_them(tower: Encoder) -> None:
+def test_weights_are_halved(tower: Encoder) -> None:
     products = [m for m in Vit(tower, read_taps(TAPS)).modules() if isinstance(m, Linear)]
     assert len(products) == LAYERS * 6
     for row in (row for product in products for row in product.weight[:8]):
@@ -73,7 +73,7 @@ def test_weights_are_halved_as_the_box_has_them(tower: Encoder) -> None:
         assert 50 < float(row.abs().max() / step) < 64.5
 
 
-def test_only_the_norms_learn_and_are_known_by_the_towers_names(tower: Encoder) -> None:
+def test_only_the_norms_are_trainable(tower: Encoder) -> None:
     vit = Vit(tower, [Tap(2, "mean")])
     vit(torch.from_numpy(crops(2))).square().sum().backward()
     learned = {ROOT + name for name, p in vit.named_parameters() if p.grad is not None}
@@ -82,7 +82,7 @@ def test_only_the_norms_learn_and_are_known_by_the_towers_names(tower: Encoder) 
     assert len(learned) == 2 + 4 * 2, "nothing behind the last tap"
 
 
-def test_what_does_not_fit_is_refused(tower: Encoder, tmp_path: Path) -> None:
+def test_mismatches_are_refused(tower: Encoder, tmp_path: Path) -> None:
     with pytest.raises(TruelightError, match=f"There are {LAYERS} layers"):
         Vit(tower, [Tap(LAYERS + 1, "mean")])
     with pytest.raises(TruelightError, match="of another encoder"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn import draw_folder, material
+from training_data import draw_folder, material
 
 from edge.errors import TruelightError
 from export.cli.main import main
@@ -14,7 +14,7 @@ from export.data.crop_folders import blended_pairs, write_pairs
 from export.data.folders import PairSampler, read_folder
 
 
-def test_pairs_are_treated_alike_and_keep_their_source(tmp_path: Path) -> None:
+def test_pairs_are_augmented_alike_and_keep_their_source(tmp_path: Path) -> None:
     folder = draw_folder(tmp_path / "crops", sources=6)
     order = ["vary", str(folder), "--pairs", "9", "--side", "48"]
     for name in ("one", "two"):
@@ -34,7 +34,7 @@ def test_pairs_are_treated_alike_and_keep_their_source(tmp_path: Path) -> None:
     )
 
 
-def test_a_blend_is_its_real_face_changed_within_the_face(tmp_path: Path) -> None:
+def test_blended_pairs_differ_within_the_face(tmp_path: Path) -> None:
     reals = [p for p in read_folder(draw_folder(tmp_path / "crops", sources=6)) if not p.fake]
     known = material(reals).landmarks
     count = write_pairs(blended_pairs(reals, known, 8, 64, 0), tmp_path / "blends", lambda _: None)
@@ -47,7 +47,7 @@ def test_a_blend_is_its_real_face_changed_within_the_face(tmp_path: Path) -> Non
     assert mean[24:40, 24:40].mean() > 3 * mean[:8, :8].mean()
 
 
-def test_what_is_there_is_not_written_over(
+def test_existing_folders_are_not_overwritten(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = draw_folder(tmp_path / "crops", sources=2)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from clips import write_clip
-from drawn import draw_folder, material, small
 from redpale import PALE, RED, hang, photograph, tinted, wall
+from training_data import draw_folder, material, small
 
 from edge.scan.faces.crops import CropSpec
 from edge.scan.faces.detector import load_detector
@@ -61,7 +61,7 @@ def network() -> Detector:
     return network
 
 
-def test_what_only_the_order_of_frames_tells_is_learned(network: Detector) -> None:
+def test_the_lstm_learns_from_the_order_of_frames(network: Detector) -> None:
     train_head(network, [drawn("order", 60, 1)], QUICK)
     other = drawn("order", 40, 2)
     found = compare(network, other, window_logits(network, other), "drawings")
@@ -72,7 +72,7 @@ def test_what_only_the_order_of_frames_tells_is_learned(network: Detector) -> No
     assert (found.windows, found.sources) == (80, 40)
 
 
-def test_nothing_is_gained_where_the_frames_tell_all(network: Detector) -> None:
+def test_the_gate_stays_shut_without_a_gain(network: Detector) -> None:
     train_head(network, [drawn("frames", 60, 1)], QUICK)
     other = drawn("frames", 40, 2)
     found = compare(network, other, window_logits(network, other), "drawings")
@@ -80,14 +80,14 @@ def test_nothing_is_gained_where_the_frames_tell_all(network: Detector) -> None:
     assert gate_for(found) == 0.0
 
 
-def test_before_it_learns_it_is_the_mean_of_the_frames(network: Detector) -> None:
+def test_an_untrained_head_gives_the_mean_of_the_frames(network: Detector) -> None:
     seen = drawn("frames", 5, 1)
     train_head(network, [seen], HeadRecipe(epochs=0))
     mean = network.frame_logits(seen.features).mean(1)
     assert torch.allclose(window_logits(network, seen), mean, atol=1e-6)
 
 
-def test_clips_are_judged_by_what_did_not_learn_from_their_sources(network: Detector) -> None:
+def test_clips_are_scored_by_heads_trained_on_other_sources(network: Detector) -> None:
     made, clips = drawn("frames", 5, 1), drawn("people", 24, 2)
     train_head(network, [made, clips], QUICK)
     learned = compare(network, clips, window_logits(network, clips), "seen")
@@ -109,7 +109,7 @@ def test_windows_are_a_function_of_number_and_seed(tmp_path: Path) -> None:
         assert np.abs(np.diff(real.astype(int), axis=0)).mean() > 0, "the camera moves"
 
 
-def test_blends_flicker_and_what_is_real_does_not(tmp_path: Path) -> None:
+def test_some_blends_flicker(tmp_path: Path) -> None:
     windows = AnimatedWindows(
         material(read_folder(draw_folder(tmp_path / "crops", 6))), 6, 48, seed=2
     )
@@ -122,7 +122,7 @@ def test_blends_flicker_and_what_is_real_does_not(tmp_path: Path) -> None:
     assert min(spread) < 0.03, "some are calm"
 
 
-def test_the_head_learns_what_the_windows_show(tmp_path: Path) -> None:
+def test_the_head_learns_from_animated_windows(tmp_path: Path) -> None:
     network = small()
     torch.manual_seed(1)
     for part in network.trunk.modules():
@@ -136,7 +136,7 @@ def test_the_head_learns_what_the_windows_show(tmp_path: Path) -> None:
     assert found.lstm_auc > 0.8
 
 
-def test_windows_of_clips_are_cut_as_the_box_cuts_them(tmp_path: Path) -> None:
+def test_windows_of_clips_are_cut_as_in_a_scan(tmp_path: Path) -> None:
     rows = ["file\tlabel\tsource"]
     for name, tint, label in (("pale", PALE, "REAL"), ("red", RED, "FAKE")):
         picture = wall()

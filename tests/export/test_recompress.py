@@ -45,7 +45,7 @@ def made(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path
     return {word: recompress(clip, way, folder) for word, way in RECOMPRESSIONS.items()}
 
 
-def test_pictures_and_times_stay(clip: Path, made: dict[str, Path]) -> None:
+def test_frames_and_timestamps_stay(clip: Path, made: dict[str, Path]) -> None:
     times, before, _ = opened(clip)
     for word in ("crf23", "crf32", "crf40", "half"):
         again, after, facts = opened(made[word])
@@ -57,7 +57,7 @@ def test_pictures_and_times_stay(clip: Path, made: dict[str, Path]) -> None:
     assert opened(made["half"])[1][0].shape == (120, 160, 3)
 
 
-def test_more_is_lost_the_further_it_goes(tmp_path: Path) -> None:
+def test_higher_rate_factors_lose_more(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (60, 80, 3), np.uint8).repeat(4, axis=0).repeat(4, axis=1)
     pictures = [np.roll(noise, 3 * n, axis=1) for n in range(6)]
@@ -71,9 +71,7 @@ def test_more_is_lost_the_further_it_goes(tmp_path: Path) -> None:
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_it_is_the_same_each_time_and_kept(
-    clip: Path, made: dict[str, Path], tmp_path: Path
-) -> None:
+def test_files_are_repeatable_and_cached(clip: Path, made: dict[str, Path], tmp_path: Path) -> None:
     again = {
         word: recompress(clip, RECOMPRESSIONS[word], tmp_path) for word in ("crf32", "refilmed")
     }
@@ -118,14 +116,14 @@ def test_other_processes_give_the_same_files(tmp_path: Path) -> None:
     assert len(set(made)) == 1
 
 
-def test_a_turned_clip_stands_upright(tmp_path: Path) -> None:
+def test_rotated_clips_become_upright(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "turned.mp4", 4, rotation=90)
     picture = opened(recompress(clip, RECOMPRESSIONS["crf23"], tmp_path / "made"))[1][2]
     assert picture.shape == (240, 320, 3)
     assert number_of(picture) == 2
 
 
-def test_odd_sides_lose_a_row(tmp_path: Path) -> None:
+def test_odd_sides_are_cropped(tmp_path: Path) -> None:
     pictures = [card(161, 121, n) for n in range(3)]
     clip = write_clip(tmp_path / "odd.mp4", pictures, pix_fmt="yuv444p")
     shapes = [
@@ -135,7 +133,7 @@ def test_odd_sides_lose_a_row(tmp_path: Path) -> None:
     assert shapes == [(120, 160), (60, 80), (120, 160)]
 
 
-def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
+def test_unreadable_clips_are_refused(tmp_path: Path) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("no clip")
     sound = write_sound(tmp_path / "sound.m4a")
@@ -148,7 +146,7 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     assert not isinstance(refused.value, UnreadableError), "that is not the clip's fault"
 
 
-def test_a_clip_that_breaks_off_is_taken_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_truncated_clips_are_converted_up_to_the_damage(tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "whole.mkv", 40, options={"g": "10"})
     data = whole.read_bytes()
     broken = tmp_path / "broken.mkv"
@@ -164,7 +162,7 @@ def test_a_clip_that_breaks_off_is_taken_as_far_as_it_goes(tmp_path: Path) -> No
 # ---- Filmed off a screen
 
 
-def test_the_screen_stands_at_an_angle_and_fills_the_picture() -> None:
+def test_the_screen_is_filmed_at_an_angle() -> None:
     white = np.full((240, 320, 3), 255, np.uint8)
     seen = ScreenCapture().film(white, 0)
     assert seen.shape == white.shape
@@ -176,7 +174,7 @@ def test_the_screen_stands_at_an_angle_and_fills_the_picture() -> None:
     assert top[0] > top[1] + 4, "its upper edge is not level"
 
 
-def test_a_phone_adds_bands_noise_and_glare() -> None:
+def test_the_phone_adds_moire_noise_and_glare() -> None:
     grey = np.full((240, 320, 3), 128, np.uint8)
     phone = ScreenCapture()
     one, two = phone.film(grey, 0).astype(float), phone.film(grey, 1).astype(float)

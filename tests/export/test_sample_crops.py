@@ -27,7 +27,7 @@ def ignore(done: int, total: int) -> None:
     pass
 
 
-def test_clips_give_the_crops_that_the_box_would_cut(tmp_path: Path) -> None:
+def test_crops_of_clips_are_cut_as_in_a_scan(tmp_path: Path) -> None:
     photo = cv2.imread(str(fetch_faces(ROOT / "third_party" / "faces")["coelho"]))
     picture = cv2.resize(photo, (300, 376))[..., ::-1].copy()
     write_clip(tmp_path / "face.mp4", [picture] * 20)
@@ -42,7 +42,7 @@ def test_clips_give_the_crops_that_the_box_would_cut(tmp_path: Path) -> None:
         assert np.abs(crop.astype(float) - expected).mean() < 10
 
 
-def test_pictures_are_crops_already(crops: Path) -> None:
+def test_images_are_taken_as_crops(crops: Path) -> None:
     material = sample_crops(crops, SPEC, 10, ignore)
     assert material.crops.shape == (10, 64, 64, 3)
     assert material.crops.dtype == np.uint8
@@ -50,7 +50,7 @@ def test_pictures_are_crops_already(crops: Path) -> None:
     assert 0 < sum(material.fakes) < 10
 
 
-def test_a_folder_without_a_face_is_refused(tmp_path: Path) -> None:
+def test_folders_without_a_face_are_refused(tmp_path: Path) -> None:
     write_clip(tmp_path / "nobody.mp4", list(noise(5, 320, seed=6)))
     with pytest.raises(TruelightError, match="No face was found"):
         sample_crops(tmp_path, SPEC, 10, ignore)

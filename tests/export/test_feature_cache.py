@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from checkpoints import noise
-from towers import WIDTH, write_tower
+from encoders import WIDTH, write_encoder
 
 from edge.errors import TruelightError
 from export.cli.main import main
@@ -32,11 +32,11 @@ def crops(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_command_caches_and_goes_on(
+def test_an_interrupted_cache_is_completed(
     crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(teacher, "SHARD", 8)
-    sha256 = write_tower(tmp_path / "their.onnx")
+    sha256 = write_encoder(tmp_path / "their.onnx")
     command = ["teach", str(crops), "--tower", str(tmp_path / "their.onnx"), "--sha256", sha256]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert main([*command, "--taps", TAPS, "--flips", "--out", str(whole)]) == 0
@@ -63,8 +63,8 @@ def test_the_command_caches_and_goes_on(
     assert once.taps == read_taps(TAPS)
 
 
-def test_features_of_two_teachers_are_not_mixed(crops: Path, tmp_path: Path) -> None:
-    sha256 = write_tower(tmp_path / "their.onnx")
+def test_features_of_two_encoders_are_not_mixed(crops: Path, tmp_path: Path) -> None:
+    sha256 = write_encoder(tmp_path / "their.onnx")
     tower, out = read_encoder(tmp_path / "their.onnx", sha256), tmp_path / "out"
     cache_features([crops], tower, read_taps("1:mean"), out, lambda done, total: None)
     before = sorted(out.iterdir())

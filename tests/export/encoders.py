@@ -15,7 +15,7 @@ HIDDEN = 48
 ROOT = "/vision_model/encoder/layers"
 
 
-def write_tower(file: Path, halved: bool = False, zero: int = 0) -> str:
+def write_encoder(file: Path, halved: bool = False, zero: int = 0) -> str:
     """Write the file, return its hash. `halved`: with weights as the laid graph should see them."""
     maker = _Maker(halved, zero)
     rng = np.random.default_rng(5)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from drawn import PowerCutError, cache_features, cut, draw_folder, material, quiet, small
+from training_data import PowerCutError, cache_features, cut, draw_folder, material, quiet, small
 
 from edge.errors import TruelightError
 from export.clip.teacher import load_features
@@ -64,7 +64,7 @@ def test_training_resumes_to_the_same_weights(
     assert len(rows) == 1 + 3, "a stretch that was done twice is told once"
 
 
-def test_another_recipe_or_other_pictures_do_not_go_on_with_a_run(
+def test_a_run_is_not_resumed_with_another_recipe_or_other_images(
     tmp_path: Path, folder: Path
 ) -> None:
     trained(tmp_path, folder).run(6, quiet, quiet, 0)
@@ -74,7 +74,9 @@ def test_another_recipe_or_other_pictures_do_not_go_on_with_a_run(
         trained(tmp_path, draw_folder(tmp_path / "more", sources=3))
 
 
-def test_a_teacher_is_learned_from(tmp_path: Path, folder: Path, teacher: CachedTeacher) -> None:
+def test_cached_features_are_distilled(
+    tmp_path: Path, folder: Path, teacher: CachedTeacher
+) -> None:
     moments: list[LogEntry] = []
     phases = (Phase(32, 40, 16, 1e-2, "distil"),)
     run = trained(tmp_path, folder, teacher, phases=phases)
@@ -87,12 +89,12 @@ def test_a_teacher_is_learned_from(tmp_path: Path, folder: Path, teacher: Cached
     assert set(torch.load(best, weights_only=True)["model"]) == set(small().state_dict())
 
 
-def test_a_teacher_is_needed_to_distil(tmp_path: Path, folder: Path) -> None:
+def test_distillation_needs_cached_features(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(TruelightError, match="needs cached features"):
         trained(tmp_path, folder, phases=DISTIL)
 
 
-def test_a_probe_on_the_features_tells_what_they_know(folder: Path, tmp_path: Path) -> None:
+def test_the_probe_is_scored_on_held_out_sources(folder: Path, tmp_path: Path) -> None:
     cache = load_features(cache_features(folder, tmp_path))
     train, rest = split(read_folder(folder), 0.4)
     teacher = CachedTeacher(cache.names, cache.matrix, train, rest)
@@ -105,7 +107,7 @@ def test_a_probe_on_the_features_tells_what_they_know(folder: Path, tmp_path: Pa
         CachedTeacher(cache.names, cache.matrix, foreign, [])
 
 
-def test_the_curve_is_drawn_from_its_table(
+def test_the_curve_is_plotted_from_its_table(
     tmp_path: Path, folder: Path, teacher: CachedTeacher
 ) -> None:
     trained(tmp_path, folder, teacher, phases=DISTIL).run(2, quiet, quiet, 0)
