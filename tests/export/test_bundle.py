@@ -254,9 +254,9 @@ def test_files_that_are_no_checkpoints_are_refused(refusal: Refusal, tmp_path: P
     torch.save([1, 2, 3], file)
     assert "no state dict" in refusal(file)
     torch.save({"model": _Bomb()}, file)
-    assert "would run its code" in refusal(file)
+    assert "contains code, not only weights" in refusal(file)
     file.write_bytes(pickle.dumps({"model": _Bomb()}, protocol=2))
-    assert "would run its code" in refusal(file)
+    assert "contains code, not only weights" in refusal(file)
 
 
 def test_own_checkpoints_that_do_not_fit_are_refused(refusal: Refusal, tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_own_checkpoints_that_do_not_fit_are_refused(refusal: Refusal, tmp_path:
     assert "head.bias has the shape [2], not [1]" in refusal(file)
     weights["head.bias"] = torch.full((1,), torch.nan)
     write_checkpoint(file, network, model=weights)
-    assert "head.bias holds numbers that are not finite" in refusal(file)
+    assert "head.bias has values that are not finite" in refusal(file)
     del weights["head.bias"]
     write_checkpoint(file, network, model=weights)
     assert "1 keys are missing (head.bias)" in refusal(file)
@@ -308,9 +308,9 @@ def test_nothing_is_left_where_it_fails_midway(
     empty = tmp_path / "empty"
     empty.mkdir()
     (empty / "labels.tsv").write_text("file\tlabel\tsource\nmissing.png\tREAL\tnobody\n")
-    assert "missing.png is not a picture" in refusal(small, "--calibrate", str(empty))
+    assert "missing.png is not an image" in refusal(small, "--calibrate", str(empty))
     (empty / "labels.tsv").write_text("file\tlabel\tsource\n")
-    assert "labels.tsv names no picture" in refusal(small, "--calibrate", str(empty))
+    assert "labels.tsv lists no files" in refusal(small, "--calibrate", str(empty))
 
 
 def test_a_full_disk_leaves_the_old_bundle(small: Path, small_bundle: Path, tmp_path: Path) -> None:

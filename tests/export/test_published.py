@@ -82,7 +82,7 @@ def test_frames_are_asked_for_where_the_name_has_none(
     assert "--frames" in refusal(nameless, "--readout", "mean")
 
 
-def test_missing_and_foreign_keys_are_named(
+def test_missing_and_unexpected_keys_are_named(
     checkpoint: Path, refusal: Refusal, tmp_path: Path
 ) -> None:
     weights = torch.load(checkpoint, weights_only=True, mmap=True)
@@ -92,7 +92,7 @@ def test_missing_and_foreign_keys_are_named(
     torch.save(weights, other)
     said = refusal(other, "--readout", "mean")
     assert "1 keys are missing (linear1.bias)" in said
-    assert "1 keys are foreign (lstm.bias_ih_l0)" in said
+    assert "1 keys are unexpected (lstm.bias_ih_l0)" in said
 
 
 def test_parallel_keys_get_a_hint(checkpoint: Path, refusal: Refusal, tmp_path: Path) -> None:
