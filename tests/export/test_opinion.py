@@ -137,7 +137,7 @@ def test_a_tuned_tower_becomes_a_second_opinion(
 
     torch.save(kept | {"tower": "0" * 64}, tmp_path / "tuned.pt")
     assert main([*command, "--out", str(tmp_path / "other")]) == 1
-    assert "tuned on another tower" in capsys.readouterr().err
+    assert "tuned on another encoder" in capsys.readouterr().err
 
 
 def test_a_head_is_for_features_as_they_are() -> None:

@@ -14,7 +14,7 @@ import torch
 import yaml
 from training_data import cache_features, draw_folder, greener
 
-from edge.scan.model.bundle import load_bundle
+from edge.scan.model.bundle import load_bundle, manifest_with_figures
 from export.cli.main import main
 from export.train.checkpoint import Own, load_checkpoint
 from export.train.network import Trunk
@@ -79,7 +79,7 @@ def test_a_run_gives_a_checkpoint_that_becomes_a_bundle(whole: Path, tmp_path: P
     assert main(["bundle", str(whole / "checkpoint.pt"), "--out", str(tmp_path / "made")]) == 0
     manifest = load_bundle(tmp_path / "made").manifest
     assert (manifest.input.side, manifest.input.crop.scale) == (32, 0.96)
-    figures = {figure.name for figure in manifest.figures}
+    figures = {f.name for f in manifest_with_figures(tmp_path / "made").figures}
     assert {"AUC of windows, mean of the frames", "gain by the LSTM, AUC"} <= figures
     header = (whole / "curve.csv").read_text().splitlines()[0]
     assert "auc validation" in header
