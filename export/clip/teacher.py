@@ -30,7 +30,7 @@ from export.clip.graph import Encoder, Tap, features_graph, read_taps
 from export.clip.vit import Adapter, Vit
 from export.data.augment import CENTRE_CROP
 from export.data.folders import Example, Image, Progress, read_folder
-from export.train.batches import Batch, Kind
+from export.train.batches import Batch, PhaseKind
 from export.train.distillation import LABEL_WEIGHT, Targets, TargetSource
 from export.train.network import best_device, bf16_is_fast
 
@@ -204,7 +204,7 @@ class _Extractor:
 class OnlineTeacher(TargetSource):
     """An adapted encoder that sees every batch."""
 
-    kind: Kind = "tutor"
+    kind: PhaseKind = "tutor"
 
     def __init__(self, encoder: Encoder, adapter: Adapter) -> None:
         """Load the encoder to the best device. Raises TruelightError if the adapter mismatches."""

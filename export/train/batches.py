@@ -33,7 +33,7 @@ from export.data.folders import (
 )
 from export.train.network import best_device
 
-Kind = Literal["distil", "tutor", "labels"]
+PhaseKind = Literal["distil", "tutor", "labels"]
 """What a phase learns from: a teacher's cached features, an online teacher, or labels alone."""
 
 
@@ -45,7 +45,7 @@ class Phase:
     steps: int
     batch: int
     rate: float  # peak learning rate
-    kind: Kind = "labels"
+    kind: PhaseKind = "labels"
 
 
 @dataclass(frozen=True)

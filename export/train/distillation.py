@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from edge.errors import TruelightError
 from export.data.folders import Example, PairSampler
 from export.metrics import auc
-from export.train.batches import Batch, Kind
+from export.train.batches import Batch, PhaseKind
 
 TEACHER_WEIGHT, LABEL_WEIGHT = 0.5, 0.5  # of the losses beside that of the features
 PROBE_DECAYS = (2e-3, 1e-2, 5e-2)  # the best on held-out sources is used
@@ -39,7 +39,7 @@ class Targets:
 class TargetSource:
     """Where targets come from; this one has none, so that labels alone are learned."""
 
-    kind: Kind = "labels"  # of the phases that use it
+    kind: PhaseKind = "labels"  # of the phases that use it
     name = ""  # identifies an online teacher when a run is resumed
     side = 0  # px, of the crops in its phases; 0: as the phase says
     width = 0  # D; 0: there are no features
@@ -64,7 +64,7 @@ class TargetSource:
 class CachedTeacher(TargetSource):
     """Cached features, standardised over the training examples, and a probe on them."""
 
-    kind: Kind = "distil"
+    kind: PhaseKind = "distil"
 
     def __init__(
         self,
