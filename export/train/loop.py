@@ -241,11 +241,7 @@ class Training:
         if not last.is_file():
             return
         kept = torch.load(last, weights_only=True, map_location=self._device)
-        names = {
-            "recipe": "another recipe",
-            "material": "other images",
-            "tutor": "another online teacher",
-        }
+        names = {"recipe": "another recipe", "material": "other images", "tutor": "another teacher"}
         for key, name in names.items():
             if kept.get(key) != self._origin[key]:
                 raise TruelightError(

@@ -150,9 +150,7 @@ class FigureFile(Part):
     def figures(self) -> tuple[MeasuredFigure, ...]:
         """Every figure with its data and command."""
         return tuple(
-            figure.model_copy(
-                update={"data": group.data, "command": self.commands[group.command]}
-            )
+            figure.model_copy(update={"data": group.data, "command": self.commands[group.command]})
             for group in self.groups
             for figure in group.figures
         )
