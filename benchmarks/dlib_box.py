@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.finding import Box
-from edge.scan.faces.detector import FaceDetector, Pixels, load_detector, overlap
+from edge.scan.faces.detector import FaceDetector, load_detector
 from edge.scan.faces.search import FaceSearch
-from edge.scan.media.sampling import Frame
+from edge.scan.frames import Frame, Pixels, overlap
 
 Floats = NDArray[np.float64]
 LEAST_OVERLAP = 0.1  # with a smaller one the detectors found different faces
@@ -71,7 +71,7 @@ def _measure(folder: Path, frames: int) -> tuple[list[Pair], int, dict[str, int]
 def _pair(
     source: str, pixels: Pixels, ours: FaceDetector, hog: dlib.fhog_object_detector
 ) -> Pair | str:
-    boxes = [face.box for face in FaceSearch(ours).look(Frame(0, 0, 0.0, pixels))]
+    boxes = [face.box for face in FaceSearch(ours).detect(Frame(0, 0, 0.0, pixels))]
     rects = [_trimmed(rect, pixels) for rect in hog(pixels, 1)]
     if not boxes or not rects:
         return "ours alone" if boxes else "dlib alone" if rects else "neither"

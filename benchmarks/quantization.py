@@ -33,8 +33,9 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
-from edge.scan.faces.crops import CropSpec
-from edge.scan.model.bundle import Crops, Sessions, read_manifest
+from edge.scan.frames import Crops, CropSpec
+from edge.scan.model.bundle import Sessions
+from edge.scan.model.bundle_info import read_bundle
 from export.convert.features_graph import lay_features
 from export.convert.fold import STAGES, Convolution, FoldedTrunk, fold, regroup
 from export.convert.quantize import choose, interleaved_minima
@@ -183,7 +184,7 @@ def main() -> None:
     parser.add_argument("clips", type=Path, help="folder of clips with labels.tsv")
     parser.add_argument("--crops", type=int, default=512)
     args = parser.parse_args()
-    manifest, _ = read_manifest(args.bundle)
+    manifest = read_bundle(args.bundle).manifest
     side, crop = manifest.input.side, manifest.input.crop
     factors = manifest.graphs.group_factors
     trunk = shipped_trunk(args.bundle / "features.onnx", factors)

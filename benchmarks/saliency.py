@@ -39,7 +39,7 @@ def cost(bundle: Path, clips: list[Path], turns: int) -> None:
     with Scanner(settings) as scanner:
         scanner.wait()
         for clip in clips:
-            looks = [scanner.look(clip) for _ in range(turns)]
+            looks = [scanner.scan_with_pictures(clip) for _ in range(turns)]
             spent = [look.finding.seconds for look in looks]
             heat = min(seconds.get("heat", 0.0) for seconds in spent)
             rest = min(seconds["total"] - seconds.get("heat", 0.0) for seconds in spent)
@@ -53,7 +53,7 @@ def cost(bundle: Path, clips: list[Path], turns: int) -> None:
 def logits(bundle: Bundle, crops: NDArray[np.uint8]) -> Floats:
     """The logit of each crop, repeated as a window."""
     features = bundle.features(crops)
-    return bundle.sequence(np.repeat(features[:, None], bundle.window_frames, axis=1))
+    return bundle.sequence(np.repeat(features[:, None], bundle.manifest.window.frames, axis=1))
 
 
 def squares(bundle: Bundle, crop: Crop, count: int) -> Floats:
@@ -72,12 +72,12 @@ def squares(bundle: Bundle, crop: Crop, count: int) -> Floats:
 
 def activations(bundle: Bundle, crop: Crop) -> Floats:
     """A class activation map: each place of the last feature map left out of their mean."""
-    places = bundle.maps(crop[None])[0]
+    places = bundle.features(crop[None], "map")[0]
     height, width = places.shape[1:]
     places = places.reshape(len(places), -1)
     total, count = places.sum(1, keepdims=True), places.shape[1]
     means = np.concatenate([total / count, (total - places) / (count - 1)], axis=1).T
-    answers = bundle.sequence(np.repeat(means[:, None], bundle.window_frames, axis=1))
+    answers = bundle.sequence(np.repeat(means[:, None], bundle.manifest.window.frames, axis=1))
     falls = (answers[0] - answers[1:]).reshape(height, width)
     shape = crop.shape[1::-1]
     return np.asarray(cv2.resize(falls, shape, interpolation=cv2.INTER_CUBIC), np.float32)

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever happens while they are written."""
+"""Atomic writes: a file appears complete or not at all, even if the power fails."""
 
 from __future__ import annotations
 
@@ -8,47 +8,46 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-HALF = ".half-"
-"""How the names of files begin that are not whole yet: hidden."""
+PREFIX = ".half-"
+"""Prefix of unfinished files: hidden."""
 
 
 @contextmanager
-def half_file(path: Path) -> Iterator[Path]:
-    """A new file beside `path`, hidden and of the same kind of name, to write to.
+def unfinished_file(path: Path) -> Iterator[Path]:
+    """A new hidden file beside `path`, with the same suffix, to write to.
 
-    It is deleted at the end unless `make_whole` was called. Never an existing file, nor what a
-    symlink points to. OSError as for any file.
+    It is deleted at the end unless `publish` was called. Raises OSError.
     """
-    number, name = tempfile.mkstemp(prefix=HALF, suffix=path.suffix, dir=path.parent)
+    number, name = tempfile.mkstemp(prefix=PREFIX, suffix=path.suffix, dir=path.parent)
     try:
         os.fchmod(number, 0o644)
     finally:
         os.close(number)
-    half = Path(name)
+    unfinished = Path(name)
     try:
-        yield half
+        yield unfinished
     finally:
-        half.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
-def make_whole(half: Path, path: Path) -> None:
-    """Put what is written on the disk, then give it its name; what had that name is gone."""
-    _sync(half)
-    half.replace(path)
+def publish(unfinished: Path, path: Path) -> None:
+    """Sync a written file to the disk and rename it to `path`, which is replaced."""
+    _sync(unfinished)
+    unfinished.replace(path)
     _sync(path.parent)
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file; text in UTF-8."""
-    with half_file(path) as half:
-        half.write_bytes(content.encode() if isinstance(content, str) else content)
-        make_whole(half, path)
+def atomic_write(path: Path, content: str | bytes) -> None:
+    """Write a file; text in UTF-8. A symlink at `path` is replaced, not followed."""
+    with unfinished_file(path) as unfinished:
+        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+        publish(unfinished, path)
 
 
-def sweep(folder: Path) -> None:
-    """Delete what was left half written in a folder when the power went."""
-    for half in folder.glob(f"{HALF}*"):
-        half.unlink(missing_ok=True)
+def delete_unfinished(folder: Path) -> None:
+    """Delete the unfinished files that a power failure left in a folder."""
+    for unfinished in folder.glob(f"{PREFIX}*"):
+        unfinished.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

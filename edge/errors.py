@@ -1,8 +1,8 @@
-"""What can go wrong and be mended by a person."""
+"""Failures that a person can fix."""
 
 
 class TruelightError(Exception):
-    """A failure with one clear sentence and what to do about it.
+    """A failure: one sentence on what is wrong and, as `remedy`, one on what to do.
 
     The terminal, the panel, the report and the journal show the same two sentences.
     """

@@ -1,14 +1,13 @@
-"""The nouns every room shares: what is said of one clip.
+"""The result of a scan: a finding and its parts.
 
-A finding is immutable and is JSON by nature: `Finding.model_dump_json()` is the contract that
-`docs/finding.schema.json` publishes. Adding keys is allowed; changing the meaning of one raises
-`SCHEMA_VERSION`.
+A finding is immutable. `Finding.model_dump_json()` is the contract that `docs/finding.schema.json`
+publishes: adding keys is allowed, changing the meaning of one raises `SCHEMA_VERSION`.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,7 +17,7 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Verdict(StrEnum):
-    """What is said of a clip in one word."""
+    """The answer for one clip in one word."""
 
     REAL = "REAL"
     FAKE = "FAKE"
@@ -45,19 +44,23 @@ class ReasonCode(StrEnum):
     UNREADABLE = "unreadable"
 
 
-class _Noun(BaseModel):
+class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def replaced(self, **values: Any) -> Self:  # noqa: ANN401 (any field's type; checked by pydantic)
+        """A copy with some fields replaced. Raises ValidationError as the constructor does."""
+        return type(self)(**{**dict(self), **values})
 
-class Reason(_Noun):
-    """Why a verdict was given, or what must be known with it."""
+
+class Reason(_Part):
+    """Why a verdict was given, or a limitation of it."""
 
     code: ReasonCode
-    text: str = Field(description="The same in plain words, one sentence.")
+    text: str = Field(description="The same in plain words.")
 
 
-class Box(_Noun):
-    """A rectangle in pixels of the upright frame; it may reach over the frame's edge."""
+class Box(_Part):
+    """A rectangle in pixels of the upright frame; it may reach beyond the frame's edge."""
 
     x: float
     y: float
@@ -65,27 +68,27 @@ class Box(_Noun):
     height: float
 
 
-class WindowScore(_Noun):
-    """What the network said of one window of a face."""
+class WindowScore(_Part):
+    """The network's answer for one window of a face."""
 
     start: float = Field(description="Time of the first crop, seconds from the clip's start.")
     end: float = Field(description="Time of the last crop, seconds.")
-    logit: float = Field(description="What the sequence graph answered; positive leans to FAKE.")
+    logit: float = Field(description="Output of the sequence graph; positive leans to FAKE.")
     fake_probability: Probability
 
 
-class Quality(_Noun):
-    """How good a track's crops are: the median over its frames."""
+class Quality(_Part):
+    """How well a face can be seen: the median over the frames of a track."""
 
     face_px: float = Field(description="Side of the face box in pixels of the clip.")
     light: float = Field(description="Mean luma of the face, 0 to 255.")
     sharpness: float = Field(description="Variance of the Laplacian of the crop's luma.")
 
 
-class Face(_Noun):
-    """One person followed through the clip (a track) and judged alone."""
+class Face(_Part):
+    """One person tracked through the clip and judged alone."""
 
-    id: int = Field(description="1 is the face that was seen first.")
+    id: int = Field(description="1 is the face that appeared first.")
     first_second: float
     last_second: float
     frames: int = Field(description="Frames in which the face was found.")
@@ -93,14 +96,14 @@ class Face(_Noun):
     quality: Quality
     counted: bool = Field(description="Whether the face was good enough for the verdict.")
     fake_probability: Probability | None = Field(
-        description="Calibrated; null if not scored. By both models if a second one was asked."
+        description="Calibrated; null if not scored. By both models after a second opinion."
     )
     reasons: tuple[Reason, ...] = ()
     windows: tuple[WindowScore, ...] = ()
 
 
-class Clip(_Noun):
-    """What the container says, after checks."""
+class Clip(_Part):
+    """Properties of the container, after checks."""
 
     kind: Literal["video", "image"]
     container: str
@@ -111,19 +114,19 @@ class Clip(_Noun):
     frame_rate: float = Field(description="Mean frames a second; 0 for an image.")
 
 
-class Model(_Noun):
-    """The bundle that judged."""
+class Model(_Part):
+    """The bundle that judged the clip."""
 
     name: str
     version: str
-    sha256: str = Field(description="Of bundle.json, which holds the hashes of all other files.")
+    sha256: str = Field(description="Of bundle.json, which holds the hashes of the other files.")
 
 
-class Thresholds(_Noun):
-    """Where the bundle draws its lines."""
+class Thresholds(_Part):
+    """The probabilities of FAKE at which a verdict is given."""
 
-    real: Probability = Field(description="REAL is said at or below this probability.")
-    fake: Probability = Field(description="FAKE is said at or above this probability.")
+    real: Probability = Field(description="REAL at or below this probability; 0 disables REAL.")
+    fake: Probability = Field(description="FAKE at or above this probability; 1 disables FAKE.")
 
 
 def verdict_of(probability: float, thresholds: Thresholds) -> Verdict:
@@ -139,32 +142,34 @@ def verdict_of(probability: float, thresholds: Thresholds) -> Verdict:
     return Verdict.UNSURE
 
 
-class SecondFace(_Noun):
-    """What the second model said of one face."""
+class SecondFace(_Part):
+    """The second model's answer for one face."""
 
     id: int = Field(description="As in `faces`.")
-    crops: int = Field(description="How many crops of the face it was shown.")
-    logit: float = Field(description="The mean over these crops; positive leans to FAKE.")
+    crops: int = Field(description="Number of crops of the face that it scored.")
+    logit: float = Field(description="Mean over these crops; positive leans to FAKE.")
     fake_probability: Probability = Field(description="By the second model alone, calibrated.")
     probability_before: Probability = Field(description="By the first model alone.")
 
 
-class SecondOpinion(_Noun):
-    """What a slower model said, asked since the first one was unsure, and what that cost."""
+class SecondOpinion(_Part):
+    """The answer of a slower model, used where the first one is unsure, and its cost."""
 
     model: Model
     crops: int = Field(description="Of all faces together.")
-    seconds: float = Field(description="Wall time; loading the model is in it if it had to be.")
+    seconds: float = Field(
+        description="Wall time, including loading the model if that was necessary."
+    )
     verdict_before: Verdict = Field(description="By the first model alone.")
     probability_before: Probability = Field(description="By the first model alone.")
     thresholds_before: Thresholds = Field(
-        description="The first model's: what the scores of windows are to be held against."
+        description="The first model's, which apply to the scores of windows."
     )
-    faces: tuple[SecondFace, ...] = Field(description="Those that counted.")
+    faces: tuple[SecondFace, ...] = Field(description="The faces that counted.")
 
 
-class Finding(_Noun):
-    """Everything that is said of one clip."""
+class Finding(_Part):
+    """The result for one clip."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     path: str
@@ -184,11 +189,11 @@ class Finding(_Noun):
     model: Model
     thresholds: Thresholds = Field(description="Those that decided.")
     second_opinion: SecondOpinion | None = Field(
-        default=None, description="Null if no second model was asked."
+        default=None, description="Null if no second model was used."
     )
 
     @property
     def window_thresholds(self) -> Thresholds:
-        """What the scores of windows, which are the first model's, are to be held against."""
-        asked = self.second_opinion
-        return self.thresholds if asked is None else asked.thresholds_before
+        """The first model's thresholds, which apply to the scores of windows."""
+        second = self.second_opinion
+        return self.thresholds if second is None else second.thresholds_before

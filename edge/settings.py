@@ -1,8 +1,8 @@
-"""What can be set, where it is set, and what is refused.
+"""Loads the settings and refuses wrong ones.
 
 Three layers, the later one wins: `config/truelight.yaml`, `/etc/truelight/truelight.yaml`
-for this machine, and a file or an option of the command line. A setting knows where it came from;
-an unknown or a wrong one is refused with its path, its place and what would be allowed.
+for this machine, and a file or an option of the command line. Every setting knows its origin; an
+unknown or wrong one is refused with its path, its line and what is allowed.
 """
 
 from __future__ import annotations
@@ -14,42 +14,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import yaml
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
+from edge import settings_schema as schema
 from edge.errors import TruelightError
-from edge.settings_schema import (
-    ButtonSettings,
-    CameraSettings,
-    DecodeSettings,
-    DisplaySettings,
-    FaceSettings,
-    HealthSettings,
-    InboxSettings,
-    LampSettings,
-    ModelSettings,
-    PanelSettings,
-    ScanSettings,
-    SecondOpinionSettings,
-    Section,
-    StickSettings,
-    StoreSettings,
-)
+from edge.settings_schema import Section
 
 HOME = Path(__file__).resolve().parent.parent
-"""The folder that holds `config/` and `models/`."""
+"""The folder of `config/` and `models/`."""
 
 SHIPPED = HOME / "config" / "truelight.yaml"
 MACHINE = Path("/etc/truelight/truelight.yaml")
 
 
 class SettingsError(TruelightError):
-    """A setting that is not known or not allowed, or a file of settings that cannot be read."""
+    """An unknown or wrong setting, or a settings file that cannot be read."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One value as a layer gives it, and where that is written."""
+    """One value of a layer and its origin."""
 
     value: object
     origin: str
@@ -60,93 +46,92 @@ Layer = Mapping[str, Setting]
 
 
 class Settings(Section):
-    """Everything that can be set. Frozen: `changed` makes a copy."""
+    """All settings. Frozen: `changed` makes a copy."""
 
-    model: ModelSettings = ModelSettings()
-    scan: ScanSettings = ScanSettings()
-    second_opinion: SecondOpinionSettings = SecondOpinionSettings()
-    faces: FaceSettings = FaceSettings()
-    decode: DecodeSettings = DecodeSettings()
-    panel: PanelSettings = PanelSettings()
-    button: ButtonSettings = ButtonSettings()
-    lamps: LampSettings = LampSettings()
-    display: DisplaySettings = DisplaySettings()
-    camera: CameraSettings = CameraSettings()
-    stick: StickSettings = StickSettings()
-    inbox: InboxSettings = InboxSettings()
-    store: StoreSettings = StoreSettings()
-    health: HealthSettings = HealthSettings()
+    model: schema.ModelSettings = schema.ModelSettings()
+    scan: schema.ScanSettings = schema.ScanSettings()
+    second_opinion: schema.SecondOpinionSettings = schema.SecondOpinionSettings()
+    faces: schema.FaceSettings = schema.FaceSettings()
+    decode: schema.DecodeSettings = schema.DecodeSettings()
+    panel: schema.PanelSettings = schema.PanelSettings()
+    button: schema.ButtonSettings = schema.ButtonSettings()
+    lamps: schema.LampSettings = schema.LampSettings()
+    display: schema.DisplaySettings = schema.DisplaySettings()
+    camera: schema.CameraSettings = schema.CameraSettings()
+    stick: schema.StickSettings = schema.StickSettings()
+    inbox: schema.InboxSettings = schema.InboxSettings()
+    store: schema.StoreSettings = schema.StoreSettings()
+    health: schema.HealthSettings = schema.HealthSettings()
 
     _layers: tuple[Layer, ...] = PrivateAttr(default=())
 
     def origin(self, path: str) -> str:
-        """Where `section.name` got its value: a file with its line, an option, or "built in"."""
+        """The origin of `section.name`: a file with its line, an option, or "built in"."""
         return _origin(self._layers, path, "built in")
 
     def changed(self, origin: str, values: Mapping[str, object]) -> Settings:
-        """A copy with some `section.name` set anew.
+        """A copy with other values of some `section.name`.
 
         Raises:
             SettingsError: a value is not allowed.
         """
         layer = {path: Setting(value, origin) for path, value in values.items()}
-        return _settle((*self._layers, layer))
+        return _merged((*self._layers, layer))
 
     @property
     def models_folder(self) -> Path:
-        """The folder of bundles; a relative one is meant from the program's own folder."""
+        """The folder of bundles; a relative path starts at the program's folder."""
         return HOME / Path(self.model.folder).expanduser()
 
     @property
     def bundle_folder(self) -> Path:
-        """The chosen bundle: a name within `models_folder`, or a path of its own."""
+        """The folder of the chosen bundle: a name within `models_folder`, or a path."""
         return self._bundle_at(self.model.bundle)
 
     @property
     def second_folder(self) -> Path:
-        """The bundle that is asked for a second opinion, there or not."""
+        """The folder of the bundle for second opinions, whether it exists or not."""
         return self._bundle_at(self.second_opinion.bundle)
 
-    def _bundle_at(self, place: str) -> Path:
-        chosen = Path(place).expanduser()
-        return self.models_folder / chosen if place == chosen.name else chosen
+    def _bundle_at(self, name: str) -> Path:
+        path = Path(name).expanduser()
+        return self.models_folder / path if name == path.name else path
 
     @property
     def store_folder(self) -> Path:
-        """What stays lies here: as set, else as systemd says, else in the user's own place."""
+        """The folder of the history: as set, else as systemd says, else the user's own."""
         if self.store.folder is not None:
             return Path(self.store.folder).expanduser()
-        if given := os.environ.get("STATE_DIRECTORY"):
-            return Path(given)
-        state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-        return Path(state).expanduser() / "truelight"
+        if systemd := os.environ.get("STATE_DIRECTORY"):
+            return Path(systemd)
+        return platformdirs.user_state_path("truelight")
 
     @property
     def inbox_folder(self) -> Path:
-        """Clips may be dropped here."""
-        chosen = self.inbox.folder
-        return self.store_folder / "inbox" if chosen is None else Path(chosen).expanduser()
+        """The folder for incoming clips."""
+        folder = self.inbox.folder
+        return self.store_folder / "inbox" if folder is None else Path(folder).expanduser()
 
 
 def load_settings(config: Path | None = None) -> Settings:
-    """The settings of this machine, with the file `config` laid over them if given.
+    """The settings of this machine, overridden by the file `config` if given.
 
     Raises:
-        SettingsError: a file cannot be read, or says something that is not allowed.
+        SettingsError: a file cannot be read, or has a wrong setting.
     """
     if not SHIPPED.is_file():
         message = f"{SHIPPED} is missing: Truelight runs from its own folder."
         raise SettingsError(message, "Install it with ./setup.sh run, or pip install --editable.")
     files = [file for file in (SHIPPED, MACHINE) if file.is_file()]
     files += [config] if config is not None else []
-    return _settle(tuple(read_layer(file) for file in files))
+    return _merged(tuple(read_layer(file) for file in files))
 
 
 def read_layer(file: Path) -> Layer:
-    """What one YAML file sets; its keys are known, its values are not yet checked.
+    """The settings in one YAML file; keys are checked, values are not.
 
     Raises:
-        SettingsError: the file cannot be read, is not YAML, or has an unknown or a double key.
+        SettingsError: the file cannot be read, is not YAML, or has an unknown or duplicate key.
     """
     try:
         loader = yaml.SafeLoader(file.read_text(encoding="utf-8"))
@@ -166,13 +151,13 @@ def read_layer(file: Path) -> Layer:
 def _walk(
     loader: yaml.SafeLoader, node: yaml.Node, section: type[Section], file: Path, above: str
 ) -> Iterator[tuple[str, Setting]]:
-    """The settings beneath a mapping, by path, each with the line it stands on."""
+    """The settings in a mapping, by path, each with its line."""
     if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null":
         return
     if not isinstance(node, yaml.MappingNode):
         raise SettingsError(
-            f"{_place(file, node)}: {above or 'the file'} holds settings, it is not one itself.",
-            f"It may hold {', '.join(section.model_fields)}.",
+            f"{_place(file, node)}: {above or 'the file'} must be a section, not a value.",
+            f"Settings of this section: {', '.join(section.model_fields)}.",
         )
     seen: set[str] = set()
     for key_node, value_node in node.value:
@@ -180,7 +165,7 @@ def _walk(
         path = f"{above}.{key}" if above else key
         if key not in section.model_fields:
             raise SettingsError(
-                f"{_place(file, key_node)}: there is no setting {path}.", _nearest(key, section)
+                f"{_place(file, key_node)}: unknown setting {path}.", _nearest(key, section)
             )
         if key in seen:
             raise SettingsError(f"{_place(file, key_node)}: {path} is set twice.", "Keep one.")
@@ -199,11 +184,11 @@ def _place(file: Path, node: yaml.Node) -> str:
 def _nearest(key: str, section: type[Section]) -> str:
     known = list(section.model_fields)
     near = difflib.get_close_matches(key, known, n=1)
-    return f"Is {near[0]} meant?" if near else f"Known here: {', '.join(known)}."
+    return f"Did you mean {near[0]}?" if near else f"Known settings: {', '.join(known)}."
 
 
-def _settle(layers: tuple[Layer, ...]) -> Settings:
-    """Lay the layers over each other and check what comes out."""
+def _merged(layers: tuple[Layer, ...]) -> Settings:
+    """Merge the layers, later ones over earlier ones, and check the result."""
     merged: dict[str, Any] = {}
     for layer in layers:
         for path, setting in layer.items():
@@ -216,17 +201,17 @@ def _settle(layers: tuple[Layer, ...]) -> Settings:
         settings = Settings.model_validate(merged)
     except ValidationError as failure:
         error = failure.errors()[0]
-        path = ".".join(str(part) for part in _own(error["loc"]))
+        path = ".".join(str(part) for part in _path(error["loc"]))
         raise SettingsError(
             f"{_origin(layers, path, 'Settings')}: {path} is {error['input']!r}.",
-            f"Allowed is {allowed(path)}.",
+            f"Allowed: {allowed(path)}.",
         ) from None
     settings._layers = layers
     return settings
 
 
-def _own(location: tuple[int | str, ...]) -> Iterator[str]:
-    """The part of an error's location that is a setting's path."""
+def _path(location: tuple[int | str, ...]) -> Iterator[str]:
+    """The part of a validation error's location that is a setting's path."""
     section: object = Settings
     for part in location:
         if not (isinstance(section, type) and issubclass(section, Section)):
@@ -244,28 +229,28 @@ _KINDS = {
     "integer": "a whole number",
     "number": "a number",
     "boolean": "true or false",
-    "string": "text that is not empty",
+    "string": "non-empty text",
 }
 
 
 def allowed(path: str) -> str:
-    """What a setting may be, in words, as in "a whole number from 1 to 64"."""
+    """The allowed values of a setting in words, as in "a whole number from 1 to 64"."""
     section: type[BaseModel] = Settings
     *sections, name = path.split(".")
     for part in sections:
         kind = section.model_fields[part].annotation
         assert isinstance(kind, type), f"{part} is a section"
         section = kind
-    schema = section.model_json_schema()["properties"][name]
-    return " or ".join(_words(choice) for choice in schema.get("anyOf", [schema]))
+    described = section.model_json_schema()["properties"][name]
+    return " or ".join(_words(choice) for choice in described.get("anyOf", [described]))
 
 
-def _words(schema: Mapping[str, Any]) -> str:
-    if "enum" in schema:
-        return " or ".join(str(choice) for choice in schema["enum"])
-    kind = str(schema["type"])
+def _words(choice: Mapping[str, Any]) -> str:
+    if "enum" in choice:
+        return " or ".join(str(value) for value in choice["enum"])
+    kind = str(choice["type"])
     words = _KINDS.get(kind, kind)
-    least = schema.get("minimum", schema.get("exclusiveMinimum"))
-    most = schema.get("maximum", schema.get("exclusiveMaximum"))
-    between = " between {:g} and {:g}" if "exclusiveMinimum" in schema else " from {:g} to {:g}"
+    least = choice.get("minimum", choice.get("exclusiveMinimum"))
+    most = choice.get("maximum", choice.get("exclusiveMaximum"))
+    between = " between {:g} and {:g}" if "exclusiveMinimum" in choice else " from {:g} to {:g}"
     return words + (between.format(least, most) if least is not None else "")

@@ -1,6 +1,6 @@
-"""What can be set: every section with its keys, their defaults and what is allowed.
+"""The settings: every section with its keys, defaults and allowed values.
 
-`config/truelight.yaml` says the same with comments; a test compares the two.
+`config/truelight.yaml` repeats them with comments; a test compares the two.
 """
 
 from __future__ import annotations
@@ -12,22 +12,25 @@ from pydantic import BaseModel, ConfigDict, Field
 Pin = Annotated[int, Field(ge=0, le=27)]
 """A GPIO of the Pi's header, by its BCM number."""
 
+DetectorName = Literal["blazeface", "mediapipe"]
+"""The names in `edge.scan.faces.detector.DETECTORS`."""
+
 
 class Section(BaseModel):
-    """A group of settings; sections may hold sections."""
+    """A group of settings; sections can contain sections."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class ModelSettings(Section):
-    """Which network judges."""
+    """Which model bundle judges clips."""
 
     bundle: str = Field(default="truelight", min_length=1)
     folder: str = Field(default="models", min_length=1)
 
 
 class ScanSettings(Section):
-    """How much of a clip is looked at, and with how much of the machine."""
+    """How much of a clip is scanned, and with how many threads."""
 
     windows: int = Field(default=12, ge=1, le=256)
     first: Annotated[int, Field(ge=1, le=100_000)] | None = None
@@ -36,7 +39,7 @@ class ScanSettings(Section):
 
 
 class SecondOpinionSettings(Section):
-    """A slower model that is asked where the first one is unsure."""
+    """A slower model, used where the first one is unsure."""
 
     ask: Literal["auto", "always", "never"] = "auto"
     bundle: str = Field(default="thorough", min_length=1)
@@ -46,19 +49,19 @@ class SecondOpinionSettings(Section):
 class FaceSettings(Section):
     """How faces are found."""
 
-    detector: Literal["blazeface", "mediapipe"] = "blazeface"
+    detector: DetectorName = "blazeface"
     most: int = Field(default=8, ge=1, le=64)
     least_score: float = Field(default=0.5, ge=0.0, le=1.0)
 
 
 class DecodeSettings(Section):
-    """What a stranger's file may cost."""
+    """Resource limits for untrusted files."""
 
     deadline: float = Field(default=30.0, ge=1.0, le=3600.0)
 
 
 class PanelSettings(Section):
-    """Where people see what the box does, and how they answer."""
+    """The user interface of the box."""
 
     kind: Literal["hardware", "terminal", "none"] = "hardware"
 
@@ -81,7 +84,7 @@ class LampSettings(Section):
 
 
 class DisplaySettings(Section):
-    """The small display on the I2C bus."""
+    """The display on the I2C bus."""
 
     driver: Literal["ssd1306", "sh1106", "none"] = "ssd1306"
     bus: int = Field(default=1, ge=0, le=20)
@@ -92,7 +95,7 @@ class DisplaySettings(Section):
 
 
 class CameraSettings(Section):
-    """The camera, and what becomes of what it records."""
+    """The camera and its recordings."""
 
     kind: Literal["picamera2", "file", "none"] = "picamera2"
     file: str | None = None
@@ -107,19 +110,19 @@ class CameraSettings(Section):
 
 
 class StickSettings(Section):
-    """What is left on a stick."""
+    """What is written to a USB stick."""
 
     report: bool = True
 
 
 class InboxSettings(Section):
-    """The folder that clips may be dropped into; null is `inbox` within the store."""
+    """The folder for incoming clips; null is `inbox` within the store."""
 
     folder: str | None = None
 
 
 class StoreSettings(Section):
-    """Where the box keeps what stays, and how much of it; a null folder is the system's own."""
+    """Where and how much the box stores; a null folder is the system's default."""
 
     folder: str | None = None
     most_megabytes: int = Field(default=500, ge=10, le=1_000_000)
@@ -128,7 +131,7 @@ class StoreSettings(Section):
 
 
 class HealthSettings(Section):
-    """When the box is unwell."""
+    """Limits of the box's health."""
 
     hot: float = Field(default=80.0, ge=40.0, le=110.0)
     stuck: float = Field(default=60.0, ge=10.0, le=3600.0)

@@ -16,13 +16,14 @@ SHORTCOMINGS = {
 }
 
 
-def percent(probability: float) -> str:
-    """A probability in whole per cent, never claiming certainty."""
-    if probability > 0.99:
-        return "over 99 %"
-    if probability < 0.01:
-        return "under 1 %"
-    return f"{math.floor(probability * 100 + 1e-9)} %"
+def percent(probability: float, decimals: int = 0) -> str:
+    """A probability in per cent, rounded down, never claiming certainty."""
+    unit = 10**decimals
+    if probability > 1 - 0.01 / unit:
+        return f"over {100 - 1 / unit:.{decimals}f} %"
+    if probability < 0.01 / unit:
+        return f"under {1 / unit:.{decimals}f} %"
+    return f"{math.floor(probability * 100 * unit + 1e-9) / unit:.{decimals}f} %"
 
 
 def clock(seconds: float) -> str:

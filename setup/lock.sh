@@ -20,8 +20,8 @@ CUDA_PACKAGES='^(cuda-|nvidia-|triton==)'
 
 # Only its face detector is called. Its other requirements (jax, sounddevice) are large, and one
 # (opencv-contrib-python) overwrites the files of opencv-python-headless. Our module that calls it
-# needs pydantic.
-MEDIAPIPE=(mediapipe==0.10.18 'numpy<2' 'opencv-python-headless<4.12' pydantic)
+# needs platformdirs and pydantic.
+MEDIAPIPE=(mediapipe==0.10.18 'numpy<2' 'opencv-python-headless<4.12' platformdirs pydantic)
 MEDIAPIPE_WITHOUT=(jax jaxlib opencv-contrib-python sentencepiece sounddevice)
 
 # uv takes releases that exclude newer Pythons ("<3.11"), and pip refuses them. They are listed here.

@@ -32,7 +32,7 @@ run_lock() { # prints the lock file for VENV
 }
 
 ensure_detector() {
-    local folder=$ROOT/third_party/blazeface source=$ROOT/edge/scan/downloads.py
+    local folder=$ROOT/third_party/blazeface source=$ROOT/edge/scan/faces/detector.py
     fresh "$folder/.fetched" "$source" && return
     step "Fetching the face detector's models" "$VENV/bin/truelight" models fetch ||
         die "The face detector's models could not be fetched." "The lines above say why."

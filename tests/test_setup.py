@@ -213,9 +213,9 @@ def test_where_nothing_is_installed_uninstall_says_so(pi: Path) -> None:
 @pytest.fixture
 def ready(tmp_path: Path) -> Path:
     """A checkout in which everything is installed, and `truelight` says what it is asked."""
-    for folder in (".venv/bin", "edge/scan", "third_party/blazeface", "samples/clips"):
+    for folder in (".venv/bin", "edge/scan/faces", "third_party/blazeface", "samples/clips"):
         (tmp_path / folder).mkdir(parents=True)
-    for file in ("edge/scan/downloads.py", "samples/make.py"):
+    for file in ("edge/scan/faces/detector.py", "samples/make.py"):
         (tmp_path / file).touch()
     write_program(tmp_path / ".venv/bin/python", "exit 0")
     write_program(tmp_path / ".venv/bin/truelight", 'echo "asked to: $*"')

@@ -9,6 +9,7 @@ on it is made by the part of the program that makes it on the box.
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -31,11 +32,11 @@ from edge.box.views.camera import CameraImage, Framing
 from edge.box.views.canvas import Canvas
 from edge.box.views.status import Trouble, TroubleKind
 from edge.errors import TruelightError
-from edge.finding import Verdict
+from edge.finding import Box, Face, Finding, Model, Quality, Verdict, WindowScore
 from edge.scan.media.protocol import FAULTS, Fault
-from edge.scan.model.bundle import read_manifest
+from edge.scan.model.bundle_info import read_bundle
 from edge.scan.progress import Progress
-from edge.scan.verdict import ClipContext, decide, judge
+from edge.scan.verdict import ClipContext, judge
 from edge.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +64,7 @@ class Row(NamedTuple):
 # ---- What happens to a box
 
 SETTINGS = Settings()
-MANIFEST, _ = read_manifest(ROOT / "models" / "truelight")
+MANIFEST = read_bundle(ROOT / "models" / "truelight").manifest
 NAMES = ("beach.mp4", "Käthes Geburtstag.mp4", "interview.mp4", "garden.mp4", "dinner.mov")
 STICK = Batch(Origin.STICK, "sda1", "HOLIDAY", tuple(Path(f"{name}") for name in NAMES))
 
@@ -106,10 +107,36 @@ def shown(*happened: Event | float) -> Scene:
     return scene(state, now, SETTINGS)
 
 
-def result(name: str, fake: float, faces: int = 1) -> ClipResult:
-    """What the shipped model's thresholds make of a probability."""
-    verdict, reason = decide(fake, faces, MANIFEST.thresholds)
-    return ClipResult(name, verdict, fake, reason.text)
+def result(name: str, *probabilities: float) -> ClipResult:
+    """What the shipped model's thresholds make of the probabilities of a clip's faces."""
+    line = MANIFEST.calibration
+    logits = [(math.log(p / (1 - p)) - line.offset) / line.scale for p in probabilities]
+    faces = tuple(
+        Face(
+            id=number,
+            first_second=0.0,
+            last_second=4.0,
+            frames=16,
+            box=Box(x=0, y=0, width=200, height=200),
+            quality=Quality(face_px=200, light=120, sharpness=100),
+            counted=False,
+            fake_probability=None,
+            windows=(WindowScore(start=0.0, end=4.0, logit=logit, fake_probability=0.5),),
+        )
+        for number, logit in enumerate(logits, start=1)
+    )
+    finding = Finding(
+        path=name,
+        sha256=None,
+        verdict=Verdict.UNREADABLE,
+        fake_probability=None,
+        reasons=(),
+        faces=faces,
+        model=Model(name=MANIFEST.name, version=MANIFEST.version, sha256=""),
+        thresholds=MANIFEST.thresholds,
+    )
+    found = judge(finding, MANIFEST, ClipContext(frames=16, step=0.25))
+    return ClipResult(name, found.verdict, found.fake_probability, found.reasons[0].text)
 
 
 def judged(clip: ClipResult) -> Scene:
@@ -120,12 +147,6 @@ def judged(clip: ClipResult) -> Scene:
     return shown(events.ModelReady(), events.ClipsArrived(batch), judged, done)
 
 
-def no_face() -> ClipResult:
-    """What is decided about a clip without faces."""
-    judgement = judge((), MANIFEST, ClipContext(frames=100, seconds=4.0))
-    return ClipResult("landscape.mp4", judgement.verdict, None, judgement.reasons[0].text)
-
-
 def unreadable() -> ClipResult:
     """What the decoder process answers about a broken file."""
     return ClipResult("broken.mp4", Verdict.UNREADABLE, None, FAULTS[Fault.BROKEN][0])
@@ -134,9 +155,9 @@ def unreadable() -> ClipResult:
 RESULTS = (
     result(NAMES[0], 0.03),
     result(NAMES[1], 0.02),
-    result(NAMES[2], 0.97, faces=2),
+    result(NAMES[2], 0.02, 0.97),
     result(NAMES[3], 0.55),
-    ClipResult(NAMES[4], Verdict.NO_FACE, None, no_face().reason),
+    ClipResult(NAMES[4], Verdict.NO_FACE, None, result("landscape.mp4").reason),
 )
 STARTED = (events.ModelReady(), events.ClipsArrived(STICK))
 ALL_JUDGED = tuple(events.ClipJudged(Path(one.name), one) for one in RESULTS)
@@ -188,7 +209,7 @@ def damaged_bundle() -> Scene:
         Path("truelight").mkdir()
         Path("truelight/bundle.json").write_text("{}", encoding="utf-8")
         try:
-            read_manifest(Path("truelight"))
+            read_bundle(Path("truelight"))
         except TruelightError as failure:
             return refused(TroubleKind.MODEL_REFUSED, failure)
     raise AssertionError("a damaged bundle was read")
@@ -261,7 +282,7 @@ ROWS = (
         NOT_PROOF,
     ),
     Row("Unsure", judged(RESULTS[3]), "Film again, closer and with more light."),
-    Row("No face", judged(no_face()), "Only faces are judged."),
+    Row("No face", judged(result("landscape.mp4")), "Only faces are judged."),
     Row("Unreadable", judged(unreadable()), "Copy the file again, or save it as MP4."),
     Row(
         "Summary",

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.atomic_write import sweep
+from edge.atomic_write import delete_unfinished
 from edge.box.events import CameraFailed, Event, FrameSeen, Recorded, RecordingProgressed
 from edge.box.sources.camera import Camera, CameraError, CameraStuckError
 from edge.box.views.camera import CameraImage, Framing
@@ -28,7 +28,7 @@ from edge.errors import TruelightError
 from edge.finding import Box
 from edge.scan.faces.crops import measure
 from edge.scan.faces.detector import load_detector
-from edge.scan.model.bundle import read_manifest
+from edge.scan.model.bundle_info import read_bundle
 from edge.scan.model.manifest import QualityLimits
 from edge.settings import Settings
 
@@ -104,7 +104,7 @@ class CameraWorker:
 
     def _run(self) -> None:
         if self._folder.is_dir():
-            sweep(self._folder)
+            delete_unfinished(self._folder)
         while (request := self._next_request()) is not None:
             try:
                 self._carry_out(request)
@@ -185,7 +185,7 @@ class CameraWorker:
 def load_face_finder(settings: Settings) -> tuple[FindFaces, QualityLimits]:
     """The detector of the settings, and how good the model wants a face to be."""
     try:
-        limits = read_manifest(settings.bundle_folder)[0].quality
+        limits = read_bundle(settings.bundle_folder).manifest.quality
     except TruelightError:
         limits = QualityLimits()  # the scan worker reports a model that cannot be used
     detector = load_detector(settings.faces.detector)

@@ -174,11 +174,11 @@ class ScanWorker:
         """Judge the clip, unless the program crashed on it before."""
         if self._crash_guard.crashed_on(clip):
             self._crash_guard.end()
-            return ScanResult(scanner.unread(clip, CRASHED), {})
+            return ScanResult(scanner.unreadable(clip, CRASHED), {})
         self._crash_guard.begin(clip)
         try:
             self._progress(clip, Progress("opening"))
-            return scanner.look(clip, partial(self._progress, clip))
+            return scanner.scan_with_pictures(clip, partial(self._progress, clip))
         finally:
             self._crash_guard.end()
 
@@ -234,7 +234,7 @@ class ScanWorker:
 
     def _described(self) -> Manifest | None:
         """The manifest with its figures, for the report; None where they cannot be read."""
-        from edge.scan.model.bundle import BundleError, manifest_with_figures
+        from edge.scan.model.bundle_info import BundleError, manifest_with_figures
 
         try:
             return manifest_with_figures(self._settings.bundle_folder)

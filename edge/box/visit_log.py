@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edge.atomic_write import write_whole
+from edge.atomic_write import atomic_write
 from edge.box.events import Batch, Ending, Origin
 from edge.history.writer import Entry, History, HistoryError, Visit
 from edge.settings_schema import StoreSettings
@@ -157,7 +157,7 @@ class CrashGuard:
         """Note the clip that is about to be judged."""
         note = {"clip": _identity(clip), "boot": self._boot}
         try:
-            write_whole(self._file, json.dumps(note))
+            atomic_write(self._file, json.dumps(note))
         except OSError as failure:
             _log.warning("The crash guard cannot write its note: %s", failure.strerror)
 

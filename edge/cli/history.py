@@ -241,7 +241,7 @@ def _report(history: HistoryReader, visit: Visit, model: ModelSummary | None) ->
 
 def _model(settings: Settings) -> ModelSummary | None:
     """The manifest of the current bundle; a report uses it if that bundle judged."""
-    from edge.scan.model.bundle import BundleError, manifest_with_figures
+    from edge.scan.model.bundle_info import BundleError, manifest_with_figures
 
     try:
         return manifest_with_figures(settings.bundle_folder)
@@ -250,11 +250,11 @@ def _model(settings: Settings) -> ModelSummary | None:
 
 
 def _write(file: Path, text: str) -> None:
-    from edge.atomic_write import write_whole
+    from edge.atomic_write import atomic_write
 
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, text)
+        atomic_write(file, text)
     except OSError as failure:
         raise TruelightError(f"Cannot write {file}: {failure.strerror}.") from failure
 

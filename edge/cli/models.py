@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from edge.history.report_page import Figure
-    from edge.scan.model.bundle import Listed
+    from edge.scan.model.bundle_info import Listed
     from edge.scan.model.manifest import Manifest, MeasuredFigure
     from edge.settings import Settings
 
@@ -59,7 +59,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """List the bundles in the folder of models, and the default one if it is elsewhere."""
-    from edge.scan.model.bundle import list_bundles
+    from edge.scan.model.bundle_info import list_bundles
     from edge.settings import load_settings
     from edge.text import path_text
 
@@ -81,7 +81,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 def run_add(chosen: argparse.Namespace) -> int:
     """Download what the bundle lacks, and print where the complete bundle is."""
-    from edge.scan.downloads import install_tower
+    from edge.scan.model.install import install_tower
     from edge.settings import load_settings
     from edge.text import one_line, path_text
 
@@ -95,7 +95,7 @@ def run_add(chosen: argparse.Namespace) -> int:
 
 def run_fetch(_: argparse.Namespace) -> int:
     """Download the face detector's models and print where they are."""
-    from edge.scan.downloads import fetch_detector_models
+    from edge.scan.faces.detector import fetch_detector_models
 
     for path in fetch_detector_models():
         print(path)
@@ -190,7 +190,8 @@ def ignores_order(folder: Path, manifest: Manifest) -> bool:
     """Whether the sequence graph gives a window, its reverse and its mean the same logit."""
     import numpy as np
 
-    from edge.scan.model.bundle import BundleError, open_graph
+    from edge.scan.model.bundle import open_graph
+    from edge.scan.model.bundle_info import BundleError
     from edge.scan.model.manifest import SEQUENCE
 
     try:

@@ -186,30 +186,31 @@ def check_model(context: Context) -> Result:
     from edge.scan.model.bundle import load_bundle
 
     bundle = load_bundle(context.settings.bundle_folder, context.settings.scan.threads)
-    name = f"{bundle.path.name} {bundle.manifest.version}"
+    name = f"{bundle.info.path.name} {bundle.manifest.version}"
     return Result(State.OK, f"{name} gives the answers it gave when it was exported.")
 
 
 def check_second(context: Context) -> Result:
     """Load the model for second opinions, or find out why none is asked."""
-    from edge.scan.model.bundle import load_bundle, read_manifest
+    from edge.scan.model.bundle import load_bundle
+    from edge.scan.model.bundle_info import read_bundle
     from edge.scan.model.second_opinion import Absence, NoSecondModel, find_second
 
     settings = context.settings
-    first, _ = read_manifest(settings.bundle_folder)
+    first = read_bundle(settings.bundle_folder).manifest
     found = find_second(settings, first, context.root / "proc/meminfo")
     if isinstance(found, NoSecondModel):
         faults = {Absence.OTHER_MODEL: State.WARNING, Absence.UNUSABLE: State.FAILURE}
         return Result(faults.get(found.why, State.ABSENT), found.sentence, found.remedy)
-    load_bundle(found.folder, settings.scan.threads)
-    name = f"{found.folder.name} {found.manifest.version}"
+    load_bundle(found, settings.scan.threads)
+    name = f"{found.path.name} {found.manifest.version}"
     sentence = f"{name} gives the answers it gave when it was exported; asked if {first.name} "
     return Result(State.OK, f"{sentence}is unsure.")
 
 
 def check_detector(context: Context) -> Result:
     """Verify the files of the face detector."""
-    from edge.scan.downloads import FULL_RANGE, SHORT_RANGE, read_model
+    from edge.scan.faces.detector import FULL_RANGE, SHORT_RANGE, read_model
 
     for name in (FULL_RANGE, SHORT_RANGE):
         read_model(name)

@@ -1,1 +1,1 @@
-"""The job: a clip goes in, a finding comes out."""
+"""From a clip to a finding; see `scanner`."""

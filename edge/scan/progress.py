@@ -1,4 +1,4 @@
-"""How far a scan is, as it is told to whoever shows it."""
+"""The progress of a scan, reported to a listener."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Stage = Literal["opening", "looking", "judging"]
 
 @dataclass(frozen=True)
 class Progress:
-    """Where one clip stands; `seconds_left` is an estimate, None while nothing is known yet."""
+    """The progress on one clip; `seconds_left` is an estimate, None while there is none."""
 
     stage: Stage
     frames_done: int = 0
@@ -21,15 +21,15 @@ class Progress:
 
 
 ProgressListener = Callable[[Progress], None]
-"""Whoever is told; it may raise `Cancelled`."""
+"""Called with the progress; it may raise `Cancelled`."""
 
 
-class Cancelled(Exception):  # noqa: N818 (nothing went wrong)
-    """Raised by a listener to end the scan at once: there will be no finding."""
+class Cancelled(Exception):  # noqa: N818 (not an error)
+    """Raised by a listener to end the scan at once, without a finding."""
 
 
 class ProgressReporter:
-    """Tells a listener of a scan's progress and reckons how long the rest will take."""
+    """Reports a scan's progress to a listener, with an estimate of the time left."""
 
     def __init__(self, listener: ProgressListener | None) -> None:
         self._listener = listener
@@ -37,18 +37,18 @@ class ProgressReporter:
         self._start = 0.0
         self._last: tuple[Stage, int] = ("opening", 0)
 
-    def tell(self, stage: Stage, done: int = 0) -> None:
-        """Say that `stage` goes on and that `done` frames have been looked at."""
+    def report(self, stage: Stage, done: int = 0) -> None:
+        """The scan is in `stage` and `done` frames were scanned."""
         self._last = stage, done
         if self._listener:
             self._listener(Progress(stage, done, self._expected, self._left(done)))
 
-    def again(self) -> None:
-        """Say the same once more: work goes on, though nothing new came of it yet."""
-        self.tell(*self._last)
+    def repeat(self) -> None:
+        """Report the same again: a sign of life."""
+        self.report(*self._last)
 
     def expect(self, frames: int) -> None:
-        """Start the clock: so many frames will come."""
+        """Start the clock; `frames` is the expected number of frames."""
         self._expected = frames
         self._start = time.monotonic()
 

@@ -1,225 +1,295 @@
-"""From what the network answered to what is said of the clip. Pure.
+"""From the scores of faces to the verdict on the clip, and its reasons. Pure.
 
-A track's windows are pooled and calibrated into one probability. The clip's verdict is that of the
-worst face among those seen long and well enough; the reasons are made here, where it is decided.
+A face's windows are pooled and calibrated into one probability of FAKE. The highest probability
+among the faces that are seen long and well enough decides. If it lies between the thresholds, a
+second model may score a few crops of each of these faces; a weighted sum of both models' mean
+logits then gives the probability, by the rule in the second model's bundle.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edge.finding import (
-    Box,
     Face,
-    Quality,
+    Finding,
     Reason,
     ReasonCode,
+    SecondFace,
     SecondOpinion,
     Thresholds,
     Verdict,
-    WindowScore,
     verdict_of,
 )
+from edge.scan.model.bundle_info import BundleInfo
 from edge.scan.model.manifest import Manifest
 from edge.text import percent
 
 
 @dataclass(frozen=True)
-class WindowLogit:
-    """What the network answered to one window of a track."""
-
-    start: float
-    end: float
-    logit: float
-    steady: bool = True
-    """Whether the face was found in at least half of the window's frames."""
-
-
-@dataclass(frozen=True)
-class TrackEvidence:
-    """Everything that is known of one face before it is judged; times in seconds."""
-
-    id: int
-    first_second: float
-    last_second: float
-    frames: int
-    seen_seconds: float
-    """How much of the time that was looked at shows the face."""
-    box: Box
-    quality: Quality
-    windows: tuple[WindowLogit, ...]
-
-
-@dataclass(frozen=True)
 class ClipContext:
-    """What else the verdict hangs on."""
+    """What else the verdict depends on."""
 
     frames: int
-    """How many frames were looked at."""
-    seconds: float
-    """How much of the clip's time those stand for."""
+    """Frames that were scanned."""
+    step: float = 0.0
+    """Seconds of the clip that a frame stands for; 0 for a single one."""
     first: int | None = None
-    """Set if only the first frames were asked for."""
+    """Set if only the first frames were requested."""
     damaged: bool = False
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """The part of a finding that is a decision."""
-
-    verdict: Verdict
-    fake_probability: float | None
-    reasons: tuple[Reason, ...]
-    faces: tuple[Face, ...] = ()
-    second_opinion: SecondOpinion | None = None
-    thresholds: Thresholds | None = None
-    """Those that decided, if they are not the bundle's."""
+def unreadable(finding: Finding, text: str) -> Finding:
+    """The finding on a clip that cannot be judged, for the reason `text`."""
+    reason = Reason(code=ReasonCode.UNREADABLE, text=text)
+    return finding.replaced(
+        verdict=Verdict.UNREADABLE, fake_probability=None, reasons=(reason,), faces=()
+    )
 
 
-def judge(
-    tracks: Sequence[TrackEvidence], manifest: Manifest, circumstances: ClipContext
-) -> Judgement:
-    """Decide what is said of a clip."""
-    faces = tuple(_face(track, manifest, circumstances) for track in tracks)
-    counted = [
-        face.fake_probability
-        for face in faces
-        if face.counted and face.fake_probability is not None
-    ]
-    remarks = _remarks(circumstances)
+def judge(finding: Finding, manifest: Manifest, context: ClipContext) -> Finding:
+    """Fill in the verdict, its reasons and each face's probability; faces have their windows."""
+    faces = tuple(_judge_face(face, manifest, context) for face in finding.faces)
+    finding = finding.replaced(faces=faces)
     if not faces:
         no_face = Reason(code=ReasonCode.NO_FACE, text="No face was found.")
-        return Judgement(Verdict.NO_FACE, None, (no_face, *remarks))
-    if not counted:
-        return Judgement(Verdict.UNSURE, None, (*_shortcomings(faces), *remarks), faces)
-    worst = max(counted)
-    verdict, reason = decide(worst, len(counted), manifest.thresholds)
-    return Judgement(verdict, worst, (reason, *remarks), faces)
+        verdict, probability, reasons = Verdict.NO_FACE, None, [no_face]
+    elif not (counted := _counted(faces)):
+        verdict, probability, reasons = Verdict.UNSURE, None, _shortcomings(faces)
+    else:
+        probability = max(counted.values())
+        verdict = verdict_of(probability, manifest.thresholds)
+        reasons = [_explain(finding, manifest.thresholds)]
+    reasons += _limitations(context)
+    return finding.replaced(verdict=verdict, fake_probability=probability, reasons=tuple(reasons))
 
 
-def calibrated(logit: float, manifest: Manifest) -> float:
-    """The probability of FAKE that the bundle's calibration gives a logit."""
-    return sigmoid(manifest.calibration.scale * logit + manifest.calibration.offset)
-
-
-def sigmoid(lean: float) -> float:
-    """The probability of a logit."""
-    # Two forms, so that neither overflows.
-    return 1 / (1 + math.exp(-lean)) if lean >= 0 else math.exp(lean) / (1 + math.exp(lean))
-
-
-def _face(track: TrackEvidence, manifest: Manifest, circumstances: ClipContext) -> Face:
-    """One track, judged alone: its windows' mean logit, calibrated."""
-    steady = [window for window in track.windows if window.steady] or list(track.windows)
-    reasons = tuple(_complaints(track, manifest, circumstances))
-    probability = None
-    if steady:
-        logits = [window.logit for window in steady]
-        probability = calibrated(math.fsum(logits) / len(logits), manifest)
-    return Face(
-        id=track.id,
-        first_second=track.first_second,
-        last_second=track.last_second,
-        frames=track.frames,
-        box=track.box,
-        quality=track.quality,
+def _judge_face(face: Face, manifest: Manifest, context: ClipContext) -> Face:
+    """A face alone: the mean logit of its windows, calibrated, and whether it counts."""
+    reasons, probability = tuple(_too_low(face, manifest, context)), None
+    if face.windows:
+        probability = manifest.calibration.probability(_mean_logit(face))
+    return face.replaced(
         counted=not reasons and probability is not None,
         fake_probability=probability,
         reasons=reasons,
-        windows=tuple(
-            WindowScore(
-                start=window.start,
-                end=window.end,
-                logit=window.logit,
-                fake_probability=calibrated(window.logit, manifest),
-            )
-            for window in steady
-        ),
     )
 
 
-_TOO_SMALL = "The face is {} pixels wide; at least {} are needed."
-_TOO_DARK = "The face is too dark: its light is {} of 255, at least {} is needed."
-_TOO_BLURRED = "The face is too blurred: its sharpness is {}, at least {} is needed."
-_TOO_BRIEFLY = "The face is seen for {} s; at least {} s are needed."
+def _mean_logit(face: Face) -> float:
+    return math.fsum(window.logit for window in face.windows) / len(face.windows)
 
 
-def _complaints(
-    track: TrackEvidence, manifest: Manifest, circumstances: ClipContext
-) -> list[Reason]:
-    """Why a face is not good enough to be counted; nothing if it is."""
-    limits, quality = manifest.quality, track.quality
-    least_seconds = _least_seconds(limits.seconds, circumstances)
-    measured = (
-        (ReasonCode.FACES_TOO_SMALL, _TOO_SMALL, quality.face_px, limits.face_px),
-        (ReasonCode.TOO_DARK, _TOO_DARK, quality.light, limits.light),
-        (ReasonCode.TOO_BLURRED, _TOO_BLURRED, quality.sharpness, limits.sharpness),
-        (ReasonCode.SEEN_TOO_BRIEFLY, _TOO_BRIEFLY, track.seen_seconds, least_seconds),
-    )
-    return [
-        Reason(code=code, text=text.format(*(f"{math.floor(n * 10) / 10:g}" for n in numbers)))
-        for code, text, *numbers in measured
-        if numbers[0] < numbers[1]
-    ]
+def _counted(faces: Sequence[Face]) -> dict[int, float]:
+    """The probabilities of the faces that count, by id."""
+    return {
+        face.id: face.fake_probability
+        for face in faces
+        if face.counted and face.fake_probability is not None
+    }
 
 
-def _least_seconds(limit: float, circumstances: ClipContext) -> float:
-    """How long a face must be seen.
+# ---- Reasons
 
-    A picture has no length, and who asks for the first frames only has chosen a short time: there,
-    half of it is long enough.
-    """
-    if circumstances.frames <= 1:
-        return 0.0
-    return limit if circumstances.first is None else min(limit, circumstances.seconds / 2)
-
-
-_PLURAL = {
-    ReasonCode.FACES_TOO_SMALL: "No face is large enough in the picture.",
+_TOO_LOW = {
+    ReasonCode.FACES_TOO_SMALL: "The face is {} pixels wide; the minimum is {}.",
+    ReasonCode.TOO_DARK: "The face is too dark: mean brightness {} of 255; the minimum is {}.",
+    ReasonCode.TOO_BLURRED: "The face is too blurred: sharpness {}; the minimum is {}.",
+    ReasonCode.SEEN_TOO_BRIEFLY: "The face is visible for {} s; the minimum is {} s.",
+}
+_ALL_TOO_LOW = {
+    ReasonCode.FACES_TOO_SMALL: "The faces are too small.",
     ReasonCode.TOO_DARK: "The faces are too dark.",
     ReasonCode.TOO_BLURRED: "The faces are too blurred.",
-    ReasonCode.SEEN_TOO_BRIEFLY: "The faces are seen too briefly.",
+    ReasonCode.SEEN_TOO_BRIEFLY: "The faces are visible too briefly.",
 }
 
 
+def _too_low(face: Face, manifest: Manifest, context: ClipContext) -> list[Reason]:
+    """Why a face does not count; empty if it does."""
+    limits, quality = manifest.quality, face.quality
+    measured = {
+        ReasonCode.FACES_TOO_SMALL: (quality.face_px, limits.face_px),
+        ReasonCode.TOO_DARK: (quality.light, limits.light),
+        ReasonCode.TOO_BLURRED: (quality.sharpness, limits.sharpness),
+        ReasonCode.SEEN_TOO_BRIEFLY: (
+            face.frames * context.step,
+            _least_seconds(limits.seconds, context),
+        ),
+    }
+    return [
+        Reason(code=code, text=_TOO_LOW[code].format(*_as_text(value, minimum)))
+        for code, (value, minimum) in measured.items()
+        if value < minimum
+    ]
+
+
+def _as_text(value: float, minimum: float) -> tuple[str, str]:
+    """A value below its minimum, as numbers that differ too: one rounded down, the other up."""
+    return f"{math.floor(value * 10) / 10:g}", f"{math.ceil(round(minimum * 100, 6)) / 100:g}"
+
+
+def _least_seconds(limit: float, context: ClipContext) -> float:
+    """How long a face must be visible.
+
+    A picture has no duration. Of the first frames only, which may be a short time, half suffices.
+    """
+    if context.frames <= 1:
+        return 0.0
+    scanned = context.frames * context.step
+    return limit if context.first is None else min(limit, scanned / 2)
+
+
 def _shortcomings(faces: Sequence[Face]) -> list[Reason]:
-    """Why no face was good enough: each kind of complaint once, in a steady order."""
+    """Why no face counts: each kind of reason once, in a fixed order."""
     if len(faces) == 1:
         return list(faces[0].reasons)
-    met = {reason.code for face in faces for reason in face.reasons}
-    return [Reason(code=code, text=text) for code, text in _PLURAL.items() if code in met]
+    codes = {reason.code for face in faces for reason in face.reasons}
+    return [Reason(code=code, text=text) for code, text in _ALL_TOO_LOW.items() if code in codes]
 
 
-def decide(worst: float, counted: int, thresholds: Thresholds) -> tuple[Verdict, Reason]:
-    """The verdict on the worst face's probability, and why."""
-    real, fake = thresholds.real, thresholds.fake
-    verdict = verdict_of(worst, thresholds)
-    if verdict is Verdict.FAKE:
-        code = ReasonCode.ABOVE_FAKE_THRESHOLD
-        said = f"FAKE is said from {percent(fake)}"
-    elif verdict is Verdict.REAL:
-        code = ReasonCode.BELOW_REAL_THRESHOLD
-        said = f"REAL is said up to {percent(real)}"
-    else:
-        code = ReasonCode.BETWEEN_THRESHOLDS
-        said = f"REAL is said up to {percent(real)}, FAKE from {percent(fake)}"
-    who = "The face" if counted == 1 else f"The worst of {counted} faces"
-    text = f"{who} is fake with a probability of {percent(worst)}; {said}."
-    return verdict, Reason(code=code, text=text)
+def _explain(finding: Finding, thresholds: Thresholds) -> Reason:
+    """The verdict in words, with the highest probability and the thresholds."""
+    counted = _counted(finding.faces)
+    highest = max(counted.values())
+    decimals = _decimals(highest, thresholds)
+    real, fake = (percent(limit, decimals) for limit in (thresholds.real, thresholds.fake))
+    real = f"REAL threshold: {real if thresholds.real > 0 else 'none'}"
+    fake = f"FAKE threshold: {fake if thresholds.fake < 1 else 'none'}"
+    code, text, limits = {
+        Verdict.FAKE: (ReasonCode.ABOVE_FAKE_THRESHOLD, _swapped(finding, thresholds), fake),
+        Verdict.REAL: (ReasonCode.BELOW_REAL_THRESHOLD, _swapped(finding, thresholds), real),
+        Verdict.UNSURE: (
+            ReasonCode.BETWEEN_THRESHOLDS,
+            "The answer lies in between.",
+            f"{real}, {fake}",
+        ),
+    }[verdict_of(highest, thresholds)]
+    which = "Probability" if len(counted) == 1 else "Highest probability"
+    shown = percent(highest, decimals)
+    return Reason(code=code, text=f"{text} {which} of FAKE {shown}; {limits}.")
 
 
-def _remarks(circumstances: ClipContext) -> list[Reason]:
-    """What the reader must know of any verdict on this clip."""
+def _decimals(probability: float, thresholds: Thresholds) -> int:
+    """The fewest decimals of per cent with which the rounded numbers give the same verdict."""
+    values = (probability, thresholds.real, thresholds.fake)
+    for decimals in range(4):
+        unit = 10 ** (2 + decimals)
+        shown, real, fake = (math.floor(value * unit + 1e-9) / unit for value in values)
+        rounded = Thresholds(real=real, fake=fake)
+        if verdict_of(shown, rounded) is verdict_of(probability, thresholds):
+            return decimals
+    return 4
+
+
+def _swapped(finding: Finding, thresholds: Thresholds) -> str:
+    """Which faces look swapped, in words."""
+    counted = _counted(finding.faces)
+    swapped = [id_ for id_, p in counted.items() if verdict_of(p, thresholds) is Verdict.FAKE]
+    if not swapped:
+        judged = "" if len(counted) == len(finding.faces) else " that could be judged"
+        return f"No face{judged} looks swapped."
+    if len(swapped) > 1:
+        return f"{len(swapped)} faces look swapped."
+    who = "The face" if len(finding.faces) == 1 else f"Face {swapped[0]}"
+    return f"{who} looks swapped."
+
+
+def _limitations(context: ClipContext) -> list[Reason]:
+    """Limitations of any verdict on this clip."""
     remarks = []
-    if circumstances.frames == 1:
-        text = "This is a single picture: nothing can be said of how the face moves."
+    if context.frames == 1:
+        text = "This is a single picture: the motion of the face could not be judged."
         remarks.append(Reason(code=ReasonCode.SINGLE_PICTURE, text=text))
-    if circumstances.first is not None and circumstances.frames > 1:
-        text = f"Only the first {circumstances.frames} frames were looked at, as was asked."
+    if context.first is not None and context.frames > 1:
+        text = f"Only the first {context.frames} frames were scanned, as requested."
         remarks.append(Reason(code=ReasonCode.FIRST_FRAMES_ONLY, text=text))
-    if circumstances.damaged:
-        text = "The file is damaged: only what could be decoded was looked at."
+    if context.damaged:
+        text = "The file is damaged: only the parts that could be decoded were scanned."
         remarks.append(Reason(code=ReasonCode.DAMAGED, text=text))
     return remarks
+
+
+# ---- The second opinion
+
+
+def in_doubt(finding: Finding) -> tuple[int, ...]:
+    """The faces for a second opinion, by id: all that count, if the verdict lies in between."""
+    codes = [reason.code for reason in finding.reasons]
+    if finding.verdict is not Verdict.UNSURE or ReasonCode.BETWEEN_THRESHOLDS not in codes:
+        return ()
+    return tuple(_counted(finding.faces))
+
+
+def reconsider(
+    finding: Finding, logits: Mapping[int, Sequence[float]], second: BundleInfo, seconds: float
+) -> Finding:
+    """Judge again with a second model.
+
+    `logits` are its answers to each crop of each face `in_doubt`, by the face's id; `seconds` is
+    the time that it took.
+    """
+    rule = second.manifest.beside
+    assert rule is not None, "a bundle without a rule is no second model"
+    before = _counted(finding.faces)
+    opinions = {
+        face: SecondFace(
+            id=face,
+            crops=len(answers),
+            logit=(mean := math.fsum(answers) / len(answers)),
+            fake_probability=second.manifest.calibration.probability(mean),
+            probability_before=before[face],
+        )
+        for face, answers in logits.items()
+    }
+    opinion = SecondOpinion(
+        model=second.model,
+        crops=sum(face.crops for face in opinions.values()),
+        seconds=seconds,
+        verdict_before=finding.verdict,
+        probability_before=finding.fake_probability or 0.0,
+        thresholds_before=finding.thresholds,
+        faces=tuple(opinions.values()),
+    )
+    faces = tuple(
+        face.replaced(fake_probability=rule.probability(_mean_logit(face), opinions[face.id].logit))
+        if face.id in opinions
+        else face
+        for face in finding.faces
+    )
+    counted = _counted(faces)
+    worst = max(counted, key=lambda face: counted[face])
+    finding = finding.replaced(faces=faces)
+    reason = _explain(finding, rule.thresholds)
+    text = f"Both models together: {reason.text[0].lower()}{reason.text[1:]}"
+    rest = [each for each in finding.reasons if each.code is not ReasonCode.BETWEEN_THRESHOLDS]
+    return finding.replaced(
+        verdict=verdict_of(counted[worst], rule.thresholds),
+        fake_probability=counted[worst],
+        reasons=(reason.replaced(text=text), _second_reason(finding, opinion, worst), *rest),
+        thresholds=rule.thresholds,
+        second_opinion=opinion,
+    )
+
+
+def without_second_opinion(finding: Finding, why: str) -> Finding:
+    """The same finding with the reason why there is no second opinion, a sentence."""
+    reason = Reason(code=ReasonCode.SECOND_OPINION, text=f"There is no second opinion: {why}")
+    return finding.replaced(reasons=(*finding.reasons, reason))
+
+
+def _second_reason(finding: Finding, opinion: SecondOpinion, worst: int) -> Reason:
+    """Both models' answers on the face that decides."""
+    first, second = finding.model.name, opinion.model.name
+    (face,) = (face for face in opinion.faces if face.id == worst)
+    several = len(opinion.faces) > 1
+    scope = f" on {len(opinion.faces)} faces" if several else ""
+    which = f"face {worst} has a probability" if several else "probability"
+    text = (
+        f"Second opinion{scope}, because {first} alone was unsure: {which} of FAKE "
+        f"{percent(face.probability_before)} by {first}, "
+        f"{percent(face.fake_probability)} by {second}."
+    )
+    return Reason(code=ReasonCode.SECOND_OPINION, text=text)

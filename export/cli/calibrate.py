@@ -122,8 +122,8 @@ def run_limits(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from edge.errors import TruelightError
-    from edge.scan.faces.search import FacePipeline
     from edge.scan.model.bundle import load_bundle
+    from edge.scan.tracks import FacePipeline
     from edge.settings import load_settings
     from export.cli.output import StepBar
     from export.convert.bundle import amend
@@ -133,7 +133,7 @@ def run_limits(args: argparse.Namespace) -> int:
     clips = read_folder(args.clips)
     bundle = load_bundle(args.bundle)
     now = bundle.manifest.quality
-    pipeline = FacePipeline(load_settings().faces, bundle.manifest)
+    pipeline = FacePipeline(load_settings().faces, bundle.manifest.input.crop_spec)
     with StepBar(Console(stderr=True), "corrupting") as bar:
         rows = table(compare_clips(bundle, pipeline, clips, bar.at), bundle.manifest)
     if not rows:

@@ -86,10 +86,10 @@ def run(args: argparse.Namespace) -> int:
 
         amend(args.bundle, figures=card_figures(measured, args.record, shown_command(args)))
     if args.html:
-        from edge.scan.model.bundle import read_manifest
+        from edge.scan.model.bundle_info import read_bundle
         from export.evaluate.page import write_page
 
-        manifest, _ = read_manifest(args.bundle)
+        manifest = read_bundle(args.bundle).manifest
         write_page(args.html, manifest, measured, predictions, shown_command(args))
     if args.json:
         print(measured.model_dump_json())
@@ -193,13 +193,13 @@ def _conditions(args: argparse.Namespace) -> Conditions:
 
 def _second(bundle: Path, named: Path | bool) -> Mapping[str, object]:
     """Settings by which a second opinion is asked for; refused if there is none."""
-    from edge.scan.model.bundle import read_manifest
+    from edge.scan.model.bundle_info import read_bundle
     from edge.scan.model.second_opinion import NoSecondModel, find_second
 
     changes = {"second_opinion.ask": "always"}
     if isinstance(named, Path):
         changes["second_opinion.bundle"] = str(named.resolve())
-    asked = find_second(_settings(bundle, changes), read_manifest(bundle)[0])
+    asked = find_second(_settings(bundle, changes), read_bundle(bundle).manifest)
     if isinstance(asked, NoSecondModel):
         raise TruelightError(asked.sentence, asked.remedy)
     return changes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
 
 from edge.errors import TruelightError
-from edge.scan.model.manifest import CropRule, Part
+from edge.scan.model.manifest import CropRule, ManifestPart
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,7 +37,7 @@ Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class PhaseEntry(Part):
+class PhaseEntry(ManifestPart):
     """A stretch of training at one picture size."""
 
     learn_from: Literal["labels", "features", "online_teacher"] = "labels"
@@ -47,7 +47,7 @@ class PhaseEntry(Part):
     rate: float = Field(ge=0, description="The learning rate's peak.")
 
 
-class OnlineTeacherEntry(Part):
+class OnlineTeacherEntry(ManifestPart):
     """A tuned tower that sees every batch."""
 
     tuned: RecipePath
@@ -55,7 +55,7 @@ class OnlineTeacherEntry(Part):
     sha256: str | None = None
 
 
-class HeadEntry(Part):
+class HeadEntry(ManifestPart):
     """The LSTM over windows."""
 
     only: bool = Field(default=False, description="Freeze the trunk of `start`.")
@@ -66,7 +66,7 @@ class HeadEntry(Part):
     rate: float = Field(default=4.0, gt=0)
 
 
-class TrainingRecipe(Part):
+class TrainingRecipe(ManifestPart):
     """A recipe file; docs/training.yaml is one with every key."""
 
     folders: tuple[RecipePath, ...] = Field(min_length=1)

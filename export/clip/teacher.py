@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
-from edge.atomic_write import write_whole
+from edge.atomic_write import atomic_write
 from edge.errors import TruelightError
 from edge.scan.model.bundle import open_graph
 from export.clip.graph import Encoder, Tap, features_graph, read_taps
@@ -115,7 +115,7 @@ def cache_features(
     examples = _examples(folders)
     out.mkdir(parents=True, exist_ok=True)
     if (before := _metadata(out)) is None:
-        write_whole(out / METADATA, metadata.model_dump_json(indent=1) + "\n")
+        atomic_write(out / METADATA, metadata.model_dump_json(indent=1) + "\n")
     elif before != metadata:
         raise TruelightError(
             f"{out} holds features of another encoder or other taps.", "Name another --out."
@@ -133,7 +133,7 @@ def cache_features(
         )
         archive = io.BytesIO()
         np.savez(archive, names=np.array(part), **arrays)
-        write_whole(out / f"{number:05d}.npz", archive.getvalue())
+        atomic_write(out / f"{number:05d}.npz", archive.getvalue())
     return len(known) + len(order)
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from edge.atomic_write import write_whole
+from edge.atomic_write import atomic_write
 from edge.errors import TruelightError
 from edge.finding import Thresholds
-from edge.scan.model.bundle import Sessions, load_bundle, manifest_with_figures
+from edge.scan.model.bundle import Sessions, load_bundle
+from edge.scan.model.bundle_info import manifest_with_figures
 from edge.scan.model.manifest import (
     CARD,
     FEATURES,
@@ -232,7 +233,7 @@ def write_bundle(
     try:
         with _replacing(out) as unfinished:
             for name, content in contents.items():
-                write_whole(unfinished / name, content)
+                atomic_write(unfinished / name, content)
             if tower is not None:
                 shutil.copyfile(tower, unfinished / TOWER)
             load_bundle(unfinished)

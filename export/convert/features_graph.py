@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from edge.scan.model.bundle import Floats
+from edge.scan.frames import Floats
 from export.convert.builder import Attribute, Builder, floats, octets
 from export.convert.fold import Convolution, FoldedBlock, FoldedTrunk
 

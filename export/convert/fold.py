@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edge.errors import TruelightError
-from edge.scan.model.bundle import Floats
+from edge.scan.frames import Floats
 from export.train.network import Block, Trunk
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")

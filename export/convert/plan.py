@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from edge.errors import TruelightError
-from edge.scan.faces.crops import CropSpec
+from edge.scan.frames import CropSpec
 from edge.scan.model.manifest import CropRule, Input, MeasuredFigure, Window
 from export.convert.fold import FoldedTrunk, fold
 from export.convert.sequence_graph import own_sequence, published_sequence
@@ -68,8 +68,7 @@ class Plan:
     @property
     def spec(self) -> CropSpec:
         """How its crops are cut."""
-        crop = self.input.crop
-        return CropSpec(self.input.side, crop.scale, crop.shift_x, crop.shift_y)
+        return self.input.crop_spec
 
 
 def plan(request: BundleRequest) -> Plan:

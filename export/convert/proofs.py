@@ -16,7 +16,8 @@ from scipy.special import expit
 
 from edge.errors import TruelightError
 from edge.finding import verdict_of
-from edge.scan.model.bundle import WEIGHTS_FOLDER, Crops, Floats, Sessions
+from edge.scan.frames import Crops, Floats
+from edge.scan.model.bundle import WEIGHTS_FOLDER, Sessions
 from edge.scan.model.manifest import UNCALIBRATED, MeasuredFigure
 from export.data.crop_folders import LabelledCrops
 from export.metrics import auc
@@ -135,7 +136,7 @@ def golden_vector(
     rounds differently in every layer. `beside` is the folder of weights outside the graph.
     """
     crops = golden_crops(side)
-    graphs = Sessions(features, sequence, beside=beside)
+    graphs = Sessions(features, sequence, weights=beside)
     answers = graphs.features(crops)
     rounding = np.abs(answers - _unoptimised(features, crops, beside)).max()
     slots = np.arange(2 * frames).reshape(2, frames) % GOLDEN_CROPS

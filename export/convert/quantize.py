@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnxruntime
 
-from edge.scan.model.bundle import Crops, Floats, Sessions
+from edge.scan.frames import Crops, Floats
+from edge.scan.model.bundle import Sessions
 from export.convert.builder import Builder, octets
 from export.convert.features_graph import Ranges, int8_weights, lay_features, uint8_scale
 from export.convert.fold import Convolution, FoldedTrunk, merge_groups

@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from torch import nn
 
-from edge.scan.model.bundle import Floats
+from edge.scan.frames import Floats
 from export.convert.builder import Builder, floats
 from export.train.network import Detector, PublishedNetwork, Readout
 

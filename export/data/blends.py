@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.atomic_write import half_file, make_whole
-from edge.scan.downloads import MESH, read_model
+from edge.atomic_write import publish, unfinished_file
+from edge.scan.faces.detector import MESH, read_model
 from export.data.augment import random_augmentation
 from export.data.folders import Example, Image, Landmarks, Progress
 
@@ -241,6 +241,6 @@ def find_landmarks(
 def save_arrays(file: Path, **arrays: NDArray[Any]) -> None:
     """Write an .npz file atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with half_file(file) as half:
+    with unfinished_file(file) as half:
         np.savez(half, **arrays)  # type: ignore[arg-type]
-        make_whole(half, file)
+        publish(half, file)

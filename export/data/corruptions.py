@@ -18,10 +18,11 @@ import cv2
 import numpy as np
 
 from edge.finding import Box, Quality
-from edge.scan.faces.crops import Crop, CropSpec, cut, measure
-from edge.scan.faces.search import FacePipeline
+from edge.scan.faces.crops import Crop, cut, measure
+from edge.scan.frames import CropSpec
 from edge.scan.media.client import ClipError, open_clip
 from edge.scan.media.sampling import Sampling
+from edge.scan.tracks import FacePipeline
 from export.data.augment import jpeg
 from export.data.folders import Image
 
@@ -54,14 +55,14 @@ def track_face(
     Empty for clips that are unreadable or show no face.
     """
     tracks: dict[int, list[FaceFrame]] = defaultdict(list)
-    gaze = faces.gaze()
+    clip_faces = faces.start_clip()
     try:
         with open_clip(path, sampling) as clip:
             for frame in clip.frames():
-                for sighting, crop in gaze.find(frame):
-                    box = sighting.detection.box
+                for face, crop in clip_faces.add(frame):
+                    box = face.detection.box
                     pixels, within = _surroundings(frame.pixels, box, spec)
-                    tracks[sighting.track].append(
+                    tracks[face.track].append(
                         FaceFrame(frame.window, frame.time, pixels, within, crop)
                     )
     except ClipError:

@@ -11,13 +11,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.atomic_write import write_whole
+from edge.atomic_write import atomic_write
 from edge.errors import TruelightError
 from edge.finding import Box
 from edge.scan.collect import collect
-from edge.scan.faces.crops import CropSpec, cut
+from edge.scan.faces.crops import cut
 from edge.scan.faces.detector import FaceDetector, load_detector
 from edge.scan.faces.search import FaceSearch
+from edge.scan.frames import CropSpec
 from edge.scan.media.client import ClipError, open_clip
 from edge.scan.media.sampling import Sampling
 from export.data.augment import CENTRE_CROP, augmented
@@ -73,7 +74,7 @@ def write_crops(
 def _write_labels(folder: Path, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
     table = io.StringIO()
     csv.writer(table, delimiter="\t", lineterminator="\n").writerows([tuple(columns), *rows])
-    write_whole(folder / "labels.tsv", table.getvalue())
+    atomic_write(folder / "labels.tsv", table.getvalue())
 
 
 def _crop(pixels: Image, box: Box, margin: float) -> Image:
@@ -91,7 +92,7 @@ def largest_faces(path: Path, detector: FaceDetector, frames: int) -> Iterator[t
     try:
         with open_clip(path, Sampling(1, 1.0, frames, None)) as clip:
             for frame in clip.frames():
-                if faces := search.look(frame):
+                if faces := search.detect(frame):
                     yield frame.pixels, faces[0].box
     except ClipError:
         return

@@ -23,7 +23,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from edge.atomic_write import half_file, make_whole
+from edge.atomic_write import publish, unfinished_file
 from edge.errors import TruelightError
 from edge.scan.media.convert import DecodedFrame, FrameConverter
 from export.data.augment import REPEATABLE
@@ -73,9 +73,9 @@ def recompress(clip: Path, how: Recompression, folder: Path) -> Path:
         made = folder / f"{clip.stem}-{digest[:16]}.mp4"
         if not made.is_file():
             folder.mkdir(parents=True, exist_ok=True)
-            with half_file(made) as half:
+            with unfinished_file(made) as half:
                 _write(clip, how, half)
-                make_whole(half, made)
+                publish(half, made)
     except (av.error.FFmpegError, ValueError) as failure:
         if getattr(failure, "errno", None) == errno.ENOSPC:
             raise TruelightError(f"{folder} is full.", "Name another --cache.") from None

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.scan.faces.crops import CropSpec, cut
+from edge.scan.faces.crops import cut
 from edge.scan.faces.detector import FaceDetector
 from edge.scan.faces.search import FaceSearch
+from edge.scan.frames import CropSpec
 from edge.scan.media.client import ClipError, open_clip
 from edge.scan.media.sampling import Sampling
 from edge.scan.model.inference import fill_window, is_long_enough
@@ -103,7 +104,7 @@ def _windows(clip: Example, sampling: WindowSampling, detector: FaceDetector) ->
                 if frame.window != number:
                     yield from _filled(times, crops, sampling)
                     number, times, crops = frame.window, [], {}
-                if faces := search.look(frame):
+                if faces := search.detect(frame):
                     crops[len(times)] = cut(frame.pixels, faces[0].box, sampling.spec).pixels
                 times.append(frame.time)
     except ClipError:

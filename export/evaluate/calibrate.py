@@ -33,7 +33,7 @@ from scipy.stats import binomtest
 
 from edge.errors import TruelightError
 from edge.finding import Thresholds, Verdict, verdict_of
-from edge.scan.verdict import sigmoid
+from edge.scan.model.manifest import sigmoid
 from export.evaluate.records import Prediction
 from export.metrics import Floats
 

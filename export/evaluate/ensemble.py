@@ -12,10 +12,9 @@ import numpy as np
 
 from edge.errors import TruelightError
 from edge.finding import Finding, Thresholds, Verdict, verdict_of
-from edge.scan.model.bundle import read_manifest
+from edge.scan.model.bundle_info import read_bundle
 from edge.scan.model.manifest import FEATURES, SEQUENCE, EnsembleRule, Manifest
 from edge.scan.scanner import Scanner
-from edge.scan.verdict import calibrated
 from edge.settings import load_settings
 from export.convert.bundle import amend
 from export.data.folders import Progress
@@ -64,7 +63,7 @@ def scan_with_both(
 
     Raises TruelightError if a bundle or a clip cannot be used.
     """
-    manifest, _ = read_manifest(first)
+    manifest = read_bundle(first).manifest
     asking = workshop / "first"
     shutil.copytree(first, asking)
     amend(asking, thresholds=UNDECIDED)
@@ -78,7 +77,7 @@ def scan_with_both(
     paired = []
     for p in predictions:
         if p.finding and (faces := _faces(p.finding)):
-            worst = max(calibrated(pair[0], manifest) for pair in faces)
+            worst = max(manifest.calibration.probability(pair[0]) for pair in faces)
             verdict = verdict_of(worst, manifest.thresholds)
             paired.append(PairedClip(p.fake, p.source, faces, verdict))
     if not paired:

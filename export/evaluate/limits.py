@@ -29,12 +29,11 @@ from numpy.typing import NDArray
 from edge.errors import TruelightError
 from edge.finding import Verdict, verdict_of
 from edge.scan.faces.crops import Crop
-from edge.scan.faces.search import FacePipeline
 from edge.scan.media.sampling import Sampling
 from edge.scan.model.bundle import Bundle
 from edge.scan.model.inference import fill_window
 from edge.scan.model.manifest import Manifest, MeasuredFigure, QualityLimits
-from edge.scan.verdict import calibrated
+from edge.scan.tracks import FacePipeline
 from export.data.corruptions import (
     Corruption,
     FaceFrame,
@@ -118,7 +117,7 @@ def compare_clips(
         progress(done, len(clips))
         if not clip.path.is_file():
             raise TruelightError(f"{clip.path} is missing.", "labels.tsv names it.")
-        seen = track_face(clip.path, pipeline, sampling, bundle.crop)
+        seen = track_face(clip.path, pipeline, sampling, bundle.manifest.input.crop_spec)
         if seen:
             found += _corrupted(bundle, clip, seen)
             found += _shortened(bundle, clip, seen)
@@ -129,10 +128,10 @@ def _corrupted(bundle: Bundle, clip: Example, seen: Sequence[FaceFrame]) -> list
     """One window from the middle of the clip, in every step of size, light and sharpness."""
     window = seen[len(seen) // 2].window
     chosen = [face for face in seen if face.window == window][:FRAMES]
-    crops = [corrupted(face, unchanged, bundle.crop) for face in chosen]
+    crops = [corrupted(face, unchanged, bundle.manifest.input.crop_spec) for face in chosen]
     changes = _changes(chosen, crops)
     for _, _, change in changes:
-        crops += [corrupted(face, change, bundle.crop) for face in chosen]
+        crops += [corrupted(face, change, bundle.manifest.input.crop_spec) for face in chosen]
     features = bundle.features(np.stack([crop.pixels for crop in crops]))
     before, *after = (
         _logit(bundle, chosen, features[at : at + len(chosen)])
@@ -150,7 +149,7 @@ def _shortened(bundle: Bundle, clip: Example, seen: Sequence[FaceFrame]) -> list
     whole = _logit(bundle, seen, features)
     found = []
     for step in STEPS["seconds"]:
-        count = max(1, math.ceil(step * bundle.window_rate - 1e-9))
+        count = max(1, math.ceil(step * bundle.manifest.window.rate - 1e-9))
         if count < EQUAL * len(seen):
             logit = _logit(bundle, seen[:count], features[:count])
             found.append(Comparison("seconds", step, clip.source, clip.fake, whole, logit))
@@ -181,11 +180,11 @@ def _changes(
 
 def _logit(bundle: Bundle, seen: Sequence[FaceFrame], features: NDArray[np.float32]) -> float:
     """The mean logit of the windows that these frames fill in a scan."""
-    filled = []
+    filled, shape = [], bundle.manifest.window
     for window in sorted({face.window for face in seen}):
         rows = [at for at, face in enumerate(seen) if face.window == window]
         times = [seen[at].time for at in rows]
-        slots = fill_window(times, range(len(rows)), bundle.window_frames, 1 / bundle.window_rate)
+        slots = fill_window(times, range(len(rows)), shape.frames, 1 / shape.rate)
         filled.append(features[[rows[slot] for slot in slots]])
     return float(bundle.sequence(np.stack(filled)).mean())
 
@@ -251,8 +250,9 @@ def _row(part: Sequence[Comparison], spread: float, manifest: Manifest) -> Limit
         squares.setdefault(each.source, []).append((each.after - each.before) ** 2)
     by_source = np.array([np.mean(values) for values in squares.values()]) / max(spread, 1e-12)
     labels = [float(each.fake) for each in part]
+    probability = manifest.calibration.probability
     before, after = (
-        [verdict_of(calibrated(logit, manifest), manifest.thresholds) for logit in logits]
+        [verdict_of(probability(logit), manifest.thresholds) for logit in logits]
         for logits in ([each.before for each in part], [each.after for each in part])
     )
     real, fake = (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edge import __version__
-from edge.atomic_write import write_whole
+from edge.atomic_write import atomic_write
 from edge.errors import TruelightError
 from edge.finding import Thresholds
 from export.evaluate.figures import REAL_METHOD, Figures, Group, Interval, figure_rows
@@ -84,7 +84,7 @@ def write_page(
         mistakes_count=len(wrong),
     )
     try:
-        write_whole(path, html)
+        atomic_write(path, html)
     except OSError as failure:
         raise TruelightError(f"{path} cannot be written: {failure.strerror}.") from None
 

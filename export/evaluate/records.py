@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge.atomic_write import write_whole
+from edge.atomic_write import atomic_write
 from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
 from export.metrics import Floats, weighted_auc
@@ -111,7 +111,7 @@ def write_scores(path: Path, predictions: Sequence[Prediction]) -> None:
         row = {key: int(value) if isinstance(value, bool) else value for key, value in row.items()}
         table.writerow(row | {"label": "FAKE" if prediction.fake else "REAL"})
     try:
-        write_whole(path, text.getvalue())
+        atomic_write(path, text.getvalue())
     except OSError as failure:
         raise TruelightError(f"{path} cannot be written: {failure.strerror}.") from None
 

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from edge.atomic_write import write_whole
+from edge.atomic_write import atomic_write
 from edge.errors import TruelightError
 from edge.finding import Finding, Thresholds, Verdict, verdict_of
 from edge.scan.scanner import Scanner
@@ -88,7 +88,7 @@ def read_reference(bundle: Path) -> ReferenceTable:
 
 def write_reference(bundle: Path, table: ReferenceTable) -> None:
     """Write the table into the folder `bundle`."""
-    write_whole(bundle / REFERENCE, table.model_dump_json(indent=1) + "\n")
+    atomic_write(bundle / REFERENCE, table.model_dump_json(indent=1) + "\n")
 
 
 def differences(table: ReferenceTable, findings: Iterable[Finding]) -> list[str]:

@@ -17,7 +17,6 @@ import numpy as np
 
 from edge.errors import TruelightError
 from edge.finding import Finding, verdict_of
-from edge.scan.verdict import calibrated
 from export.data.augment import CENTRE_CROP, jpeg
 from export.data.folders import Example, Image, Progress, StageProgress, held_out, read_folder
 from export.data.recompress import JPEGS, RECOMPRESSIONS, UnreadableError, recompress
@@ -180,7 +179,7 @@ def score_crops(
         features = bundle.features(np.stack(crops))
         windows = np.repeat(features[:, None], manifest.window.frames, axis=1)
         for (row, _), logit in zip(part, bundle.sequence(windows).tolist(), strict=True):
-            probability = calibrated(logit, manifest)
+            probability = manifest.calibration.probability(logit)
             predictions.append(
                 Prediction(
                     **_labels(row),
@@ -210,7 +209,7 @@ def _scan(scanner: Scanner, path: Path, recompress: Callable[[Path], Path] | Non
     try:
         recompressed = recompress(path)
     except UnreadableError as failure:
-        return scanner.unread(path, failure.message)
+        return scanner.unreadable(path, failure.message)
     _reset_peak_memory()  # the encoder's memory does not count
     return scanner.scan(recompressed)
 

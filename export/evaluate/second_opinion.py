@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge.errors import TruelightError
-from edge.scan.model.bundle import read_manifest
+from edge.scan.model.bundle_info import read_bundle
 from edge.scan.model.manifest import (
     FEATURES,
     FILES,
@@ -162,7 +162,7 @@ def _graphs(tower: Encoder, head: _Head, beside: Path) -> dict[File, bytes]:
 
 def _draft(request: SecondOpinionRequest, head: _Head) -> Manifest:
     """The manifest as far as it is known before clips are scanned."""
-    first, _ = read_manifest(request.first)
+    first = read_bundle(request.first).manifest
     taps = ", ".join(str(tap) for tap in head.taps)
     return Manifest(
         name=request.name or request.out.name,

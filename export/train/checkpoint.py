@@ -15,9 +15,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from edge.atomic_write import half_file, make_whole
+from edge.atomic_write import publish, unfinished_file
 from edge.errors import TruelightError
-from edge.scan.faces.crops import CropSpec
+from edge.scan.frames import CropSpec
 from edge.scan.model.manifest import CropRule, Window
 from export.train.network import LAYERS, WIDTH, Detector, PublishedNetwork, Readout
 
@@ -212,6 +212,6 @@ def write_checkpoint(file: Path, network: Detector, config: Mapping[str, Any]) -
 
 def save(file: Path, content: Mapping[str, Any]) -> None:
     """Write a torch file atomically."""
-    with half_file(file) as half:
+    with unfinished_file(file) as half:
         torch.save(dict(content), half)
-        make_whole(half, file)
+        publish(half, file)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge.errors import TruelightError
-from edge.scan.faces.crops import CropSpec
 from edge.scan.faces.detector import load_detector
+from edge.scan.model.manifest import CropRule
 from export.data.folders import Progress, StageProgress, TrainingData
 from export.data.video_windows import AnimatedWindows, ClipWindows, WindowSampling, clip_windows
 from export.metrics import bootstrap_interval, weighted_auc
@@ -115,8 +115,7 @@ def _features_of_clips(
     out: Path,
     progress: StageProgress,
 ) -> WindowFeatures:
-    crop = config["crop"]
-    spec = CropSpec(config["side"], crop["scale"], crop["shift_x"], crop["shift_y"])
+    spec = CropRule(**config["crop"]).spec(config["side"])
     sampling = WindowSampling(spec, recipe.frames, recipe.rate)
     show = partial(progress, "clips")
     windows = clip_windows(clips, sampling, load_detector, out / CLIP_CACHE, show)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from edge.atomic_write import half_file, make_whole
+from edge.atomic_write import publish, unfinished_file
 from export.data.augment import CENTRE_CROP
 from export.data.folders import Example, one_each, read_folder
 from export.metrics import weighted_auc
@@ -124,10 +124,10 @@ def trim(curve: Path, step: int) -> None:
     with curve.open(newline="") as lines:
         rows = list(csv.reader(lines))
     at = rows[0].index("step")
-    with half_file(curve) as half:
+    with unfinished_file(curve) as half:
         with half.open("w", newline="") as lines:
             csv.writer(lines).writerows([rows[0], *(r for r in rows[1:] if int(r[at]) <= step)])
-        make_whole(half, curve)
+        publish(half, curve)
 
 
 def plot(curve: Path, picture: Path) -> None:
@@ -158,6 +158,6 @@ def plot(curve: Path, picture: Path) -> None:
     for panel in (above, below):
         panel.grid(alpha=0.3)
         panel.legend(loc="best", fontsize="small")
-    with half_file(picture) as half:
+    with unfinished_file(picture) as half:
         figure.savefig(half, format="png", dpi=110)
-        make_whole(half, picture)
+        publish(half, picture)

@@ -191,7 +191,7 @@ def test_the_settings_are_read_anew(start: Start, clips: Path) -> None:
 
 def test_wrong_settings_do_not_keep_it_from_starting(start: Start) -> None:
     box = start(wrong="buton: {pin: 17}")
-    box.says(f"STATUS={box.config}, line 1: there is no setting buton. Is button meant?")
+    box.says(f"STATUS={box.config}, line 1: unknown setting buton. Did you mean button?")
     assert box.lines()[0] == "READY=1"
     box.configure()
     box.reload()

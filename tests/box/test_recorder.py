@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from waiting import until
 
-from edge.atomic_write import HALF, half_file, make_whole
+from edge.atomic_write import PREFIX, publish, unfinished_file
 from edge.box.camera_worker import FOLDER, CameraWorker
 from edge.box.events import CameraFailed, Event, FrameSeen, Recorded, RecordingProgressed
 from edge.box.sources.camera import CameraError, CameraStuckError
@@ -56,7 +56,7 @@ class Double:
         tell: Callable[[float], None],
         stopped: threading.Event,
     ) -> None:
-        with half_file(path) as half:
+        with unfinished_file(path) as half:
             tell(0.0)
             self._answer()
             while not self.rolling.wait(0.01):
@@ -64,7 +64,7 @@ class Double:
                     return
             half.write_text(f"{seconds} s")
             tell(1.0)
-            make_whole(half, path)
+            publish(half, path)
 
     def close(self) -> None:
         self.is_open = False
@@ -317,7 +317,7 @@ def test_a_detector_that_is_missing_is_no_missing_camera(house: House, camera: D
 def test_halves_of_a_power_cut_are_swept_away(tmp_path: Path, camera: Double) -> None:
     folder = tmp_path / FOLDER
     folder.mkdir()
-    (folder / f"{HALF}abc.mp4").write_text("half")
+    (folder / f"{PREFIX}abc.mp4").write_text("half")
     (folder / "whole.mp4").write_text("whole")
     House(tmp_path, camera).recorder.end()
     assert [path.name for path in folder.iterdir()] == ["whole.mp4"]

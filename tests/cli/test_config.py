@@ -28,9 +28,9 @@ def test_an_invalid_file_is_reported_by_place_and_allowed_range(mine: Path) -> N
     for text, message in (
         (
             "lamps:\n  red: 40\n",
-            "line 2: lamps.red is 40.\n  Allowed is a whole number from 0 to 27.",
+            "line 2: lamps.red is 40.\n  Allowed: a whole number from 0 to 27.",
         ),
-        ("\ncamera: {kynd: none}", "line 2: there is no setting camera.kynd.\n  Is kind meant?"),
+        ("\ncamera: {kynd: none}", "line 2: unknown setting camera.kynd.\n  Did you mean kind?"),
         ("button: [", "line 1: not YAML"),
     ):
         mine.write_text(text)

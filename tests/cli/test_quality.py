@@ -53,9 +53,9 @@ def worse(how: str) -> np.ndarray:
 @pytest.mark.parametrize(
     ("how", "measure", "said"),
     [
-        ("faces-too-small", "face_px", "pixels wide; at least 48 are needed"),
-        ("too-dark", "light", "at least 25 is needed"),
-        ("too-blurred", "sharpness", "at least 20 is needed"),
+        ("faces-too-small", "face_px", "pixels wide; the minimum is 48"),
+        ("too-dark", "light", "the minimum is 25"),
+        ("too-blurred", "sharpness", "the minimum is 20"),
     ],
 )
 def test_a_face_that_is_not_good_enough_leaves_it_unsure_and_says_why(

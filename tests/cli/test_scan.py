@@ -183,8 +183,8 @@ def test_wrong_usage_is_status_2_with_a_remedy(bundle: Path, clips: Path, tmp_pa
     for arguments, said in (
         ((), "PATH"),
         ((red, "--bundle", tmp_path / "none"), "There is no bundle at"),
-        ((red, "--windows", "0"), "--windows: scan.windows is 0.\n  Allowed is a whole number"),
-        ((red, "--config", config), "line 1: there is no setting scan.windws.\n  Is windows"),
+        ((red, "--windows", "0"), "--windows: scan.windows is 0.\n  Allowed: a whole number"),
+        ((red, "--config", config), "line 1: unknown setting scan.windws.\n  Did you mean windows"),
         ((red, "--colour"), "--colour"),
     ):
         ran = run("scan", *arguments)
@@ -219,7 +219,7 @@ def test_for_people_without_a_terminal(bundle: Path, clips: Path) -> None:
     lines = ran.stdout.splitlines()
     assert lines[0].startswith(" FAKE ")
     assert lines[0].endswith(str(clips / "two.mp4"))
-    assert "worst of 2 faces" in lines[1]
+    assert "Face 1 looks swapped. Highest probability of FAKE" in lines[1]
     assert lines[2].lstrip().startswith("face 1")
     assert "█" in ran.stdout
     assert "▁" in ran.stdout

@@ -52,7 +52,7 @@ def test_there_is_a_bar_and_then_the_finding_in_colour(bundle: Path, clips: Path
     assert "looking" in bar
     assert re.search(r"\d+/\d+ · 0:0\d left", bar)
     assert COLOUR.search(bar)
-    assert "is fake with a probability of" in finding
+    assert "The face looks swapped." in finding
     assert "█" in finding
 
 

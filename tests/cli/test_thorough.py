@@ -13,9 +13,8 @@ from index import only, write_wheel
 from edge.finding import Finding, Thresholds
 from edge.history.report import make_report
 from edge.history.writer import History, open_history
-from edge.scan.downloads import MEMBER, TOWER_PACKAGE
-from edge.scan.model.bundle import read_manifest
-from edge.scan.model.ensemble import combined
+from edge.scan.model.bundle_info import read_bundle
+from edge.scan.model.install import MEMBER, TOWER_PACKAGE
 from edge.scan.model.manifest import TOWER
 
 
@@ -91,7 +90,7 @@ def test_what_cannot_be_installed_says_why(
         assert (ran.returncode, ran.stdout) == (2, "")
         return ran.stderr
 
-    assert "red is whole: nothing has to be added" in refused("red")
+    assert "red is complete: nothing needs to be added" in refused("red")
     assert "There is no bundle at" in refused("nobody")
     (tmp_path / "file").touch()
     assert "cannot be written" in refused("thorough", "--folder", tmp_path / "file")
@@ -129,7 +128,7 @@ def test_the_doctor_tells_of_a_rule_for_another_model(mine: Path, models: Path) 
     (models / "red/bundle.json").write_text(json.dumps(manifest))
     ran = run("doctor", "--config", mine, "--only", "second")
     assert ran.returncode == 1
-    assert "thorough was fitted beside another model than red 1." in ran.stdout
+    assert "thorough was fitted for another first model than red 1." in ran.stdout
 
 
 # ---- Asking
@@ -141,9 +140,9 @@ def test_people_are_told_who_was_asked_what_it_said_and_what_it_cost(
     ran = run("scan", "--config", mine, clips / "pale.mp4")
     verdict, both, asked, face, facts = ran.stdout.rstrip().splitlines()
     assert verdict.startswith(" REAL ")
-    assert both.startswith("  Both models together: the face is fake with a probability of")
-    assert "A second opinion was asked for, since red alone was unsure: it says" in asked
-    assert "thorough says" in asked
+    assert both.startswith("  Both models together: no face looks swapped. Probability of FAKE")
+    assert "Second opinion, because red alone was unsure: probability of FAKE" in asked
+    assert asked.endswith(" by thorough.")
     assert face.startswith("  face 1 ")
     assert "s of it by thorough (6 crops)" in facts
     alone = run("scan", "--second", "never", "--config", mine, clips / "pale.mp4")
@@ -151,7 +150,7 @@ def test_people_are_told_who_was_asked_what_it_said_and_what_it_cost(
     assert "second" not in alone.stdout
     wrong = run("scan", "--second", "often", "--config", mine, clips / "pale.mp4")
     assert wrong.returncode == 2
-    assert "Allowed is auto or always or never" in wrong.stderr
+    assert "Allowed: auto or always or never" in wrong.stderr
 
 
 def test_of_several_faces_each_is_told(models: Path, mine: Path, clips: Path) -> None:
@@ -188,13 +187,13 @@ def test_the_models_that_ship_answer_together(weights: Path, clips: Path, tmp_pa
     )
     assert finding.second_opinion is not None, finding.reasons
     assert finding.second_opinion.model.name == "thorough"
-    rule = read_manifest(bundles / "thorough")[0].beside
+    rule = read_bundle(bundles / "thorough").manifest.beside
     assert rule is not None
     (face,) = finding.second_opinion.faces
     assert face.crops == rule.crops
     assert finding.thresholds == rule.thresholds
     logits = [window.logit for window in finding.faces[0].windows]
-    expected = combined(sum(logits) / len(logits), face.logit, rule)
+    expected = rule.probability(sum(logits) / len(logits), face.logit)
     assert finding.fake_probability == pytest.approx(expected)
 
 
@@ -215,11 +214,12 @@ def test_history_and_report_keep_what_was_said(mine: Path, clips: Path, tmp_path
     with archive:
         kept = archive.entries(visit)
         assert [entry.finding.second_opinion for entry in kept] == [asked, None]
-        report = make_report(archive.visits()[0], kept, read_manifest(tmp_path / "models/red")[0])
-    assert "A second opinion was asked for" in report.html
+        red = read_bundle(tmp_path / "models/red").manifest
+        report = make_report(archive.visits()[0], kept, red)
+    assert "Second opinion, because" in report.html
     assert "thorough 1, 6 crops, " in report.html
     assert "with second opinions by thorough 1" in report.html
     told = json.loads(report.json)["findings"]
     assert told[0]["finding"]["second_opinion"]["model"]["name"] == "thorough"
     shown = run("history", "--config", mine, "show", 1)
-    assert "A second opinion was asked for" in shown.stdout
+    assert "Second opinion, because" in shown.stdout

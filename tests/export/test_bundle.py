@@ -20,12 +20,8 @@ from checkpoints import FRAMES, SIDE, noise, small_detector, write_checkpoint
 from onnx import numpy_helper
 
 from edge.finding import Thresholds
-from edge.scan.model.bundle import (
-    BundleError,
-    list_bundles,
-    load_bundle,
-    manifest_with_figures,
-)
+from edge.scan.model.bundle import load_bundle
+from edge.scan.model.bundle_info import BundleError, list_bundles, manifest_with_figures
 from edge.scan.model.manifest import Calibration, MeasuredFigure
 from export.cli.main import main
 from export.convert.bundle import amend
@@ -59,7 +55,7 @@ def test_int8_answers_nearly_as_float_does(small: Path, small_bundle: Path) -> N
     bundle = load_bundle(small_bundle)
     features = bundle.features(crops)
     assert np.sqrt(np.square(features - exact).mean()) < 0.1 * exact.std()
-    assert np.allclose(bundle.maps(crops).mean((2, 3)), features, atol=1e-5)
+    assert np.allclose(bundle.features(crops, "map").mean((2, 3)), features, atol=1e-5)
     weights = onnx.load(small_bundle / "features.onnx").graph.initializer
     assert sum(weight.data_type == onnx.TensorProto.INT8 and len(weight.dims) == 4
                for weight in weights) == 1 + 3 * 5 + 4  # fmt: skip
@@ -80,12 +76,14 @@ def test_int8_kernels_do_not_saturate(small_bundle: Path) -> None:
 def test_the_manifest_says_how_to_use_it(small_bundle: Path) -> None:
     bundle = load_bundle(small_bundle)
     manifest = bundle.manifest
-    assert (bundle.crop.side, bundle.crop.scale, bundle.crop.shift_y) == (SIDE, 1.3, -0.1)
-    assert (bundle.window_frames, bundle.window_rate) == (FRAMES, 5.0)
+    crop = manifest.input.crop_spec
+    assert (crop.side, crop.scale, crop.shift_y) == (SIDE, 1.3, -0.1)
+    assert (bundle.manifest.window.frames, bundle.manifest.window.rate) == (FRAMES, 5.0)
     assert manifest.kind == "truelight"
     assert manifest.figures == (), "they are read only by what shows them"
     assert manifest.graphs.group_factors == {"layer1": 4, "layer2": 2, "layer3": 1, "layer4": 1}
-    assert bundle.sha256 == hashlib.sha256((small_bundle / "bundle.json").read_bytes()).hexdigest()
+    content = (small_bundle / "bundle.json").read_bytes()
+    assert bundle.info.sha256 == hashlib.sha256(content).hexdigest()
     figures = {figure.name: figure for figure in manifest_with_figures(small_bundle).figures}
     assert 0 <= figures["largest logit difference, ONNX float32 to PyTorch"].value < 1e-4
     assert 0 < figures["probability difference int8 to float32, largest"].value < 0.1
@@ -140,7 +138,7 @@ def test_an_altered_weight_is_caught_by_the_golden_vector(
     manifest = json.loads((copy / "bundle.json").read_text())
     manifest["files"][file] = hashlib.sha256((copy / file).read_bytes()).hexdigest()
     (copy / "bundle.json").write_text(json.dumps(manifest))
-    with pytest.raises(BundleError, match=f"{file} answers otherwise"):
+    with pytest.raises(BundleError, match=f"{file} gives other answers"):
         load_bundle(copy)
 
 

@@ -15,7 +15,8 @@ from frontdoor import ROOT
 from redpale import PALE, RED, hang, photograph, tinted, wall
 
 from edge.finding import Thresholds
-from edge.scan.model.bundle import load_bundle, manifest_with_figures
+from edge.scan.model.bundle import load_bundle
+from edge.scan.model.bundle_info import manifest_with_figures
 from export.cli.main import main
 
 

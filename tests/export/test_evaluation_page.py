@@ -10,7 +10,7 @@ import pytest
 from browser import Browser, browser
 
 from edge.finding import verdict_of
-from edge.scan.model.bundle import read_manifest
+from edge.scan.model.bundle_info import read_bundle
 from export.cli.main import main
 from export.evaluate.records import Condition, Prediction, read_scores, write_scores
 from export.evaluate.summary import figures
@@ -26,7 +26,7 @@ CONDITIONS = (
 @pytest.fixture(scope="module")
 def scores(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A table: seventy sources of a real and a fake each, under every condition."""
-    manifest, _ = read_manifest(bundle)
+    manifest = read_bundle(bundle).manifest
     rng = np.random.default_rng(0)
     predictions = []
     for condition in CONDITIONS:

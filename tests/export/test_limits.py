@@ -14,9 +14,11 @@ from frontdoor import run
 from redpale import PALE, RED, hang, photograph, tinted, wall
 
 from edge.finding import Box, Thresholds
-from edge.scan.faces.crops import CropSpec, cut
+from edge.scan.faces.crops import cut
 from edge.scan.faces.detector import load_detector
-from edge.scan.model.bundle import load_bundle, read_manifest
+from edge.scan.frames import CropSpec
+from edge.scan.model.bundle import load_bundle
+from edge.scan.model.bundle_info import read_bundle
 from edge.scan.model.manifest import QualityLimits
 from export.cli.main import main
 from export.data.corruptions import FaceFrame, blur_to, corrupted, darker, smaller, unchanged
@@ -38,7 +40,7 @@ def comparisons(measure: Measure, step: float, kept: float, shift: float = 0.0) 
 
 def test_the_change_is_what_correlation_and_shift_make_of_it(bundle: Path) -> None:
     """Half the mean square of the difference: 1 - r for noise, shift squared by 2."""
-    manifest = read_manifest(bundle)[0]
+    manifest = read_bundle(bundle).manifest
     made = (
         comparisons("light", 70, 0.9)
         + comparisons("light", 50, 0.0)
@@ -54,7 +56,7 @@ def test_the_change_is_what_correlation_and_shift_make_of_it(bundle: Path) -> No
 
 
 def test_verdicts_that_change_and_that_are_wrong_are_counted(bundle: Path) -> None:
-    manifest = read_manifest(bundle)[0].model_copy(
+    manifest = read_bundle(bundle).manifest.model_copy(
         update={"thresholds": Thresholds(real=0.3, fake=0.7)}
     )
     sides = [(f"s{i}", bool(i % 2), 3.0 if i % 2 else -3.0) for i in range(20)]
@@ -64,7 +66,7 @@ def test_verdicts_that_change_and_that_are_wrong_are_counted(bundle: Path) -> No
 
 
 def test_a_crowded_source_weighs_no_more_than_another(bundle: Path) -> None:
-    manifest = read_manifest(bundle)[0]
+    manifest = read_bundle(bundle).manifest
     still = [Comparison("light", 50, f"s{i}", False, float(i), float(i)) for i in range(9)]
     moved = [Comparison("light", 50, "crowd", True, 4.0, 6.0)]
     once, often = (table([*still, *moved * count], manifest)[0] for count in (1, 30))
@@ -72,7 +74,7 @@ def test_a_crowded_source_weighs_no_more_than_another(bundle: Path) -> None:
 
 
 def test_the_limit_is_the_last_step_before_it_fails(bundle: Path) -> None:
-    manifest = read_manifest(bundle)[0]
+    manifest = read_bundle(bundle).manifest
     kept = {70: 0.95, 50: 0.8, 35: 0.6, 25: 0.9, 16: 0.1}
     rows = table([t for step, r in kept.items() for t in comparisons("light", step, r)], manifest)
     now = QualityLimits(face_px=48, light=33, sharpness=7, seconds=0.5)

@@ -16,7 +16,8 @@ from encoders import SIDE, WIDTH, write_encoder
 from redpale import PALE, RED, hang, photograph, tinted, wall
 
 from edge.finding import Thresholds, Verdict
-from edge.scan.model.bundle import load_bundle, manifest_with_figures, open_graph
+from edge.scan.model.bundle import load_bundle, open_graph
+from edge.scan.model.bundle_info import manifest_with_figures
 from edge.scan.model.manifest import Calibration
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
@@ -69,7 +70,8 @@ def test_an_opinion_is_made_and_asked(tmp_path: Path) -> None:
 
     bundle, first = load_bundle(out), load_bundle(doubtful).manifest
     manifest, beside = bundle.manifest, bundle.manifest.beside
-    assert (manifest.kind, bundle.crop.side, bundle.crop.scale) == ("tower", SIDE, 0.96)
+    crop = manifest.input.crop_spec
+    assert (manifest.kind, crop.side, crop.scale) == ("tower", SIDE, 0.96)
     assert beside is not None
     assert (beside.name, beside.crops) == ("red", 3)
     assert (beside.features, beside.sequence) == (

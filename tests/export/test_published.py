@@ -60,7 +60,7 @@ def test_a_published_checkpoint_answers_as_its_network_does(
     assert bundle.manifest.kind == "published"
     assert bundle.manifest.readout == readout
     assert bundle.manifest.input.colour == "bgr"
-    assert bundle.window_frames == frames
+    assert bundle.manifest.window.frames == frames
     # The order of frames is nothing; read out at the end, only the last one counts.
     shuffled = np.concatenate([features[5:-1], features[:5], features[-1:]])
     assert np.isclose(bundle.sequence(shuffled[None]), logit, atol=1e-5)

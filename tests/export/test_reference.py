@@ -14,7 +14,7 @@ import pytest
 from frontdoor import ROOT
 from onnx import helper, numpy_helper
 
-from edge.scan.model.bundle import manifest_with_figures
+from edge.scan.model.bundle_info import manifest_with_figures
 from edge.scan.model.manifest import FEATURES, GOLDEN, SEQUENCE, Calibration, File
 from export.cli.main import main
 from export.convert.bundle import REFERENCE, write_bundle

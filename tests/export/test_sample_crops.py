@@ -12,8 +12,9 @@ from checkpoints import noise
 from clips import write_clip
 
 from edge.errors import TruelightError
-from edge.scan.faces.crops import CropSpec, cut
+from edge.scan.faces.crops import cut
 from edge.scan.faces.detector import load_detector
+from edge.scan.frames import CropSpec
 from export.data.crop_folders import sample_crops
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,8 @@ import pytest
 import torch
 from checkpoints import FRAMES, SIDE, noise, small_detector, write_checkpoint
 
-from edge.scan.model.bundle import load_bundle, manifest_with_figures
+from edge.scan.model.bundle import load_bundle
+from edge.scan.model.bundle_info import manifest_with_figures
 from export.cli.main import main
 from export.train.checkpoint import Own, load_checkpoint
 from export.train.network import Detector, normalise

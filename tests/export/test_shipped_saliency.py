@@ -11,7 +11,8 @@ import pytest
 from frontdoor import ROOT
 
 from edge.scan.faces.blazeface import BlazeFace
-from edge.scan.faces.crops import CropSpec, cut
+from edge.scan.faces.crops import cut
+from edge.scan.frames import CropSpec
 from edge.scan.model.bundle import Bundle, load_bundle
 from edge.scan.model.saliency import heat_map
 from export.data.blends import LandmarkNet, blend_of
@@ -46,7 +47,7 @@ def blends(shipped: Bundle) -> list[np.ndarray]:
 
 def _blends(bundle: Bundle) -> Iterator[np.ndarray]:
     rng, detector, marks = np.random.default_rng(11), BlazeFace(), LandmarkNet()
-    inner = bundle.crop.within(CropSpec(SIDE, MARGIN))
+    inner = bundle.manifest.input.crop_spec.within(CropSpec(SIDE, MARGIN))
     top, left, size = (round(SIDE * part) for part in (inner.y, inner.x, inner.width))
     for file in fetch_faces(ROOT / "third_party" / "faces").values():
         photo = np.asarray(cv2.imread(str(file)))[..., ::-1].copy()
@@ -61,7 +62,7 @@ def _blends(bundle: Bundle) -> Iterator[np.ndarray]:
 
 def logits(bundle: Bundle, crops: list[np.ndarray]) -> np.ndarray:
     features = bundle.features(np.stack(crops))
-    return bundle.sequence(np.repeat(features[:, None], bundle.window_frames, axis=1))
+    return bundle.sequence(np.repeat(features[:, None], bundle.manifest.window.frames, axis=1))
 
 
 # The map is made by filling strips with the mean colour. To judge it by the same would prove less.

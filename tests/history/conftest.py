@@ -17,4 +17,6 @@ def looks(
     text.write_text("no clip")
     settings = load_settings().changed("test", {"model.bundle": str(bundle)})
     with Scanner(settings) as scanner:
-        return {path.name: scanner.look(path) for path in (*sorted(clips.iterdir()), text)}
+        return {
+            path.name: scanner.scan_with_pictures(path) for path in (*sorted(clips.iterdir()), text)
+        }

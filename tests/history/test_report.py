@@ -20,7 +20,7 @@ from frontdoor import ROOT
 from edge.finding import Verdict
 from edge.history.report import Report, ReportDocument, make_report
 from edge.history.writer import Entry, History, Visit
-from edge.scan.model.bundle import manifest_with_figures, read_manifest
+from edge.scan.model.bundle_info import manifest_with_figures, read_bundle
 from edge.scan.scanner import ScanResult
 
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
@@ -51,7 +51,7 @@ def kept(
 
 
 def report(folder: Path, looks: Sequence[ScanResult], bundle: Path, **more: str) -> Report:
-    return make_report(*kept(folder, looks, **more), read_manifest(bundle)[0])
+    return make_report(*kept(folder, looks, **more), read_bundle(bundle).manifest)
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +232,7 @@ def test_hundreds_of_clips_stay_light(
 ) -> None:
     visit, entries = kept(tmp_path, [looks["two.mp4"]])
     many = [replace(entries[0], id=0)] * 500  # as when the history cannot be written
-    html = make_report(visit, many, read_manifest(bundle)[0]).html
+    html = make_report(visit, many, read_bundle(bundle).manifest).html
     assert len(html) < 500 * 15_000
     file = tmp_path / "report.html"
     file.write_text(html, encoding="utf-8")
@@ -273,7 +273,7 @@ def test_the_models_figures_are_told_if_it_is_what_judged(
     tmp_path: Path, looks: Looks, bundle: Path
 ) -> None:
     visit, entries = kept(tmp_path, [looks["red.jpg"]])
-    manifest = read_manifest(bundle)[0]
+    manifest = read_bundle(bundle).manifest
     said = "it ranks the fake higher in 50 (40 to 60) of 100 cases"
     assert said in make_report(visit, entries, manifest).html
     other = manifest.model_copy(update={"version": "2"})

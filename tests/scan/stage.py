@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge.scan.faces.blazeface import BlazeFace
 from edge.scan.faces.detector import Detection, FaceDetector
-from edge.scan.media.sampling import Frame
+from edge.scan.frames import Frame
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "samples"))  # no package, but the photographs are fetched there

@@ -8,7 +8,8 @@ import pytest
 from stage import detector, photo
 
 from edge.finding import Box
-from edge.scan.faces.crops import CropSpec, cut, measure
+from edge.scan.faces.crops import cut, measure
+from edge.scan.frames import CropSpec
 
 
 def ramp(width: int = 200, height: int = 160) -> np.ndarray:

@@ -11,7 +11,7 @@ import pytest
 from stage import detector
 
 from edge.finding import ReasonCode, Verdict
-from edge.scan.model.bundle import BundleError
+from edge.scan.model.bundle_info import BundleError
 from edge.scan.progress import Cancelled, Progress
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
@@ -71,7 +71,7 @@ def test_a_listener_may_end_the_scan_and_nothing_of_it_stays(
 
     before = threading.active_count()
     with pytest.raises(reason):
-        scanner.look(clips / "red.mp4", interrupt)
+        scanner.scan_with_pictures(clips / "red.mp4", interrupt)
     assert threading.active_count() == before
     children = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text()
     assert children == ""
@@ -88,11 +88,11 @@ def test_a_large_file_may_be_given_up_while_it_is_hashed(scanner: Scanner, tmp_p
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        scanner.look(large, cancel)
+        scanner.scan_with_pictures(large, cancel)
 
 
 def test_every_face_has_a_portrait_that_shows_it(scanner: Scanner, clips: Path) -> None:
-    look = scanner.look(clips / "two.mp4")
+    look = scanner.scan_with_pictures(clips / "two.mp4")
     faces = sorted(look.finding.faces, key=lambda face: face.box.x)
     red, pale = (look.portraits[face.id] for face in faces)
     assert len(look.portraits) == 2
@@ -106,18 +106,18 @@ def test_every_face_has_a_portrait_that_shows_it(scanner: Scanner, clips: Path) 
 
 def test_a_clip_may_be_passed_over_with_a_reason(scanner: Scanner, clips: Path) -> None:
     scanner.wait()
-    finding = scanner.unread(clips / "red.mp4", "It was too long.")
+    finding = scanner.unreadable(clips / "red.mp4", "It was too long.")
     assert (finding.verdict, finding.reasons[0].text) == (Verdict.UNREADABLE, "It was too long.")
     assert finding.model == scanner.scan(clips / "red.jpg").model
 
 
 def test_the_same_clip_gives_the_same_portrait(scanner: Scanner, clips: Path) -> None:
-    first, second = (scanner.look(clips / "red.mp4").portraits[1] for _ in range(2))
+    first, second = (scanner.scan_with_pictures(clips / "red.mp4").portraits[1] for _ in range(2))
     assert np.array_equal(first, second)
 
 
 def test_without_a_face_there_is_no_portrait(scanner: Scanner, clips: Path) -> None:
-    assert scanner.look(clips / "nobody.mp4").portraits == {}
+    assert scanner.scan_with_pictures(clips / "nobody.mp4").portraits == {}
 
 
 def test_a_model_that_fails_to_load_is_no_clips_fault(

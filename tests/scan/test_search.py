@@ -8,7 +8,7 @@ from stage import Actor, detector, shoot, stand, walk, wall
 
 from edge.scan.faces.detector import Detection
 from edge.scan.faces.search import FaceSearch
-from edge.scan.media.sampling import Frame
+from edge.scan.frames import Frame
 
 FULL_HD = (1920, 1080)
 TIMES = [index / 10 for index in range(10)]
@@ -37,7 +37,7 @@ def test_a_small_face_is_found_and_its_box_is_exact(name: str) -> None:
     actor = far(name)
     search = FaceSearch(detector())
     for frame in shoot([actor], TIMES, FULL_HD):
-        (found,) = search.look(frame)
+        (found,) = search.detect(frame)
 
         assert actor.distance(frame.time, found) < 0.12
         assert found.box.width == pytest.approx(80, rel=0.12)
@@ -48,7 +48,7 @@ def test_faces_at_the_seams_and_corners_are_found_once() -> None:
     actors = [Actor("obama", stand(*place), 90) for place in places]
 
     (frame,) = shoot(actors, [0.0], FULL_HD)
-    found = FaceSearch(detector()).look(frame)
+    found = FaceSearch(detector()).detect(frame)
 
     assert len(found) == len(places)
     assert all(min(actor.distance(0, face) for face in found) < 0.15 for actor in actors)
@@ -58,10 +58,10 @@ def test_a_large_face_costs_one_look_a_frame_after_the_first() -> None:
     counting = Counting()
     search = FaceSearch(counting)
     frames = shoot([Actor("biden", stand(640, 400), 250)], TIMES[:6])
-    search.look(frames[0])
+    search.detect(frames[0])
     first = counting.looks
     for frame in frames[1:]:
-        search.look(frame)
+        search.detect(frame)
 
     assert counting.looks - first == 5
 
@@ -72,7 +72,7 @@ def test_a_window_begins_with_a_search_by_parts() -> None:
     frames = [Frame(0, 0, 0.0, wall(FULL_HD)), Frame(1, 0, 0.1, wall(FULL_HD))]
     frames += shoot([wanderer], [9.0], FULL_HD, window=lambda _: 1)
 
-    found = [search.look(frame) for frame in frames]
+    found = [search.detect(frame) for frame in frames]
 
     assert [len(faces) for faces in found] == [0, 0, 1]
 
@@ -84,7 +84,7 @@ def test_a_small_face_hidden_for_some_frames_is_looked_for_where_it_was() -> Non
     assert detector().detect(frames[5].pixels) == [], "too small for one look"
 
     search = FaceSearch(detector())
-    found = [len(search.look(frame)) for frame in frames]
+    found = [len(search.detect(frame)) for frame in frames]
 
     assert found == [1, 1, 0, 0, 0, 1]
 
@@ -93,21 +93,21 @@ def test_only_the_largest_are_kept() -> None:
     actors = [Actor("obama", stand(250 + 260 * n, 400), 90 + 20 * n) for n in range(4)]
 
     (frame,) = shoot(actors, [0.0])
-    found = FaceSearch(detector(), most=2).look(frame)
+    found = FaceSearch(detector(), most=2).detect(frame)
 
     assert [min(actors, key=lambda a: a.distance(0, face)).side for face in found] == [150, 130]
 
 
 def test_faces_that_score_too_little_are_left_out() -> None:
     (frame,) = shoot([Actor("obama", stand(640, 350), 200)], [0.0])
-    (found,) = FaceSearch(detector()).look(frame)
+    (found,) = FaceSearch(detector()).detect(frame)
 
-    assert len(FaceSearch(detector(), least_score=found.score - 0.01).look(frame)) == 1
-    assert FaceSearch(detector(), least_score=found.score + 0.01).look(frame) == []
+    assert len(FaceSearch(detector(), least_score=found.score - 0.01).detect(frame)) == 1
+    assert FaceSearch(detector(), least_score=found.score + 0.01).detect(frame) == []
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 900), (900, 2), (17, 13)])
 def test_odd_sizes_are_searched(size: tuple[int, int]) -> None:
     blank = np.zeros((size[1], size[0], 3), np.uint8)
 
-    assert FaceSearch(detector()).look(Frame(0, 0, 0.0, blank)) == []
+    assert FaceSearch(detector()).detect(Frame(0, 0, 0.0, blank)) == []

@@ -5,7 +5,8 @@ import numpy as np
 from stage import detector, photo
 
 from edge.finding import Box
-from edge.scan.faces.crops import CropSpec, cut, portrait
+from edge.scan.faces.crops import cut, portrait
+from edge.scan.frames import CropSpec
 from edge.scan.tracks import Track
 
 CROP = CropSpec(64)
@@ -18,7 +19,7 @@ def followed(*frames: np.ndarray) -> Track:
     for second, pixels in enumerate(frames):
         scale = pixels.shape[0] / photo("obama").shape[0]
         here = Box(**{name: scale * value for name, value in box.model_dump().items()})
-        track.add(second, here, cut(pixels, here, CROP), pixels)
+        track.add(pixels, second, here, cut(pixels, here, CROP))
     return track
 
 

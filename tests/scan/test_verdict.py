@@ -1,10 +1,12 @@
-"""From logits to a verdict, as tables."""
+"""From scores to a verdict and its reasons, as tables."""
 
 import math
 
 import pytest
+from findings import STEP, unjudged
+from findings import face as scored_face
 
-from edge.finding import Box, Quality, ReasonCode, Thresholds, Verdict, verdict_of
+from edge.finding import Face, Finding, ReasonCode, Thresholds, Verdict, verdict_of
 from edge.scan.model.manifest import (
     FILES,
     Calibration,
@@ -14,7 +16,7 @@ from edge.scan.model.manifest import (
     QualityLimits,
     Window,
 )
-from edge.scan.verdict import ClipContext, Judgement, TrackEvidence, WindowLogit, judge
+from edge.scan.verdict import ClipContext, judge, unreadable
 
 MANIFEST = Manifest(
     name="test",
@@ -30,7 +32,7 @@ MANIFEST = Manifest(
     graphs=GraphSettings(quantization="none"),
     files=dict.fromkeys(FILES, "0" * 64),
 )
-WHOLE = ClipContext(frames=96, seconds=12.0)
+WHOLE = ClipContext(frames=96, step=STEP)
 
 
 def logit_of(probability: float) -> float:
@@ -38,100 +40,86 @@ def logit_of(probability: float) -> float:
     return (math.log(probability / (1 - probability)) - 1.0) / 2.0
 
 
-def track(
-    *probabilities: float,
-    number: int = 1,
-    face_px: float = 100,
-    light: float = 100,
-    sharpness: float = 100,
-    seen: float = 10.0,
-    steady: tuple[bool, ...] = (),
-) -> TrackEvidence:
-    windows = tuple(
-        WindowLogit(start, start + 2.0, logit_of(p), steady[start] if steady else True)
-        for start, p in enumerate(probabilities)
-    )
-    return TrackEvidence(
-        id=number,
-        first_second=0.0,
-        last_second=seen,
-        frames=80,
-        seen_seconds=seen,
-        box=Box(x=0, y=0, width=face_px, height=face_px),
-        quality=Quality(face_px=face_px, light=light, sharpness=sharpness),
-        windows=windows,
-    )
+def face(*probabilities: float, seen: float = 10.0, **more: float) -> Face:
+    """A face that is visible for `seen` seconds."""
+    logits = map(logit_of, probabilities)
+    return scored_face(*logits, frames=round(seen / STEP), **more)  # type: ignore[arg-type]
 
 
-def codes(judgement: Judgement) -> list[str]:
-    return [reason.code.value for reason in judgement.reasons]
+def judged(*faces: Face, context: ClipContext = WHOLE, manifest: Manifest = MANIFEST) -> Finding:
+    return judge(unjudged(manifest, *faces), manifest, context)
 
 
-def test_no_track_is_no_face() -> None:
-    judgement = judge([], MANIFEST, WHOLE)
-    assert (judgement.verdict, judgement.fake_probability) == (Verdict.NO_FACE, None)
-    assert codes(judgement) == ["no-face"]
+def codes(finding: Finding) -> list[str]:
+    return [reason.code.value for reason in finding.reasons]
+
+
+def text(finding: Finding) -> str:
+    return finding.reasons[0].text
+
+
+def test_no_face_is_no_face() -> None:
+    finding = judged()
+    assert (finding.verdict, finding.fake_probability) == (Verdict.NO_FACE, None)
+    assert codes(finding) == ["no-face"]
 
 
 @pytest.mark.parametrize(
-    ("probability", "verdict", "code"),
+    ("probability", "verdict", "code", "words"),
     [
-        (0.02, Verdict.REAL, "below-real-threshold"),
-        (0.299, Verdict.REAL, "below-real-threshold"),
-        (0.301, Verdict.UNSURE, "between-thresholds"),
-        (0.699, Verdict.UNSURE, "between-thresholds"),
-        (0.701, Verdict.FAKE, "above-fake-threshold"),
-        (0.98, Verdict.FAKE, "above-fake-threshold"),
+        (0.02, Verdict.REAL, "below-real-threshold", "No face looks swapped."),
+        (0.299, Verdict.REAL, "below-real-threshold", "FAKE 29 %; REAL threshold: 30 %."),
+        (0.301, Verdict.UNSURE, "between-thresholds", "The answer lies in between."),
+        (0.55, Verdict.UNSURE, "between-thresholds", "REAL threshold: 30 %, FAKE threshold: 70 %."),
+        (0.699, Verdict.UNSURE, "between-thresholds", "FAKE 69 %;"),
+        (0.701, Verdict.FAKE, "above-fake-threshold", "The face looks swapped. Probability of "),
+        (0.98, Verdict.FAKE, "above-fake-threshold", "FAKE 98 %; FAKE threshold: 70 %."),
     ],
 )
-def test_the_thresholds_decide(probability: float, verdict: Verdict, code: str) -> None:
-    judgement = judge([track(probability)], MANIFEST, WHOLE)
-    assert judgement.verdict is verdict
-    assert codes(judgement) == [code]
-    assert judgement.fake_probability == pytest.approx(probability)
+def test_the_thresholds_decide(probability: float, verdict: Verdict, code: str, words: str) -> None:
+    finding = judged(face(probability))
+    assert finding.verdict is verdict
+    assert codes(finding) == [code]
+    assert finding.fake_probability == pytest.approx(probability)
+    assert words in text(finding)
+
+
+def test_the_numbers_shown_give_the_verdict_shown() -> None:
+    lines = Thresholds(real=0.07, fake=0.825)
+    manifest = MANIFEST.model_copy(update={"thresholds": lines})
+    for probability, words in {
+        0.0699: "FAKE 6 %; REAL threshold: 7 %.",
+        0.0704: "FAKE 7.04 %; REAL threshold: 7.00 %, FAKE threshold: 82.50 %.",
+        0.8249: "FAKE 82.4 %; REAL threshold: 7.0 %, FAKE threshold: 82.5 %.",
+        0.826: "FAKE 82 %; FAKE threshold: 82 %.",
+    }.items():
+        assert words in text(judged(face(probability), manifest=manifest))
 
 
 def test_a_face_is_its_windows_mean_logit_calibrated() -> None:
-    face = judge([track(0.1, 0.9, 0.9)], MANIFEST, WHOLE).faces[0]
+    (one,) = judged(face(0.1, 0.9, 0.9)).faces
     mean = sum(map(logit_of, (0.1, 0.9, 0.9))) / 3
-    assert face.fake_probability == pytest.approx(1 / (1 + math.exp(-(2 * mean + 1))))
-    assert [window.fake_probability for window in face.windows] == pytest.approx([0.1, 0.9, 0.9])
+    assert one.fake_probability == pytest.approx(1 / (1 + math.exp(-(2 * mean + 1))))
 
 
 def test_extreme_logits_stay_probabilities() -> None:
     for logit, expected in ((-1e4, 0.0), (1e4, 1.0)):
-        evidence = track(0.5)
-        windows = (WindowLogit(0.0, 2.0, logit),)
-        evidence = TrackEvidence(**{**vars(evidence), "windows": windows})
-        assert judge([evidence], MANIFEST, WHOLE).fake_probability == expected
-
-
-def test_windows_that_hardly_show_the_face_are_dropped() -> None:
-    face = judge([track(0.1, 0.99, steady=(True, False))], MANIFEST, WHOLE).faces[0]
-    assert face.fake_probability == pytest.approx(0.1)
-    assert len(face.windows) == 1
-
-
-def test_but_kept_when_there_are_no_others() -> None:
-    face = judge([track(0.9, steady=(False,))], MANIFEST, WHOLE).faces[0]
-    assert face.fake_probability == pytest.approx(0.9)
+        assert judged(scored_face(logit)).fake_probability == expected
 
 
 def test_the_worst_face_that_counts_decides() -> None:
-    judgement = judge(
-        [
-            track(0.1, number=1),
-            track(0.8, number=2),
-            track(0.99, number=3, face_px=20),
-        ],
-        MANIFEST,
-        WHOLE,
+    finding = judged(face(0.1), face(0.8, number=2), face(0.99, number=3, face_px=20))
+    assert finding.verdict is Verdict.FAKE
+    assert finding.fake_probability == pytest.approx(0.8)
+    assert [one.counted for one in finding.faces] == [True, True, False]
+    assert finding.faces[2].reasons[0].code is ReasonCode.FACES_TOO_SMALL
+    assert text(finding) == (
+        "Face 2 looks swapped. Highest probability of FAKE 80 %; FAKE threshold: 70 %."
     )
-    assert judgement.verdict is Verdict.FAKE
-    assert judgement.fake_probability == pytest.approx(0.8)
-    assert [face.counted for face in judgement.faces] == [True, True, False]
-    assert "worst of 2 faces" in judgement.reasons[0].text
-    assert judgement.faces[2].reasons[0].code is ReasonCode.FACES_TOO_SMALL
+    harmless = judged(face(0.1), face(0.99, number=2, face_px=20))
+    assert text(harmless).startswith("No face that could be judged looks swapped.")
+    both = judged(face(0.8), face(0.9, number=2))
+    assert text(both).startswith("2 faces look swapped. Highest probability of FAKE 90 %")
 
 
 @pytest.mark.parametrize(
@@ -140,55 +128,65 @@ def test_the_worst_face_that_counts_decides() -> None:
         ({"face_px": 47.9}, "faces-too-small"),
         ({"light": 24.0}, "too-dark"),
         ({"sharpness": 9.0}, "too-blurred"),
-        ({"seen": 0.9}, "seen-too-briefly"),
+        ({"seen": 0.875}, "seen-too-briefly"),
     ],
 )
 def test_faces_that_are_not_good_enough_leave_it_unsure(bad: dict[str, float], code: str) -> None:
-    for faces in ([track(0.99, **bad)], [track(0.99, **bad), track(0.9, number=2, **bad)]):
-        judgement = judge(faces, MANIFEST, WHOLE)
-        assert (judgement.verdict, judgement.fake_probability) == (Verdict.UNSURE, None)
-        assert codes(judgement) == [code]
-        assert not any(face.counted for face in judgement.faces)
+    for faces in ([face(0.99, **bad)], [face(0.99, **bad), face(0.9, number=2, **bad)]):
+        finding = judged(*faces)
+        assert (finding.verdict, finding.fake_probability) == (Verdict.UNSURE, None)
+        assert codes(finding) == [code]
+        assert not any(one.counted for one in finding.faces)
 
 
-def test_each_shortcoming_is_said_once() -> None:
-    faces = [track(0.9, light=1, seen=0.1), track(0.9, number=2, face_px=1, light=1)]
-    assert codes(judge(faces, MANIFEST, WHOLE)) == [
-        "faces-too-small",
-        "too-dark",
-        "seen-too-briefly",
-    ]
+def test_each_kind_of_shortcoming_is_named_once() -> None:
+    finding = judged(face(0.9, light=1, seen=0.125), face(0.9, number=2, face_px=1, light=1))
+    assert codes(finding) == ["faces-too-small", "too-dark", "seen-too-briefly"]
 
 
-def test_a_measure_never_rounds_up_to_its_limit() -> None:
-    text = judge([track(0.9, face_px=47.96)], MANIFEST, WHOLE).reasons[0].text
-    assert "47.9 pixels" in text
-    assert "48 are needed" in text
+@pytest.mark.parametrize(
+    ("seen", "minimum", "words"),
+    [
+        (0.125, 0.25, "visible for 0.1 s; the minimum is 0.25 s."),
+        (0.24, 0.25, "visible for 0.2 s; the minimum is 0.25 s."),
+        (0.249, 0.2501, "visible for 0.2 s; the minimum is 0.26 s."),
+        (0.3, 1 / 3, "visible for 0.3 s; the minimum is 0.34 s."),
+        (0.999, 1.0, "visible for 0.9 s; the minimum is 1 s."),
+    ],
+)
+def test_a_value_that_is_too_low_is_shown_below_its_minimum(
+    seen: float, minimum: float, words: str
+) -> None:
+    limits = MANIFEST.quality.model_copy(update={"seconds": minimum})
+    manifest = MANIFEST.model_copy(update={"quality": limits})
+    context = ClipContext(frames=24, step=seen / 24)
+    finding = judged(scored_face(0.0, frames=24), context=context, manifest=manifest)
+    assert words in text(finding)
 
 
 def test_a_single_picture_gets_a_verdict_and_a_remark() -> None:
-    judgement = judge([track(0.9, seen=0.0)], MANIFEST, ClipContext(1, 0.0))
-    assert judgement.verdict is Verdict.FAKE
-    assert codes(judgement) == ["above-fake-threshold", "single-picture"]
+    finding = judged(face(0.9), context=ClipContext(1))
+    assert finding.verdict is Verdict.FAKE
+    assert codes(finding) == ["above-fake-threshold", "single-picture"]
 
 
 def test_first_frames_may_be_brief_and_are_remarked() -> None:
-    asked = ClipContext(20, 20 / 30, first=20)
-    judgement = judge([track(0.9, seen=12 / 30)], MANIFEST, asked)
-    assert codes(judgement) == ["above-fake-threshold", "first-frames-only"]
-    glimpsed = judge([track(0.9, seen=5 / 30)], MANIFEST, asked)
-    assert codes(glimpsed) == ["seen-too-briefly", "first-frames-only"]
+    requested = ClipContext(20, 1 / 30, first=20)
+    finding = judged(scored_face(2.0, frames=12), context=requested)
+    assert codes(finding) == ["above-fake-threshold", "first-frames-only"]
+    brief = judged(scored_face(2.0, frames=5), context=requested)
+    assert codes(brief) == ["seen-too-briefly", "first-frames-only"]
 
 
 def test_damage_is_remarked_whatever_the_verdict() -> None:
-    damaged = ClipContext(96, 12.0, damaged=True)
-    assert codes(judge([track(0.1)], MANIFEST, damaged)) == ["below-real-threshold", "damaged"]
-    assert codes(judge([], MANIFEST, damaged)) == ["no-face", "damaged"]
+    damaged = ClipContext(96, STEP, damaged=True)
+    assert codes(judged(face(0.1), context=damaged)) == ["below-real-threshold", "damaged"]
+    assert codes(judged(context=damaged)) == ["no-face", "damaged"]
 
 
-def test_a_probability_is_never_said_to_be_certain() -> None:
-    for probability, said in ((0.9999, "over 99 %"), (0.0001, "under 1 %")):
-        assert said in judge([track(probability)], MANIFEST, WHOLE).reasons[0].text
+def test_a_probability_never_claims_certainty() -> None:
+    for probability, words in ((0.9999, "over 99 %"), (0.0001, "under 1 %")):
+        assert words in text(judged(face(probability)))
 
 
 def test_a_threshold_at_the_end_of_the_scale_disables_its_verdict() -> None:
@@ -198,3 +196,12 @@ def test_a_threshold_at_the_end_of_the_scale_disables_its_verdict() -> None:
     assert verdict_of(0.9, lines) is Verdict.FAKE
     assert verdict_of(0.1, lines) is Verdict.REAL
     assert verdict_of(0.5, lines) is Verdict.UNSURE
+    manifest = MANIFEST.model_copy(update={"thresholds": never})
+    shown = text(judged(face(0.9), manifest=manifest))
+    assert shown.endswith("FAKE 90 %; REAL threshold: none, FAKE threshold: none.")
+
+
+def test_an_unreadable_clip_has_the_reason_and_no_faces() -> None:
+    finding = unreadable(judged(face(0.9)), "It was too long.")
+    assert (finding.verdict, finding.faces) == (Verdict.UNREADABLE, ())
+    assert (finding.fake_probability, text(finding)) == (None, "It was too long.")

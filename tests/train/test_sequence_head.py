@@ -11,8 +11,8 @@ from clips import write_clip
 from redpale import PALE, RED, hang, photograph, tinted, wall
 from training_data import draw_folder, material, small
 
-from edge.scan.faces.crops import CropSpec
 from edge.scan.faces.detector import load_detector
+from edge.scan.frames import CropSpec
 from export.data.folders import read_folder
 from export.data.video_windows import AnimatedWindows, WindowSampling, clip_windows
 from export.train.network import Detector

@@ -14,7 +14,8 @@ import torch
 import yaml
 from training_data import cache_features, draw_folder, greener
 
-from edge.scan.model.bundle import load_bundle, manifest_with_figures
+from edge.scan.model.bundle import load_bundle
+from edge.scan.model.bundle_info import manifest_with_figures
 from export.cli.main import main
 from export.train.checkpoint import Own, load_checkpoint
 from export.train.network import Trunk

@@ -234,7 +234,7 @@ def _is_red(colour: tuple[int, ...]) -> bool:
 
 
 def _faces(pixels: NDArray[np.uint8]) -> int:
-    from edge.scan.downloads import fetch_detector_models
+    from edge.scan.faces.detector import fetch_detector_models
 
     fetch_detector_models(MATERIALS)
     return len(load_detector().detect(pixels))

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.atomic_write import half_file, make_whole
+from edge.atomic_write import publish, unfinished_file
 from edge.box.sources.camera import CameraError, view_size
 from edge.settings_schema import CameraSettings
 
@@ -80,7 +80,7 @@ class FileCamera:
         """Record it from its beginning, in MPEG-4, at its own rate. Raises CameraError, OSError."""
         source = self._opened()
         frames = max(1, round(seconds * source.rate))
-        with half_file(path) as half:
+        with unfinished_file(path) as half:
             writer = cv2.VideoWriter(
                 str(half), cv2.VideoWriter.fourcc(*"mp4v"), source.rate, self._size
             )
@@ -96,7 +96,7 @@ class FileCamera:
                     progress((number + 1) / frames)
             finally:
                 writer.release()
-            make_whole(half, path)
+            publish(half, path)
 
     def close(self) -> None:
         """Stop playing."""

@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from edge.atomic_write import write_whole
+from edge.atomic_write import atomic_write
 from edge.box.events import Batch, ClipsArrived, Event, Origin, ReportDone
 from edge.box.sources import PATIENCE, FolderWatch, call_within
 from edge.box.views.status import Trouble, TroubleKind
@@ -203,8 +203,8 @@ def write_results(folder: Path, entries: Iterable[Entry], report: Report) -> Non
             clip = clips.get(entry.finding.path)
             if clip is not None:
                 text = entry.finding.model_dump_json(indent=2)
-                write_whole(result_of(clip), text + "\n")
-        write_whole(folder / REPORT, report.html)
+                atomic_write(result_of(clip), text + "\n")
+        atomic_write(folder / REPORT, report.html)
     except OSError as failure:
         raise TruelightError("Results not written.", f"{folder}: {failure.strerror}.") from failure
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.atomic_write import half_file, make_whole
+from edge.atomic_write import publish, unfinished_file
 from edge.box.sources import Answer, call_within
 from edge.box.sources.camera import CameraError, CameraStuckError, view_size
 from edge.settings_schema import CameraSettings
@@ -69,7 +69,7 @@ class PiCamera:
         stopped: threading.Event,
     ) -> None:
         """Record a clip as H.264, or as Motion JPEG if it is large. Raises CameraError, OSError."""
-        with half_file(path) as half:
+        with unfinished_file(path) as half:
             with self._encoding(half) as encoder:
                 self._wait_until(encoder, 1)
                 began = time.monotonic()
@@ -81,7 +81,7 @@ class PiCamera:
             if not is_whole_mp4(half):
                 raise CameraError("Recording failed.", "Check the room on the disk.")
             progress(1.0)
-            make_whole(half, path)
+            publish(half, path)
 
     def close(self) -> None:
         """Release the camera; a call that hangs is left behind."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.atomic_write import write_whole
+from edge.atomic_write import atomic_write
 from edge.box.events import (
     Batch,
     ClipsArrived,
@@ -125,7 +125,7 @@ class UsbSticks:
             with self._lock:
                 # A stick that is pulled out meanwhile is missed no later than the deadline.
                 self._handoffs.append(_Handoff(key, box, time.monotonic() + self._write_seconds))
-            write_whole(box / "ready", str(stick.plugged))
+            atomic_write(box / "ready", str(stick.plugged))
         except OSError as failure:
             _log.warning("A report cannot be handed over: %s", failure)
             self._end_handoff(box, ReportDone(key, False, _NO_ANSWER))

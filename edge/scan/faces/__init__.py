@@ -1,1 +1,1 @@
-"""From frames to tracks and crops of faces."""
+"""From frames to tracked faces and crops."""

@@ -1,8 +1,8 @@
 """MediaPipe's BlazeFace by LiteRT: full range for most faces, short range for very near ones.
 
-A network looks at a square: the picture is shrunk into it with black bars. Every anchor (a point
-of a fixed grid) answers with a score, a box and six points relative to itself; neighbouring
-anchors find the same face, so their answers are blended by score.
+The network's input is a square with the picture letterboxed in it. Every anchor (a point of a
+fixed grid) gives a score, a box and six points relative to itself; neighbouring anchors find the
+same face, so their boxes are averaged by score.
 """
 
 from __future__ import annotations
@@ -15,26 +15,22 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
-from numpy.typing import NDArray
 
 from edge.finding import Box
-from edge.scan.downloads import FULL_RANGE, SHORT_RANGE, read_model
-from edge.scan.faces.crops import CropSpec
-from edge.scan.faces.detector import Detection, Pixels
+from edge.scan.faces.detector import FULL_RANGE, SHORT_RANGE, Detection, read_model
+from edge.scan.frames import CropSpec, Floats, Pixels
 
-Floats = NDArray[np.float32]
-
-# How certain an answer must be. Full range at 0.5 instead of MediaPipe's 0.6: on clips of 34
+# The least scores. Full range at 0.5 instead of MediaPipe's 0.6: on clips of 34
 # sources it finds 84 instead of 71 % of faces 11 px wide (as the network sees them), 89 instead of
-# 52 % of those as wide as 0.8 of the picture, and still nothing in 134 pictures without a face.
+# 52 % of those as wide as 0.8 of the picture, and still none in 134 pictures without a face.
 FULL_RANGE_SCORE = 0.5
 SHORT_RANGE_SCORE = 0.5
 
-# The short-range network is trusted with faces at least this part of the picture's longer side:
-# up to there the other one is as good (94 % at 0.7), and of smaller ones this one sees too many.
+# Faces of the short-range network count from this part of the picture's longer side on: below, the
+# other one is as good (94 % at 0.7), and this one has too many false detections.
 NEAR = 0.65
 
-# The overlap from which two answers are about one face, and the limit of a logit: as MediaPipe.
+# The overlap from which two boxes are of one face, and the limit of a logit: as MediaPipe.
 SAME_FACE = 0.3
 LOGIT_LIMIT = 100.0
 
@@ -42,29 +38,26 @@ LOGIT_LIMIT = 100.0
 FULL_RANGE_GRIDS = ((48, 1),)
 SHORT_RANGE_GRIDS = ((16, 2), (8, 6))
 
-# What makes the short-range box span what the full-range one does: measured where both answer.
+# Makes the short-range box span what the full-range one does: measured where both find a face.
 SHORT_RANGE_BOX = CropSpec(side=0, scale=1.07, shift_y=-0.05)
 
-# Of a large picture only this many pixels for each of the network's are averaged: enough against
-# aliasing, and the cost no longer grows with the resolution.
+# Of a large picture this many pixels a side are averaged for one of the network's: enough against
+# aliasing, and the cost does not grow with the resolution.
 SAMPLES = 4
 
 
 class BlazeFace:
     """The default detector. Heads may be tilted: on clips of 34 sources 98 % at 50 degrees."""
 
-    name = "blazeface"
-
     def __init__(self) -> None:
         self._full = _Network(FULL_RANGE, FULL_RANGE_GRIDS, FULL_RANGE_SCORE)
         self._short = _Network(SHORT_RANGE, SHORT_RANGE_GRIDS, SHORT_RANGE_SCORE)
 
     def detect(self, pixels: Pixels) -> list[Detection]:
-        """Return the faces in `pixels` (uint8 [h, w, 3] RGB), best score first.
+        """The faces in `pixels` (uint8 `[h, w, 3]` RGB), best score first.
 
         Faces down to about 1/16 of the picture's longer side are found. The full-range network
-        misses those that fill the picture, which the short-range one was made for: it is asked
-        when the first finds nothing.
+        misses those that fill the picture: if it finds nothing, the short-range one is run.
         """
         return self._full.detect(pixels) or self._near(pixels)
 
@@ -75,26 +68,26 @@ class BlazeFace:
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep from stderr what LiteRT announces there while it starts; it knows no quiet mode."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+def _quiet_stderr() -> Iterator[None]:
+    """Discard what LiteRT writes to stderr when it starts; it has no quiet mode."""
+    stderr = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)
 
 
 class _Network:
     """One BlazeFace network with its anchors."""
 
     def __init__(self, file: str, grids: tuple[tuple[int, int], ...], least_score: float) -> None:
-        # One thread: a second one gains little or loses, and the other core has other work.
+        # One thread: a second one is not faster, and the other core has other work.
         model = read_model(file)
-        with _hushed():
+        with _quiet_stderr():
             self._interpreter = Interpreter(model_content=model, num_threads=1)
             self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]
@@ -160,9 +153,9 @@ def _grid(cells: int, each: int) -> Floats:
 
 
 def _blend(points: Floats, scores: Floats) -> list[tuple[Floats, float]]:
-    """Merge answers about one face: [n, 8, 2] and [n] -> a list of ([8, 2], score), best first.
+    """Merge overlapping boxes: `[n, 8, 2]` and `[n]` -> a list of (`[8, 2]`, score), best first.
 
-    The best answer names the face and keeps its score; all that overlap it are averaged by score.
+    The best box gives the score; all that overlap it are averaged, weighted by score.
     """
     faces = []
     order = np.argsort(-scores, kind="stable")

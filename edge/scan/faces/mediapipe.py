@@ -1,62 +1,87 @@
-"""MediaPipe's own library as a second detector, for those who want to compare.
+"""MediaPipe's own library as a second detector, for comparison. Optional: truelight[mediapipe].
 
-An optional extra (`pip install truelight[mediapipe]`): its newest releases report usage to their
-maker and lack this interface, the older ones need numpy below 2 and end at Python 3.12.
+Releases up to 0.10.21 have the `solutions` interface and bring its models. Later ones have only
+`tasks`, which needs a model file (`truelight models fetch`); since 1.0 it reports usage metrics to
+Google, with no switch to disable that (see docs/dependencies.md).
 """
 
 from __future__ import annotations
 
+import atexit
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from edge.errors import TruelightError
 from edge.finding import Box
-from edge.scan.faces.detector import Detection, Pixels
+from edge.scan.faces.detector import TASKS_MODEL, Detection, read_model
+from edge.scan.frames import Pixels
 
 FULL_RANGE = 1
 FULL_RANGE_SCORE = 0.6
 
+Found = tuple[float, float, float, float, float, Any]
+"""x, y, width, height in pixels, score, and keypoints with x and y in fractions of the picture."""
+
 
 class MediaPipeFaces:
-    """Full-range face detection by the library's `solutions` interface."""
-
-    name = "mediapipe"
+    """Full-range face detection by whichever interface the installed library has."""
 
     def __init__(self) -> None:
         try:
             import mediapipe
 
-            solution = mediapipe.solutions.face_detection
+            open_ = _open_solutions if hasattr(mediapipe, "solutions") else _open_tasks
+            self._find = open_(mediapipe)
         except (ImportError, AttributeError) as failure:
             raise TruelightError(
                 f"The mediapipe detector cannot be loaded: {failure}.",
-                "Run pip install 'truelight[mediapipe]' with Python 3.11 or 3.12, "
-                "or set faces.detector to blazeface.",
+                "Run pip install 'truelight[mediapipe]', or set faces.detector to blazeface.",
             ) from failure
-        self._detection: Any = solution.FaceDetection(
-            model_selection=FULL_RANGE, min_detection_confidence=FULL_RANGE_SCORE
-        )
 
     def detect(self, pixels: Pixels) -> list[Detection]:
-        """Return the faces in `pixels` (uint8 [h, w, 3] RGB), best score first."""
+        """The faces in `pixels` (uint8 `[h, w, 3]` RGB), best score first."""
         height, width = pixels.shape[:2]
-        found = self._detection.process(np.ascontiguousarray(pixels)).detections or []
-        faces = [_detection(one, width, height) for one in found]
+        faces = []
+        for x, y, wide, high, score, keypoints in self._find(np.ascontiguousarray(pixels)):
+            points = [(point.x * width, point.y * height) for point in keypoints]
+            box = Box(x=x, y=y, width=wide, height=high)
+            faces.append(Detection(box, float(score), np.array(points, np.float32)))
         return sorted(faces, key=lambda face: -face.score)
 
 
-def _detection(found: Any, width: int, height: int) -> Detection:  # noqa: ANN401 (theirs)
-    place = found.location_data
-    box = place.relative_bounding_box
-    points = [(point.x * width, point.y * height) for point in place.relative_keypoints]
-    return Detection(
-        Box(
-            x=box.xmin * width,
-            y=box.ymin * height,
-            width=box.width * width,
-            height=box.height * height,
-        ),
-        float(found.score[0]),
-        np.array(points, np.float32),
+def _open_solutions(mediapipe: Any) -> Callable[[Pixels], Iterator[Found]]:  # noqa: ANN401
+    detector = mediapipe.solutions.face_detection.FaceDetection(
+        model_selection=FULL_RANGE, min_detection_confidence=FULL_RANGE_SCORE
     )
+
+    def find(pixels: Pixels) -> Iterator[Found]:
+        height, width = pixels.shape[:2]
+        for found in detector.process(pixels).detections or []:
+            place = found.location_data
+            box = place.relative_bounding_box
+            corner = (box.xmin * width, box.ymin * height)
+            size = (box.width * width, box.height * height)
+            yield (*corner, *size, found.score[0], place.relative_keypoints)
+
+    return find
+
+
+def _open_tasks(mediapipe: Any) -> Callable[[Pixels], Iterator[Found]]:  # noqa: ANN401
+    tasks = mediapipe.tasks
+    detector = tasks.vision.FaceDetector.create_from_options(
+        tasks.vision.FaceDetectorOptions(
+            base_options=tasks.BaseOptions(model_asset_buffer=read_model(TASKS_MODEL)),
+            min_detection_confidence=FULL_RANGE_SCORE,
+        )
+    )
+    atexit.register(detector.close)  # its own destructor fails once Python shuts down
+
+    def find(pixels: Pixels) -> Iterator[Found]:
+        image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
+        for found in detector.detect(image).detections:
+            box, score = found.bounding_box, found.categories[0].score
+            yield (box.origin_x, box.origin_y, box.width, box.height, score, found.keypoints)
+
+    return find

@@ -1,32 +1,28 @@
-"""Finds the faces of a whole clip: a detector sees small faces only from close by.
+"""Finds the faces of a clip's frames, with a closer view of small ones.
 
-The detector is shown the whole frame every time. At the start of a window, and now and then, it is
-also shown the frame part by part, for faces too small in the whole. Where a face is small, or was
-a moment ago, it is shown the surroundings: that finds it again and tells its box more exactly.
+The detector gets the whole frame every time. At the start of a window, and every few frames, it
+also gets the frame in parts, for faces too small in the whole. Where a face is small, or was a
+moment ago, it gets the surroundings: that finds the face again and gives a more exact box.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from math import ceil, hypot
 
 from edge.finding import Box
-from edge.scan.faces.crops import Crop, CropSpec, cut
-from edge.scan.faces.detector import Detection, FaceDetector, Pixels, load_detector, overlap
-from edge.scan.faces.tracker import TrackedFace, Tracker
-from edge.scan.media.sampling import Frame
-from edge.scan.model.manifest import Manifest
-from edge.settings_schema import FaceSettings
+from edge.scan.faces.detector import Detection, FaceDetector
+from edge.scan.frames import Frame, Pixels, overlap
 
-# Boxes of faces smaller than this part of the picture are rough: such faces are seen from close by.
+# Boxes of faces smaller than this part of the picture are inexact: these are detected again in
+# their surroundings.
 SMALL = 1 / 8
 
-# What "close by" is: this many times the box.
+# The side of the surroundings, in sides of the box.
 SURROUNDINGS = 4.0
 
 # The side of a part in pixels, so that faces from about a sixteenth of it (67 px) on are found;
-# larger where the frame would fall into too many. Neighbours share a fifth.
+# larger where the frame would have too many. Neighbours share a fifth.
 PART = 1080
 MOST_ACROSS = 3
 SHARED = 0.2
@@ -34,44 +30,44 @@ SHARED = 0.2
 # Frames between two searches by parts; a window's first frame always has one.
 BETWEEN = 8
 
-# Frames for which a face that is no longer found is looked for where it was.
+# Frames for which a face that is no longer found is searched where it was.
 PATIENCE = 5
 
-# A face this many boxes away from where one was is that one, moved on.
+# Up to this distance, in boxes, a face counts as the one that was there before.
 MOVED = 1.5
 
-# From this overlap on, two boxes are of one face.
+# Two boxes with more overlap are of one face.
 SAME_FACE = 0.3
 
 
 class FaceSearch:
-    """Searches the frames of one clip; what it finds depends on that clip's frames only."""
+    """Searches the frames of one clip; the result depends on its input only."""
 
     def __init__(self, detector: FaceDetector, most: int = 8, least_score: float = 0.0) -> None:
         """Search for the `most` largest faces of a frame that score at least `least_score`."""
         self._detector = detector
         self._most = most
         self._least_score = least_score
-        self._known: list[tuple[Box, int]] = []  # a face's last place, and for how long not found
+        self._known: list[tuple[Box, int]] = []  # a face's last place, and frames without it
         self._window = -1
         self._since = 0
 
-    def look(self, frame: Frame) -> list[Detection]:
-        """Return the faces of the clip's next frame, the largest first."""
+    def detect(self, frame: Frame) -> list[Detection]:
+        """The faces of the clip's next frame, the largest first."""
         pixels = frame.pixels
         if frame.window != self._window:
             self._known, self._since = [], 0
-        found = self._seen(pixels, _whole(pixels))
+        found = self._detect_in(pixels, _whole(pixels))
         if self._since % BETWEEN == 0:
             for part in _parts(pixels):
-                found = _joined(found, self._seen(pixels, part))
-        found = self._close_by(pixels, self._largest(found))
+                found = _joined(found, self._detect_in(pixels, part))
+        found = self._refine(pixels, self._largest(found))
         self._remember(found)
         self._window, self._since = frame.window, self._since + 1
         return self._largest(found)
 
-    def _close_by(self, pixels: Pixels, found: list[Detection]) -> list[Detection]:
-        """Look again at small faces, and for those that were there a moment ago."""
+    def _refine(self, pixels: Pixels, found: list[Detection]) -> list[Detection]:
+        """Detect again, in their surroundings, small faces and those just lost."""
         least = SMALL * max(pixels.shape[:2])
         clear = [face for face in found if face.box.width >= least]
         for face in found:
@@ -84,15 +80,15 @@ class FaceSearch:
         return clear
 
     def _nearest(self, pixels: Pixels, place: Box) -> Detection | None:
-        """The face nearest to a place, seen from close by."""
+        """The face that overlaps a place most, detected in its surroundings."""
         side = SURROUNDINGS * max(place.width, place.height)
         x, y = place.x + (place.width - side) / 2, place.y + (place.height - side) / 2
-        seen = self._seen(pixels, Box(x=x, y=y, width=side, height=side))
+        seen = self._detect_in(pixels, Box(x=x, y=y, width=side, height=side))
         near = [face for face in seen if overlap(face.box, place) > 0]
         return max(near, key=lambda face: overlap(face.box, place), default=None)
 
-    def _seen(self, pixels: Pixels, region: Box) -> list[Detection]:
-        """What the detector finds in a region of the frame."""
+    def _detect_in(self, pixels: Pixels, region: Box) -> list[Detection]:
+        """The faces that the detector finds in a region of the frame."""
         left, top = max(0, round(region.x)), max(0, round(region.y))
         right, bottom = round(region.x + region.width), round(region.y + region.height)
         piece = pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
@@ -146,48 +142,9 @@ def _moved(place: Box, box: Box) -> bool:
 
 
 def _joined(faces: list[Detection], more: list[Detection]) -> list[Detection]:
-    """Return `faces` and those of `more` that are not among them."""
+    """`faces` and those of `more` that are not among them."""
     joined = list(faces)
     for new in more:
         if not any(overlap(new.box, face.box) > SAME_FACE for face in joined):
             joined.append(new)
     return joined
-
-
-class FacePipeline:
-    """A loaded detector and the bundle's way of cropping: all that outlasts a clip."""
-
-    def __init__(self, settings: FaceSettings, manifest: Manifest) -> None:
-        """Load the detector.
-
-        Raises:
-            TruelightError: its model or its library is not on this machine.
-        """
-        self._detector: FaceDetector = load_detector(settings.detector)
-        self._settings = settings
-        rule = manifest.input.crop
-        self._spec = CropSpec(manifest.input.side, rule.scale, rule.shift_x, rule.shift_y)
-
-    def gaze(self) -> ClipFaces:
-        """A look at one clip, from its first frame on."""
-        settings = self._settings
-        return ClipFaces(
-            FaceSearch(self._detector, settings.most, settings.least_score), self._spec
-        )
-
-
-@dataclass
-class ClipFaces:
-    """What looks at one clip and remembers its faces."""
-
-    _search: FaceSearch
-    _spec: CropSpec
-    _follower: Tracker = field(default_factory=Tracker)
-
-    def find(self, frame: Frame) -> list[tuple[TrackedFace, Crop]]:
-        """The faces in the clip's next frame: whose they are, and their crops."""
-        sightings = self._follower.step(frame, self._search.look(frame))
-        return [
-            (sighting, cut(frame.pixels, sighting.detection.box, self._spec))
-            for sighting in sightings
-        ]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from edge.finding import Clip
+from edge.scan.frames import Frame
 from edge.scan.media.clip_file import PixelLimits
 from edge.scan.media.process import DecoderProcess
 from edge.scan.media.protocol import (
@@ -27,9 +28,9 @@ from edge.scan.media.protocol import (
     Reply,
     Request,
 )
-from edge.scan.media.sampling import Frame, Sampling
+from edge.scan.media.sampling import Sampling
 
-__all__ = ["ClipError", "Frame", "Limits", "OpenClip", "open_clip"]
+__all__ = ["ClipError", "Limits", "OpenClip", "open_clip"]
 
 _MOST_SECONDS = 30 * 24 * 3600
 _MOST_FRAMES = 10**9

@@ -11,28 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-if TYPE_CHECKING:  # the decoder process does without numpy
-    import numpy as np
-    import numpy.typing as npt
-
+if TYPE_CHECKING:
     from edge.scan.media.clip_file import ClipFormat
     from edge.scan.media.protocol import ClipKind
 
 FrameT = TypeVar("FrameT")
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One decoded frame. `pixels` is valid until the next frame is asked for."""
-
-    index: int
-    """Running number of the frames handed out, from 0."""
-    window: int
-    """The window it belongs to, from 0, ascending."""
-    time: float
-    """Seconds from the clip's first frame."""
-    pixels: npt.NDArray[np.uint8]
-    """uint8 `[height, width, 3]`, RGB, upright, square pixels, read-only."""
 
 
 class PlannedFrame(NamedTuple):

@@ -1,43 +1,43 @@
-"""From crops to logits, beside the search for faces: a thread of its own asks the network.
+"""From crops to logits, parallel to the face pipeline: a thread of its own runs the network.
 
-Crops are batched across faces and frames. They live until their features exist, the features until
-their window is judged, so memory does not grow with the clip.
+Crops are batched across faces and frames. They are kept until their features exist, the features
+until their window is scored, so memory does not grow with the clip.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge.scan.model.bundle import BATCH, Bundle
-from edge.scan.verdict import WindowLogit
+from edge.finding import WindowScore
+from edge.scan.frames import Crops, Floats, Pixels
+from edge.scan.model.bundle_info import BATCH
+from edge.scan.model.manifest import Manifest
 
-Pixels = NDArray[np.uint8]
-Floats = NDArray[np.float32]
+if TYPE_CHECKING:
+    from edge.scan.model.bundle import Bundle
 
 AHEAD = 4
-"""How many batches may wait for the network before the search for faces waits for it."""
+"""Batches that may wait for the network before the face pipeline waits for it."""
 
 
 @dataclass
 class _Batch:
-    """Crops that the network sees at once; `features` is set when they are on their way."""
+    """Crops for one run of the network; `features` is set once they are submitted."""
 
     crops: list[Pixels] = field(default_factory=list)
     features: Future[Floats] | None = None
 
 
 @dataclass(frozen=True)
-class _CropAnswer:
-    """One crop: the frame of its window that it is from, and where its features will be."""
+class _Sample:
+    """One crop: its frame within the window, and where its features will be."""
 
     frame: int
     batch: _Batch
@@ -46,135 +46,134 @@ class _CropAnswer:
 
 @dataclass
 class _Window:
-    """A window of all faces at once."""
+    """A window of all faces."""
 
     number: int
     times: list[float] = field(default_factory=list)
-    tracks: dict[int, list[_CropAnswer]] = field(default_factory=dict)
+    tracks: dict[int, list[_Sample]] = field(default_factory=dict)
 
 
 class Inference:
     """The scores of one clip's faces. A context manager: leaving it drops what still waits."""
 
-    def __init__(self, bundle: Callable[[], Bundle], step: float) -> None:
-        """`bundle` may block while the model is still being loaded; `step` is from slot to slot."""
+    def __init__(self, bundle: Callable[[], Bundle], manifest: Manifest) -> None:
+        """`bundle` may block while the model is still being loaded; `manifest` is the bundle's."""
         self._bundle = bundle
-        self._step = step
+        self._manifest = manifest
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="features")
         self._batch = _Batch()
-        self._sent: deque[Future[Floats]] = deque()
+        self._submitted: deque[Future[Floats]] = deque()
         self._windows: deque[_Window] = deque()
-        self._logits: dict[int, list[WindowLogit]] = {}
+        self._scores: dict[int, list[WindowScore]] = defaultdict(list)
+        self._brief: dict[int, list[WindowScore]] = defaultdict(list)
         self.seconds = {"features": 0.0, "sequence": 0.0}
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def add(self, window: int, time: float, crops: dict[int, Pixels]) -> None:
-        """Take one frame of a window: its time in seconds and the crops in it, by track.
+    def add(self, window: int, time: float, crops: Mapping[int, Pixels]) -> None:
+        """Add one frame of a window: its time in seconds and its crops by track.
 
-        Every frame is told, also one without a face. Blocks while the network is far behind.
+        Frames without a face are added too. Blocks while the network is far behind.
         """
         if not self._windows or self._windows[-1].number != window:
             self._windows.append(_Window(window))
-            # The last full window may still be with the network; the one before it hardly is.
+            # The last full window may still be in the network; the one before it hardly is.
             if len(self._windows) > 2:
-                self._judge(self._windows.popleft())
+                self._score(self._windows.popleft())
         filling = self._windows[-1]
         for track, crop in crops.items():
-            sighting = _CropAnswer(len(filling.times), self._batch, len(self._batch.crops))
-            filling.tracks.setdefault(track, []).append(sighting)
+            sample = _Sample(len(filling.times), self._batch, len(self._batch.crops))
+            filling.tracks.setdefault(track, []).append(sample)
             self._batch.crops.append(crop)
             if len(self._batch.crops) == BATCH:
-                self._send()
+                self._submit()
         filling.times.append(time)
 
-    def finish(self) -> dict[int, list[WindowLogit]]:
-        """The logits of every face's windows, in the order of time, by track."""
-        while self._windows:
-            self._judge(self._windows.popleft())
-        return self._logits
+    def finish(self) -> dict[int, tuple[WindowScore, ...]]:
+        """The scores of every face's windows by track, in the order of time.
 
-    def _send(self) -> None:
-        """Have the network see the batch; wait if too many are on their way."""
+        Windows that show the face in fewer than half of their frames are left out if the face has
+        others.
+        """
+        while self._windows:
+            self._score(self._windows.popleft())
+        return {track: tuple(scores) for track, scores in (self._brief | self._scores).items()}
+
+    def _submit(self) -> None:
+        """Have the network run the batch; wait if too many are waiting."""
         batch, self._batch = self._batch, _Batch()
         crops, batch.crops = np.stack(batch.crops), []
-        batch.features = self._pool.submit(self._ask, crops)
-        self._sent.append(batch.features)
-        if len(self._sent) > AHEAD:
-            self._sent.popleft().result()
+        batch.features = self._pool.submit(self._run, crops)
+        self._submitted.append(batch.features)
+        if len(self._submitted) > AHEAD:
+            self._submitted.popleft().result()
 
-    def _ask(self, crops: Pixels) -> Floats:
+    def _run(self, crops: Crops) -> Floats:
         bundle = self._bundle()
         start = time.perf_counter()
         features = bundle.features(crops)
         self.seconds["features"] += time.perf_counter() - start
         return features
 
-    def _judge(self, window: _Window) -> None:
-        """Ask the network for a full window's logits, one for each face in it."""
+    def _score(self, window: _Window) -> None:
+        """Score a full window, for each face in it."""
         if not window.tracks:
             return
-        bundle = self._bundle()
+        bundle, shape = self._bundle(), self._manifest.window
         faces = []
-        for sightings in window.tracks.values():
-            found = [sighting.frame for sighting in sightings]
-            rows = [self._row(sighting) for sighting in sightings]
-            slots = fill_window(window.times, found, bundle.window_frames, self._step)
+        for samples in window.tracks.values():
+            found = [sample.frame for sample in samples]
+            rows = [self._features(sample) for sample in samples]
+            slots = fill_window(window.times, found, shape.frames, 1 / shape.rate)
             faces.append(np.stack([rows[slot] for slot in slots]))
         start = time.perf_counter()
         logits = bundle.sequence(np.stack(faces))
         self.seconds["sequence"] += time.perf_counter() - start
-        for (track, sightings), logit in zip(window.tracks.items(), logits, strict=True):
-            answer = WindowLogit(
-                start=window.times[sightings[0].frame],
-                end=window.times[sightings[-1].frame],
-                logit=float(logit),
-                steady=is_long_enough(len(sightings), len(window.times)),
+        for (track, samples), logit in zip(window.tracks.items(), map(float, logits), strict=True):
+            score = WindowScore(
+                start=window.times[samples[0].frame],
+                end=window.times[samples[-1].frame],
+                logit=logit,
+                fake_probability=self._manifest.calibration.probability(logit),
             )
-            self._logits.setdefault(track, []).append(answer)
+            steady = is_long_enough(len(samples), len(window.times))
+            (self._scores if steady else self._brief)[track].append(score)
 
-    def _row(self, sighting: _CropAnswer) -> Floats:
+    def _features(self, sample: _Sample) -> Floats:
         """The features of one crop, as soon as they exist."""
-        if sighting.batch is self._batch:
-            self._send()
-        assert sighting.batch.features is not None, "every batch but the one in the making is sent"
-        features = sighting.batch.features.result()
-        return np.asarray(features[sighting.row])
+        if sample.batch is self._batch:
+            self._submit()
+        assert sample.batch.features is not None, "every batch but the current one is submitted"
+        return np.asarray(sample.batch.features.result()[sample.row])
 
 
 def fill_window(times: Sequence[float], found: Sequence[int], slots: int, step: float) -> list[int]:
-    """Which sighting stands in each slot of a window.
+    """Which crop fills each slot of a window.
 
     Args:
         times: of the window's frames in seconds, ascending; at least one.
         found: the frames in which the face was found, as positions in `times`, ascending; at
             least one.
-        slots: how many frames the network wants.
+        slots: number of frames that the network needs.
         step: the time from slot to slot in seconds.
 
     Returns:
         `slots` positions in `found`. Of two crops equally near, the earlier one is taken.
     """
     return [
-        min(range(len(found)), key=lambda sighting: abs(times[found[sighting]] - wanted))
+        min(range(len(found)), key=lambda crop: abs(times[found[crop]] - wanted))
         for wanted in slot_times(times, slots, step)
     ]
 
 
 def slot_times(times: Sequence[float], slots: int, step: float) -> list[float]:
-    """The times that a window's slots stand for, seconds.
+    """The times of a window's slots, seconds.
 
-    Time turns round at the last frame and at the first, so that a short clip holds no jump which
-    the network could take for a forgery.
+    In a short clip, time runs back and forth: a jump could look like a forgery to the network.
     """
     if len(times) >= slots:
         return list(times[:slots])

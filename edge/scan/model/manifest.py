@@ -1,16 +1,18 @@
-"""What `bundle.json` says: everything needed to use an exported model right.
+"""`bundle.json`, the manifest of an exported model: everything that is needed to run it correctly.
 
-Unknown keys and values out of range are refused, so a bundle made for a later format or mended by
-hand into nonsense never judges a clip.
+Unknown keys and values out of range are refused: a bundle of a later format, or one with a wrong
+edit, never judges a clip.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edge.finding import Thresholds
+from edge.scan.frames import CropSpec
 
 File = Literal[
     "features.onnx", "sequence.onnx", "golden.npz", "CARD.md", "tower.onnx", "figures.json"
@@ -33,51 +35,70 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 UNCALIBRATED = Thresholds(real=0.3, fake=0.7)
 
 
+def sigmoid(logit: float) -> float:
+    """The probability of a logit."""
+    # Two forms, so that neither overflows.
+    return 1 / (1 + math.exp(-logit)) if logit >= 0 else math.exp(logit) / (1 + math.exp(logit))
+
+
 def _check_order(thresholds: Thresholds) -> None:
     if thresholds.real > thresholds.fake:
         raise ValueError("thresholds.real is above thresholds.fake")
 
 
-class Part(BaseModel):
+class ManifestPart(BaseModel):
     """A part of the manifest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class CropRule(Part):
-    """How the square is laid around the detector's box, in parts of the box's longer side."""
+class CropRule(ManifestPart):
+    """The square around the detector's box, in units of the box's longer side."""
 
     scale: float = Field(default=1.0, gt=0.1, lt=10)
     shift_x: float = Field(default=0.0, ge=-2, le=2)
     shift_y: float = Field(default=0.0, ge=-2, le=2)
 
+    def spec(self, side: int) -> CropSpec:
+        """The rule for crops of `side` pixels."""
+        return CropSpec(side, self.scale, self.shift_x, self.shift_y)
 
-class Input(Part):
-    """What the features graph is given: uint8 RGB crops."""
+
+class Input(ManifestPart):
+    """Input of the features graph: uint8 RGB crops."""
 
     side: int = Field(ge=32, le=512, description="Of a crop, pixels.")
     colour: Literal["rgb", "bgr"] = Field(
-        default="rgb", description="What the network inside wants; the graph reorders by itself."
+        default="rgb", description="Order inside the network; the graph converts to it."
     )
     crop: CropRule = CropRule()
 
+    @property
+    def crop_spec(self) -> CropSpec:
+        """How to cut the crops."""
+        return self.crop.spec(self.side)
 
-class Window(Part):
-    """What the sequence graph is given: this many crops at this rate."""
+
+class Window(ManifestPart):
+    """Input of the sequence graph: the features of this many crops at this rate."""
 
     frames: int = Field(ge=1, le=300)
     rate: float = Field(gt=0, le=240, description="Frames a second.")
 
 
-class Calibration(Part):
+class Calibration(ManifestPart):
     """probability = sigmoid(scale * logit + offset)."""
 
     scale: float = Field(default=1.0, gt=0, le=1000)
     offset: float = Field(default=0.0, ge=-1000, le=1000)
 
+    def probability(self, logit: float) -> float:
+        """The calibrated probability of FAKE."""
+        return sigmoid(self.scale * logit + self.offset)
 
-class QualityLimits(Part):
-    """Below any of these a face is not counted."""
+
+class QualityLimits(ManifestPart):
+    """A face below any of these does not count."""
 
     face_px: float = Field(default=48.0, ge=0, le=4096)
     light: float = Field(default=25.0, ge=0, le=255)
@@ -85,17 +106,17 @@ class QualityLimits(Part):
     seconds: float = Field(default=0.5, ge=0, le=3600)
 
 
-class EnsembleRule(Part):
-    """How this bundle's answer is joined with that of the bundle it is asked beside.
+class EnsembleRule(ManifestPart):
+    """How this bundle, as a second opinion, is combined with a first bundle.
 
-    The logit of FAKE is first * z1 + second * z2 + offset, of a face's mean logits by the other
-    (z1) and by this one (z2), before calibration.
+    The logit of FAKE is first * z1 + second * z2 + offset, with a face's mean logits by the first
+    bundle (z1) and by this one (z2), before calibration.
     """
 
-    name: Name = Field(description="Of the other bundle.")
-    sequence: Sha256 = Field(description="Of the other's graphs: the rule holds for these alone.")
+    name: Name = Field(description="Of the first bundle.")
+    sequence: Sha256 = Field(description="Of the first bundle's graphs: the rule fits only these.")
     features: Sha256
-    crops: int = Field(ge=1, le=32, description="Of a face that are asked about.")
+    crops: int = Field(ge=1, le=32, description="Of a face that are scored.")
     first: Finite
     second: Finite
     offset: Finite
@@ -106,18 +127,28 @@ class EnsembleRule(Part):
         _check_order(self.thresholds)
         return self
 
+    def fits(self, first: Manifest) -> bool:
+        """Whether the rule was fitted for this first bundle."""
+        graphs = (first.files[FEATURES], first.files[SEQUENCE])
+        return graphs == (self.features, self.sequence)
 
-class GraphSettings(Part):
-    """How the graphs were made."""
+    def probability(self, first: float, second: float) -> float:
+        """The probability of FAKE by both models, from a face's mean logits by each."""
+        return sigmoid(self.first * first + self.second * second + self.offset)
+
+
+class GraphSettings(ManifestPart):
+    """How the graphs were exported."""
 
     group_factors: dict[str, int] = Field(
-        default_factory=dict, description="By stage: groups of the 3x3 convolutions laid together."
+        default_factory=dict,
+        description="By stage: groups of the 3x3 convolutions that were merged.",
     )
     quantization: str = Field(description="As in int8, weights per channel, calibrated by minmax.")
 
 
-class MeasuredFigure(Part):
-    """Something that was measured, with what it was measured on and by which command."""
+class MeasuredFigure(ManifestPart):
+    """A measured figure, with its data and the command that measured it."""
 
     name: str
     value: Finite
@@ -127,7 +158,7 @@ class MeasuredFigure(Part):
     command: str = ""
 
 
-class FigureGroup(Part):
+class FigureGroup(ManifestPart):
     """Figures that one command measured on one set of data."""
 
     data: str
@@ -135,7 +166,7 @@ class FigureGroup(Part):
     figures: tuple[MeasuredFigure, ...]
 
 
-class FigureFile(Part):
+class FigureFile(ManifestPart):
     """`figures.json`: everything that was measured, each command stored once."""
 
     commands: tuple[str, ...]
@@ -156,7 +187,7 @@ class FigureFile(Part):
         )
 
 
-class Manifest(Part):
+class Manifest(ManifestPart):
     """`bundle.json`. Format 1 has the figures inside, format 2 in `figures.json`."""
 
     format: Literal[1, 2] = 1

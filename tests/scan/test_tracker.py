@@ -13,15 +13,15 @@ from edge.finding import Box
 from edge.scan.faces.detector import Detection
 from edge.scan.faces.search import FaceSearch
 from edge.scan.faces.tracker import Tracker
-from edge.scan.media.sampling import Frame
+from edge.scan.frames import Frame
 
 
 def follow(actors: Sequence[Actor], frames: Sequence[Frame]) -> dict[str | None, list[int]]:
     """The tracks that each person was given, in the order of time."""
-    search, follower = FaceSearch(detector()), Tracker()
+    search, tracker = FaceSearch(detector()), Tracker()
     tracks = defaultdict(list)
     for frame in frames:
-        for sighting in follower.step(frame, search.look(frame)):
+        for sighting in tracker.step(frame, search.detect(frame)):
             tracks[who(actors, frame.time, sighting.detection)].append(sighting.track)
     return tracks
 
@@ -82,10 +82,10 @@ def test_twins_are_told_apart_by_how_they_move() -> None:
         Actor("obama", walk((200, 260), (1080, 380), 0, 2), 110),
         Actor("obama", walk((1080, 260), (200, 380), 0, 2), 110),
     ]
-    search, follower = FaceSearch(detector()), Tracker()
+    search, tracker = FaceSearch(detector()), Tracker()
     ways: dict[int, list[float]] = {}
     for frame in shoot(twins, steps(2, 5)):
-        for sighting in follower.step(frame, search.look(frame)):
+        for sighting in tracker.step(frame, search.detect(frame)):
             ways.setdefault(sighting.track, []).append(sighting.detection.box.x)
 
     assert sorted(ways) == [1, 2]
@@ -151,14 +151,14 @@ def test_a_cut_begins_new_tracks_and_cutting_back_finds_the_old() -> None:
 
 def test_a_false_detection_takes_nothing_from_the_faces() -> None:
     person = Actor("biden", walk((300, 350), (900, 350), 0, 2))
-    search, follower = FaceSearch(detector()), Tracker()
+    search, tracker = FaceSearch(detector()), Tracker()
     tracks = []
     for frame in shoot([person], steps(2, 10)):
-        found = search.look(frame)
+        found = search.detect(frame)
         if frame.index in (4, 11):  # beside the face, and where it will be
             where = Box(x=560.0, y=290.0, width=120.0, height=120.0)
             found = [Detection(where, 0.9, np.zeros((6, 2), np.float32)), *found]
-        tracks.append([sighting.track for sighting in follower.step(frame, found)])
+        tracks.append([sighting.track for sighting in tracker.step(frame, found)])
 
     assert [seen[-1] for seen in tracks] == [1] * 21
     assert len(tracks[4]) == 2
@@ -167,12 +167,12 @@ def test_a_false_detection_takes_nothing_from_the_faces() -> None:
 def test_sightings_come_in_the_order_of_the_detections() -> None:
     actors = [Actor("obama", stand(300, 350)), Actor("biden", stand(900, 350))]
     frame = Frame(0, 0, 0.0, draw(actors, 0.0, wall()))
-    found = FaceSearch(detector()).look(frame)
+    found = FaceSearch(detector()).detect(frame)
     assert len(found) == 2
 
-    follower = Tracker()
-    forwards = follower.step(frame, found)
-    backwards = follower.step(Frame(1, 0, 0.1, frame.pixels), found[::-1])
+    tracker = Tracker()
+    forwards = tracker.step(frame, found)
+    backwards = tracker.step(Frame(1, 0, 0.1, frame.pixels), found[::-1])
 
     assert [sighting.detection for sighting in backwards] == found[::-1]
     assert [s.track for s in forwards] == [1, 2]

@@ -1,10 +1,16 @@
-"""How crops fill windows."""
+"""How crops fill windows, and which windows are scored."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
+from bundles import FRAMES, RATE, SIDE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.scan.model.inference import fill_window, is_long_enough, slot_times
+from edge.finding import WindowScore
+from edge.scan.model.bundle import load_bundle
+from edge.scan.model.inference import Inference, fill_window, is_long_enough, slot_times
 
 STEP = 0.125
 
@@ -61,3 +67,21 @@ def test_every_slot_gets_the_nearest_crop(
         assert times[0] <= wanted <= times[-1]
         nearest = min(abs(times[frame] - wanted) for frame in found)
         assert abs(times[found[sighting]] - wanted) == nearest
+
+
+def scores(bundle: Path, *found: int) -> tuple[WindowScore, ...]:
+    """Of windows that show a black face in the first `found` frames."""
+    loaded, crop = load_bundle(bundle), np.zeros((SIDE, SIDE, 3), np.uint8)
+    with Inference(lambda: loaded, loaded.manifest) as inference:
+        for window, frames in enumerate(found):
+            for frame in range(FRAMES):
+                seen = {7: crop} if frame < frames else {}
+                inference.add(window, window + frame / RATE, seen)
+        return inference.finish()[7]
+
+
+def test_windows_that_hardly_show_the_face_are_left_out(bundle: Path) -> None:
+    assert [score.start for score in scores(bundle, 8, 3, 4)] == [0.0, 2.0]
+    (score,) = scores(bundle, 3)
+    assert (score.start, score.end) == (0.0, 2 / RATE), "but kept if there are no others"
+    assert (score.logit, score.fake_probability) == (pytest.approx(0), pytest.approx(0.5))

@@ -2,36 +2,34 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bundles import SLOPE, beside, write_bundle, write_tower_bundle
+from bundles import SIDE, SLOPE, beside, write_bundle, write_tower_bundle
+from findings import STEP, face, unjudged
 from waiting import until
 
-from edge.finding import Box, Finding, Model, Quality, ReasonCode, Thresholds, Verdict
-from edge.scan.model.bundle import read_manifest
-from edge.scan.model.ensemble import combined, in_doubt, reconsider
-from edge.scan.model.manifest import TOWER, Manifest, QualityLimits
+from edge.errors import TruelightError
+from edge.finding import Face, Finding, ReasonCode, Thresholds, Verdict
+from edge.scan.model.bundle_info import BundleInfo, read_bundle
+from edge.scan.model.manifest import TOWER, QualityLimits
 from edge.scan.model.second_opinion import (
     Absence,
     NoSecondModel,
     SecondModel,
-    SecondOpinionScan,
     find_second,
     megabytes,
 )
 from edge.scan.progress import Cancelled
 from edge.scan.scanner import Scanner
-from edge.scan.verdict import ClipContext, Judgement, TrackEvidence, WindowLogit, judge
+from edge.scan.verdict import ClipContext, in_doubt, judge, reconsider
 from edge.settings import Settings, load_settings
 
 WIDE = Thresholds(real=0.001, fake=0.9999)
 """Between these lies what `red` says of most faces."""
 CROPS = 6
-MODEL = Model(name="thorough", version="1", sha256="0" * 64)
-CLIP = ClipContext(frames=24, seconds=3.0)
+CLIP = ClipContext(frames=24, step=STEP)
 
 
 @pytest.fixture(scope="module")
@@ -131,8 +129,8 @@ def test_a_second_model_that_is_spoilt_costs_no_verdict(clips: Path, tmp_path: P
 # ---- Whom to ask
 
 
-def found(settings: Settings, memory: Path = Path("/nowhere")) -> SecondModel | NoSecondModel:
-    return find_second(settings, read_manifest(settings.bundle_folder)[0], memory)
+def found(settings: Settings, memory: Path = Path("/nowhere")) -> BundleInfo | NoSecondModel:
+    return find_second(settings, read_bundle(settings.bundle_folder).manifest, memory)
 
 
 def refusal(settings: Settings, memory: Path = Path("/nowhere")) -> Absence:
@@ -143,7 +141,7 @@ def refusal(settings: Settings, memory: Path = Path("/nowhere")) -> Absence:
 
 
 def test_nobody_is_asked_for_a_reason(models: Path, tmp_path: Path) -> None:
-    assert isinstance(found(with_second(models)), SecondModel)
+    assert isinstance(found(with_second(models)), BundleInfo)
     assert refusal(with_second(models, second_opinion__ask="never")) is Absence.NOT_WANTED
     assert refusal(with_second(models, second_opinion__bundle="other")) is Absence.NOT_INSTALLED
     assert refusal(with_second(models, second_opinion__bundle="red")) is Absence.NOT_WANTED
@@ -186,101 +184,80 @@ def test_a_small_machine_is_spared(
     assert megabytes("MemTotal", memory) == kilobytes / 1000
     assert megabytes("MemAvailable", memory) is None
     someone = found(with_second(models, second_opinion__ask=ask), memory)
-    assert isinstance(someone, SecondModel) is asked
+    assert isinstance(someone, BundleInfo) is asked
     if isinstance(someone, NoSecondModel):
         assert someone.why is Absence.MEMORY
 
 
-# ---- Loaded and let go
+# ---- Loaded and unloaded
+
+CROP = {1: [np.full((SIDE, SIDE, 3), level, np.uint8) for level in range(10)]}
 
 
-class Stillness:
-    """A clip that was looked at: its judgement by `red` and its crops."""
-
-    def __init__(self, adviser: SecondOpinionScan, first: Manifest) -> None:
-        self.judgement = judge([track(0.0)], first, CLIP)
-        self.telling = adviser.telling()
-        box, quality = track(0.0).box, track(0.0).quality
-        for level in range(10):
-            self.telling.add(1, np.full((200, 200, 3), level, np.uint8), box, quality)
-
-
-def track(*logits: float, number: int = 1, face_px: float = 100) -> TrackEvidence:
-    return TrackEvidence(
-        id=number,
-        first_second=0.0,
-        last_second=3.0,
-        frames=24,
-        seen_seconds=3.0,
-        box=Box(x=10, y=10, width=face_px, height=face_px),
-        quality=Quality(face_px=face_px, light=100, sharpness=100),
-        windows=tuple(WindowLogit(at, at + 1.0, logit) for at, logit in enumerate(logits)),
-    )
-
-
-def adviser(models: Path, memory: Path) -> tuple[SecondOpinionScan, Manifest]:
+def second_model(models: Path, memory: Path) -> SecondModel:
     settings = with_second(models)
-    second, (first, _) = found(settings), read_manifest(settings.bundle_folder)
-    assert isinstance(second, SecondModel)
-    return SecondOpinionScan(second, first, settings, memory, idle=0.02), first
+    second = found(settings)
+    assert isinstance(second, BundleInfo)
+    return SecondModel(second, settings, memory, idle=0.02)
 
 
-def test_it_is_loaded_when_needed_and_goes_when_memory_is_tight(
+def test_it_is_loaded_when_needed_and_unloaded_when_memory_is_tight(
     models: Path, tmp_path: Path
 ) -> None:
     memory = tmp_path / "meminfo"
     memory.write_text("MemAvailable:  1000000 kB\n")
-    asked, first = adviser(models, memory)
-    clip = Stillness(asked, first)
-    assert not asked.loaded
+    second = second_model(models, memory)
+    assert not second.loaded
     for _ in range(2):
         memory.write_text("MemAvailable:  1000000 kB\n")
-        judgement = asked.consider(clip.judgement, clip.telling, lambda: None)
-        assert judgement.second_opinion is not None
-        assert asked.loaded
+        assert len(second.logits(CROP, lambda: None)[1]) == 10
+        assert second.loaded
         memory.write_text("MemAvailable:  100000 kB\n")
-        until(lambda: not asked.loaded)
-    judgement = asked.consider(clip.judgement, clip.telling, lambda: None)
-    assert judgement.verdict is Verdict.UNSURE
-    assert judgement.reasons[-1].text == (
-        "There is no second opinion: only 100 MB of memory are free."
-    )
-    asked.close()
+        until(lambda: not second.loaded)
+    with pytest.raises(TruelightError, match="only 100 MB of memory are free"):
+        second.logits(CROP, lambda: None)
+    second.close()
 
 
-def test_asking_may_be_given_up(models: Path) -> None:
-    asked, first = adviser(models, Path("/nowhere"))
-    clip = Stillness(asked, first)
+def test_it_can_be_cancelled(models: Path) -> None:
+    second = second_model(models, Path("/nowhere"))
 
     def cancel() -> None:
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        asked.consider(clip.judgement, clip.telling, cancel)
-    asked.close()
-    assert not asked.loaded
+        second.logits(CROP, cancel)
+    second.close()
+    assert not second.loaded
 
 
-def test_a_face_of_which_no_crop_was_kept_leaves_the_verdict_as_it_is(models: Path) -> None:
-    asked, first = adviser(models, Path("/nowhere"))
-    crowd = judge([track(0.0), track(0.0, number=2)], first, CLIP)
-    after = asked.consider(crowd, Stillness(asked, first).telling, lambda: None)
-    assert (after.verdict, after.second_opinion) == (Verdict.UNSURE, None)
-    assert after.reasons[-1].text == "There is no second opinion: there are too many faces."
-    assert not asked.loaded
+def test_faces_without_a_crop_leave_the_verdict_as_it_is(
+    models: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a crowd, no crops are kept of those who were seen least."""
+    monkeypatch.setattr("edge.scan.tracks.MOST_KEPT", 0)
+    with Scanner(with_second(models)) as scanner:
+        finding = scanner.scan(clips / "pale.mp4")
+    assert (finding.verdict, finding.second_opinion) == (Verdict.UNSURE, None)
+    assert finding.reasons[-1].text == "There is no second opinion: there are too many faces."
+    assert "second" not in finding.seconds
 
 
 # ---- What it changes. Pure
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, Manifest]:
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[BundleInfo, BundleInfo]:
     """What the two bundles say of themselves: half of the first's logit, twice the second's."""
     folder = tmp_path_factory.mktemp("pair")
     red = write_bundle(folder / "red", thresholds=WIDE)
     rule = beside(red, CROPS, first=0.5, second=2.0, offset=-1.0)
     thorough = write_tower_bundle(folder / "thorough", beside=rule)
-    return read_manifest(red)[0], read_manifest(thorough)[0]
+    return read_bundle(red), read_bundle(thorough)
+
+
+def judged(first: BundleInfo, *faces: Face, context: ClipContext = CLIP) -> Finding:
+    return judge(unjudged(first.manifest, *faces), first.manifest, context)
 
 
 @pytest.mark.parametrize(
@@ -292,12 +269,12 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, Manifest]:
     ],
 )
 def test_the_second_answer_changes_the_verdict(
-    pair: tuple[Manifest, Manifest], answers: tuple[float, float], verdict: Verdict
+    pair: tuple[BundleInfo, BundleInfo], answers: tuple[float, float], verdict: Verdict
 ) -> None:
     first, second = pair
-    before = judge([track(0.5, 1.5)], first, CLIP)
+    before = judged(first, face(0.5, 1.5))
     assert before.verdict is Verdict.UNSURE
-    after = reconsider(before, {1: answers}, first, second, MODEL, 1.25)
+    after = reconsider(before, {1: answers}, second, 1.25)
     lean = 0.5 * 1.0 + 2.0 * sum(answers) / 2 - 1.0
     assert after.fake_probability == pytest.approx(1 / (1 + math.exp(-lean)))
     assert (after.verdict, after.thresholds) == (verdict, Thresholds(real=0.3, fake=0.7))
@@ -305,45 +282,45 @@ def test_the_second_answer_changes_the_verdict(
     assert after.faces[0].windows == before.faces[0].windows
     opinion = after.second_opinion
     assert opinion is not None
-    assert (opinion.model, opinion.seconds, opinion.crops) == (MODEL, 1.25, 2)
+    assert (opinion.model, opinion.seconds, opinion.crops) == (second.model, 1.25, 2)
     assert opinion.faces[0].logit == pytest.approx(sum(answers) / 2)
     assert opinion.faces[0].probability_before == before.fake_probability
 
 
-def test_the_worst_face_by_both_decides(pair: tuple[Manifest, Manifest]) -> None:
+def test_the_worst_face_by_both_decides(pair: tuple[BundleInfo, BundleInfo]) -> None:
     """Here it is the one that the first took for the better."""
     first, second = pair
-    small = track(3.0, number=3, face_px=10)
-    before = judge([track(1.0), track(0.0, number=2), small], first, CLIP)
+    small = face(3.0, number=3, face_px=10)
+    before = judged(first, face(1.0), face(0.0, number=2), small)
     assert in_doubt(before) == (1, 2)
-    after = reconsider(before, {1: [-3.0], 2: [3.0]}, first, second, MODEL, 0.1)
+    after = reconsider(before, {1: [-3.0], 2: [3.0]}, second, 0.1)
     assert after.verdict is Verdict.FAKE
     one, two, three = (face.fake_probability for face in after.faces)
-    rule = second.beside
+    rule = second.manifest.beside
     assert rule is not None
-    assert (one, two) == (combined(1.0, -3.0, rule), combined(0.0, 3.0, rule))
+    assert (one, two) == (rule.probability(1.0, -3.0), rule.probability(0.0, 3.0))
     assert after.fake_probability == two
     assert three == before.faces[2].fake_probability
     assert "on 2 faces" in after.reasons[1].text
 
 
 def test_only_what_lies_between_the_thresholds_is_in_doubt(
-    pair: tuple[Manifest, Manifest],
+    pair: tuple[BundleInfo, BundleInfo],
 ) -> None:
     first, _ = pair
-    unsure = judge([track(1.0)], first, CLIP)
+    unsure = judged(first, face(1.0))
     assert in_doubt(unsure) == (1,)
-    assert in_doubt(judge([track(30.0)], first, CLIP)) == ()
-    assert in_doubt(judge([track(1.0, face_px=10)], first, CLIP)) == ()
-    assert in_doubt(judge([], first, CLIP)) == ()
-    assert in_doubt(replace(unsure, verdict=Verdict.REAL)) == ()
+    assert in_doubt(judged(first, face(30.0))) == ()
+    assert in_doubt(judged(first, face(1.0, face_px=10))) == ()
+    assert in_doubt(judged(first)) == ()
+    assert in_doubt(unsure.replaced(verdict=Verdict.REAL)) == ()
 
 
-def test_remarks_on_the_clip_stay(pair: tuple[Manifest, Manifest]) -> None:
+def test_remarks_on_the_clip_stay(pair: tuple[BundleInfo, BundleInfo]) -> None:
     first, second = pair
-    damaged = replace(CLIP, damaged=True)
-    before: Judgement = judge([track(1.0)], first, damaged)
-    after = reconsider(before, {1: [3.0]}, first, second, MODEL, 0.1)
+    damaged = ClipContext(frames=24, step=STEP, damaged=True)
+    before = judged(first, face(1.0), context=damaged)
+    after = reconsider(before, {1: [3.0]}, second, 0.1)
     assert [reason.code for reason in after.reasons] == [
         ReasonCode.ABOVE_FAKE_THRESHOLD,
         ReasonCode.SECOND_OPINION,

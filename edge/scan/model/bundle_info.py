@@ -1,0 +1,148 @@
+"""Which bundles there are, by their manifests and hashes. Loads no graph."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pydantic import ValidationError
+
+from edge.errors import TruelightError
+from edge.finding import Model
+from edge.scan.model.manifest import FIGURES, MANIFEST, TOWER, FigureFile, File, Manifest
+
+REMEDY: Final = "Export it again with truelight-export, or name another with --bundle."
+LARGEST: Final = 1 << 30
+BATCH: Final = 8
+"""Crops that the network runs at once."""
+TOWER_BATCH: Final = 4
+"""The same for a tower, which takes 25 MB for each crop."""
+
+Parsed = TypeVar("Parsed", Manifest, FigureFile)
+
+
+class BundleError(TruelightError):
+    """A bundle that cannot be used; the message names the file that differs."""
+
+
+@dataclass(frozen=True)
+class BundleInfo:
+    """A bundle whose manifest was read; its other files were not verified yet."""
+
+    path: Path
+    manifest: Manifest
+    sha256: str
+    """Of `bundle.json`."""
+
+    @property
+    def model(self) -> Model:
+        """The bundle as findings name it."""
+        return Model(name=self.manifest.name, version=self.manifest.version, sha256=self.sha256)
+
+    @property
+    def lacks_weights(self) -> bool:
+        """Whether its weights are another maker's and not fetched yet."""
+        return TOWER in self.manifest.files and not (self.path / TOWER).is_file()
+
+    def check_installed(self) -> None:
+        """Raise BundleError if weights of another maker were not fetched yet."""
+        if self.lacks_weights:
+            name = self.path.name
+            message = f"{name} is not installed: {self.path / TOWER} is missing."
+            raise BundleError(message, f"Get it with: truelight models add {name}")
+
+    def verified(self, name: File) -> bytes:
+        """The content of a file of the bundle. Raises BundleError if its hash differs."""
+        content = _read(self.path / name)
+        self._check(name, hashlib.sha256(content).hexdigest())
+        return content
+
+    def verify(self, name: File) -> None:
+        """As `verified`, for a large file: it is read in pieces and not returned."""
+        try:
+            with (self.path / name).open("rb") as content:
+                sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+        except OSError as failure:
+            raise _unreadable(self.path / name, failure) from None
+        self._check(name, sha256)
+
+    def _check(self, name: File, sha256: str) -> None:
+        if sha256 != self.manifest.files[name]:
+            message = f"{self.path / name} differs from what was exported: another hash."
+            raise BundleError(message, REMEDY)
+
+
+def read_bundle(path: Path) -> BundleInfo:
+    """Read the manifest of the bundle in the folder `path`.
+
+    Raises:
+        BundleError: there is none, or it has values that are not allowed.
+    """
+    if not path.is_dir():
+        raise BundleError(f"There is no bundle at {path}.", REMEDY)
+    text = _read(path / MANIFEST)
+    manifest = _parsed(Manifest, path / MANIFEST, text)
+    return BundleInfo(path, manifest, hashlib.sha256(text).hexdigest())
+
+
+def manifest_with_figures(bundle: Path | BundleInfo) -> Manifest:
+    """The manifest of a bundle, in format 2 with the figures of `figures.json`.
+
+    Raises:
+        BundleError: as `read_bundle`, or `figures.json` is missing or was changed.
+    """
+    info = bundle if isinstance(bundle, BundleInfo) else read_bundle(bundle)
+    if FIGURES not in info.manifest.files:
+        return info.manifest
+    figures = _parsed(FigureFile, info.path / FIGURES, info.verified(FIGURES)).figures()
+    return info.manifest.model_copy(update={"figures": figures})
+
+
+def _parsed(kind: type[Parsed], file: Path, text: bytes) -> Parsed:
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as failure:
+        error = failure.errors()[0]
+        where = ".".join(str(part) for part in error["loc"])
+        message = f"{file} is not right: {where}: {error['msg']}."
+        raise BundleError(message.replace(": : ", ": "), REMEDY) from None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A folder in the folder of bundles: its manifest, why it cannot be used, or both."""
+
+    path: Path
+    manifest: Manifest | None = None
+    problem: BundleError | None = None
+
+
+def list_bundles(folder: Path) -> list[Listed]:
+    """The bundles in `folder` by name; manifests and figures are read, graphs are not."""
+    listed = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.is_dir() and not path.name.startswith("."):
+            manifest = None
+            try:
+                info = read_bundle(path)
+                manifest = manifest_with_figures(info)
+                info.check_installed()
+                listed.append(Listed(path, manifest))
+            except BundleError as problem:
+                listed.append(Listed(path, manifest, problem))
+    return listed
+
+
+def _read(file: Path) -> bytes:
+    try:
+        if file.stat().st_size > LARGEST:
+            raise BundleError(f"{file} is larger than any bundle's.", REMEDY)
+        return file.read_bytes()
+    except OSError as failure:
+        raise _unreadable(file, failure) from None
+
+
+def _unreadable(file: Path, failure: OSError) -> BundleError:
+    return BundleError(f"{file} cannot be read: {failure.strerror}.", REMEDY)
