@@ -51,7 +51,7 @@ class HandheldCamera:
         matrix[0, 2] += SIZE[0] * (0.5 + 0.04 * self._x.at(second)) - centre[0]
         matrix[1, 2] += SIZE[1] * (0.5 + 0.04 * self._y.at(second)) - centre[1]
         frame = cv2.warpAffine(scene, matrix, SIZE, borderMode=cv2.BORDER_REFLECT_101)
-        return self._exposed(frame, 1.0 + 0.06 * self._gain.at(second))
+        return self._exposed(np.asarray(frame, np.uint8), 1.0 + 0.06 * self._gain.at(second))
 
     def _exposed(self, frame: Pixels, gain: float) -> Pixels:
         left, top = self._random.integers(0, _MARGIN, 2)

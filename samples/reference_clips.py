@@ -132,7 +132,10 @@ def _contrast(pixels: Pixels, percent: int, pivot: int) -> Pixels:
 
 
 def _read(path: Path) -> Pixels:
-    return np.asarray(cv2.imread(str(path))[..., ::-1], np.uint8)
+    image = cv2.imread(str(path))
+    if image is None:
+        raise ValueError(f"{path} is not an image")
+    return np.asarray(image[..., ::-1], np.uint8)
 
 
 def _bmp(pixels: Pixels) -> bytes:

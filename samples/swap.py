@@ -22,7 +22,7 @@ def swap(base: Pixels, points: Points, donor: Pixels, donor_points: Points) -> P
     small, small_points = _small_face(donor, donor_points)
     matrix, _ = cv2.estimateAffinePartial2D(small_points, points)
     warped = cv2.warpAffine(small, matrix, (width, height), flags=cv2.INTER_CUBIC)
-    warped = _match_colours(warped, base, mask > 0.5)
+    warped = _match_colours(np.asarray(warped, np.uint8), base, mask > 0.5)
     alpha = mask[..., None]
     return (warped * alpha + base * (1 - alpha)).round().astype(np.uint8)
 
@@ -37,7 +37,7 @@ def _small_face(picture: Pixels, points: Points) -> tuple[Pixels, Points]:
     # Blur first: warping alone does not average when it shrinks.
     blurred = cv2.GaussianBlur(picture, (0, 0), max(0.3, 0.5 / scale - 0.3))
     small = cv2.warpAffine(blurred, matrix, (GENERATOR_SIDE, GENERATOR_SIDE))
-    return small, (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+    return np.asarray(small, np.uint8), (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
 
 
 def _face_mask(width: int, height: int, points: Points) -> NDArray[np.float32]:
