@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from export.train.network import Detector
+from export.train.network import Detector, Readout
 
 SIDE = 64
 FRAMES = 6
@@ -20,6 +20,8 @@ def unsettle(network: nn.Module) -> nn.Module:
     torch.manual_seed(7)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
             module.running_mean.normal_(0, 0.2)
             module.running_var.uniform_(0.5, 1.5)
             nn.init.uniform_(module.weight, 0.5, 1.2)
@@ -27,7 +29,7 @@ def unsettle(network: nn.Module) -> nn.Module:
     return network.eval()
 
 
-def small_detector(readout: str = "mean") -> Detector:
+def small_detector(readout: Readout = "mean") -> Detector:
     torch.manual_seed(3)
     network = Detector(8, readout, layers=(1, 2, 1, 1), width=16)
     unsettle(network)

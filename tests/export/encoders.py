@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -55,9 +56,7 @@ class _Maker:
         kind = helper.np_dtype_to_tensor_dtype(values.dtype)
         self._weights.append(helper.make_tensor(name, kind, values.shape, values.ravel().tolist()))
 
-    def node(
-        self, op: str, inputs: list[str], *outputs: str, name: str = "", **more: object
-    ) -> str:
+    def node(self, op: str, inputs: list[str], *outputs: str, name: str = "", **more: Any) -> str:
         name = name or outputs[0]
         self._nodes.append(helper.make_node(op, inputs, list(outputs), name, **more))
         return outputs[0]

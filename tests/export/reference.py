@@ -62,7 +62,8 @@ class Reference(nn.Module):
         pooled = self.avgpool(maps).view(batch, frames, 2048)
         outputs, _ = self.lstm(pooled, None)
         read = torch.mean(outputs, dim=1) if readout == "mean" else outputs[:, -1, :]
-        return self.dp(self.linear1(read))
+        logits: Tensor = self.dp(self.linear1(read))
+        return logits
 
 
 def as_published(crops: np.ndarray) -> Tensor:

@@ -26,13 +26,13 @@ from edge.scan.model.manifest import Calibration, MeasuredFigure
 from export.cli.main import main
 from export.convert.bundle import amend
 from export.convert.card import about_of
-from export.train.network import Detector, normalise
+from export.train.network import Detector, Readout, normalise
 
 Refusal = Callable[..., str]
 
 
 @pytest.mark.parametrize("readout", ["mean", "last"])
-def test_float_graphs_answer_as_torch_does(tmp_path: Path, readout: str) -> None:
+def test_float_graphs_answer_as_torch_does(tmp_path: Path, readout: Readout) -> None:
     network = small_detector(readout)
     checkpoint = write_checkpoint(tmp_path / "best.pt", network)
     assert main(["bundle", str(checkpoint), "--out", str(tmp_path / "float")]) == 0
@@ -40,7 +40,7 @@ def test_float_graphs_answer_as_torch_does(tmp_path: Path, readout: str) -> None
     crops = noise(2 * 9, SIDE, seed=2)
     windows = bundle.features(crops).reshape(2, 9, -1)
     with torch.inference_mode():
-        expected = network(normalise(torch.from_numpy(crops)).unflatten(0, (2, 9)))
+        expected = network(normalise(torch.from_numpy(crops)).reshape(2, 9, 3, SIDE, SIDE))
     assert np.abs(bundle.sequence(windows) - expected.numpy()).max() < 1e-4
     # Its order matters to an LSTM that runs over time.
     assert np.abs(bundle.sequence(windows[:, ::-1]) - expected.numpy()).max() > 1e-4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -113,7 +114,7 @@ def test_a_tuned_tower_becomes_a_second_opinion(
     tower = read_encoder(tmp_path / "their.onnx", sha256)
     name = "vision_model.embeddings.class_embedding"  # this tower has no layer norms
     rng = np.random.default_rng(4)
-    kept = {
+    kept: dict[str, Any] = {
         "format": "truelight-tuning-1",
         "taps": "3:class",
         "tower": sha256,
@@ -127,7 +128,7 @@ def test_a_tuned_tower_becomes_a_second_opinion(
     command += ["--clips", str(write_faces(tmp_path / "clips"))]
     assert main([*command, "--out", str(tmp_path / "thorough")]) == 0
     bundle = load_bundle(tmp_path / "thorough")
-    crops = np.stack(noise(2, SIDE, seed=3))
+    crops = noise(2, SIDE, seed=3)
     features = bundle.features(crops)
     assert bundle.sequence(features[:, None]) == pytest.approx(
         features @ kept["weight"].numpy() + 0.5, rel=1e-4

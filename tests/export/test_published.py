@@ -23,7 +23,7 @@ def reference() -> Reference:
     unsettle(network)
     # Logits of a fresh head are so alike that half of a mistake would pass.
     network.linear1.weight.data *= 30
-    network.lstm.weight_ih_l0.data *= 4
+    network.lstm.get_parameter("weight_ih_l0").data *= 4
     return network
 
 

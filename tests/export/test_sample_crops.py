@@ -30,7 +30,8 @@ def ignore(done: int, total: int) -> None:
 
 def test_crops_of_clips_are_cut_as_in_a_scan(tmp_path: Path) -> None:
     photo = cv2.imread(str(fetch_faces(ROOT / "third_party" / "faces")["coelho"]))
-    picture = cv2.resize(photo, (300, 376))[..., ::-1].copy()
+    assert photo is not None
+    picture = np.ascontiguousarray(cv2.resize(photo, (300, 376))[..., ::-1], np.uint8)
     write_clip(tmp_path / "face.mp4", [picture] * 20)
     write_clip(tmp_path / "nobody.mp4", list(noise(20, 320, seed=6)))
     (tmp_path / "notes.txt").write_text("No clip at all.\n")

@@ -46,7 +46,7 @@ def answers(checkpoint: Path) -> tuple[Detector, torch.Tensor]:
     own = load_checkpoint(checkpoint)
     assert isinstance(own, Own)
     crops = normalise(torch.from_numpy(noise(2 * FRAMES, SIDE, seed=2)))
-    return own.network, crops.unflatten(0, (2, FRAMES))
+    return own.network, crops.reshape(2, FRAMES, 3, SIDE, SIDE)
 
 
 @torch.inference_mode()

@@ -250,7 +250,7 @@ def test_images_of_different_margins_are_shifted_alike(tmp_path: Path) -> None:
     """A dot in the middle of the face: where it is seen must not tell the class."""
     image = np.zeros((200, 200, 3), np.uint8)
     cv2.circle(image, (100, 100), 20, (255, 255, 255), -1)
-    wide = cv2.copyMakeBorder(image, 60, 60, 60, 60, cv2.BORDER_CONSTANT)
+    wide = np.asarray(cv2.copyMakeBorder(image, 60, 60, 60, 60, cv2.BORDER_CONSTANT), np.uint8)
     for seed in range(40):
         treatment = random_augmentation(np.random.default_rng(seed))
         tight, loose = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def trained(
 def test_training_resumes_to_the_same_weights(
     tmp_path: Path, folder: Path, teacher: CachedTeacher, distils: bool
 ) -> None:
-    way = {"teacher": teacher, "phases": DISTIL} if distils else {}
+    way: dict[str, Any] = {"teacher": teacher, "phases": DISTIL} if distils else {}
     whole = trained(tmp_path / "whole", folder, **way).run(2, quiet, quiet, 0)
     with pytest.raises(PowerCutError):
         trained(tmp_path / "cut", folder, **way).run(2, quiet, cut, 0)

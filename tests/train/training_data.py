@@ -34,7 +34,7 @@ def scenery(seed: int, side: int = 96) -> np.ndarray:
 def greener(image: np.ndarray, fake: bool) -> np.ndarray:
     """What is wrong with the fakes of these folders."""
     green = np.array([0, 90, 0]) if fake else 0
-    return np.clip(image.astype(int) + green, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image.astype(int) + green, 0, 255), np.uint8)
 
 
 def draw_folder(out: Path, sources: int = 12, colour: Colour = greener, first: int = 0) -> Path:
