@@ -51,10 +51,8 @@ class Browser:
 
     def open(self, page: Path, width: int, dark: bool = False) -> None:
         """Show a file and wait until it is loaded; forget what was told before."""
-        self.ask(
-            *("Emulation.setDeviceMetricsOverride",),
-            **{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
-        )
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        self.ask("Emulation.setDeviceMetricsOverride", **metrics)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", features=[scheme])
         self.events.clear()

@@ -122,7 +122,7 @@ def _sequence(width: int) -> onnx.ModelProto:
         helper.make_node("MatMul", ["features", "weight"], ["frames"]),
         helper.make_node("ReduceMean", ["frames"], ["logits"], axes=[1], keepdims=0),
     ]
-    shape = ["n", "T", width]
+    shape: list[str | int | None] = ["n", "T", width]
     features = helper.make_tensor_value_info("features", TensorProto.FLOAT, shape)
     return _model(nodes, features, "logits", ["n"], {"weight": weight})
 
@@ -131,7 +131,7 @@ def _model(
     nodes: list[onnx.NodeProto],
     given: onnx.ValueInfoProto,
     answer: str,
-    shape: list[object],
+    shape: list[str | int | None],
     weights: dict[str, np.ndarray],
 ) -> onnx.ModelProto:
     output = helper.make_tensor_value_info(answer, TensorProto.FLOAT, shape)

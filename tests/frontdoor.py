@@ -17,5 +17,5 @@ def command(*arguments: object) -> list[str]:
 
 def run(*arguments: object, **more: Any) -> subprocess.CompletedProcess[str]:
     """Run `truelight` and wait for it; nothing it writes is a terminal."""
-    options = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 120} | more
-    return subprocess.run(command(*arguments), check=False, **options)
+    options: dict[str, Any] = {"cwd": ROOT, "capture_output": True, "timeout": 120} | more
+    return subprocess.run(command(*arguments), check=False, text=True, **options)

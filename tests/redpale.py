@@ -41,6 +41,7 @@ def write_clips(folder: Path) -> Path:
 def photograph(name: str) -> Pixels:
     """uint8 RGB `[600, 480, 3]`."""
     photo = cv2.imread(str(fetch_faces(ROOT / "third_party" / "faces")[name]))
+    assert photo is not None
     return np.asarray(cv2.cvtColor(cv2.resize(photo, (480, 600)), cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -53,7 +54,7 @@ def hang(canvas: Pixels, photo: Pixels, left: int) -> None:
 
 
 def tinted(pixels: Pixels, tint: tuple[float, float, float]) -> Pixels:
-    return np.round(pixels * np.array(tint)).astype(np.uint8)
+    return np.asarray(np.round(pixels * np.array(tint)), np.uint8)
 
 
 def moving(still: Pixels, count: int) -> Iterator[Pixels]:

@@ -59,7 +59,7 @@ def test_a_new_module_cannot_decode(tmp_path: Path) -> None:
     for name, line in new.items():
         (tmp_path / "edge" / "scan" / f"new_{name}.py").write_text(line, encoding="utf-8")
     lint = Path(sys.executable).with_name("lint-imports")
-    command = [lint, "--no-cache"]
+    command = [str(lint), "--no-cache"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     broken = [line for line in done.stdout.splitlines() if line.endswith("BROKEN")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -126,7 +127,7 @@ class _Maker:
         return name
 
     def _node(
-        self, kind: str, inputs: list[str], output: str, name: str = "", **more: object
+        self, kind: str, inputs: list[str], output: str, name: str = "", **more: Any
     ) -> str:  # fmt: skip
         self._nodes.append(helper.make_node(kind, inputs, [output], name or output, **more))
         return output

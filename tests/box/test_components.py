@@ -118,11 +118,11 @@ def test_an_inbox_that_hangs_stops_neither_start_nor_reload_nor_end(
     share, answered, asked = tmp_path / "share", threading.Event(), threading.Event()
     real = os.mkdir
 
-    def hang(path: object, *rest: int) -> None:
-        if Path(str(path)) == share:
+    def hang(path: str | Path, *rest: int) -> None:
+        if Path(path) == share:
             asked.set()
             answered.wait(60)
-        real(path, *rest)  # type: ignore[call-overload]
+        real(path, *rest)
 
     monkeypatch.setattr(os, "mkdir", hang)
     box, _ = components

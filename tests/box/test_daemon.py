@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -104,7 +105,7 @@ Start = Callable[..., Box]
 def start(tmp_path: Path, bundle: Path) -> Iterator[Start]:
     boxes: list[Box] = []
 
-    def start_one(folder: Path = tmp_path, **more: object) -> Box:
+    def start_one(folder: Path = tmp_path, **more: Any) -> Box:
         (folder / "notify").unlink(missing_ok=True)
         boxes.append(Box(folder, bundle, **more))
         return boxes[-1]

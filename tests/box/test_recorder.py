@@ -272,7 +272,7 @@ def test_a_recording_that_hangs_is_begun_anew(house: House, camera: Double) -> N
 
 
 def test_a_full_disk_is_told_in_its_words(house: House, camera: Double) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     camera.record = full  # type: ignore[method-assign]

@@ -167,7 +167,7 @@ def test_a_folder_of_nothing_is_said_to_be_one(bundle: Path, tmp_path: Path) -> 
 
 
 def test_names_that_would_steer_a_terminal(bundle: Path, clips: Path, tmp_path: Path) -> None:
-    nasty = os.fsencode(tmp_path) + b"/line\nbreak\x1b[31m\xff\xe2\x80\xae.jpg"
+    nasty = tmp_path / os.fsdecode(b"line\nbreak\x1b[31m\xff\xe2\x80\xae.jpg")
     shutil.copy(clips / "red.jpg", nasty)
     (found,) = objects(run("scan", "--json", "--bundle", bundle, tmp_path).stdout)
     assert found["path"] == f"{tmp_path}/line\nbreak\x1b[31m\\xff\u202e.jpg"

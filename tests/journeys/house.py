@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from recording_panel import RecordingPanel
@@ -84,7 +84,7 @@ class House:
         file = self.folder / "settings.yaml"
         file.write_text(yaml.safe_dump(self.settings | sections), encoding="utf-8")
 
-    def feels(self, **changes: object) -> None:
+    def feels(self, **changes: Any) -> None:
         """The machine gets hot, its disk gets full."""
         self.reading = replace(self.reading, **changes)
 
@@ -94,8 +94,8 @@ class House:
         mounted.mkdir()
         for clip in clips:
             shutil.copy(clip, mounted)
-        facts = {"name": name, "device": f"/dev/{device}", "filesystem": "vfat", "error": None}
-        facts |= {"remedy": None, "plugged": time.monotonic_ns()}
+        facts: dict[str, object] = {"name": name, "device": f"/dev/{device}", "filesystem": "vfat"}
+        facts |= {"error": None, "remedy": None, "plugged": time.monotonic_ns()}
         part = mounted.with_suffix(".part")
         part.write_text(json.dumps(facts))
         part.rename(mounted.with_suffix(".json"))

@@ -111,13 +111,13 @@ def stand_in(world: World) -> type:
         def start_encoder(self, encoder: Encoder, output: Output) -> None:
             world.encoder, self._output = encoder, output
             self._ending.clear()
-            self._thread = threading.Thread(target=self._encode, daemon=True)
+            self._thread = threading.Thread(target=self._encode, args=(encoder,), daemon=True)
             self._thread.start()
 
-        def _encode(self) -> None:
+        def _encode(self, encoder: Encoder) -> None:
             while not self._ending.wait(0.02):
                 if world.flowing.is_set():
-                    world.encoder.frames_encoded += 1
+                    encoder.frames_encoded += 1
 
         def stop_encoder(self, encoder: Encoder) -> None:
             self._ending.set()

@@ -22,7 +22,7 @@ from edge.box.events import (
     StickUnusable,
 )
 from edge.box.sources import FolderWatch
-from edge.box.sources.usb_stick import UsbSticks
+from edge.box.sources.usb_stick import Collect, UsbSticks
 from edge.box.views.status import TroubleKind
 from edge.history.report import HTML_NAME, JSON_NAME, Report
 from edge.scan.collect import clips_within
@@ -42,7 +42,7 @@ class Box:
         self.events: queue.Queue[Event] = queue.Queue()
         self._open: list[UsbSticks] = []
 
-    def start(self, collect=clips_within, write_seconds: float = SECONDS) -> UsbSticks:  # noqa: ANN001
+    def start(self, collect: Collect = clips_within, write_seconds: float = SECONDS) -> UsbSticks:
         started = UsbSticks(
             self.sticks, collect, self.events.put, reports=self.reports, write_seconds=write_seconds
         )
