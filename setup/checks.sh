@@ -99,14 +99,6 @@ sys.exit(bool(vulnerable))
 ' "${1##*/}" "$report" >&2 || die "pip-audit failed." "./setup.sh lock takes newer releases. AUDIT_ACCEPTED in setup/checks.sh lists exceptions."
 }
 
-# ---- Types in the tests
-
-count_test_types() {
-    local found
-    found=$("$VENV/bin/mypy" --no-error-summary tests samples 2>&1 | grep -c ': error:' || true)
-    say "  mypy of tests and samples: $found errors, which do not count as a failure yet"
-}
-
 # ---- Tests
 
 run_pytest() { # [PYTEST ARGUMENT...]
@@ -138,7 +130,7 @@ command_test() { # [PYTEST ARGUMENT...]
     check "ruff format" "$bin/ruff" format --check .
     check "mypy" "$bin/mypy"
     check "mypy of root's part" "$bin/mypy" --config-file= --strict systemd/stick
-    count_test_types
+    check "mypy of tests and samples" "$bin/mypy" tests samples
     check "import rules" "$bin/lint-imports"
     check "dead code" "$bin/vulture" --min-confidence "$VULTURE_CONFIDENCE" --exclude '*/.venv*,*/build/*' .
     check "shellcheck" "$shellcheck" --external-sources --check-sourced setup.sh .ci/run tests/vm/run tests/vm/*.sh
