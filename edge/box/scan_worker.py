@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
@@ -33,6 +33,7 @@ from edge.box.visit_log import CrashGuard, VisitLog
 from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
 from edge.history.writer import Entry
+from edge.scan.media.process import SANDBOX_LAYERS, sandbox_layers
 from edge.scan.progress import Cancelled, Progress
 from edge.scan.scanner import Scanner, ScanResult
 from edge.settings import Settings
@@ -140,6 +141,7 @@ class ScanWorker:
             self._refuse(Trouble.of(TroubleKind.MODEL_REFUSED, failure))
         else:
             self._post(ModelReady())
+            _log_sandbox()
             self._post_recordings()
 
     def _unload(self) -> None:
@@ -254,6 +256,17 @@ class ScanWorker:
             for clip in batch.clips:
                 with contextlib.suppress(OSError):
                     clip.unlink(missing_ok=True)
+
+
+@cache
+def _log_sandbox() -> None:
+    """Log once what confines the decoder process here."""
+    held = sandbox_layers()
+    missing = "; ".join(text for name, text in SANDBOX_LAYERS.items() if name not in held)
+    if missing:
+        _log.warning("The decoder process lacks: %s. See `truelight doctor`.", missing)
+    else:
+        _log.info("The decoder process is confined by every layer.")
 
 
 def _shown(clip: Path, finding: Finding) -> ClipResult:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from edge.doctor.context import Context, Result
 
 PARTS = (
-    *("board", "settings", "service", "model", "second", "detector", "lamps", "display"),
-    *("button", "camera", "sticks", "history", "disk", "temperature", "power", "clock"),
+    *("board", "settings", "service", "model", "second", "detector", "sandbox", "lamps"),
+    *("display", "button", "camera", "sticks", "history", "disk", "temperature", "power", "clock"),
 )
 """The parts in the order of their checks."""
 
@@ -46,6 +46,7 @@ def run_checks(context: Context, only: Collection[str] = PARTS) -> Iterator[tupl
         "model": system.check_model,
         "second": system.check_second,
         "detector": system.check_detector,
+        "sandbox": system.check_sandbox,
         "lamps": hardware.check_lamps,
         "display": hardware.check_display,
         "button": hardware.check_button,

@@ -217,6 +217,22 @@ def check_detector(context: Context) -> Result:
     return Result(State.OK, "The face detector's files are complete and unchanged.")
 
 
+def check_sandbox(context: Context) -> Result:
+    """Try what confines the process that decodes strangers' files."""
+    from edge.scan.media.process import SANDBOX_LAYERS, sandbox_layers
+
+    held = sandbox_layers()
+    missing = "; ".join(text for name, text in SANDBOX_LAYERS.items() if name not in held)
+    if not missing:
+        return Result(State.OK, "The decoder process is confined by every layer.")
+    serious = not {"limits", "no_new_privs", "seccomp"} <= set(held)
+    return Result(
+        State.FAILURE if serious else State.WARNING,
+        f"The decoder process lacks: {missing}.",
+        "Update the system (Linux 6.12 has all layers), and install libseccomp2.",
+    )
+
+
 def check_history(context: Context) -> Result:
     """Read the history."""
     from edge.history.reader import open_history

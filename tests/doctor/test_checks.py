@@ -369,3 +369,18 @@ def test_a_part_that_is_switched_off_is_not_missed(root: Path) -> None:
     for part in HARDWARE:
         result = check(part, unseen)
         assert (result.state, "Not wanted" in result.sentence) == (State.ABSENT, True)
+
+
+def test_the_sandbox(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    complete = Result(State.OK, "The decoder process is confined by every layer.")
+    assert check("sandbox", machine(root)) == complete
+    for held, state in (
+        (("limits", "no_new_privs", "seccomp"), State.WARNING),
+        (("limits", "no_new_privs", "landlock_files"), State.FAILURE),
+        ((), State.FAILURE),
+    ):
+        monkeypatch.setattr("edge.scan.media.process.sandbox_layers", lambda held=held: held)
+        result = check("sandbox", machine(root))
+        assert result.state is state
+        assert "(Landlock, Linux 6.7)" in result.sentence
+        assert "libseccomp2" in result.remedy

@@ -60,6 +60,13 @@ def test_the_daemon_is_hardly_exposed(units: Path) -> None:
     assert exposure <= MOST_EXPOSED
 
 
+def test_the_decoder_may_enter_its_sandbox() -> None:
+    """systemd 252 has these calls in no set that the unit allows."""
+    allowed = (SYSTEMD / "truelight.service").read_text()
+    for call in ("seccomp", "landlock_create_ruleset", "landlock_restrict_self"):
+        assert re.search(rf"^SystemCallFilter=(?!~).*\b{call}\b", allowed, re.MULTILINE), call
+
+
 def test_the_mount_point_does_not_hang_on_the_daemons_life() -> None:
     service = section("truelight.service", "Service")
     assert "RuntimeDirectory" not in service

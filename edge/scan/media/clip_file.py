@@ -93,7 +93,7 @@ class DescriptorFile:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._size = os.fstat(descriptor).st_size
+        self._size = os.lseek(descriptor, 0, os.SEEK_END)  # the sandbox allows no fstat
         self._position = 0
 
     def read(self, count: int = -1) -> bytes:

@@ -12,7 +12,9 @@ from fractions import Fraction
 from typing import Any, NoReturn, TypeVar
 
 import av
+import av.audio.stream
 import av.error
+import av.subtitles.stream  # PyAV imports these when it opens a file; the sandbox forbids that
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream

@@ -22,6 +22,7 @@ from edge.scan.media.sampling import ClipReader
 # Pillow imports plugins when it opens a file; by then the sandbox may forbid that.
 for _plugin in ("Bmp", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):
     import_module(f"PIL.{_plugin}ImagePlugin")
+Image.preinit()
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 _BACKDROP = (128, 128, 128)

@@ -7,6 +7,7 @@ what it answers.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import logging
 import mmap
@@ -26,10 +27,25 @@ from edge.scan.media.protocol import ClipError, Fault, Request, pack, read_messa
 
 _log = logging.getLogger(__name__)
 
+SANDBOX_LAYERS = {
+    "limits": "limits on memory, processor time, file size and open files",
+    "no_new_privs": "no new privileges",
+    "landlock_files": "no access to files (Landlock)",
+    "landlock_network": "no TCP (Landlock, Linux 6.7)",
+    "landlock_scope": "no signals to other processes (Landlock, Linux 6.12)",
+    "seccomp": "only the system calls that decoding needs (seccomp)",
+}
+"""What confines the decoder process, in the order in which it is entered, in words."""
+
 _START = (
     "import sys; sys.path[:] = {path!r}; from edge.scan.media.worker import main; "
     "main(*map(int, sys.argv[1:]))"
 )
+_TRY_SANDBOX = (
+    "import sys; sys.path[:] = {path!r}; from edge.scan.media import sandbox; import os; "
+    "os.write(1, ' '.join(sandbox.enter(20, 1 << 30, (1,))).encode()); os._exit(0)"
+)
+_PR_SET_DUMPABLE = 4
 _HERE = str(Path(__file__).resolve().parents[3])
 # Copied before threads import modules: cv2, while it is imported, has a folder on the path whose
 # `typing` would hide Python's own in a process that is started in that moment.
@@ -49,6 +65,8 @@ class DecoderProcess:
     def __init__(self, path: Path, grace: float, command: Sequence[str] | None) -> None:
         self._grace = grace
         self._ended = False
+        # No other process of this user may read this one's memory or attach to it.
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
         with contextlib.ExitStack() as passed, contextlib.ExitStack() as kept:
             clip = _closing(passed, open_regular(path))
             if os.fstat(clip).st_size == 0:
@@ -154,9 +172,24 @@ def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[i
     return _closing(reader, read), _closing(writer, write)
 
 
-def _command() -> list[str]:
+def sandbox_layers() -> tuple[str, ...]:
+    """Those of `SANDBOX_LAYERS` that hold on this machine, tried in a process of their own."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        tried = subprocess.run(
+            _command(_TRY_SANDBOX),
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=30,
+            cwd="/",
+        )
+        return tuple(tried.stdout.decode("ascii", "replace").split())
+    return ()
+
+
+def _command(program: str = _START) -> list[str]:
     """A fresh interpreter that imports from where this one does, and reads no settings."""
-    return [sys.executable, "-I", "-S", "-c", _START.format(path=_PATH)]
+    return [sys.executable, "-I", "-S", "-c", program.format(path=_PATH)]
 
 
 def _spawn(

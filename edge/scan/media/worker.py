@@ -13,7 +13,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from edge.scan.media import sandbox
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _ALIVE_SECONDS = 0.5
 _FRAMES_TO_COLLECT = 8
+_STDERR = 2
 
 
 def open_reader(
@@ -67,6 +68,9 @@ class ParentConnection:
         self._requests = requests
         self._replies = replies
         self._last = 0.0
+
+    def end_with_it(self) -> None:
+        """Start to watch, in a thread, for the program's end."""
         threading.Thread(target=self._end_with_parent, daemon=True).start()
 
     def reply(self, kind: Reply, *fields: int) -> None:
@@ -101,7 +105,7 @@ def main(requests: int, replies: int, clip: int, memory: int) -> NoReturn:
     gc.freeze()
     parent = ParentConnection(requests, replies)
     try:
-        _serve(parent, clip, memory)
+        _serve(parent, clip, memory, (replies, _STDERR))
     except ClipError as refusal:
         parent.reply(Reply.FAILED, refusal.fault)
     except MemoryError:
@@ -111,12 +115,13 @@ def main(requests: int, replies: int, clip: int, memory: int) -> NoReturn:
     os._exit(0)
 
 
-def _serve(parent: ParentConnection, clip: int, memory: int) -> None:
+def _serve(parent: ParentConnection, clip: int, memory: int, writable: Iterable[int]) -> None:
     *sampled, handed_out, video, picture, cpu, space = parent.request(Request.OPEN)
     with contextlib.suppress(ClipError):
         # Import what this kind of clip needs, while files may still be opened.
         _reader_class(sniff(os.pread(clip, HEAD_BYTES, 0)))
-    sandbox.enter(cpu, space)
+    sandbox.enter(cpu, space, writable)
+    parent.end_with_it()  # no thread before: some layers confine only the one that enters
     began = time.monotonic()
     reader = open_reader(clip, PixelLimits(handed_out, video, picture), parent.alive)
     parent.reply(
@@ -126,11 +131,11 @@ def _serve(parent: ParentConnection, clip: int, memory: int) -> None:
         int(reader.frame_rate * 1000) if reader.kind is ClipKind.VIDEO else 0,
         int((time.monotonic() - began) * MICROSECONDS),
     )
-    slots, cpu, *_ = parent.request(Request.START)
-    sandbox.limit_cpu(cpu)
+    slots, *_ = parent.request(Request.START)
     window_frames, micro_rate, max_windows, first = sampled
     sampling = Sampling(window_frames, micro_rate / MICROSECONDS, max_windows, first or None)
-    _hand_out(parent, reader, sampling, memoryview(mmap.mmap(memory, 0)), slots)
+    shared = mmap.mmap(memory, slots * reader.width * reader.height * 3)
+    _hand_out(parent, reader, sampling, memoryview(shared), slots)
 
 
 def _hand_out(
