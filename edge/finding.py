@@ -40,6 +40,7 @@ class ReasonCode(StrEnum):
     SINGLE_PICTURE = "single-picture"
     FIRST_FRAMES_ONLY = "first-frames-only"
     DAMAGED = "damaged"
+    WORK_LIMIT = "work-limit"
     SECOND_OPINION = "second-opinion"
     UNREADABLE = "unreadable"
 
@@ -173,7 +174,13 @@ class Finding(_Part):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     path: str
-    sha256: str | None = Field(description="Of the file; null if it could not be read.")
+    sha256: str | None = Field(
+        description="Of the file; null if it could not be read, or not in the time for it."
+    )
+    size: int | None = Field(default=None, description="Of the file, bytes.")
+    modified_ns: int | None = Field(
+        default=None, description="When the file was last changed, nanoseconds since 1970."
+    )
     verdict: Verdict
     fake_probability: Probability | None
     reasons: tuple[Reason, ...]

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -23,7 +24,7 @@ from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
 from edge.scan.frames import Pixels
 from edge.scan.media.client import ClipError, Limits, OpenClip, open_clip
-from edge.scan.media.clip_file import FileHash
+from edge.scan.media.clip_file import ClipFile, FileHash
 from edge.scan.media.sampling import Sampling
 from edge.scan.model.bundle_info import BundleInfo, read_bundle
 from edge.scan.model.inference import Inference
@@ -36,6 +37,7 @@ from edge.scan.verdict import (
     judge,
     reconsider,
     unreadable,
+    without_real,
     without_second_opinion,
 )
 from edge.settings import Settings
@@ -46,6 +48,11 @@ if TYPE_CHECKING:
     from edge.scan.tracks import ClipFaces, FacePipeline, Track
 
 log = logging.getLogger("truelight")
+
+CHANGED = "The file was changed while it was being judged. Judge it again."
+_HASH_SECONDS = 20.0
+"""To hash the rest of a file that was judged: a file of 10 TB costs no hour. Then it has no hash."""
+_HASH_SECONDS_UNREADABLE = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +115,11 @@ class Scanner:
         return self._scan(path, listener, heat=False).finding
 
     def scan_with_pictures(
-        self, path: Path, listener: ProgressListener | None = None
+        self,
+        path: Path,
+        listener: ProgressListener | None = None,
+        *,
+        follow_links: bool = True,
     ) -> ScanResult:
         """Judge one clip, reporting the progress to `listener`, and keep pictures of its faces.
 
@@ -118,7 +129,7 @@ class Scanner:
             TruelightError: the model or the detector cannot be used; no clip could be judged.
             Cancelled: raised by the listener.
         """
-        return self._scan(path, listener, heat=self._settings.scan.heat)
+        return self._scan(path, listener, heat=self._settings.scan.heat, follow_links=follow_links)
 
     def unreadable(self, path: Path, text: str) -> Finding:
         """A finding on a clip that is not scanned: `UNREADABLE`, for the reason `text`."""
@@ -138,40 +149,60 @@ class Scanner:
 
     # ---- The way of a clip
 
-    def _scan(self, path: Path, listener: ProgressListener | None, *, heat: bool) -> ScanResult:
+    def _scan(
+        self,
+        path: Path,
+        listener: ProgressListener | None,
+        *,
+        heat: bool,
+        follow_links: bool = True,
+    ) -> ScanResult:
         start = time.perf_counter()
         progress = ProgressReporter(listener)
         work = _Work(self._new_finding(path))
-        with FileHash(path) as file_hash:
-            self._read_and_judge(path, work, progress)
-            drawn = self._draw_heat(work) if heat else {}
-            sha256 = file_hash.result(lambda: progress.report("judging", work.frames))
+        drawn: dict[int, Pixels] = {}
+        try:
+            with ClipFile(path, follow_links=follow_links) as file:
+                work.fill(size=file.size, modified_ns=file.modified_ns)
+                with FileHash(file.descriptor) as file_hash:
+                    self._read_and_judge(file, work, progress)
+                    drawn = self._draw_heat(work) if heat else {}
+                    read = work.finding.verdict is not Verdict.UNREADABLE
+                    seconds = _HASH_SECONDS if read else _HASH_SECONDS_UNREADABLE
+                    report = partial(progress.report, "judging", work.frames)
+                    work.fill(sha256=file_hash.result(seconds, report))
+                if file.changed:
+                    work.finding = unreadable(work.finding, CHANGED)
+                    work.fill(sha256=None)
+        except ClipError as failure:
+            work.finding = unreadable(work.finding, failure.message)
         work.seconds["total"] = time.perf_counter() - start
-        work.fill(sha256=sha256, seconds=work.seconds)
+        work.fill(seconds=work.seconds)
         portraits = {face.id: work.track(face.id).portrait for face in work.finding.faces}
         return ScanResult(work.finding, portraits, drawn)
 
-    def _read_and_judge(self, path: Path, work: _Work, progress: ProgressReporter) -> None:
+    def _read_and_judge(self, file: ClipFile, work: _Work, progress: ProgressReporter) -> None:
         """Open a clip and judge it; a failure with this clip is its finding."""
         progress.report("opening")
         window, scan = self.manifest.window, self._settings.scan
         sampling = Sampling(window.frames, window.rate, scan.windows, scan.first)
-        limits = Limits(silence=self._settings.decode.deadline)
+        decode = self._settings.decode
+        limits = Limits(decode.deadline, cpu=decode.budget, megapixels=decode.megapixels)
         try:
-            with open_clip(path, sampling, limits, waiting=progress.repeat) as clip:
+            with open_clip(file, sampling, limits, waiting=progress.repeat) as clip:
                 work.fill(clip=clip.clip)
                 try:
                     self._score_faces(clip, work, progress)
                 finally:
                     work.fill(frames_read=clip.frames_read)
                     work.seconds |= clip.seconds
-            self._decide(work, clip.damaged, progress)
+            self._decide(work, clip, progress)
         except ClipError as failure:
             work.finding = unreadable(work.finding, failure.message)
         except (TruelightError, Cancelled):
             raise
         except Exception as failure:
-            log.exception("%r could not be judged", path)
+            log.exception("%r could not be judged", work.finding.path)
             text = f"The program failed on this clip: {failure!r}."
             work.finding = unreadable(work.finding, text)
 
@@ -180,12 +211,16 @@ class Scanner:
         progress.expect(clip.expected_frames)
         work.faces = faces = self._faces.result().start_clip()
         with Inference(self._bundle.result, self.manifest) as inference:
+            until = time.thread_time() + self._settings.decode.budget
             for frame in clip.frames():
                 start = time.perf_counter()
                 found = faces.add(frame)
                 work.spend("faces", time.perf_counter() - start)
                 crops = {face.track: crop.pixels for face, crop in found}
                 inference.add(frame.window, frame.time, crops)
+                work.stopped = time.thread_time() > until
+                if work.stopped:
+                    break
                 work.fill(frames_scored=faces.frames_with_face)
                 progress.report("looking", faces.frames)
             progress.report("judging", faces.frames)
@@ -193,12 +228,20 @@ class Scanner:
             work.seconds |= inference.seconds
         work.fill(faces=tuple(track.face(windows[id_]) for id_, track in faces.tracks.items()))
 
-    def _decide(self, work: _Work, damaged: bool, progress: ProgressReporter) -> None:
+    def _decide(self, work: _Work, clip: OpenClip, progress: ProgressReporter) -> None:
         """Give the verdict; ask the second model if it lies between the thresholds."""
         faces, first = work.faces, self._settings.scan.first
         assert faces is not None, "the faces were scored before"
-        context = ClipContext(faces.frames, faces.step, first, damaged)
+        stopped = clip.stopped or work.stopped
+        context = ClipContext(faces.frames, faces.step, first, clip.damaged, stopped)
         work.finding = judge(work.finding, self.manifest, context)
+        self._ask_second_model(work, faces, progress)
+        if stopped:
+            work.finding = without_real(work.finding)
+
+    def _ask_second_model(
+        self, work: _Work, faces: ClipFaces, progress: ProgressReporter
+    ) -> None:
         if self._second is None or not (doubtful := in_doubt(work.finding)):
             return
         start = time.perf_counter()
@@ -241,6 +284,8 @@ class _Work:
     finding: Finding
     faces: ClipFaces | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    stopped: bool = False
+    """Whether finding the faces took the time that a clip may take."""
 
     @property
     def frames(self) -> int:

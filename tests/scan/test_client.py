@@ -149,9 +149,31 @@ def test_a_decoder_that_fails(clip: Path, end: str, fault: Fault, before: str) -
 
 
 def test_messages_without_progress_end_in_a_timeout(clip: Path) -> None:
-    limits = Limits(silence=5.0, patience=0.6, patience_per_second=0.0, grace=0.2)
+    limits = Limits(silence=5.0, patience=0.6, grace=0.2)
     body = "while True:\n    reply(Reply.ALIVE, 1)\n    time.sleep(0.1)"
     assert fault_of(clip, body, limits) is Fault.TOO_MUCH_WORK
+
+
+def test_no_claim_prolongs_the_wait(clip: Path) -> None:
+    """A clip of 30 days; the decoder says that it lives, but hands nothing out."""
+    limits = Limits(silence=5.0, patience=0.6, grace=0.2)
+    month = "opened(us=30 * 24 * 3600 * 10**6); read()\n"
+    body = month + "while True:\n    reply(Reply.ALIVE, 1)\n    time.sleep(0.1)"
+    assert fault_of(clip, body, limits) is Fault.TOO_MUCH_WORK
+    slow = month + "for n in range(96): frame(n % 3, n // 8, n * 1000, n + 1); time.sleep(0.25)"
+    with open_clip(clip, Sampling(8, 4.0, 12), limits, command=fake_decoder(slow)) as opened:
+        assert 1 <= len(list(opened.frames())) <= 4
+        assert opened.stopped
+
+
+def test_a_clip_beyond_the_limit_of_work_is_read_in_part(clip: Path) -> None:
+    few = Limits(megapixels=1)  # 13 frames of 320 x 240
+    with open_clip(clip, FOUR_HERTZ, few) as opened:
+        frames = [frame.time for frame in opened.frames()]
+        assert frames
+        assert len(frames) < 8
+        assert opened.stopped
+        assert opened.frames_read <= 14
 
 
 def test_waiting_for_a_slow_decoder_can_be_cancelled(clip: Path) -> None:

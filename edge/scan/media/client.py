@@ -7,6 +7,7 @@ is checked. If it crashes, hangs or sends invalid data, that costs this clip onl
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,7 @@ from typing import Self
 
 from edge.finding import Clip
 from edge.scan.frames import Frame
-from edge.scan.media.clip_file import PixelLimits
+from edge.scan.media.clip_file import ClipFile, PixelLimits
 from edge.scan.media.process import DecoderProcess
 from edge.scan.media.protocol import (
     CODECS,
@@ -30,21 +31,21 @@ from edge.scan.media.protocol import (
 )
 from edge.scan.media.sampling import Sampling
 
-__all__ = ["ClipError", "Limits", "OpenClip", "open_clip"]
+__all__ = ["ClipError", "Frame", "Limits", "OpenClip", "open_clip"]
 
 _MOST_SECONDS = 30 * 24 * 3600
 _MOST_FRAMES = 10**9
+_MEGAPIXEL = 1_000_000
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one clip may cost. Times are in seconds, sizes in pixels or bytes."""
+    """What one clip may cost, whatever it claims. Times in seconds, sizes in pixels or bytes."""
 
     silence: float = 30.0  # without any message from the decoder process
-    patience: float = 300.0  # waiting for it in all, plus the following per clip second
-    patience_per_second: float = 10.0
-    cpu: int = 120  # its processor time, plus the following per clip second
-    cpu_per_second: float = 8.0
+    patience: float = 120.0  # waiting for it in all
+    cpu: int = 60  # its processor time
+    megapixels: int = 16_000  # decoded in all: this bounds the work alike on every machine
     pixels: PixelLimits = field(default_factory=PixelLimits)
     memory: int = 1536 * 1024**2  # address space; what is really used is far less
     slots: int = 3  # frames that wait in shared memory; fewer where they are large:
@@ -61,7 +62,7 @@ class OpenClip:
 
     def __init__(
         self,
-        path: Path,
+        file: ClipFile,
         sampling: Sampling,
         limits: Limits,
         command: Sequence[str] | None,
@@ -71,6 +72,8 @@ class OpenClip:
         """Frames decoded so far."""
         self.damaged = False
         """Whether parts could not be read or decoded so far."""
+        self.stopped = False
+        """Whether the limit of work was reached before all wanted frames were handed out."""
         self.seconds: dict[str, float] = {}
         """Seconds by the decoder's own clock: `open`, and at the end `decode`."""
         self._sampling = sampling
@@ -80,8 +83,7 @@ class OpenClip:
         self._waited = 0.0
         self._alive_messages = 0
         self._began = time.monotonic()
-        self._process = DecoderProcess(path, limits.grace, command)
-        self._patience = limits.patience
+        self._process = DecoderProcess(file, limits.grace, command)
         self._process.send(
             *(Request.OPEN, sampling.window_frames, round(sampling.window_rate * MICROSECONDS)),
             *(sampling.max_windows, sampling.first or 0),
@@ -111,12 +113,10 @@ class OpenClip:
         fitting = self._limits.shared // (clip.width * clip.height * 3)
         slots = max(1, min(self._limits.slots, fitting))
         pixels = self._process.share(slots, clip.height, clip.width)
-        cpu = self._limits.cpu + self._limits.cpu_per_second * clip.seconds
-        self._process.send(Request.START, slots, int(cpu))
-        self._patience += self._limits.patience_per_second * clip.seconds
+        self._process.send(Request.START, slots, self._limits.megapixels * _MEGAPIXEL)
         most, index, last = self.expected_frames, 0, (0, 0.0)
         by_window: Counter[int] = Counter()
-        while (message := self._next_reply())[0] != Reply.DONE:
+        while (message := self._next_or_stop(index))[0] != Reply.DONE:
             slot, window, moment = self._frame(message, slots, last)
             by_window[window] += 1
             if index >= most or by_window[window] > self._sampling.window_frames:
@@ -124,8 +124,9 @@ class OpenClip:
             yield Frame(index, window, moment, pixels[slot])
             index, last = index + 1, (window, moment)
             self._process.send(Request.RELEASE, slot)
-        untrusted_read, untrusted_damaged, untrusted_decode, *_ = message[1:]
+        untrusted_read, untrusted_damaged, untrusted_decode, untrusted_stopped, *_ = message[1:]
         self._progress(untrusted_read, untrusted_damaged)
+        self.stopped = bool(_checked(untrusted_stopped, 0, 1))
         self.seconds["decode"] = _seconds(untrusted_decode)
         if index == 0:
             raise ClipError(Fault.NOTHING_DECODED)
@@ -184,11 +185,20 @@ class OpenClip:
         self.frames_read = _checked(untrusted_read, self.frames_read, _MOST_FRAMES)
         self.damaged = bool(_checked(untrusted_damaged, int(self.damaged), 1))
 
+    def _next_or_stop(self, handed_out: int) -> tuple[int, ...]:
+        """The next reply; if the work exceeds a limit, what was handed out so far is all."""
+        try:
+            return self._next_reply()
+        except ClipError as refusal:
+            if refusal.fault is not Fault.TOO_MUCH_WORK or not handed_out:
+                raise
+            return (Reply.DONE, self.frames_read, int(self.damaged), 0, 1)
+
     def _next_reply(self) -> tuple[int, ...]:
         """The next message that is not only ALIVE."""
         while True:
             began = time.monotonic()
-            left = self._patience - self._waited
+            left = self._limits.patience - self._waited
             try:
                 message = self._process.receive(began + min(self._limits.silence, left))
             except TimeoutError:
@@ -207,7 +217,7 @@ class OpenClip:
 
 
 def open_clip(
-    path: Path,
+    file: Path | ClipFile,
     sampling: Sampling,
     limits: Limits | None = None,
     *,
@@ -221,7 +231,9 @@ def open_clip(
     the decoder process in tests: it is started with four descriptors as arguments (requests,
     replies, clip, memory). `waiting` is called now and then while the program waits.
     """
-    return OpenClip(path, sampling, limits or Limits(), command, waiting)
+    with contextlib.ExitStack() as stack:  # the decoder process has its own descriptor
+        opened = stack.enter_context(ClipFile(file)) if isinstance(file, Path) else file
+        return OpenClip(opened, sampling, limits or Limits(), command, waiting)
 
 
 def _checked(untrusted: int, low: int, high: int) -> int:

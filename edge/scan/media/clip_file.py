@@ -9,6 +9,7 @@ import codecs
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -26,12 +27,14 @@ _ANIMATED = 2
 _MOV_ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 
 
-def open_regular(path: Path) -> int:
+def open_regular(path: Path, *, follow_links: bool = True) -> int:
     """A read-only descriptor of a regular file; never waits for a pipe or wakes a device.
 
     Raises ClipError.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    if not follow_links:
+        flags |= os.O_NOFOLLOW
     try:
         descriptor = os.open(path, flags)
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -39,20 +42,57 @@ def open_regular(path: Path) -> int:
     except PermissionError:
         raise ClipError(Fault.FORBIDDEN) from None
     except OSError as error:
-        raise ClipError(Fault.NOT_A_FILE if path.is_socket() else Fault.INPUT) from error
+        no_file = path.is_socket() or (path.is_symlink() and not follow_links)
+        raise ClipError(Fault.NOT_A_FILE if no_file else Fault.INPUT) from error
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
     raise ClipError(Fault.NOT_A_FILE)
 
 
-class FileHash:
-    """The SHA-256 of a regular file, computed in a thread. A context manager: leaving it stops."""
+class ClipFile:
+    """A regular file, opened once: what is hashed is what is decoded. A context manager.
 
-    def __init__(self, path: Path) -> None:
+    Without `follow_links`, a symbolic link in its place is refused. Raises ClipError.
+    """
+
+    def __init__(self, path: Path, *, follow_links: bool = True) -> None:
+        self.descriptor = open_regular(path, follow_links=follow_links)
+        self._opened = self._state()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.descriptor)
+
+    @property
+    def size(self) -> int:
+        """Bytes, when it was opened."""
+        return self._opened[0]
+
+    @property
+    def modified_ns(self) -> int:
+        """When it was last written to before it was opened, nanoseconds since 1970."""
+        return self._opened[1]
+
+    @property
+    def changed(self) -> bool:
+        """Whether it was written to since it was opened."""
+        return self._state() != self._opened
+
+    def _state(self) -> tuple[int, int, int]:
+        status = os.fstat(self.descriptor)
+        return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+class FileHash:
+    """The SHA-256 of an open file, computed in a thread. A context manager: leaving it stops."""
+
+    def __init__(self, descriptor: int) -> None:
         self._stop = threading.Event()
         self._hex: str | None = None
-        self._thread = threading.Thread(target=self._hash, args=(path,), name="sha256")
+        self._thread = threading.Thread(target=self._hash, args=(descriptor,), name="sha256")
         self._thread.start()
 
     def __enter__(self) -> Self:
@@ -62,26 +102,29 @@ class FileHash:
         self._stop.set()
         self._thread.join()
 
-    def result(self, waiting: Callable[[], None]) -> str | None:
-        """The hash in hex; None if the file cannot be read or is not a regular one.
+    def result(self, seconds: float, waiting: Callable[[], None]) -> str | None:
+        """The hash in hex; None if the file cannot be read, or not within `seconds`.
 
         `waiting` is called twice a second until it is ready.
         """
-        self._thread.join(0.5)
-        while self._thread.is_alive():
+        deadline = time.monotonic() + seconds
+        self._thread.join(min(0.5, seconds))
+        while self._thread.is_alive() and time.monotonic() < deadline:
             waiting()
             self._thread.join(0.5)
         return self._hex
 
-    def _hash(self, path: Path) -> None:
+    def _hash(self, descriptor: int) -> None:
         import hashlib  # not in the decoder process
 
-        state = hashlib.sha256()
+        state, position = hashlib.sha256(), 0
         try:
-            with os.fdopen(open_regular(path), "rb", buffering=0) as file:
-                while not self._stop.is_set() and (piece := file.read(_HASHED_BYTES)):
-                    state.update(piece)
-        except (OSError, ClipError):
+            while piece := os.pread(descriptor, _HASHED_BYTES, position):
+                if self._stop.is_set():
+                    return
+                state.update(piece)
+                position += len(piece)
+        except OSError:
             return
         self._hex = state.hexdigest()
 

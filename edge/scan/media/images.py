@@ -65,6 +65,7 @@ class ImageReader(ClipReader[Image.Image]):
             self._prepare_moving()
         self._first = self._read() or self._read_damaged()
         self.width, self.height = self._first.size
+        self.frame_pixels = self._image.width * self._image.height
         if len(self._durations) > 1:
             self.kind = ClipKind.VIDEO
             self.seconds = sum(self._durations)

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge.scan.media.clip_file import open_regular
+from edge.scan.media.clip_file import ClipFile
 from edge.scan.media.protocol import ClipError, Fault, Request, pack, read_message
 
 _log = logging.getLogger(__name__)
@@ -62,14 +62,13 @@ class DecoderProcess:
     ClipError if anything goes wrong.
     """
 
-    def __init__(self, path: Path, grace: float, command: Sequence[str] | None) -> None:
+    def __init__(self, file: ClipFile, grace: float, command: Sequence[str] | None) -> None:
         self._grace = grace
         self._ended = False
         # No other process of this user may read this one's memory or attach to it.
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
         with contextlib.ExitStack() as passed, contextlib.ExitStack() as kept:
-            clip = _closing(passed, open_regular(path))
-            if os.fstat(clip).st_size == 0:
+            if file.size == 0:
                 raise ClipError(Fault.EMPTY)
             memory = os.memfd_create("frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
             self._memory = _closing(kept, memory)
@@ -79,7 +78,7 @@ class DecoderProcess:
             # Neither side ever waits for the other to read.
             for descriptor in (self._requests, self._log, log):
                 os.set_blocking(descriptor, False)
-            descriptors = (requests, replies, clip, memory)
+            descriptors = (requests, replies, file.descriptor, memory)
             self._process = _spawn(command or _command(), descriptors, log)
             self.pid = self._process.pid
             self._kept = kept.pop_all()

@@ -23,7 +23,7 @@ class Request(IntEnum):
 
     OPEN = 1  # window frames, window rate (micro Hz), max windows, first or 0, frame pixels,
     #           video pixels, picture pixels, CPU seconds, memory bytes
-    START = 2  # number of slots, CPU seconds
+    START = 2  # number of slots, pixels that may be decoded
     RELEASE = 3  # slot
 
 
@@ -33,7 +33,7 @@ class Reply(IntEnum):
     OPENED = 1  # kind, container, codec, width, height, duration (us), rate (milli Hz), open (us)
     FRAME = 2  # slot, window, time (us), frames decoded, damaged
     ALIVE = 3  # frames decoded
-    DONE = 4  # frames decoded, damaged, decode (us)
+    DONE = 4  # frames decoded, damaged, decode (us), stopped
     FAILED = 5  # fault
 
 

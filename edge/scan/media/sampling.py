@@ -148,6 +148,8 @@ class ClipReader(ABC, Generic[FrameT]):
     """The clip's length; 0 for a still picture."""
     period: float | None = None
     """Seconds between frames; None where the rate varies."""
+    frame_pixels = 0
+    """Of a decoded frame, before it is scaled."""
     large = False
     """Whether frames are so large that none may be kept in memory beside the current one."""
     frames_read = 0

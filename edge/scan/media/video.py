@@ -54,7 +54,8 @@ class VideoReader(ClipReader[DecodedFrame]):
         if self._pending is None:
             raise ClipError(Fault.NOTHING_DECODED)
         first = self._pending[1]
-        self.large = first.width * first.height > _LARGE_PIXELS
+        self.frame_pixels = first.width * first.height
+        self.large = self.frame_pixels > _LARGE_PIXELS
         self._interlaced = bool(first.interlaced_frame)
         self.codec, self.frame_rate = self._demuxer.codec, self._demuxer.frame_rate
         single = not form.seekable and self._demuxer.stream.frames == 1

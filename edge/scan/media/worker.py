@@ -14,6 +14,8 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from edge.scan.media import sandbox
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 _ALIVE_SECONDS = 0.5
 _FRAMES_TO_COLLECT = 8
 _STDERR = 2
+_CPU_MARGIN = 5
+"""Seconds of processor time beyond the budget: a single frame may take long."""
 
 
 def open_reader(
@@ -61,10 +65,25 @@ def _reader_class(form: ClipFormat) -> type[VideoReader] | type[ImageReader]:
     return ImageReader
 
 
+@dataclass
+class Budget:
+    """How much work the clip may still cost, whatever it claims."""
+
+    cpu_seconds: float = inf
+    pixels: float = inf
+    frame_pixels: int = 0
+
+    def check(self, frames_read: int) -> None:
+        """Raises ClipError if that many frames, or the time so far, are too much."""
+        if frames_read * self.frame_pixels > self.pixels or time.process_time() > self.cpu_seconds:
+            raise ClipError(Fault.TOO_MUCH_WORK)
+
+
 class ParentConnection:
     """The two pipes to the program. If that ends, this process ends too."""
 
     def __init__(self, requests: int, replies: int) -> None:
+        self.budget = Budget()
         self._requests = requests
         self._replies = replies
         self._last = 0.0
@@ -82,7 +101,8 @@ class ParentConnection:
             os._exit(0)
 
     def alive(self, frames_read: int) -> None:
-        """Report now and then that work goes on."""
+        """Report now and then that work goes on. Raises ClipError when it exceeds the budget."""
+        self.budget.check(frames_read)
         if time.monotonic() - self._last > _ALIVE_SECONDS:
             self.reply(Reply.ALIVE, frames_read)
 
@@ -120,7 +140,8 @@ def _serve(parent: ParentConnection, clip: int, memory: int, writable: Iterable[
     with contextlib.suppress(ClipError):
         # Import what this kind of clip needs, while files may still be opened.
         _reader_class(sniff(os.pread(clip, HEAD_BYTES, 0)))
-    sandbox.enter(cpu, space, writable)
+    parent.budget.cpu_seconds = cpu
+    sandbox.enter(cpu + _CPU_MARGIN, space, writable)
     parent.end_with_it()  # no thread before: some layers confine only the one that enters
     began = time.monotonic()
     reader = open_reader(clip, PixelLimits(handed_out, video, picture), parent.alive)
@@ -131,7 +152,8 @@ def _serve(parent: ParentConnection, clip: int, memory: int, writable: Iterable[
         int(reader.frame_rate * 1000) if reader.kind is ClipKind.VIDEO else 0,
         int((time.monotonic() - began) * MICROSECONDS),
     )
-    slots, *_ = parent.request(Request.START)
+    slots, pixels, *_ = parent.request(Request.START)
+    parent.budget.pixels, parent.budget.frame_pixels = pixels, reader.frame_pixels
     window_frames, micro_rate, max_windows, first = sampled
     sampling = Sampling(window_frames, micro_rate / MICROSECONDS, max_windows, first or None)
     shared = mmap.mmap(memory, slots * reader.width * reader.height * 3)
@@ -148,19 +170,29 @@ def _hand_out(
     free = list(range(slots))
     size = reader.width * reader.height * 3
     busy, resumed = 0.0, time.monotonic()
-    for chosen in reader.choose(sampling):
-        if not free:
-            busy += time.monotonic() - resumed
-            free.append(parent.request(Request.RELEASE)[0])
-            resumed = time.monotonic()
-        slot = free.pop()
-        reader.paint(chosen.frame, shared[slot * size : (slot + 1) * size])
-        parent.reply(
-            *(Reply.FRAME, slot, chosen.window, int(chosen.time * MICROSECONDS)),
-            *(reader.frames_read, int(reader.damaged)),
-        )
-        del chosen  # else its frame would stay in memory while the next one is decoded
-        if reader.frames_read < _FRAMES_TO_COLLECT:
-            gc.collect()  # PyAV ties a frame whose side data was read to itself
+    handed_out = stopped = False
+    try:
+        for chosen in reader.choose(sampling):
+            if not free:
+                busy += time.monotonic() - resumed
+                free.append(parent.request(Request.RELEASE)[0])
+                resumed = time.monotonic()
+            slot = free.pop()
+            reader.paint(chosen.frame, shared[slot * size : (slot + 1) * size])
+            parent.reply(
+                *(Reply.FRAME, slot, chosen.window, int(chosen.time * MICROSECONDS)),
+                *(reader.frames_read, int(reader.damaged)),
+            )
+            handed_out = True
+            del chosen  # else its frame would stay in memory while the next one is decoded
+            if reader.frames_read < _FRAMES_TO_COLLECT:
+                gc.collect()  # PyAV ties a frame whose side data was read to itself
+    except ClipError as refusal:
+        stopped = handed_out and refusal.fault is Fault.TOO_MUCH_WORK
+        if not stopped:
+            raise
     busy += time.monotonic() - resumed
-    parent.reply(Reply.DONE, reader.frames_read, int(reader.damaged), int(busy * MICROSECONDS))
+    parent.reply(
+        *(Reply.DONE, reader.frames_read, int(reader.damaged), int(busy * MICROSECONDS)),
+        int(stopped),
+    )
