@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from edge.box.camera_worker import FOLDER
+from edge.box.crash_guard import CrashGuard
 from edge.box.events import (
     Batch,
     ClipJudged,
@@ -29,7 +30,7 @@ from edge.box.events import (
     recording_batch,
 )
 from edge.box.views.status import Trouble, TroubleKind
-from edge.box.visit_log import CrashGuard, VisitLog
+from edge.box.visit_log import VisitLog
 from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
 from edge.history.writer import Entry
@@ -43,7 +44,12 @@ if TYPE_CHECKING:
     from edge.history.report import Report
     from edge.scan.model.manifest import Manifest
 
-CRASHED: Final = "Skipped: a previous attempt crashed on this file."
+CRASHED: Final = (
+    "Skipped: two attempts to judge this file ended in a crash or a power cut. It is tried again "
+    "after an update."
+)
+RETRY_SECONDS: Final = 60.0
+"""Between attempts to write a history that could not be written."""
 
 Post = Callable[[Event], None]
 Deliver = Callable[[Batch, list[Entry], "Report"], None]
@@ -69,7 +75,7 @@ class ScanWorker:
             TroubleKind.MODEL_REFUSED, "No model is loaded yet.", "Wait a moment."
         )
         self._recordings: Path | None = store / FOLDER
-        self._crash_guard = CrashGuard(store / "working.json")
+        self._crash_guard = CrashGuard(store / "attempts.json")
         self._visits = VisitLog(store)
         self._cancelled = threading.Event()
         self._leaving = False
@@ -121,12 +127,21 @@ class ScanWorker:
     # ---- In the thread
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while (job := self._next_job()) is not None:
             self._last_progress = time.monotonic()
             job()
             self._last_progress = None
         self._visits.close()
         self._unload()
+
+    def _next_job(self) -> Callable[[], None] | None:
+        """The next job; while there is none, what the history lacks is written now and then."""
+        while True:
+            try:
+                return self._jobs.get(timeout=RETRY_SECONDS)
+            except Empty:
+                if self._visits.failure:
+                    self._visits.retry()
 
     def _load(self, settings: Settings) -> None:
         self._unload()
@@ -173,14 +188,13 @@ class ScanWorker:
         self._delete_recording(batch)
 
     def _judge(self, scanner: Scanner, clip: Path) -> ScanResult:
-        """Judge the clip, unless the program crashed on it before."""
-        if self._crash_guard.crashed_on(clip):
-            self._crash_guard.end()
+        """Judge the clip, unless attempts at it ended the program or the machine."""
+        if not self._crash_guard.begin(clip):
             return ScanResult(scanner.unreadable(clip, CRASHED), {})
-        self._crash_guard.begin(clip)
         try:
             self._progress(clip, Progress("opening"))
-            return scanner.scan_with_pictures(clip, partial(self._progress, clip))
+            progress = partial(self._progress, clip)
+            return scanner.scan_with_pictures(clip, progress, follow_links=False)
         finally:
             self._crash_guard.end()
 

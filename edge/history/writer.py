@@ -173,18 +173,24 @@ class History(HistoryReader):
         log.warning(self.remark)
 
     def _prune(self, database: sqlite3.Connection, keep: int = 0) -> None:
-        """Delete entries that are too old, and the oldest while there is too much; never `keep`."""
+        """Delete entries that are too old, and the oldest while there is too much.
+
+        Never `keep`, and none of an open visit: its report is still to be made. If those alone are
+        too much, the oldest portraits among them go.
+        """
+        open_visits = ", ".join(map(str, self._open)) or "0"
+        free = f"visit NOT IN ({open_visits}) AND id <> ?"
         oldest = timestamp(self._clock() - self._most_age)
-        query = "DELETE FROM entries WHERE judged < ? AND id <> ? RETURNING visit"
+        query = f"DELETE FROM entries WHERE judged < ? AND {free} RETURNING visit"
         visits = database.execute(query, (oldest, keep)).fetchall()
         visits += database.execute("SELECT id FROM visits WHERE began < ?", (oldest,)).fetchall()
         while _used_bytes(database) > self._most_bytes:
             query = (
-                "DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE id <> ? "
+                f"DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE {free} "
                 "ORDER BY id LIMIT ?) RETURNING visit"
             )
             deleted = database.execute(query, (keep, _DELETED_AT_ONCE)).fetchall()
-            if not deleted:
+            if not deleted and not self._drop_portraits(database, keep):
                 break
             visits += deleted
         query = (
@@ -193,6 +199,15 @@ class History(HistoryReader):
         )
         closed = [row for row in visits if row[0] not in self._open]
         database.executemany(query, closed)
+
+    def _drop_portraits(self, database: sqlite3.Connection, keep: int) -> bool:
+        """Delete the portraits of the oldest entry that has some, of a FAKE one last."""
+        query = (
+            "DELETE FROM portraits WHERE entry IN (SELECT id FROM entries WHERE id <> ? "
+            "AND EXISTS (SELECT 1 FROM portraits WHERE entry = entries.id) "
+            "ORDER BY verdict = 'FAKE', id LIMIT 1) RETURNING entry"
+        )
+        return bool(database.execute(query, (keep,)).fetchall())
 
 
 def _used_bytes(database: sqlite3.Connection) -> int:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pytest
 from frontdoor import ROOT
 
+from edge.box.crash_guard import CrashGuard
 from edge.box.events import (
     Batch,
     ClipJudged,
@@ -28,7 +29,6 @@ from edge.box.events import (
 )
 from edge.box.scan_worker import CRASHED, ScanWorker
 from edge.box.views.status import TroubleKind
-from edge.box.visit_log import CrashGuard
 from edge.finding import Verdict
 from edge.history.report import Report
 from edge.history.writer import Entry, open_history
@@ -171,37 +171,74 @@ def killed_at_work(store: Path, bundle: Path, clip: Path) -> None:
     assert done.returncode == -signal.SIGKILL
 
 
-def test_a_clip_that_takes_the_program_down_does_so_once(
+def test_a_clip_that_takes_the_program_down_does_so_twice_at_most(
     open_bench: Open, bundle: Path, clips: Path, tmp_path: Path
 ) -> None:
-    killed_at_work(tmp_path, bundle, clips / "red.mp4")
+    for _ in range(2):
+        killed_at_work(tmp_path, bundle, clips / "red.mp4")
+    copy = shutil.copy(clips / "red.mp4", tmp_path / "another name.mp4")
     bench = open_bench()
     assert bench.judge(clips / "pale.mp4").result.verdict is Verdict.REAL
-    accused = bench.judge(clips / "red.mp4").result
-    assert (accused.verdict, accused.reason) == (Verdict.UNREADABLE, CRASHED)
-    # ClipsArrived once more, by someone who wants to know, it is judged.
-    assert bench.judge(clips / "red.mp4").result.verdict is Verdict.FAKE
-    # The visit that had no end has one now.
-    assert (
-        bench.visits()[1:]
-        == [("EVIL", "cancelled", "The program ended.", 0)][: len(bench.visits()) - 1]
-    )
+    for clip in (clips / "red.mp4", Path(copy)):
+        accused = bench.judge(clip).result
+        assert (accused.verdict, accused.reason) == (Verdict.UNREADABLE, CRASHED)
+
+
+def test_attempts_count_across_clips_and_starts(tmp_path: Path) -> None:
+    """Two such clips in turn took the program down without end: it remembered one name only."""
+    note = tmp_path / "note"
+    clips = [tmp_path / name for name in "abc"]
+    for clip in clips:
+        clip.write_bytes(clip.name.encode())
+    skipped = []
+    for _ in range(3):  # three starts; b and c end the program
+        for clip in clips:
+            guard = CrashGuard(note, "1.0")
+            if not guard.begin(clip):
+                skipped.append(clip.name)
+            elif clip.name == "a":
+                guard.end()
+    assert skipped == ["b", "c"]
+    assert CrashGuard(note, "1.0").begin(clips[0]), "judged each time"
+    clips[1].write_bytes(b"another content")
+    assert CrashGuard(note, "1.0").begin(clips[1])
+    assert CrashGuard(note, "2.0").begin(clips[2]), "forgiven after an update"
 
 
 def test_a_cut_in_the_power_is_no_clips_fault(tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"content")
-    CrashGuard(tmp_path / "note", boot="monday").begin(clip)
-    assert not CrashGuard(tmp_path / "note", boot="tuesday").crashed_on(clip)
-    assert CrashGuard(tmp_path / "note", boot="monday").crashed_on(clip)
-    clip.write_bytes(b"another one")
-    assert not CrashGuard(tmp_path / "note", boot="monday").crashed_on(clip)
+    assert CrashGuard(tmp_path / "note").begin(clip)
+    guard = CrashGuard(tmp_path / "note")
+    assert guard.begin(clip)
+    guard.end()
+    assert not (tmp_path / "note").exists()
 
 
-@pytest.mark.parametrize("left", [b"", b"{", b"[]", b'{"clip": 1}', b"\xff"])
+@pytest.mark.parametrize("left", [b"", b"{", b"[]", b'{"version": 1}', b"\xff", b"7"])
 def test_a_note_that_makes_no_sense_accuses_nobody(tmp_path: Path, left: bytes) -> None:
     (tmp_path / "note").write_bytes(left)
-    assert not CrashGuard(tmp_path / "note").crashed_on(tmp_path / "clip.mp4")
+    assert CrashGuard(tmp_path / "note").begin(tmp_path / "clip.mp4")
+
+
+def test_what_could_not_be_written_is_written_later(
+    open_bench: Open, clips: Path, tmp_path: Path
+) -> None:
+    """The disk is full at the start, and has room afterwards."""
+    obstacle = tmp_path / "history.sqlite"
+    obstacle.mkdir()
+    bench = open_bench()
+    assert bench.judge(clips / "red.mp4").result.verdict is Verdict.FAKE
+    bench.worker.finish(batch(clips / "red.mp4"), Ending.COMPLETE)
+    bench.worker.report_done(bench.next(ReportDone))
+    obstacle.rmdir()
+    assert bench.judge(clips / "pale.mp4").result.verdict is Verdict.REAL
+    assert [visit[3] for visit in bench.visits()] == [1, 1]
+    archive = open_history(tmp_path)
+    assert archive
+    with archive:
+        for visit in archive.visits():
+            assert all(entry.portraits for entry in archive.entries(visit.id))
 
 
 def test_a_history_that_cannot_be_written_costs_nobody_a_verdict(

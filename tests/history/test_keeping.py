@@ -126,6 +126,27 @@ def test_the_oldest_go_when_there_is_too_much(tmp_path: Path, looks: Looks) -> N
     assert (tmp_path / FILE).stat().st_size < 6_000_000
 
 
+def test_an_open_visit_loses_no_finding(tmp_path: Path, looks: Looks) -> None:
+    """Only portraits, and that of the FAKE last, which was the first clip of a large stick."""
+    look = looks["red.mp4"]
+    noise = np.random.default_rng(0).integers(0, 256, (160, 160, 3), np.uint8)
+    real = look.finding.model_copy(update={"verdict": Verdict.REAL})
+    with opened(tmp_path, megabytes=3) as history:
+        before = history.open_visit("stick", "BEFORE")
+        history.add(before, real, {1: noise})
+        history.close_visit(before, "complete", "")
+        visit = history.open_visit("stick", "S")
+        history.add(visit, look.finding, {1: noise})
+        for _ in range(300):
+            history.add(visit, real, {1: noise})
+        entries = history.entries(visit)
+        assert len(entries) == 301
+        assert entries[0].portraits
+        assert not entries[1].portraits
+        assert history.visit(before) is None
+        history.close_visit(visit, "complete", "")
+
+
 def test_the_old_go(tmp_path: Path, looks: Looks) -> None:
     clock = Clock()
     with opened(tmp_path, days=10, clock=clock) as history:
