@@ -51,7 +51,7 @@ log = logging.getLogger("truelight")
 
 CHANGED = "The file was changed while it was being judged. Judge it again."
 _HASH_SECONDS = 20.0
-"""To hash the rest of a file that was judged: a file of 10 TB costs no hour. Then it has no hash."""
+"""To hash the rest of a file that was judged; a file of 10 TB then has no hash."""
 _HASH_SECONDS_UNREADABLE = 2.0
 
 
@@ -239,9 +239,7 @@ class Scanner:
         if stopped:
             work.finding = without_real(work.finding)
 
-    def _ask_second_model(
-        self, work: _Work, faces: ClipFaces, progress: ProgressReporter
-    ) -> None:
+    def _ask_second_model(self, work: _Work, faces: ClipFaces, progress: ProgressReporter) -> None:
         if self._second is None or not (doubtful := in_doubt(work.finding)):
             return
         start = time.perf_counter()

@@ -111,3 +111,26 @@ def test_odd_sizes_are_searched(size: tuple[int, int]) -> None:
     blank = np.zeros((size[1], size[0], 3), np.uint8)
 
     assert FaceSearch(detector()).detect(Frame(0, 0, 0.0, blank)) == []
+
+
+def test_a_frame_of_any_shape_has_few_parts() -> None:
+    """1 x 65535 had 81,919 parts, and stopped the box for half an hour."""
+    for shape in ((1, 65535), (65535, 1), (16, 65535), (32, 32000), (64, 8192), (1000, 16000)):
+        counting = Counting()
+        FaceSearch(counting).detect(Frame(0, 0, 0.0, np.zeros((*shape, 3), np.uint8)))
+        assert counting.looks <= 24, shape
+
+
+def test_a_crowd_costs_few_looks() -> None:
+    """However many faces a frame has, only the largest are detected again."""
+
+    class Crowd(Counting):
+        def detect(self, pixels: np.ndarray) -> list[Detection]:
+            self.looks += 1
+            (face,) = detector().detect(seen.pixels)
+            return [face.moved(n % 50 * 30, n // 50 * 30) for n in range(1000)]
+
+    (seen,) = shoot([Actor("obama", stand(640, 350), 200)], [0.0])
+    crowd = Crowd()
+    assert len(FaceSearch(crowd).detect(seen)) == 8
+    assert crowd.looks <= 24

@@ -27,6 +27,10 @@ PART = 1080
 MOST_ACROSS = 3
 SHARED = 0.2
 
+# A frame that is longer than this many times its width is not searched by parts: a picture of one
+# pixel's width would have tens of thousands. With this limit there are at most 20.
+MOST_OBLONG = 16
+
 # Frames between two searches by parts; a window's first frame always has one.
 BETWEEN = 8
 
@@ -115,11 +119,11 @@ def _whole(pixels: Pixels) -> Box:
 
 
 def _parts(pixels: Pixels) -> Iterator[Box]:
-    """Squares that cover the frame; none if they would not be much smaller than it."""
+    """Squares that cover the frame; none if they would not be much smaller than it, or too many."""
     height, width = pixels.shape[:2]
     longest = max(height, width)
     side = min(height, width, max(PART, longest / MOST_ACROSS))
-    if side > longest * (1 - SHARED):
+    if side > longest * (1 - SHARED) or longest > MOST_OBLONG * side:
         return
     for y in _starts(height, side):
         for x in _starts(width, side):

@@ -1,0 +1,161 @@
+"""Files that change, grow without end, or cost more work than a clip may."""
+
+import hashlib
+import os
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.finding import ReasonCode, Verdict
+from edge.scan.media.clip_file import ClipFile, FileHash
+from edge.scan.media.protocol import ClipError, Fault
+from edge.scan.scanner import CHANGED, Scanner
+from edge.settings import Settings
+
+MOST_SECONDS = 30.0
+
+
+@pytest.fixture(scope="module")
+def scanner(bundle: Path) -> Iterator[Scanner]:
+    with Scanner(settings(bundle)) as opened:
+        yield opened
+
+
+def settings(bundle: Path, **changes: object) -> Settings:
+    return Settings().changed("test", {"model.bundle": str(bundle), **changes})
+
+
+def png(width: int, height: int) -> bytes:
+    """A black picture, 1 bit a pixel."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        checksum = zlib.crc32(name + body)
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", checksum)
+
+    rows = zlib.compress(bytes((1 + (width + 7) // 8) * height), 9)
+    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    parts = chunk(b"IHDR", head), chunk(b"IDAT", rows), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def gif(width: int, height: int, frames: int) -> bytes:
+    """Frames of one pixel each, on a large canvas."""
+    head = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(3) + b"\xff" * 3
+    pixel = struct.pack("<BHHHHB", 0x2C, 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
+    control = b"\x21\xf9\x04\x00\x0a\x00\x00\x00"
+    return head + (control + pixel) * frames + b";"
+
+
+@pytest.mark.parametrize("shape", [(1, 65535), (65535, 1), (16, 65535), (32, 32000)])
+def test_an_oblong_picture_is_judged_soon(
+    scanner: Scanner, tmp_path: Path, shape: tuple[int, int]
+) -> None:
+    (tmp_path / "picture.png").write_bytes(png(*shape))
+    start = time.monotonic()
+    assert scanner.scan(tmp_path / "picture.png").verdict is Verdict.NO_FACE
+    assert time.monotonic() - start < MOST_SECONDS
+
+
+def test_a_large_moving_picture_is_judged_in_part(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "moving.gif").write_bytes(gif(4000, 4000, 300))
+    few = settings(bundle, **{"decode.megapixels": 500})
+    with Scanner(few) as scanner:
+        finding = scanner.scan(tmp_path / "moving.gif")
+    assert ReasonCode.WORK_LIMIT in [reason.code for reason in finding.reasons]
+    assert finding.frames_read <= 500 / 16 + 2
+    assert finding.verdict is not Verdict.REAL
+
+
+def test_a_clip_beyond_the_limit_is_not_called_real(bundle: Path, clips: Path) -> None:
+    few = settings(bundle, **{"decode.megapixels": 1000})
+    for name, verdicts in (("pale.mp4", (Verdict.REAL,)), ("red.mp4", (Verdict.FAKE,))):
+        with Scanner(few) as scanner:
+            assert scanner.scan(clips / name).verdict in verdicts
+    few = few.model_copy(update={"decode": few.decode.model_copy(update={"megapixels": 20})})
+    for name, verdicts in (
+        ("pale.mp4", (Verdict.UNSURE,)),
+        ("red.mp4", (Verdict.FAKE, Verdict.UNSURE)),
+    ):
+        with Scanner(few) as scanner:
+            finding = scanner.scan(clips / name)
+        assert finding.verdict in verdicts
+        assert ReasonCode.WORK_LIMIT in [reason.code for reason in finding.reasons]
+
+
+def test_a_sparse_file_of_ten_terabytes_is_not_read_to_its_end(
+    scanner: Scanner, clips: Path, tmp_path: Path
+) -> None:
+    sparse = tmp_path / "sparse.mp4"
+    sparse.touch()
+    try:
+        os.truncate(sparse, 10 * 10**12)
+    except OSError:
+        pytest.skip("this file system has no files of that size")
+    start = time.monotonic()
+    finding = scanner.scan(sparse)
+    assert (finding.verdict, finding.sha256) == (Verdict.UNREADABLE, None)
+    assert time.monotonic() - start < MOST_SECONDS
+
+
+def test_the_hash_is_of_what_was_judged(scanner: Scanner, clips: Path, tmp_path: Path) -> None:
+    """Two files were renamed over each other: 4 of 40 findings had one's verdict, other's hash."""
+    files = {name: (clips / name).read_bytes() for name in ("red.mp4", "nobody.mp4")}
+    verdicts = {
+        hashlib.sha256(files["red.mp4"]).hexdigest(): Verdict.FAKE,
+        hashlib.sha256(files["nobody.mp4"]).hexdigest(): Verdict.NO_FACE,
+    }
+    clip, stop = tmp_path / "clip.mp4", threading.Event()
+    clip.write_bytes(files["red.mp4"])
+
+    def swap() -> None:
+        while not stop.is_set():
+            for content in files.values():
+                (tmp_path / "new").write_bytes(content)
+                (tmp_path / "new").replace(clip)
+
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    try:
+        findings = [scanner.scan(clip) for _ in range(15)]
+    finally:
+        stop.set()
+        swapping.join()
+    # A rename changes the file that was replaced: its links are counted.
+    told = [finding for finding in findings if finding.sha256]
+    assert all(verdicts[finding.sha256 or ""] is finding.verdict for finding in told)
+    texts = {finding.reasons[0].text for finding in findings if not finding.sha256}
+    assert texts <= {CHANGED}
+
+
+def test_a_file_that_is_written_to_is_not_judged(
+    scanner: Scanner, clips: Path, tmp_path: Path
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes((clips / "red.mp4").read_bytes())
+    with ClipFile(clip) as file:
+        assert not file.changed
+        os.utime(clip, ns=(1, 1))
+        assert file.changed
+
+    def touch(_: object) -> None:
+        with clip.open("ab") as more:
+            more.write(b"x")
+
+    finding = scanner.scan(clip, touch)
+    assert (finding.verdict, finding.reasons[0].text) == (Verdict.UNREADABLE, CHANGED)
+
+
+def test_a_link_in_a_files_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "private.mp4").write_bytes(b"x")
+    (tmp_path / "clip.mp4").symlink_to("private.mp4")
+    with pytest.raises(ClipError) as caught:
+        ClipFile(tmp_path / "clip.mp4", follow_links=False)
+    assert caught.value.fault is Fault.NOT_A_FILE
+    with ClipFile(tmp_path / "clip.mp4") as file, FileHash(file.descriptor) as file_hash:
+        assert file.size == 1
+        assert file_hash.result(9, lambda: None) == hashlib.sha256(b"x").hexdigest()
