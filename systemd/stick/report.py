@@ -97,12 +97,25 @@ def put(stick: Stick, kind: str, files: Mapping[str, bytes]) -> None:
     with writable(stick, kind), opened(stick.folder) as root:
         try:
             write_whole(root, CANARY, [CANARY_TEXT])
-            for name, content in files.items():
+            for name, content in {free_name(root, name): files[name] for name in files}.items():
                 write_whole(root, name, pieces(content))
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(CANARY, dir_fd=root)
                 os.fsync(root)
+
+
+def free_name(root: int, name: str) -> str:
+    """The name, or one with a number behind it if the stick has a folder of that name."""
+    stem, dot, suffix = name.partition(".")
+    numbered = (f"{stem}-{number}{dot}{suffix}" for number in range(2, 100))
+    for candidate in (name, *numbered):
+        try:
+            if not stat.S_ISDIR(os.lstat(candidate, dir_fd=root).st_mode):
+                return candidate
+        except FileNotFoundError:
+            return candidate
+    raise NotWrittenError("failed", f"{name} is a folder on the stick")
 
 
 @contextlib.contextmanager

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
+import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from edge.atomic_write import atomic_write
+from edge.atomic_write import PREFIX, atomic_write
 from edge.box.events import Batch, ClipsArrived, Event, Origin, ReportDone
 from edge.box.sources import PATIENCE, FolderWatch, call_within
 from edge.box.views.status import Trouble, TroubleKind
 from edge.errors import TruelightError
 from edge.scan.collect import clips_within
-from edge.text import path_text
+from edge.text import one_line, path_text
 
 if TYPE_CHECKING:
     from edge.history.report import Report
@@ -44,6 +47,8 @@ HOLD_SECONDS = 10.0
 WRITE_SECONDS = 60.0
 """For the results of a batch; a network share that takes longer hangs."""
 
+_MOST_NAME_BYTES = 255
+_MOST_RESULT_BYTES = 16 * 1024**2
 _LOOK_SECONDS = 0.25
 """Least time between two looks at the folder, however much is written into it."""
 _UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".download", ".tmp", ".temp", "~")
@@ -127,6 +132,7 @@ class Inbox:
         self._folder = folder
         self._post = post
         self._arrivals = Arrivals()
+        self._judged: dict[Path, tuple[Stamp, Stamp]] = {}
         self._changed = threading.Condition()
         self._dirty, self._ended = True, False
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
@@ -154,6 +160,8 @@ class Inbox:
     def _run(self) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            for unfinished in self._folder.rglob(f"{PREFIX}*"):  # left by a power failure
+                unfinished.unlink(missing_ok=True)
             with contextlib.closing(FolderWatch(self._notice)) as watch:
                 watch.add(self._folder, recursive=True)
                 self._look_until_closed()
@@ -185,7 +193,7 @@ class Inbox:
                 if self._changed.wait_for(lambda: self._ended, _LOOK_SECONDS):
                     return
                 self._dirty = False
-            found = _unjudged(self._folder)
+            found = _unjudged(self._folder, self._judged)
             with self._changed:
                 clips, again = self._arrivals.look(found, time.monotonic(), time.time())
             if clips:
@@ -195,35 +203,80 @@ class Inbox:
 def write_results(folder: Path, entries: Iterable[Entry], report: Report) -> None:
     """Write each clip's finding beside it, and the report of them all into the folder.
 
-    Clips that are gone by now get none. Raises TruelightError when they cannot be written.
+    Clips that are gone by now get none; one that fails costs no other its result. Raises
+    TruelightError when some could not be written.
     """
     try:
         clips = {path_text(clip): clip for clip in clips_within(folder)}
-        for entry in entries:
-            clip = clips.get(entry.finding.path)
-            if clip is not None:
-                text = entry.finding.model_dump_json(indent=2)
-                atomic_write(result_of(clip), text + "\n")
-        atomic_write(folder / REPORT, report.html)
     except OSError as failure:
         raise TruelightError("Results not written.", f"{folder}: {failure.strerror}.") from failure
+    contents = {
+        result_of(clips[entry.finding.path]): entry.finding.model_dump_json(indent=2) + "\n"
+        for entry in entries
+        if entry.finding.path in clips
+    }
+    failures = {}
+    for path, content in (*contents.items(), (free_name(folder / REPORT), report.html)):
+        try:
+            atomic_write(path, content)
+        except OSError as failure:
+            failures[path] = failure.strerror
+            log.warning("%s cannot be written: %s", one_line(path_text(path)), failure.strerror)
+    if failures:
+        message = f"{len(failures)} of {len(contents) + 1} results not written."
+        why = next(iter(failures.values()))
+        raise TruelightError(message, f"{folder}: {why}.")
 
 
 def result_of(clip: Path) -> Path:
-    """Where the finding on a clip of the inbox lies."""
-    return clip.with_name(clip.name + RESULT)
+    """Where the finding on a clip of the inbox lies; a name that is too long is shortened."""
+    name = os.fsencode(clip.name)
+    if len(name) + len(RESULT) > _MOST_NAME_BYTES:
+        digest = hashlib.sha256(name).hexdigest()[:16]
+        shortened = name[: _MOST_NAME_BYTES - len(RESULT) - len(digest) - 1]
+        name = shortened.decode("utf-8", "ignore").encode() + f"-{digest}".encode()
+    return clip.with_name(os.fsdecode(name) + RESULT)
 
 
-def _unjudged(folder: Path) -> dict[Path, Stamp]:
-    """The clips in the inbox that have no result, or one that is older."""
+def free_name(path: Path) -> Path:
+    """The path, or one with a number behind it if someone put a folder there."""
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
+    return next(each for each in chain((path,), numbered) if not each.is_dir())
+
+
+def _is_judged(clip: Path, stamp: Stamp) -> bool:
+    """Whether the result beside a clip is of this very file: by size and nanosecond, or hash.
+
+    A result of an earlier version, which has neither size nor time, is compared by its hash.
+    """
+    try:
+        result = result_of(clip)
+        if result.is_symlink() or result.stat().st_size > _MOST_RESULT_BYTES:
+            return False
+        finding = json.loads(result.read_bytes())
+        if finding.get("size") is not None:
+            return (finding["size"], finding.get("modified_ns")) == (stamp.size, stamp.changed)
+        if not finding.get("sha256"):
+            return False
+        with clip.open("rb") as file:
+            return bool(hashlib.file_digest(file, "sha256").hexdigest() == finding["sha256"])
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _unjudged(folder: Path, judged: dict[Path, tuple[Stamp, Stamp]]) -> dict[Path, Stamp]:
+    """The clips in the inbox that have no result of their own; `judged` saves reading again."""
     found = {}
     try:
         for clip in clips_within(folder):
             if clip.name.lower().endswith(_UNFINISHED):
                 continue
-            stamp = _stamp(clip)
-            result = _stamp(result_of(clip))
-            if stamp is not None and (result is None or result.changed < stamp.changed):
+            stamp, result = _stamp(clip), _stamp(result_of(clip))
+            if stamp is None or (result is not None and judged.get(clip) == (stamp, result)):
+                continue
+            if result is not None and _is_judged(clip, stamp):
+                judged[clip] = stamp, result
+            else:
                 found[clip] = stamp
     except OSError as failure:
         log.warning("The inbox %s cannot be read: %s", folder, failure.strerror)

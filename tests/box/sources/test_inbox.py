@@ -1,5 +1,6 @@
 """Clips dropped into the inbox, as people and their programs drop them."""
 
+import hashlib
 import os
 import queue
 import shutil
@@ -116,14 +117,30 @@ def test_what_lies_there_comes_unless_it_was_judged(
     folder: Path, clip: Path, events: "queue.Queue[Event]"
 ) -> None:
     folder.mkdir()
-    for name, age, judged in (("new", 60, None), ("done", 60, 30), ("changed", 60, 90)):
+    digest = hashlib.sha256(clip.read_bytes()).hexdigest()
+    for name, result in (
+        ("new", None),
+        ("done", '{"size": SIZE, "modified_ns": TIME}'),
+        ("done-before-there-were-times", f'{{"sha256": "{digest}"}}'),
+        # Another file with an older time was renamed to the clip's name: mv, cp -p, unzip.
+        ("other-time", '{"size": SIZE, "modified_ns": 7}'),
+        ("other-size", '{"size": 7, "modified_ns": TIME}'),
+        ("other-content", '{"sha256": "00"}'),
+        ("forged", "{}"),
+        ("no-finding", "[]"),
+        ("no-json", "{"),
+    ):
         path = Path(shutil.copy(clip, folder / f"{name}.mp4"))
-        stamp(path, age)
-        if judged is not None:
-            result_of(path).write_text("{}")
-            stamp(result_of(path), judged)
+        stamp(path, 60)
+        if result is not None:
+            status = path.stat()
+            text = result.replace("SIZE", str(status.st_size))
+            result_of(path).write_text(text.replace("TIME", str(status.st_mtime_ns)))
+    (folder / ".half-of-a-result").touch()
     inbox = Inbox(folder, events.put)
-    assert arrived(events) == [folder / "changed.mp4", folder / "new.mp4"]
+    names = "forged new no-finding no-json other-content other-size other-time"
+    assert arrived(events) == [folder / f"{name}.mp4" for name in names.split()]
+    assert not (folder / ".half-of-a-result").exists()
     inbox.close()
 
 
@@ -160,9 +177,22 @@ def test_results_never_go_through_links(folder: Path, clip: Path, tmp_path: Path
     assert not result_of(path).is_symlink()
 
 
-def test_results_that_cannot_be_written_are_told(folder: Path) -> None:
+def test_one_result_that_cannot_be_written_costs_no_other(folder: Path, clip: Path) -> None:
     folder.mkdir()
     (folder / REPORT).mkdir()
+    names = ["a.mp4", "\N{ROCKET}" * 61 + "-1.mp4", "\N{ROCKET}" * 61 + "-2.mp4", "z.mp4"]
+    clips = [Path(shutil.copy(clip, folder / name)) for name in names]
+    assert {len(os.fsencode(each.name)) for each in clips} == {5, 250}
+    write_results(folder, [entry(each) for each in clips], Page())
+    assert len({result_of(each) for each in clips if result_of(each).is_file()}) == 4
+    assert (folder / "TRUELIGHT-REPORT-2.html").read_text() == "<p>all of it</p>"
+    result_of(clips[0]).unlink()
+    result_of(clips[0]).mkdir()
+    result_of(clips[3]).unlink()
+    with pytest.raises(TruelightError, match="1 of 5 results not written"):
+        write_results(folder, [entry(each) for each in clips], Page())
+    assert result_of(clips[3]).is_file()
+    shutil.rmtree(folder)
     with pytest.raises(TruelightError, match="not written"):
         write_results(folder, [], Page())
 
