@@ -51,6 +51,11 @@ def one_line(text: str) -> str:
     )
 
 
+def name_text(path: Path) -> str:
+    """A file's name for every display, journal and terminal: a stranger chose it."""
+    return one_line(path_text(Path(path.name)))
+
+
 def verdict_text(verdict: Verdict) -> str:
     """A verdict in words: "NO FACE"."""
     return verdict.value.replace("_", " ")

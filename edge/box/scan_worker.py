@@ -38,7 +38,7 @@ from edge.scan.media.process import SANDBOX_LAYERS, sandbox_layers
 from edge.scan.progress import Cancelled, Progress
 from edge.scan.scanner import Scanner, ScanResult
 from edge.settings import Settings
-from edge.text import one_line, path_text, percent
+from edge.text import name_text, one_line, percent
 
 if TYPE_CHECKING:
     from edge.history.report import Report
@@ -286,5 +286,4 @@ def _log_sandbox() -> None:
 def _shown(clip: Path, finding: Finding) -> ClipResult:
     """The part of a finding that is shown."""
     reason = finding.reasons[0].text if finding.reasons else ""
-    name = one_line(path_text(Path(clip.name)))
-    return ClipResult(name, finding.verdict, finding.fake_probability, reason)
+    return ClipResult(name_text(clip), finding.verdict, finding.fake_probability, reason)

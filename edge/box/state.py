@@ -25,6 +25,7 @@ from edge.box.views.clips import (
 from edge.box.views.status import Halted, Ready, ShuttingDown, Starting, Trouble
 from edge.scan.progress import Progress
 from edge.settings import Settings
+from edge.text import name_text
 
 COUNTDOWN_SECONDS = 3.0
 
@@ -188,7 +189,7 @@ def _judging(state: State, now: float) -> View:
     fraction = 1.0 if state.phase is Phase.WRITING else _fraction(state)
     is_camera = run.batch.origin is Origin.CAMERA
     return Judging(
-        name=clip.name if clip and not is_camera else "",
+        name=name_text(clip) if clip and not is_camera else "",
         number=min(run.done + 1, of),
         of=of,
         fraction=fraction,

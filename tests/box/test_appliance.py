@@ -366,3 +366,21 @@ def test_the_display_stays_awake_at_work() -> None:
     box.on(ClipsArrived(stick("a", "1")))
     box.wait(10_000.0)
     assert box.scene().brightness is Brightness.FULL
+
+
+def test_a_strangers_name_controls_no_terminal() -> None:
+    """`systemctl status` wrote raw escape sequences to root's terminal."""
+    controls = [*range(1, 0x20), 0x7F, *range(0x80, 0xA0), 0x061C, 0x200E, 0x200F]
+    controls += [*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0xDC80]
+    for code in controls:
+        box = Box()
+        name = f"a{chr(code)}[31m.mp4"
+        box.on(StickPlugged("k", "stick k"), ClipsArrived(stick("k", name)))
+        judging = box.scene()
+        box.judge(Verdict.REAL)
+        for scene in (judging, box.scene()):
+            text = f"{scene.status}{scene.view!r}"
+            assert text.isprintable(), (hex(code), text)
+        assert isinstance(judging.view, Judging)
+        assert judging.view.name.isprintable()
+        assert judging.view.name.startswith("a\\")

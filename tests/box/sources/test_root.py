@@ -184,14 +184,15 @@ def test_a_later_report_takes_the_place_of_the_first(stick: Stick) -> None:
     assert not list(stick.folder.glob("*.part"))
 
 
-def test_a_folder_in_the_reports_place_costs_no_report(stick: Stick) -> None:
+def test_a_folder_in_the_reports_place_costs_no_report(tmp_path: Path) -> None:
     """The page was written and the JSON was not: half a report."""
-    stick.plug()
-    (stick.folder / "truelight-report.json").mkdir()
-    stick.hand_over("page", "{}")
-    assert stick.report() == "written"
-    assert (stick.folder / "TRUELIGHT-REPORT.html").read_text() == "page"
-    assert (stick.folder / "truelight-report-2.json").read_text() == "{}"
+    with volume.stand_in(tmp_path) as stick:
+        stick.plug()
+        (stick.folder / "truelight-report.json").mkdir()
+        stick.hand_over("page", "{}")
+        assert stick.report() == "written"
+        assert (stick.folder / "TRUELIGHT-REPORT.html").read_text() == "page"
+        assert (stick.folder / "truelight-report-2.json").read_text() == "{}"
 
 
 def test_the_stick_says_that_it_is_being_written_to(stick: Stick) -> None:
