@@ -89,7 +89,8 @@ class Components:
     def troubles(self) -> tuple[Trouble, ...]:
         """What is wrong at present."""
         inbox = (self._inbox.trouble,) if self._inbox.trouble else ()
-        return (*self._panel_trouble, *self.panel.troubles(), *inbox, *self._health.troubles)
+        parts = self._panel_trouble, self.panel.troubles(), inbox, self._health.troubles
+        return tuple(each for part in (*parts, self.scan_worker.troubles) for each in part)
 
     def close(self) -> bool:
         """End all of it; False if the running scan could not be cancelled in time."""

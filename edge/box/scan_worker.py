@@ -48,6 +48,9 @@ CRASHED: Final = (
     "Skipped: two attempts to judge this file ended in a crash or a power cut. It is tried again "
     "after an update."
 )
+HISTORY_SHUT: Final = Trouble(
+    TroubleKind.DISK_FULL, "Cannot write the history.", "Run `truelight doctor`."
+)
 RETRY_SECONDS: Final = 60.0
 """Between attempts to write a history that could not be written."""
 
@@ -110,6 +113,11 @@ class ScanWorker:
     def report_done(self, event: ReportDone) -> None:
         """Note in the history what became of a report."""
         self._jobs.put(partial(self._visits.note, event.key, event.note))
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """Why findings cannot be stored, if they cannot."""
+        return (HISTORY_SHUT,) if self._visits.failure else ()
 
     def silence(self, now: float) -> float:
         """Seconds since the running job made progress; 0 if none runs."""

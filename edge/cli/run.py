@@ -95,13 +95,23 @@ def run(chosen: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _locked(store: Path) -> Iterator[None]:
-    """Hold the store's lock, so that one daemon at a time uses it."""
+    """Hold the store's lock, so that one daemon at a time uses it.
+
+    A disk that is full, worn out or read-only costs the lock, and not the box.
+    """
+    import errno
     import fcntl
+    import logging
 
     try:
         store.mkdir(parents=True, exist_ok=True)
         lock = (store / "lock").open("a", encoding="ascii")
     except OSError as failure:
+        if failure.errno in (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            text = "Cannot use the folder %s: %s. Clips are judged all the same."
+            logging.getLogger("truelight").error(text, store, failure.strerror)
+            yield
+            return
         raise TruelightError(
             f"Cannot use the folder {store}: {failure.strerror}.", "Name another one with --store."
         ) from None

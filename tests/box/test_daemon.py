@@ -247,3 +247,22 @@ def test_a_terminal_is_needed_to_draw_in(tmp_path: Path) -> None:
     assert "needs an interactive terminal" in done.stderr
     assert "--panel none" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_read_only_store_does_not_keep_the_box_dark(
+    start: Start, tmp_path: Path, clips: Path
+) -> None:
+    """It ended 20 times in 73 s, and the unit was failed for good."""
+    store = tmp_path / "store"
+    (store / "inbox").mkdir(parents=True)
+    shutil.copy(clips / "red.jpg", store / "inbox" / "photo.jpg")
+    bind = ["mount", "--bind", store, store], ["mount", "-o", "remount,bind,ro", store]
+    if any(subprocess.run(each, check=False, capture_output=True).returncode for each in bind):
+        pytest.skip("only root can make a folder read-only for itself")
+    try:
+        box = start()
+        box.says("STATUS=FAKE: photo.jpg")
+        box.says("STATUS=Cannot write the history.")
+        assert box.end() == 0
+    finally:
+        subprocess.run(["umount", "-l", store], check=False)

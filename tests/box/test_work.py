@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 from frontdoor import ROOT
+from waiting import until
 
 from edge.box.crash_guard import CrashGuard
 from edge.box.events import (
@@ -27,7 +28,7 @@ from edge.box.events import (
     ReportDone,
     ScanProgressed,
 )
-from edge.box.scan_worker import CRASHED, ScanWorker
+from edge.box.scan_worker import CRASHED, HISTORY_SHUT, ScanWorker
 from edge.box.views.status import TroubleKind
 from edge.finding import Verdict
 from edge.history.report import Report
@@ -231,8 +232,10 @@ def test_what_could_not_be_written_is_written_later(
     assert bench.judge(clips / "red.mp4").result.verdict is Verdict.FAKE
     bench.worker.finish(batch(clips / "red.mp4"), Ending.COMPLETE)
     bench.worker.report_done(bench.next(ReportDone))
+    assert bench.worker.troubles == (HISTORY_SHUT,)
     obstacle.rmdir()
     assert bench.judge(clips / "pale.mp4").result.verdict is Verdict.REAL
+    assert bench.worker.troubles == ()
     assert [visit[3] for visit in bench.visits()] == [1, 1]
     archive = open_history(tmp_path)
     assert archive
@@ -341,3 +344,16 @@ def test_silence_tells_how_long_nothing_came(open_bench: Open, clips: Path) -> N
         heard.append(bench.worker.silence(1e12))
     assert heard
     assert all(silence > 1e11 for silence in heard)
+
+
+def test_while_nothing_is_judged_the_history_is_tried_again(
+    open_bench: Open, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.box.scan_worker.RETRY_SECONDS", 0.05)
+    obstacle = tmp_path / "history.sqlite"
+    obstacle.mkdir()
+    bench = open_bench()
+    bench.judge(clips / "red.mp4")
+    obstacle.rmdir()
+    until(lambda: bench.worker.troubles == ())
+    assert [visit[3] for visit in bench.visits()] == [1]
