@@ -59,7 +59,7 @@ class DecodeSettings(Section):
 
     deadline: float = Field(default=30.0, ge=1.0, le=3600.0)
     budget: int = Field(default=60, ge=1, le=3600)
-    megapixels: int = Field(default=16_000, ge=100, le=1_000_000)
+    megapixels: int = Field(default=12_000, ge=100, le=1_000_000)
 
 
 class PanelSettings(Section):

@@ -45,7 +45,7 @@ class Limits:
     silence: float = 30.0  # without any message from the decoder process
     patience: float = 120.0  # waiting for it in all
     cpu: int = 60  # its processor time
-    megapixels: int = 16_000  # decoded in all: this bounds the work alike on every machine
+    megapixels: int = 12_000  # decoded in all: this bounds the work alike on every machine
     pixels: PixelLimits = field(default_factory=PixelLimits)
     memory: int = 1536 * 1024**2  # address space; what is really used is far less
     slots: int = 3  # frames that wait in shared memory; fewer where they are large:

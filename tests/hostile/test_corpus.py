@@ -1,0 +1,58 @@
+"""Bad files are answered one by one: none takes long, ends the program, or leaves anything."""
+
+import time
+from pathlib import Path
+
+import pytest
+from hostile.corpus import corpus, valid_files
+
+from edge.scan.scanner import Scanner
+from edge.settings import Settings
+
+COUNT = 300
+SHARES = 10
+MOST_SECONDS = 30.0
+FEW_MEGAPIXELS = 3000
+"""A quarter of what is allowed: this test is to be over soon."""
+
+
+@pytest.fixture(scope="module")
+def valid(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return valid_files(tmp_path_factory.mktemp("valid"))
+
+
+def held() -> tuple[int, int]:
+    """Descriptors and pieces of shared memory."""
+    pieces = Path("/proc/self/maps").read_text().count("memfd:frames")
+    return len(list(Path("/proc/self/fd").iterdir())), pieces
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_a_corpus_of_bad_files(
+    bundle: Path, valid: dict[str, bytes], tmp_path: Path, share: int
+) -> None:
+    changes = {"model.bundle": str(bundle), "decode.megapixels": FEW_MEGAPIXELS}
+    verdicts, slow = set(), {}
+    with Scanner(Settings().changed("test", changes)) as scanner:
+        scanner.wait()
+        before = held()
+        for name, content in list(corpus(valid, COUNT, seed=7))[share::SHARES]:
+            path = tmp_path / name
+            path.write_bytes(content)
+            start = time.monotonic()
+            finding = scanner.scan(path)
+            if time.monotonic() - start > MOST_SECONDS:
+                slow[name] = finding.reasons
+            assert "program failed" not in finding.reasons[0].text, (name, finding.reasons)
+            verdicts.add(finding.verdict)
+            path.unlink()
+        assert held() == before
+    assert slow == {}
+    assert {"UNREADABLE", "NO_FACE"} <= verdicts
+
+
+def test_the_same_seed_gives_the_same_files(valid: dict[str, bytes]) -> None:
+    first, second, other = (dict(corpus(valid, 200, seed)) for seed in (7, 7, 8))
+    assert first == second
+    assert len(first) == 200
+    assert sum(first[name] != other[name] for name in first if name in other) > 50
