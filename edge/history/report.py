@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
@@ -49,6 +49,10 @@ MOST_FACES = 8
 """Faces shown per clip; the others are counted."""
 _MANY = 40
 """With more clips than this the portraits are made smaller, so that the page stays light."""
+MOST_DETAILED = 1000
+"""Clips with a section of their own, the most suspicious; the others are in the table."""
+_MOST_PICTURE_BYTES = 24_000_000
+"""JPEGs, before they are made smaller; the most suspicious clips have theirs in the page."""
 _SMALL_SIDE = 80
 _SMALL_QUALITY = 70
 
@@ -131,9 +135,10 @@ def _page(visit: Visit, entries: Sequence[Entry], model: ModelSummary | None) ->
         ending=_ENDINGS.get(visit.ending, _ENDINGS[""]),
         total=len(entries),
         counts=[(verdict, counts[verdict]) for verdict in WORST_FIRST],
-        entries=worst_first(entries),
+        entries=_with_pictures(worst_first(entries)),
         names=display_names([entry.finding.path for entry in entries]),
         most_faces=MOST_FACES,
+        most_detailed=MOST_DETAILED,
         data_url=_small_url if len(entries) > _MANY else _data_url,
         models=_names(versions),
         second_models=_names({(each.model.name, each.model.version) for each in second if each}),
@@ -141,6 +146,16 @@ def _page(visit: Visit, entries: Sequence[Entry], model: ModelSummary | None) ->
         summary=one_line(known.summary) if known else "",
         accuracy=accuracy(known.figures) if known else [],
     )
+
+
+def _with_pictures(entries: Sequence[Entry]) -> list[Entry]:
+    """The same entries; from where the pictures are too much for a page, without them."""
+    left, kept = _MOST_PICTURE_BYTES, []
+    for entry in entries:
+        pictures = (*entry.portraits.values(), *entry.heat.values())
+        left -= sum(map(len, pictures))
+        kept.append(entry if left >= 0 else replace(entry, portraits={}, heat={}))
+    return kept
 
 
 def _names(models: set[tuple[str, str]]) -> list[str]:

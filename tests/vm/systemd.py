@@ -116,6 +116,13 @@ def judges_a_stick() -> None:
     entries = [entry for entry in journal("--unit", UNIT) if "TRUELIGHT_VERDICT" in entry]
     assert len(entries) == CLIPS, entries
     assert {"TRUELIGHT_CLIP", "TRUELIGHT_MODEL"} <= entries[0].keys()
+    (sandbox,) = [
+        entry["MESSAGE"]
+        for entry in journal("--unit", UNIT)
+        if str(entry.get("MESSAGE")).startswith("The decoder process ")
+    ]
+    print("  journal:", sandbox)
+    assert "seccomp" not in sandbox, "that layer is missing in the unit"
     for entry in entries:
         print("  journal:", entry["TRUELIGHT_VERDICT"], Path(entry["TRUELIGHT_CLIP"]).name)
 
