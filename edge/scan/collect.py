@@ -53,7 +53,8 @@ class Collection:
 def collect(places: Iterable[Path]) -> Collection:
     """The clips among files and in folders, recursively, in the order of names.
 
-    Links are followed, but no folder is entered twice.
+    Links to files are followed. Links to folders are not, beneath a folder that was named: they
+    may lead anywhere.
     """
     collection = Collection()
     for place in places:
@@ -102,7 +103,9 @@ class _Walk:
             if entry.is_symlink() and not self.follow_links:
                 continue
             if _is_folder(path):
-                if depth == _MOST_DEEP:
+                if entry.is_symlink():
+                    self.collection.skipped += 1
+                elif depth == _MOST_DEEP:
                     self.collection.closed.append(path)
                 elif self.device is None or not _is_system_folder(entry.name):
                     yield from self.clips(path, depth + 1)

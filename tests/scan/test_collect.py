@@ -66,6 +66,15 @@ def test_hidden_files_are_left_alone(tmp_path: Path) -> None:
     assert (collection.clips, collection.skipped) == ([], 0)
 
 
+def test_a_link_to_a_folder_leads_nowhere_unless_it_is_named(tmp_path: Path) -> None:
+    """A link to / made `truelight scan FOLDER` walk the machine."""
+    put(tmp_path, a__clip_mp4=MP4, elsewhere__other_mp4=MP4)
+    (tmp_path / "a" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "a" / "file.mp4").symlink_to(tmp_path / "elsewhere" / "other.mp4")
+    assert names(tmp_path / "a") == ["clip.mp4", "file.mp4"]
+    assert names(tmp_path / "a" / "link") == ["other.mp4"]
+
+
 def test_links_are_followed_once(tmp_path: Path) -> None:
     put(tmp_path, a__clip_mp4=MP4)
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
