@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edge.box.camera_worker import CameraWorker
@@ -16,6 +17,7 @@ from edge.box.sources.usb_stick import UsbSticks
 from edge.box.systemd import RuntimePaths
 from edge.box.views.status import Trouble, TroubleKind
 from edge.errors import TruelightError
+from edge.finding import Finding
 from edge.scan.collect import clips_within
 from edge.settings import Settings
 
@@ -59,7 +61,7 @@ class Components:
         self._open_panel = open_panel
         self._panel_trouble: tuple[Trouble, ...] = ()
         self.panel = open_panel(settings, post)
-        self.scan_worker = ScanWorker(settings.store_folder, post, self._deliver)
+        self.scan_worker = ScanWorker(settings.store_folder, post, self._deliver, self._keep)
         self.camera = CameraWorker(settings, open_camera(settings), post)
         self._health = open_health(settings)
         self._inbox = Inbox(settings.inbox_folder, post)
@@ -128,6 +130,11 @@ class Components:
             return self._open_panel(before, self._post)
         except TruelightError:
             return NoPanel(before, self._post)
+
+    def _keep(self, batch: Batch, clip: Path, finding: Finding) -> None:
+        """Write the result of a clip of the inbox at once; sticks get theirs at the end."""
+        if batch.origin is Origin.INBOX:
+            self._inbox.keep(clip, finding)
 
     def _deliver(self, batch: Batch, entries: list[Entry], report: Report) -> None:
         """Put the results where the clips came from; `ReportDone` is posted at once or later."""

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
@@ -34,7 +34,7 @@ from edge.box.visit_log import VisitLog
 from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
 from edge.history.writer import Entry
-from edge.scan.media.process import SANDBOX_LAYERS, sandbox_layers
+from edge.scan.media.process import log_sandbox_layers
 from edge.scan.progress import Cancelled, Progress
 from edge.scan.scanner import Scanner, ScanResult
 from edge.settings import Settings
@@ -57,6 +57,8 @@ RETRY_SECONDS: Final = 60.0
 Post = Callable[[Event], None]
 Deliver = Callable[[Batch, list[Entry], "Report"], None]
 """Puts findings and report where a batch came from, and posts `ReportDone` at once or later."""
+Keep = Callable[[Batch, Path, Finding], None]
+"""Puts a finding beside its clip at once, so that a batch goes on where it was interrupted."""
 
 _log = logging.getLogger("truelight")
 
@@ -68,8 +70,11 @@ class ScanWorker:
     `ReportDone`. A history that cannot be written is logged, and clips are judged all the same.
     """
 
-    def __init__(self, store: Path, post: Post, deliver: Deliver) -> None:
-        """Work in the folder `store`; `deliver` is called from the thread."""
+    def __init__(
+        self, store: Path, post: Post, deliver: Deliver, keep: Keep = lambda *_: None
+    ) -> None:
+        """Work in the folder `store`; `deliver` and `keep` are called from the thread."""
+        self._keep = keep
         self._post = post
         self._deliver = deliver
         self._settings = Settings()
@@ -164,7 +169,7 @@ class ScanWorker:
             self._refuse(Trouble.of(TroubleKind.MODEL_REFUSED, failure))
         else:
             self._post(ModelReady())
-            _log_sandbox()
+            log_sandbox_layers()
             self._post_recordings()
 
     def _unload(self) -> None:
@@ -219,6 +224,7 @@ class ScanWorker:
             self._post(ClipSkipped(clip))
             return
         self._visits.add(batch, result)
+        self._keep(batch, clip, finding)
         shown = _shown(clip, finding)
         model = f"{finding.model.name} {finding.model.version}"
         fields = {
@@ -278,17 +284,6 @@ class ScanWorker:
             for clip in batch.clips:
                 with contextlib.suppress(OSError):
                     clip.unlink(missing_ok=True)
-
-
-@cache
-def _log_sandbox() -> None:
-    """Log once what confines the decoder process here."""
-    held = sandbox_layers()
-    missing = "; ".join(text for name, text in SANDBOX_LAYERS.items() if name not in held)
-    if missing:
-        _log.warning("The decoder process lacks: %s. See `truelight doctor`.", missing)
-    else:
-        _log.info("The decoder process is confined by every layer.")
 
 
 def _shown(clip: Path, finding: Finding) -> ClipResult:

@@ -2,19 +2,13 @@
 
 The stages overlap: a child process decodes, this thread finds, tracks and cuts the faces, another
 thread runs the network, one more hashes the file. What waits between them is bounded.
-
-OpenCV, LiteRT and ONNX Runtime take as long to import as a clip takes to open. Therefore the rooms
-that use them are imported here in the threads that load them, and nowhere else inside a function:
-`_load_faces`, `_load_bundle`, `_draw_heat`.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
 from edge.scan.frames import Pixels
+from edge.scan.loading import load_faces, load_network
 from edge.scan.media.client import ClipError, Limits, OpenClip, open_clip
 from edge.scan.media.clip_file import ClipFile, FileHash
 from edge.scan.media.sampling import Sampling
@@ -37,15 +32,13 @@ from edge.scan.verdict import (
     judge,
     reconsider,
     unreadable,
-    without_real,
     without_second_opinion,
 )
 from edge.settings import Settings
 from edge.text import path_text
 
 if TYPE_CHECKING:
-    from edge.scan.model.bundle import Bundle
-    from edge.scan.tracks import ClipFaces, FacePipeline, Track
+    from edge.scan.tracks import ClipFaces, Track
 
 log = logging.getLogger("truelight")
 
@@ -85,8 +78,8 @@ class Scanner:
         second = find_second(settings, self._info.manifest)
         self._second = SecondModel(second, settings) if isinstance(second, BundleInfo) else None
         self._loading = ThreadPoolExecutor(max_workers=2, thread_name_prefix="loading")
-        self._faces = self._loading.submit(_load_faces, settings, self._info, self._second)
-        self._bundle = self._loading.submit(_load_bundle, settings, self._info)
+        self._faces = self._loading.submit(load_faces, settings, self._info, self._second)
+        self._bundle = self._loading.submit(load_network, settings, self._info)
 
     def __enter__(self) -> Self:
         return self
@@ -236,8 +229,8 @@ class Scanner:
         context = ClipContext(faces.frames, faces.step, first, clip.damaged, stopped)
         work.finding = judge(work.finding, self.manifest, context)
         self._ask_second_model(work, faces, progress)
-        if stopped:
-            work.finding = without_real(work.finding)
+        if stopped and work.finding.verdict is Verdict.REAL:
+            work.fill(verdict=Verdict.UNSURE)
 
     def _ask_second_model(self, work: _Work, faces: ClipFaces, progress: ProgressReporter) -> None:
         if self._second is None or not (doubtful := in_doubt(work.finding)):
@@ -302,31 +295,3 @@ class _Work:
     def spend(self, stage: str, seconds: float) -> None:
         """Add to the time of a stage."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
-
-
-def _load_faces(settings: Settings, info: BundleInfo, second: SecondModel | None) -> FacePipeline:
-    with _named("The face detector"):
-        from edge.scan.tracks import FacePipeline
-
-        beside = second and second.info.manifest
-        best = beside and beside.beside and (beside.input.crop_spec, beside.beside.crops)
-        return FacePipeline(settings.faces, info.manifest.input.crop_spec, best or None)
-
-
-def _load_bundle(settings: Settings, info: BundleInfo) -> Bundle:
-    with _named("The model"):
-        from edge.scan.model.bundle import load_bundle
-
-        return load_bundle(info, settings.scan.threads)
-
-
-@contextmanager
-def _named(what: str) -> Iterator[None]:
-    """Turn unexpected errors of loading into one that names what could not be loaded."""
-    try:
-        yield
-    except TruelightError:
-        raise
-    except Exception as failure:
-        message = f"{what} cannot be loaded: {failure!r}."
-        raise TruelightError(message, "Run ./setup.sh again.") from failure

@@ -40,7 +40,7 @@ class ClipContext:
     """Set if only the first frames were requested."""
     damaged: bool = False
     stopped: bool = False
-    """Whether the limit of work was reached before all planned frames were scanned."""
+    """Whether the limit of work was reached before the last planned frame."""
 
 
 def unreadable(finding: Finding, text: str) -> Finding:
@@ -212,10 +212,7 @@ def _limitations(context: ClipContext) -> list[Reason]:
         text = "The file is damaged: only the parts that could be decoded were scanned."
         remarks.append(Reason(code=ReasonCode.DAMAGED, text=text))
     if context.stopped:
-        text = (
-            f"Only the first {context.frames} frames of those planned were scanned: the clip "
-            "exceeds the limit of work."
-        )
+        text = f"The clip exceeds the limit of work: only {context.frames} frames were scanned."
         remarks.append(Reason(code=ReasonCode.WORK_LIMIT, text=text))
     return remarks
 
@@ -280,11 +277,6 @@ def reconsider(
         thresholds=rule.thresholds,
         second_opinion=opinion,
     )
-
-
-def without_real(finding: Finding) -> Finding:
-    """UNSURE instead of REAL: something in the file was not looked at."""
-    return finding.replaced(verdict=Verdict.UNSURE) if finding.verdict is Verdict.REAL else finding
 
 
 def without_second_opinion(finding: Finding, why: str) -> Finding:

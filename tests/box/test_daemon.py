@@ -249,6 +249,28 @@ def test_a_terminal_is_needed_to_draw_in(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_batch_goes_on_where_it_was_interrupted(start: Start, clips: Path) -> None:
+    """It began anew after every kill: a good clip stood ten times in the history."""
+    box = start()
+    box.says("STATUS=Ready")
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        shutil.copy(clips / "red.mp4", box.inbox / f"{name}.part")
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        (box.inbox / f"{name}.part").rename(box.inbox / name)
+    box.says("STATUS=Judging 2 of 3")
+    assert (box.inbox / "a.mp4.truelight.json").is_file()
+    box.process.kill()
+    box.process.wait()
+    box = start()
+    box.says("STATUS=All clips are judged")
+    archive = open_history(box.store)
+    assert archive
+    with archive:
+        names = [Path(entry.finding.path).name for entry in archive.find()]
+    assert set(names) == {"a.mp4", "b.mp4", "c.mp4"}
+    assert names.count("a.mp4") == 1
+
+
 def test_a_read_only_store_does_not_keep_the_box_dark(
     start: Start, tmp_path: Path, clips: Path
 ) -> None:

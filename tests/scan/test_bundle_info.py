@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from bundles import SIDE, SLOPE, TOWER_WIDTH, write_bundle, write_tower_bundle
 
 from edge.finding import Thresholds
-from edge.scan.model.bundle import load_bundle
+from edge.scan.model.bundle import check_golden, load_bundle
 from edge.scan.model.bundle_info import BundleError, list_bundles
 from edge.scan.model.manifest import EnsembleRule
 
@@ -91,3 +92,12 @@ def test_a_tower_of_nonsense_is_refused(
 def test_the_kind_tower_is_nothing_without_its_file(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"tower\.onnx if the kind is tower"):
         load_bundle(write_bundle(tmp_path / "red", kind="tower"))
+
+
+def test_a_golden_vector_that_swells_is_not_unpacked(tmp_path: Path) -> None:
+    """3.1 MB became 3.1 GB."""
+    packed = io.BytesIO()
+    np.savez_compressed(packed, crops=np.zeros(70_000_000, np.uint8))
+    assert len(packed.getvalue()) < 100_000
+    with pytest.raises(BundleError, match="too large"):
+        check_golden(load_bundle(write_bundle(tmp_path / "red")), packed.getvalue(), tmp_path)

@@ -25,8 +25,9 @@ from edge.box.events import Batch, ClipsArrived, Event, Origin, ReportDone
 from edge.box.sources import PATIENCE, FolderWatch, call_within
 from edge.box.views.status import Trouble, TroubleKind
 from edge.errors import TruelightError
+from edge.finding import Finding
 from edge.scan.collect import clips_within
-from edge.text import one_line, path_text
+from edge.text import name_text, one_line, path_text
 
 if TYPE_CHECKING:
     from edge.history.report import Report
@@ -44,6 +45,8 @@ STABLE_SECONDS = 5.0
 """The same for a file whose closing was not seen."""
 HOLD_SECONDS = 10.0
 """For this long a clip waits for others that still arrive, to be judged with them."""
+KEEP_SECONDS = 10.0
+"""For the result of one clip."""
 WRITE_SECONDS = 60.0
 """For the results of a batch; a network share that takes longer hangs."""
 
@@ -145,6 +148,14 @@ class Inbox:
             self._changed.notify()
         self._thread.join(PATIENCE)
 
+    def keep(self, clip: Path, finding: Finding) -> None:
+        """Write the finding beside its clip, within a time limit; `deliver` tries again."""
+        text = finding.model_dump_json(indent=2) + "\n"
+        try:
+            call_within(KEEP_SECONDS, lambda: atomic_write(result_of(clip), text))
+        except (OSError, TimeoutError) as failure:
+            log.warning("The result of %s cannot be written yet: %s", name_text(clip), failure)
+
     def deliver(self, key: str, entries: Iterable[Entry], report: Report) -> None:
         """Write the results of the batch `key` and post `ReportDone`, within a time limit."""
         try:
@@ -224,8 +235,7 @@ def write_results(folder: Path, entries: Iterable[Entry], report: Report) -> Non
             log.warning("%s cannot be written: %s", one_line(path_text(path)), failure.strerror)
     if failures:
         message = f"{len(failures)} of {len(contents) + 1} results not written."
-        why = next(iter(failures.values()))
-        raise TruelightError(message, f"{folder}: {why}.")
+        raise TruelightError(message, f"{folder}: {next(iter(failures.values()))}.")
 
 
 def result_of(clip: Path) -> Path:
@@ -239,16 +249,13 @@ def result_of(clip: Path) -> Path:
 
 
 def free_name(path: Path) -> Path:
-    """The path, or one with a number behind it if someone put a folder there."""
+    """The path, or one with a number if someone put a folder there."""
     numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
     return next(each for each in chain((path,), numbered) if not each.is_dir())
 
 
 def _is_judged(clip: Path, stamp: Stamp) -> bool:
-    """Whether the result beside a clip is of this very file: by size and nanosecond, or hash.
-
-    A result of an earlier version, which has neither size nor time, is compared by its hash.
-    """
+    """Whether the result beside a clip is of this very file: by size and time, or else by hash."""
     try:
         result = result_of(clip)
         if result.is_symlink() or result.stat().st_size > _MOST_RESULT_BYTES:

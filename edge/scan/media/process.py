@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,17 @@ def sandbox_layers() -> tuple[str, ...]:
         )
         return tuple(tried.stdout.decode("ascii", "replace").split())
     return ()
+
+
+@cache
+def log_sandbox_layers() -> None:
+    """Log, once, what confines the decoder process on this machine."""
+    held = sandbox_layers()
+    missing = "; ".join(text for name, text in SANDBOX_LAYERS.items() if name not in held)
+    if missing:
+        _log.warning("The decoder process lacks: %s. See `truelight doctor`.", missing)
+    else:
+        _log.info("The decoder process is confined by every layer.")
 
 
 def _command(program: str = _START) -> list[str]:

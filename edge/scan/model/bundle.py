@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import threading
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,9 @@ from edge.scan.model.bundle_info import (
 from edge.scan.model.manifest import FEATURES, GOLDEN, SEQUENCE, TOWER, Manifest
 
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+
+MOST_GOLDEN_BYTES = 64_000_000
+"""Unpacked; the shipped ones have less than 1 MB."""
 
 
 class Sessions:
@@ -130,6 +134,10 @@ def check_golden(sessions: Sessions, golden: bytes, path: Path) -> None:
         BundleError: one differs from its exported answer by more than CPUs differ.
     """
     try:
+        # Before anything is unpacked: 3 MB may swell to 3 GB.
+        with zipfile.ZipFile(io.BytesIO(golden)) as packed:
+            if sum(part.file_size for part in packed.infolist()) > MOST_GOLDEN_BYTES:
+                raise BundleError(f"{path / GOLDEN} is too large.", REMEDY)
         with np.load(io.BytesIO(golden), allow_pickle=False) as archive:
             g = {name: archive[name] for name in archive.files}
         features = sessions.features(g["crops"])
@@ -138,6 +146,8 @@ def check_golden(sessions: Sessions, golden: bytes, path: Path) -> None:
             FEATURES: (features, g["features"], g["features_tolerance"]),
             SEQUENCE: (logits, g["logits"], g["logits_tolerance"]),
         }
+    except BundleError:
+        raise
     except Exception as failure:  # whatever a broken archive or a wrong graph may raise
         raise BundleError(f"{path}: the golden vector cannot be run: {failure}", REMEDY) from None
     for file, (got, expected, tolerance) in answers.items():
