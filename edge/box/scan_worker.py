@@ -168,8 +168,8 @@ class ScanWorker:
         except TruelightError as failure:
             self._refuse(Trouble.of(TroubleKind.MODEL_REFUSED, failure))
         else:
-            self._post(ModelReady())
             log_sandbox_layers()
+            self._post(ModelReady())
             self._post_recordings()
 
     def _unload(self) -> None:

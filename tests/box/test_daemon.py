@@ -214,11 +214,12 @@ def test_the_watchdog_is_fed_by_progress(start: Start, clips: Path) -> None:
     # Asked to end it does, and takes the child along.
     assert box.end() == 1
     until(lambda: not Path(f"/proc/{child}").exists(), 5)
-    # When it is started again, that clip is not tried a second time.
+    # When it is started again, that clip is tried a second time; after that it would be skipped.
+    (note,) = json.loads((box.store / "attempts.json").read_text())["attempts"].values()
+    assert note == 1
     box = start()
-    box.says("STATUS=UNREADABLE: evil.mp4")
-    said = json.loads((box.inbox / "evil.mp4.truelight.json").read_text())["reasons"][0]["text"]
-    assert said == "Skipped: a previous attempt crashed on this file."
+    box.says("STATUS=FAKE: evil.mp4")
+    assert not (box.store / "attempts.json").exists()
     assert box.end() == 0
 
 
