@@ -211,11 +211,11 @@ class Scanner:
                 work.spend("faces", time.perf_counter() - start)
                 crops = {face.track: crop.pixels for face, crop in found}
                 inference.add(frame.window, frame.time, crops)
+                work.fill(frames_scored=faces.frames_with_face)
+                progress.report("looking", faces.frames)
                 work.stopped = time.thread_time() > until
                 if work.stopped:
                     break
-                work.fill(frames_scored=faces.frames_with_face)
-                progress.report("looking", faces.frames)
             progress.report("judging", faces.frames)
             windows = inference.finish()
             work.seconds |= inference.seconds
