@@ -279,7 +279,10 @@ def test_a_read_only_store_does_not_keep_the_box_dark(
     store = tmp_path / "store"
     (store / "inbox").mkdir(parents=True)
     shutil.copy(clips / "red.jpg", store / "inbox" / "photo.jpg")
-    bind = ["mount", "--bind", store, store], ["mount", "-o", "remount,bind,ro", store]
+    bind: list[list[str | Path]] = [
+        ["mount", "--bind", store, store],
+        ["mount", "-o", "remount,bind,ro", store],
+    ]
     if any(subprocess.run(each, check=False, capture_output=True).returncode for each in bind):
         pytest.skip("only root can make a folder read-only for itself")
     try:

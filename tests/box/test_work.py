@@ -232,10 +232,10 @@ def test_what_could_not_be_written_is_written_later(
     assert bench.judge(clips / "red.mp4").result.verdict is Verdict.FAKE
     bench.worker.finish(batch(clips / "red.mp4"), Ending.COMPLETE)
     bench.worker.report_done(bench.next(ReportDone))
-    assert bench.worker.troubles == (HISTORY_SHUT,)
+    assert list(bench.worker.troubles) == [HISTORY_SHUT]
     obstacle.rmdir()
     assert bench.judge(clips / "pale.mp4").result.verdict is Verdict.REAL
-    assert bench.worker.troubles == ()
+    assert not bench.worker.troubles
     assert [visit[3] for visit in bench.visits()] == [1, 1]
     archive = open_history(tmp_path)
     assert archive

@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 from hostile.structure import chunks, elements, parts, places, some
 
-NUMBERS = (0, 1, 2, 7, 8, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 60000, 1 << 24)
-NUMBERS += (1 << 28, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
+NUMBERS = (
+    *(0, 1, 2, 7, 8, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 60000, 1 << 24),
+    *(1 << 28, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF),
+)
 
 
 def truncated(data: bytes, kind: str, chance: random.Random) -> bytes:
