@@ -1,6 +1,6 @@
 """Times of frames, from time stamps that may be wrong."""
 
-from edge.scan.media.demuxer import SteadyRate, steady_times
+from edge.scan.media.timestamps import SteadyRate, steady_times
 
 
 def times_of(stamps: list[float | None], step: float = 0.1) -> tuple[list[float], list[bool]]:

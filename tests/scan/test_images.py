@@ -12,7 +12,8 @@ from clips import card, cards, write_animated_webp, write_image
 from decoding import LIMITS, Pixels, is_card, look, numbers, refusal
 from PIL import Image
 
-from edge.scan.media.clip_file import ClipFormat, PixelLimits
+from edge.scan.media.clip_file import PixelLimits
+from edge.scan.media.formats import ClipFormat
 from edge.scan.media.protocol import FAULTS, ClipError, ClipKind, Fault
 
 KINDS = ("jpg", "png", "webp", "bmp", "tiff")

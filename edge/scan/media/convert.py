@@ -64,12 +64,22 @@ def _fit(width: int, height: int, aspect: Fraction | None, most_pixels: int) -> 
 class FrameConverter:
     """Writes the frames of one clip, all of one size, as uint8 RGB `[height, width, 3]` bytes.
 
-    The first frame decides the size; later frames of another size are scaled to it.
+    The first frame decides the size, or `size` (width and height, upright); frames of another
+    size are scaled to it.
     """
 
-    def __init__(self, first: av.VideoFrame, aspect: Fraction | None, most_pixels: int) -> None:
-        self._size = _fit(first.width, first.height, aspect, most_pixels)
+    def __init__(
+        self,
+        first: av.VideoFrame,
+        aspect: Fraction | None,
+        most_pixels: int,
+        size: tuple[int, int] | None = None,
+    ) -> None:
         transposed, columns_reversed, rows_reversed = _orientation(first)
+        if size is None:
+            self._size = _fit(first.width, first.height, aspect, most_pixels)
+        else:
+            self._size = size[::-1] if transposed else size
         self._rows_reversed = rows_reversed and not transposed
         self.width, self.height = self._size[::-1] if transposed else self._size
         self._turn = ("hflip", "") if columns_reversed else None

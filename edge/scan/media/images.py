@@ -15,7 +15,8 @@ from typing import Any
 
 from PIL import Image, ImageFile
 
-from edge.scan.media.clip_file import ClipFormat, DescriptorFile, PixelLimits
+from edge.scan.media.clip_file import DescriptorFile, PixelLimits
+from edge.scan.media.formats import ClipFormat
 from edge.scan.media.protocol import CODECS, ClipError, ClipKind, Fault
 from edge.scan.media.sampling import ClipReader
 
@@ -48,14 +49,18 @@ class ImageReader(ClipReader[Image.Image]):
     """
 
     def __init__(
-        self, descriptor: int, form: ClipFormat, limits: PixelLimits, alive: Callable[[int], None]
+        self,
+        file: DescriptorFile,
+        form: ClipFormat,
+        limits: PixelLimits,
+        alive: Callable[[int], None],
     ) -> None:
         super().__init__(form)
         self.kind = ClipKind.IMAGE
         self.codec = CODECS.index("mjpeg" if form.container == "jpg" else form.container)
         self._alive = alive
         self._most_pixels = limits.handed_out
-        self._file: Any = DescriptorFile(descriptor)
+        self._file: Any = file.part()
         self._durations = [0.0]
         self._end = 0.0
         # Pillow warns at this number of pixels and refuses at twice as many.

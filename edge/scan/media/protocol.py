@@ -13,6 +13,7 @@ import time
 from enum import IntEnum
 
 from edge.errors import TruelightError
+from edge.scan.media.unsupported import UNSUPPORTED
 
 MESSAGE = struct.Struct("<10q")
 MICROSECONDS = 1_000_000
@@ -34,7 +35,8 @@ class Reply(IntEnum):
     FRAME = 2  # slot, window, time (us), frames decoded, damaged
     ALIVE = 3  # frames decoded
     DONE = 4  # frames decoded, damaged, decode (us)
-    FAILED = 5  # fault
+    FAILED = 5  # fault, two numbers for its text
+    REMARKS = 6  # before DONE: a number for each `Remark`
 
 
 class ClipKind(IntEnum):
@@ -48,6 +50,7 @@ class ClipKind(IntEnum):
 CONTAINERS = (
     *("mp4", "mov", "m4v", "3gp", "mkv", "webm", "avi", "wmv", "flv", "mpg", "ts"),
     *("gif", "apng", "webp", "jpg", "png", "bmp", "tiff"),
+    *("h264", "hevc", "mjpeg", "ogv", "dv", "mxf", "ivf", "y4m", "nut", "heic", "avif"),
 )
 CODECS = (
     *("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3"),
@@ -55,6 +58,7 @@ CODECS = (
     *("vp6a", "svq1", "svq3", "cinepak", "theora", "mjpeg", "prores", "dnxhd", "ffv1", "huffyuv"),
     *("ffvhuff", "utvideo", "qtrle", "rawvideo", "dvvideo", "cfhd", "gif", "apng", "png", "bmp"),
     *("webp", "tiff", "rpza", "msvideo1", "indeo5", "h261", "flashsv", "flashsv2", "v210"),
+    *("heic", "avif", "vp7", "magicyuv"),
 )
 
 
@@ -82,6 +86,20 @@ class Fault(IntEnum):
     TOO_MUCH_WORK = 19
     NOT_STARTED = 20
     PIXEL_FORMAT = 21
+    UNSUPPORTED = 22
+    FRAGMENT = 23
+
+
+class Remark(IntEnum):
+    """What must be known of a clip beside its frames; each crosses with a number, 0 for none."""
+
+    OTHER_TRACKS = 0  # video tracks that were not looked at
+    OTHER_PICTURES = 1  # pictures in the file that were not looked at: pages, angles
+    VIDEO_BEHIND = 2  # 1 if a video lies behind a picture and was not looked at
+    OTHER_PARTS = 3  # joined files behind the first that were not looked at
+    UNINDEXED = 4  # seconds that were looked at, of a clip too long to be indexed
+    COUNTED_TIMES = 5  # frames a second, thousandths, by which times were counted
+    STILL = 6  # frames, if all show the same picture
 
 
 _CHOOSE = "Choose a video or picture file."
@@ -102,11 +120,10 @@ FAULTS: dict[Fault, tuple[str, str]] = {
     Fault.BROKEN: ("The file is damaged or incomplete and cannot be opened.", _COPY),
     Fault.NOTHING_DECODED: ("No frame of the file can be decoded.", _COPY),
     Fault.TOO_LARGE: (
-        "The frame size exceeds the limit in megapixels: 41 for video, 120 for JPEG, 30 for WebP, "
-        "40 for other pictures.",
+        "The picture has {0} megapixels; the limit for files of this kind is {1}.",
         "Scale it down.",
     ),
-    Fault.STILL_FORMAT: ("HEIC and AVIF pictures are not supported.", "Convert it to JPEG."),
+    Fault.STILL_FORMAT: ("This HEIC or AVIF picture cannot be read.", "Convert it to JPEG."),
     Fault.INPUT: ("Reading the file failed.", "Check the disk or stick that holds it."),
     Fault.MEMORY: ("Decoding exceeded the memory limit.", _CONVERT),
     Fault.CRASHED: ("The decoder crashed on this file.", _DISTRUST),
@@ -115,6 +132,11 @@ FAULTS: dict[Fault, tuple[str, str]] = {
     Fault.TOO_MUCH_WORK: ("Decoding exceeded the time limit.", _CONVERT),
     Fault.NOT_STARTED: ("The decoder process cannot be started.", "Run `truelight doctor`."),
     Fault.PIXEL_FORMAT: ("Unsupported pixel format.", _CONVERT),
+    Fault.UNSUPPORTED: ("{name}: not supported.", _CONVERT),
+    Fault.FRAGMENT: (
+        "This is a piece of a streamed video: it cannot be read without its beginning.",
+        "Join the initialization segment and the pieces in one file.",
+    ),
 }
 """For each fault one sentence, and what to do about it."""
 
@@ -122,9 +144,14 @@ FAULTS: dict[Fault, tuple[str, str]] = {
 class ClipError(TruelightError):
     """This clip cannot be read, because of `fault`; other clips are not affected."""
 
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(*FAULTS[fault])
+    def __init__(self, fault: Fault, *numbers: int) -> None:
+        """`numbers` are for the text; of an unsupported format its index in `UNSUPPORTED`."""
+        message, remedy = FAULTS[fault]
+        known = UNSUPPORTED[numbers[0]] if fault is Fault.UNSUPPORTED else None
+        name = f"{known.name[0].upper()}{known.name[1:]}" if known else ""
+        super().__init__(message.format(*(numbers or (0, 0)), name=name), remedy)
         self.fault = fault
+        self.numbers = numbers
 
 
 def pack(kind: IntEnum, *fields: int) -> bytes:

@@ -16,13 +16,15 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from edge.scan.media import sandbox
-from edge.scan.media.clip_file import HEAD_BYTES, ClipFormat, PixelLimits, sniff
+from edge.scan.media import sandbox, structure
+from edge.scan.media.clip_file import DescriptorFile, PixelLimits
+from edge.scan.media.formats import ClipFormat, recognise
 from edge.scan.media.protocol import (
     MICROSECONDS,
     ClipError,
     ClipKind,
     Fault,
+    Remark,
     Reply,
     Request,
     pack,
@@ -45,8 +47,14 @@ def open_reader(
 
     `alive` is called with the number of decoded frames while work goes on.
     """
-    form = sniff(os.pread(descriptor, HEAD_BYTES, 0))
-    return _reader_class(form)(descriptor, form, limits, alive)
+    file = DescriptorFile(descriptor)
+    form = recognise(file)
+    parts = structure.parts(file) if form.demuxer else [file]
+    if len(parts) == 1:
+        return _reader_class(form)(file, form, limits, alive)
+    from edge.scan.media.joined import JoinedReader
+
+    return JoinedReader(parts, form, limits, alive)
 
 
 def _reader_class(form: ClipFormat) -> type[VideoReader] | type[ImageReader]:
@@ -103,7 +111,7 @@ def main(requests: int, replies: int, clip: int, memory: int) -> NoReturn:
     try:
         _serve(parent, clip, memory)
     except ClipError as refusal:
-        parent.reply(Reply.FAILED, refusal.fault)
+        parent.reply(Reply.FAILED, refusal.fault, *refusal.numbers)
     except MemoryError:
         parent.reply(Reply.FAILED, Fault.MEMORY)
     except OSError:
@@ -115,7 +123,7 @@ def _serve(parent: ParentConnection, clip: int, memory: int) -> None:
     *sampled, handed_out, video, picture, cpu, space = parent.request(Request.OPEN)
     with contextlib.suppress(ClipError):
         # Import what this kind of clip needs, while files may still be opened.
-        _reader_class(sniff(os.pread(clip, HEAD_BYTES, 0)))
+        _reader_class(recognise(DescriptorFile(clip)))
     sandbox.enter(cpu, space)
     began = time.monotonic()
     reader = open_reader(clip, PixelLimits(handed_out, video, picture), parent.alive)
@@ -158,4 +166,5 @@ def _hand_out(
         if reader.frames_read < _FRAMES_TO_COLLECT:
             gc.collect()  # PyAV ties a frame whose side data was read to itself
     busy += time.monotonic() - resumed
+    parent.reply(Reply.REMARKS, *(reader.remarks.get(remark, 0) for remark in Remark))
     parent.reply(Reply.DONE, reader.frames_read, int(reader.damaged), int(busy * MICROSECONDS))
