@@ -5,6 +5,7 @@ Standard library only. The program and the decoder process both use it.
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import threading
@@ -137,4 +138,9 @@ class PixelLimits(NamedTuple):
         """
         if form.demuxer:
             return self.video
-        return self.picture // {"jpg": 1, "webp": 4}.get(form.container, 3)
+        return self.picture // {"jpg": 1, "heic": 2, "webp": 4}.get(form.container, 3)
+
+
+def too_large(pixels: int, most: int) -> ClipError:
+    """For a frame of more than `most` pixels, in numbers that differ too."""
+    return ClipError(Fault.TOO_LARGE, math.ceil(pixels / 1e6), int(most / 1e6))

@@ -12,6 +12,7 @@ exactly that, and only highlights are lost. The picture is then encoded for a di
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import NamedTuple
 
@@ -23,8 +24,8 @@ SIDE = 36
 """Steps of the table along each of red, green and blue; the square of `LEVEL`."""
 LEVEL = 6
 _GAMMA = 2.4
-# Light is looked up by its root, as the eye sees it, up to 1.9 times the white: so that white, where
-# the curve has its edge, is a step of the table.
+# Light is looked up by its root, as the eye sees it, up to 1.9 times the white: then white,
+# where the curve has its edge, is a step of the table.
 _PEAK = ((SIDE - 1) / 27) ** _GAMMA
 
 # ITU-T H.273, table 2: chromaticities of red, green, blue and white, by the number of primaries.
@@ -106,7 +107,7 @@ class ColourSpace(NamedTuple):
 
 
 def _encoded(light: float) -> int:
-    return round(65535 * min(1.0, max(0.0, light)) ** (1 / _GAMMA))
+    return round(65535 * math.pow(min(1.0, max(0.0, light)), 1 / _GAMMA))
 
 
 def _hlg_gain(red: float, green: float, blue: float) -> float:

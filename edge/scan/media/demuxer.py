@@ -7,7 +7,6 @@ another file.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import islice
@@ -21,7 +20,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from edge.scan.media import structure
-from edge.scan.media.clip_file import DescriptorFile
+from edge.scan.media.clip_file import DescriptorFile, too_large
 from edge.scan.media.formats import ClipFormat
 from edge.scan.media.protocol import CODECS, ClipError, Fault
 from edge.scan.media.timestamps import Packet, PacketIndex
@@ -64,13 +63,11 @@ class Demuxer:
     def restart(self) -> None:
         """Open the file at its start, with a fresh decoder. Raises ClipError."""
         self._container = self._opened()
-        self.stream, self.other_tracks = _video_stream(self._container)
+        self.stream, self.other_tracks = _video_stream(self._container, self._form)
         self.position, self._seen = 0, None
         context = self.stream.codec_context
         if context.width * context.height > self._max_pixels:
-            raise ClipError(
-                Fault.TOO_LARGE, *megapixels(context.width * context.height, self._max_pixels)
-            )
+            raise too_large(context.width * context.height, self._max_pixels)
 
     @property
     def codec(self) -> int:
@@ -112,7 +109,7 @@ class Demuxer:
     def make_index(self, alive: Callable[[], None]) -> PacketIndex:
         """Note all packets in a pass over the file; `alive` is called for each of them."""
         container = self._opened()
-        stream, _ = _video_stream(container)
+        stream, _ = _video_stream(container, self._form)
         base = float(stream.time_base or Fraction(1, av.time_base))
         entries = stream.index_entries
         if self._form.demuxer == "mov" and len(entries):
@@ -259,7 +256,7 @@ def _deny(*_: object) -> NoReturn:
     raise PermissionError("a clip may not open other files")
 
 
-def _video_stream(container: InputContainer) -> tuple[VideoStream, int]:
+def _video_stream(container: InputContainer, form: ClipFormat) -> tuple[VideoStream, int]:
     """The one that players show, and the number of others; cover art is none.
 
     That is the first readable one of those that the file marks as default.
@@ -274,6 +271,11 @@ def _video_stream(container: InputContainer) -> tuple[VideoStream, int]:
     readable = [stream for stream in streams if _codec_number(stream) >= 0]
     if not readable:
         raise ClipError(Fault.CODEC)
+    if form.container in {"avif", "heic"}:
+        # The cover of a moving picture is a stream of one frame.
+        moving = [stream for stream in readable if stream.frames > 1]
+        others = [stream for stream in streams if stream.frames != 1]
+        readable, streams = moving or readable, others or streams
     marked = [stream for stream in readable if stream.disposition & Disposition.default]
     return (marked or readable)[0], len(streams) - 1
 
@@ -283,11 +285,6 @@ def _noted_entries(entries: IndexEntries) -> Iterator[Packet]:
     for entry in entries:
         shown = not entry.is_discard
         yield Packet(entry.timestamp, None, 0, entry.is_keyframe, entry.pos, shown)
-
-
-def megapixels(pixels: int, most: int) -> tuple[int, int]:
-    """Of a picture that is too large, and the limit: the first is the larger number."""
-    return math.ceil(pixels / 1e6), int(most / 1e6)
 
 
 def _codec_number(stream: VideoStream) -> int:

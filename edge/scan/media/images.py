@@ -6,6 +6,7 @@ Runs in the decoder process only. GIF and APNG are FFmpeg's: it reads their time
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,13 +16,14 @@ from typing import Any
 
 from PIL import Image, ImageFile
 
-from edge.scan.media.clip_file import DescriptorFile, PixelLimits
+from edge.scan.media import structure
+from edge.scan.media.clip_file import HEAD_BYTES, DescriptorFile, PixelLimits, too_large
 from edge.scan.media.formats import ClipFormat
-from edge.scan.media.protocol import CODECS, ClipError, ClipKind, Fault
+from edge.scan.media.protocol import CODECS, ClipError, ClipKind, Fault, Remark
 from edge.scan.media.sampling import ClipReader
 
 # Pillow imports plugins when it opens a file; by then the sandbox may forbid that.
-for _plugin in ("Bmp", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):
+for _plugin in ("Avif", "Bmp", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):
     import_module(f"PIL.{_plugin}ImagePlugin")
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
@@ -29,7 +31,15 @@ _BACKDROP = (128, 128, 128)
 _MOST_CHUNKS = 400_000
 _ORIENTATION = 0x0112
 _MODES = frozenset(("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK"))
-_PILLOW_FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "tiff": "TIFF"}
+_PILLOW_FORMATS = {
+    **{"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "tiff": "TIFF"},
+    **{"heic": "HEIF", "avif": "AVIF"},
+}
+_MOST_PAGES = 1000
+_SUBFILE_TYPE, _REDUCED_OR_MASK = 254, 0b101
+_MULTI_PICTURE_ENTRIES = 0xB002
+# What lies in a second picture that only adds brightness to the first.
+_GAIN_MAP = re.compile(rb"hdrgm|HDRGainMap|GainMap|iso:ts:21496")
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -65,6 +75,7 @@ class ImageReader(ClipReader[Image.Image]):
         self._end = 0.0
         # Pillow warns at this number of pixels and refuses at twice as many.
         Image.MAX_IMAGE_PIXELS = limits.of(form) // 2
+        self._most_allowed = limits.of(form)
         if form.kind is ClipKind.VIDEO:
             self._prepare_moving()
         self._first = self._read() or self._read_damaged()
@@ -74,7 +85,15 @@ class ImageReader(ClipReader[Image.Image]):
             self.seconds = sum(self._durations)
             self.frame_rate = len(self._durations) / self.seconds if self.seconds else 0.0
         else:
+            self._remark(file)
             self._image.close()
+
+    def _remark(self, file: DescriptorFile) -> None:
+        """Note what else the file holds. Damage there says nothing of the picture itself."""
+        with suppress(Exception):
+            self.remarks[Remark.OTHER_PICTURES] = _other_pictures(self._image, file)
+        if self.form.container in {"jpg", "heic"} and structure.has_video_behind(file.part()):
+            self.remarks[Remark.VIDEO_BEHIND] = 1
 
     def frames(self) -> Iterator[tuple[float, Image.Image]]:
         """See `ClipReader`. Each frame of a moving WebP is laid over the one before: no jumps."""
@@ -112,8 +131,9 @@ class ImageReader(ClipReader[Image.Image]):
         self._file.seek(0)
         try:
             self._image = Image.open(self._file, formats=[_PILLOW_FORMATS[self.form.container]])
-        except Image.DecompressionBombError:
-            raise ClipError(Fault.TOO_LARGE) from None
+        except Image.DecompressionBombError as error:
+            pixels = re.search(r"\d+", str(error))
+            raise too_large(int(pixels[0]) if pixels else 0, self._most_allowed) from None
         except MemoryError:
             raise
         except Exception:  # damaged files make Pillow raise errors of many kinds
@@ -135,12 +155,39 @@ class ImageReader(ClipReader[Image.Image]):
     def _load(self, image: Image.Image, index: int = 0) -> Image.Image | None:
         """A decoded copy of a frame; None if it is damaged."""
         try:
-            image.seek(index)
+            if index:  # else it stands at the one that its file names first
+                image.seek(index)
             return _upright(image, self._most_pixels)
         except (ClipError, MemoryError):
             raise
         except Exception:
             return None
+
+
+def _other_pictures(image: Image.Image, file: DescriptorFile) -> int:
+    """Number of pictures beside the first: no thumbnails, masks or gain maps."""
+    entries = getattr(image, "mpinfo", {}).get(_MULTI_PICTURE_ENTRIES, ())
+    if entries:
+        others = [entry for entry in entries[1:] if _is_picture(entry, image, file)]
+        return len(others)
+    pages = min(getattr(image, "n_frames", 1), _MOST_PAGES)
+    if image.format != "TIFF":
+        return pages - 1
+    count = 0
+    for page in range(1, pages):
+        image.seek(page)
+        tags: Any = image
+        count += not tags.tag_v2.get(_SUBFILE_TYPE, 0) & _REDUCED_OR_MASK
+    return count
+
+
+def _is_picture(entry: dict[str, Any], image: Image.Image, file: DescriptorFile) -> bool:
+    """Whether an entry of a multi-picture JPEG is more than a preview or a gain map."""
+    kind = str(entry["Attribute"]["MPType"])
+    if "Thumbnail" in kind:
+        return False
+    file.seek(entry["DataOffset"] + image.info.get("mpoffset", 0))
+    return kind.startswith("Multi") or not _GAIN_MAP.search(file.read(HEAD_BYTES))
 
 
 def _upright(image: Image.Image, most_pixels: int) -> Image.Image:
