@@ -12,9 +12,7 @@ from clips import card, cards, write_animated_webp, write_image
 from decoding import LIMITS, Pixels, is_card, look, numbers, refusal
 from PIL import Image
 
-from edge.scan.media.clip_file import PixelLimits
-from edge.scan.media.formats import ClipFormat
-from edge.scan.media.protocol import FAULTS, ClipError, ClipKind, Fault
+from edge.scan.media.protocol import ClipError, ClipKind, Fault
 
 KINDS = ("jpg", "png", "webp", "bmp", "tiff")
 
@@ -116,12 +114,12 @@ def test_large_pictures_are_refused_before_they_are_decoded(tmp_path: Path) -> N
     assert refusal(moving, LIMITS._replace(picture=4 * 320 * 239)) is Fault.TOO_LARGE
 
 
-def test_the_limits_are_those_that_the_message_names() -> None:
-    names = {"JPEG": "jpg", "WebP": "webp", "other pictures": "png"}
-    formats = {name: ClipFormat(of, "", ClipKind.IMAGE, False) for name, of in names.items()}
-    formats["video"] = ClipFormat("mp4", "mov", ClipKind.VIDEO, True)
-    for name, form in formats.items():
-        assert f"{PixelLimits().of(form) // 10**6} for {name}" in FAULTS[Fault.TOO_LARGE][0]
+def test_the_sentence_names_the_size_and_the_limit(tmp_path: Path) -> None:
+    path = save(tmp_path / "large.png", card(1500, 1000))
+    for allowed, text in ((1_000_000, "2 megapixels; the limit for files of this kind is 1."),):
+        with pytest.raises(ClipError) as caught:
+            look(path, limits=LIMITS._replace(picture=3 * allowed))
+        assert text in caught.value.message
 
 
 def test_a_picture_cut_short_is_damaged(tmp_path: Path) -> None:

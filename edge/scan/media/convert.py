@@ -25,6 +25,11 @@ _BY_PRIMARIES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 _HD_HEIGHT = 720
 # Pixel formats of 16 bits, without and with transparency.
 _DEEP = ("rgb48le", "rgba64le")
+# Of NTSC, PAL and HD, as fields are made for; and how many points of a frame are looked at.
+_INTERLACED_HEIGHTS = frozenset((480, 486, 576, 1080, 1088))
+_COMB_COLUMNS, _COMB_ROWS = 48, 7
+# Product of the two differences to the lines above and below.
+_COMB = 400
 _BACKDROP = "0x808080"
 # FFmpeg's name for a transposition, by whether columns and rows are then reversed.
 _TRANSPOSITIONS = {
@@ -117,7 +122,7 @@ class FrameConverter:
         frame = decoded.frame
         colorspace, color_range = _colours(frame)
         has_alpha = _has_alpha(frame.format)
-        if frame.interlaced_frame and decoded.after is not None:
+        if decoded.after is not None:
             frame = _deinterlaced(decoded)
         width, height = self._size
         smaller = width * height * 2 < frame.width * frame.height
@@ -168,6 +173,30 @@ def _colours(frame: av.VideoFrame) -> tuple[int, int]:
 
 def _has_alpha(shape: av.VideoFormat) -> bool:
     return shape.has_palette or any(component.is_alpha for component in shape.components)
+
+
+def looks_combed(frame: av.VideoFrame) -> bool:
+    """Whether a frame of a size of television shows two moments, line by line.
+
+    Then lines differ from their neighbours, and much less from the next but one. Frames are often
+    not marked so: only frames of 8 bits are looked at.
+    """
+    shape = frame.format
+    if frame.height not in _INTERLACED_HEIGHTS or not shape.name.startswith(("yuv4", "yuvj4")):
+        return False
+    if shape.components[0].bits != 8:
+        return False
+    plane, step = frame.planes[0], max(1, frame.width // _COMB_COLUMNS)
+    data, stride = memoryview(plane).cast("B"), plane.line_size
+    near = far = points = 0
+    for y in range(2, frame.height - 2, _COMB_ROWS):
+        starts = (place * stride for place in range(y - 2, y + 3))
+        rows = [bytes(data[start : start + frame.width : step]) for start in starts]
+        for two_up, up, here, down, two_down in zip(*rows, strict=True):
+            near += (up - here) * (down - here) > _COMB
+            far += (two_up - here) * (two_down - here) > _COMB
+        points += len(rows[0])
+    return near > 3 * far + points // 100
 
 
 def _deinterlaced(decoded: DecodedFrame) -> av.VideoFrame:

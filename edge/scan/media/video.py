@@ -14,7 +14,7 @@ import av
 from av.video.stream import VideoStream
 
 from edge.scan.media.clip_file import DescriptorFile, PixelLimits
-from edge.scan.media.convert import DecodedFrame, FrameConverter
+from edge.scan.media.convert import DecodedFrame, FrameConverter, looks_combed
 from edge.scan.media.demuxer import ERRORS, USUAL_RATE, Demuxer
 from edge.scan.media.formats import ClipFormat
 from edge.scan.media.protocol import ClipError, ClipKind, Fault, Remark
@@ -81,7 +81,7 @@ class VideoReader(ClipReader[DecodedFrame]):
         while current is not None:
             time, frame = current
             following = None
-            if frame.interlaced_frame:
+            if frame.interlaced_frame or looks_combed(frame):
                 following = self._next()
                 after = following[1] if following is not None else frame
                 yield time, DecodedFrame(frame, before or frame, after)
