@@ -78,15 +78,19 @@ def collect(places: Iterable[Path]) -> Collection:
 def clips_within(folder: Path) -> tuple[Path, ...]:
     """The clips in a folder that others may write to, recursively, in the order of names.
 
+    Pictures and videos of kinds that are not read are among them: each gets its `UNREADABLE`.
     No link is followed, no other file system is entered, only regular files are opened; folders of
     operating systems and those that cannot be read are skipped. Raises OSError if `folder` itself
     cannot be read.
     """
-    return tuple(media_within(folder).clips)
+    found = media_within(folder)
+    media = [*found.clips, *(file.path for file in found.unread)]
+    # In the order of the walk: files and folders by name.
+    return tuple(sorted(media, key=lambda path: path.relative_to(folder).parts))[:MOST_CLIPS]
 
 
 def media_within(folder: Path) -> Collection:
-    """The clips in a folder as of `clips_within`, and what else is in it."""
+    """The clips in a folder that others may write to, and apart from them what is not read."""
     os.scandir(folder).close()
     collection = Collection()
     walk = _Walk(collection, follow_links=False, device=folder.stat().st_dev)
@@ -160,7 +164,7 @@ class _Walk:
             return _CLIP if self.follow_links or path.is_file() else None
         try:
             with os.fdopen(open_regular(path), "rb", buffering=0) as file:
-                recognise(DescriptorFile(file.fileno()))
+                form = recognise(DescriptorFile(file.fileno()))
         except OSError:
             return None
         except ClipError as refused:
@@ -170,7 +174,8 @@ class _Walk:
                 return "piece of a streamed video"
             regular = refused.fault not in {Fault.NOT_A_FILE, Fault.MISSING}
             return UNREAD_ENDINGS.get(ending) if regular else None
-        return _CLIP
+        # Camera raw files are built as TIFF.
+        return UNREAD_ENDINGS.get(ending, _CLIP) if form.container == "tiff" else _CLIP
 
 
 def _is_folder(path: Path) -> bool:

@@ -25,6 +25,7 @@ from edge.scan.frames import Pixels
 from edge.scan.limitations import limitations, withhold_real
 from edge.scan.media.client import ClipError, Limits, OpenClip, open_clip
 from edge.scan.media.clip_file import FileHash
+from edge.scan.media.formats import refusal_text
 from edge.scan.media.sampling import Sampling
 from edge.scan.model.bundle_info import BundleInfo, read_bundle
 from edge.scan.model.inference import Inference
@@ -169,7 +170,7 @@ class Scanner:
             self._decide(work, clip, progress)
             work.finding = withhold_real(work.finding)
         except ClipError as failure:
-            work.finding = unreadable(work.finding, failure.message)
+            work.finding = unreadable(work.finding, refusal_text(failure, path))
         except (TruelightError, Cancelled):
             raise
         except Exception as failure:

@@ -7,6 +7,7 @@ Standard library only: the program and the decoder process both use it. `docs/fo
 from __future__ import annotations
 
 import codecs
+from pathlib import PurePath
 from typing import NamedTuple
 
 from edge.scan.media import structure
@@ -147,7 +148,16 @@ def _format(container: str, demuxer: str = "", kind: ClipKind = ClipKind.VIDEO) 
     return _BY_CONTAINER[container, demuxer, kind]
 
 
-def _number_of(name: str) -> int:
+def refusal_text(refused: ClipError, path: PurePath) -> str:
+    """Why a file is not read; where its content does not say what it is, its name may."""
+    name = UNREAD_ENDINGS.get(path.suffix.lower())
+    if refused.fault is not Fault.NOT_A_CLIP or name is None:
+        return refused.message
+    return ClipError(Fault.UNSUPPORTED, number_of(name)).message
+
+
+def number_of(name: str) -> int:
+    """The index of a kind in `UNSUPPORTED`."""
     return [known.name for known in UNSUPPORTED].index(name)
 
 
@@ -178,7 +188,7 @@ def _mov(file: DescriptorFile, head: bytes) -> ClipFormat | None:
         brand, size = head[8:12], int.from_bytes(head[:4], "big")
         brands = {brand, *(head[place : place + 4] for place in range(16, min(size, 4096), 4))}
         if b"crx " in brands:
-            raise ClipError(Fault.UNSUPPORTED, _number_of("camera raw picture"))
+            raise ClipError(Fault.UNSUPPORTED, number_of("camera raw picture"))
         if brands & {b"mif1", b"msf1", b"avif", b"avis", b"heic", b"heix", b"miaf"}:
             still = "avif" if brands & {b"avif", b"avis", b"av01"} else "heic"
             moving = film.films and brand in {b"avis", b"msf1", b"hevc", b"hevx"}

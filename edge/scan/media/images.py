@@ -18,7 +18,7 @@ from PIL import Image, ImageFile
 
 from edge.scan.media import structure
 from edge.scan.media.clip_file import HEAD_BYTES, DescriptorFile, PixelLimits, too_large
-from edge.scan.media.formats import ClipFormat
+from edge.scan.media.formats import ClipFormat, number_of
 from edge.scan.media.protocol import CODECS, ClipError, ClipKind, Fault, Remark
 from edge.scan.media.sampling import ClipReader
 
@@ -80,6 +80,8 @@ class ImageReader(ClipReader[Image.Image]):
             self._prepare_moving()
         self._first = self._read() or self._read_damaged()
         self.width, self.height = self._first.size
+        if _is_preview(self._image):
+            raise ClipError(Fault.UNSUPPORTED, number_of("camera raw picture"))
         if len(self._durations) > 1:
             self.kind = ClipKind.VIDEO
             self.seconds = sum(self._durations)
@@ -179,6 +181,12 @@ def _other_pictures(image: Image.Image, file: DescriptorFile) -> int:
         tags: Any = image
         count += not tags.tag_v2.get(_SUBFILE_TYPE, 0) & _REDUCED_OR_MASK
     return count
+
+
+def _is_preview(image: Any) -> bool:  # noqa: ANN401 (what plugins add is not typed)
+    """Whether the first page of a TIFF is a small copy: then it is a camera's raw file."""
+    tags = image.tag_v2 if image.format == "TIFF" else {}
+    return bool(tags.get(_SUBFILE_TYPE, 0) & 1)
 
 
 def _is_picture(entry: dict[str, Any], image: Image.Image, file: DescriptorFile) -> bool:
