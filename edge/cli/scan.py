@@ -68,7 +68,7 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.formats:
         return run_formats()
     if not chosen.paths:
-        raise TruelightError("No file or folder is named.", "See `truelight scan --help`.")
+        raise TruelightError("PATH is missing.", "Name a file or a folder.")
     from edge.cli.output import TextOutput, open_console, open_terminal, print_json, progress_bar
     from edge.finding import Verdict
     from edge.scan.collect import collect
@@ -106,7 +106,8 @@ def run(chosen: argparse.Namespace) -> int:
 
 def run_formats() -> int:
     """Print the table of formats."""
-    from edge.scan.media.formats import READ, UNSUPPORTED
+    from edge.scan.media.formats import READ
+    from edge.scan.media.unsupported import UNSUPPORTED
 
     for title, rows in (("Read:", READ), ("Recognised, and not read:", UNSUPPORTED)):
         print(title)

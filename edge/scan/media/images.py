@@ -78,6 +78,11 @@ class ImageReader(ClipReader[Image.Image]):
         self._most_allowed = limits.of(form)
         if form.kind is ClipKind.VIDEO:
             self._prepare_moving()
+        elif form.container in {"avif", "heic"}:
+            # The libraries know fewer brands than there are.
+            self._file.seek(0)
+            data = self._file.read()
+            self._file = io.BytesIO(data[:8] + form.container.encode() + data[12:])
         self._first = self._read() or self._read_damaged()
         self.width, self.height = self._first.size
         if _is_preview(self._image):

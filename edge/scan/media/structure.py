@@ -95,6 +95,8 @@ def parts(file: DescriptorFile) -> list[DescriptorFile]:
         starts = list(_matroska_starts(file))
     elif head[:4] == b"RIFF":
         starts = list(_avi_starts(file))
+    elif head[:3] == b"FLV":
+        starts = list(_flv_starts(file))
     elif head[4:8] in MOV_ATOMS:
         starts = list(_mov_starts(file))
     else:
@@ -137,6 +139,20 @@ def _ebml_size(head: bytes, place: int) -> int | None:
     most = (1 << 7 * length) - 1
     size = int.from_bytes(head[place : place + length], "big") & most
     return None if length > 8 or size == most else length + size
+
+
+def _flv_starts(file: DescriptorFile) -> Iterator[int]:
+    place = 0
+    for _ in range(_MOST_STEPS):
+        file.seek(place)
+        head = file.read(9)
+        if len(head) < 9:
+            return
+        if head[:3] == b"FLV":
+            yield place
+            place += int.from_bytes(head[5:9], "big") + 4
+        else:
+            place += 11 + int.from_bytes(head[1:4], "big") + 4
 
 
 def _avi_starts(file: DescriptorFile) -> Iterator[int]:

@@ -18,8 +18,9 @@ MOST_BYTES = 16 << 30
 """Of the file, up to the last packet that is indexed."""
 
 # Seconds. A stamp further than this from the one before is believed only if the next one bears it
-# out.
+# out. Frames are shown in another order than they are decoded in.
 _LAPSE = 1.0
+_DECODING_LAPSE = 0.2
 _LEAP = 5.0
 # A leap that is longer than any pause is a clock that was set anew.
 _PAUSE = 60.0
@@ -112,9 +113,8 @@ class PacketIndex:
         return self.keys[place - 1] if place else 0
 
     def _read(self, packets: Iterable[Packet], step: int) -> None:
-        lapse, leap, pause = (
-            max(step, round(seconds / self._base)) for seconds in (_LAPSE, _LEAP, _PAUSE)
-        )
+        lapses = round(_LAPSE / self._base), round(_DECODING_LAPSE / self._base)
+        leap, pause = (max(step, round(seconds / self._base)) for seconds in (_LEAP, _PAUSE))
         last: int | None = None
         suspect: Packet | None = None
         for number, packet in enumerate(packets):
@@ -122,6 +122,7 @@ class PacketIndex:
                 self.complete = False
                 break
             stamp = packet.stamp
+            lapse = lapses[packet.dts is not None]
             self._missing += stamp is None
             if suspect is not None and suspect.stamp is not None and stamp is not None:
                 if -lapse <= stamp - suspect.stamp <= leap:
