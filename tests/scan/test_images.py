@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from clips import card, cards, write_animated_webp, write_image
 from decoding import LIMITS, Pixels, is_card, look, numbers, refusal
-from PIL import Image
+from PIL import Image, ImageCms
 
 from edge.scan.media.protocol import ClipError, ClipKind, Fault
 
@@ -222,3 +222,21 @@ def test_a_picture_with_another_behind_it_is_read(tmp_path: Path) -> None:
     reader, seen = look(tmp_path / "stereo.jpg")
     assert (reader.kind, len(seen)) == (ClipKind.IMAGE, 1)
     assert is_card(seen[0][2], tolerance=12)
+
+
+def test_colours_follow_the_profile(tmp_path: Path) -> None:
+    """A profile whose red and green are exchanged, made of the one of sRGB."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    tags = {}
+    for number in range(int.from_bytes(profile[128:132], "big")):
+        place = 132 + 12 * number
+        tags[bytes(profile[place : place + 4])] = place + 4
+    red, green = (slice(tags[name], tags[name] + 8) for name in (b"rXYZ", b"gXYZ"))
+    profile[red], profile[green] = profile[green], profile[red]
+    # What is named sRGB is not converted.
+    profile = profile.replace(b"s\0R\0G\0B", b"o\0t\0h\0r").replace(b"sRGB", b"othr")
+    plain = np.full((48, 64, 3), (200, 40, 60), np.uint8)
+    path = save(tmp_path / "odd.png", plain, icc_profile=bytes(profile))
+    assert np.abs(look(path)[1][0][2].astype(int) - (40, 200, 60)).max() <= 3
+    broken = save(tmp_path / "broken.png", plain, icc_profile=b"no profile")
+    assert np.array_equal(look(broken)[1][0][2], plain)

@@ -196,7 +196,7 @@ def looks_combed(frame: av.VideoFrame) -> bool:
             near += (up - here) * (down - here) > _COMB
             far += (two_up - here) * (two_down - here) > _COMB
         points += len(rows[0])
-    return near > 3 * far + points // 100
+    return near > 3 * far + points // 400
 
 
 def _deinterlaced(decoded: DecodedFrame) -> av.VideoFrame:

@@ -197,8 +197,10 @@ def _mov(file: DescriptorFile, head: bytes) -> ClipFormat | None:
             raise ClipError(Fault.SOUND)
     else:
         brand = b"qt  " if head[4:8] in {b"moov", b"mdat", b"wide", b"free", b"skip"} else b""
-    if not film.films and film.fragments:
+    if film.fragments and not (film.films and film.has_media):
         raise ClipError(Fault.FRAGMENT)
+    if film.needs_dolby:
+        raise ClipError(Fault.DOLBY_VISION)
     names = {b"qt  ": "mov", b"M4V ": "m4v", b"M4VH": "m4v", b"M4VP": "m4v"}
     name = "3gp" if brand.startswith((b"3gp", b"3g2")) else names.get(brand, "mp4")
     return _format(name, "mov")

@@ -14,7 +14,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from PIL import Image, ImageFile
+from PIL import Image, ImageCms, ImageFile
 
 from edge.scan.media import structure
 from edge.scan.media.clip_file import HEAD_BYTES, DescriptorFile, PixelLimits, too_large
@@ -36,6 +36,8 @@ _PILLOW_FORMATS = {
     **{"heic": "HEIF", "avif": "AVIF"},
 }
 _MOST_PAGES = 1000
+_MOST_PROFILE = 4 << 20
+_SRGB = ImageCms.createProfile("sRGB")
 _SUBFILE_TYPE, _REDUCED_OR_MASK = 254, 0b101
 _MULTI_PICTURE_ENTRIES = 0xB002
 # What lies in a second picture that only adds brightness to the first.
@@ -212,7 +214,7 @@ def _upright(image: Image.Image, most_pixels: int) -> Image.Image:
     orientation = 1
     with suppress(Exception):
         orientation = image.getexif().get(_ORIENTATION, 1)
-    picture = _as_rgb(image)
+    picture = _as_rgb(_in_srgb(image))
     if picture.size != size:
         picture = picture.resize(size, Image.Resampling.BILINEAR)
     elif picture is image:
@@ -240,6 +242,19 @@ def _webp_frames(data: bytes) -> tuple[list[float], int]:
             durations.append(int.from_bytes(data[place + 20 : place + 23], "little") / 1000)
         place = following
     return durations, place
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """The picture with the colours that its profile (ICC) gives them."""
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in {"RGB", "CMYK"} or len(profile) > _MOST_PROFILE:
+        return image
+    with suppress(Exception):  # a damaged profile leaves the colours as they are stored
+        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "srgb" not in ImageCms.getProfileDescription(given).lower():
+            shown = ImageCms.profileToProfile(image, given, _SRGB, outputMode="RGB")
+            return shown or image
+    return image
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

@@ -88,6 +88,7 @@ class Fault(IntEnum):
     PIXEL_FORMAT = 21
     UNSUPPORTED = 22
     FRAGMENT = 23
+    DOLBY_VISION = 24
 
 
 class Remark(IntEnum):
@@ -134,8 +135,12 @@ FAULTS: dict[Fault, tuple[str, str]] = {
     Fault.PIXEL_FORMAT: ("Unsupported pixel format.", _CONVERT),
     Fault.UNSUPPORTED: ("{name}: not supported.", _CONVERT),
     Fault.FRAGMENT: (
-        "This is a piece of a streamed video: it cannot be read without its beginning.",
-        "Join the initialization segment and the pieces in one file.",
+        "This is a piece of a streamed video: alone it cannot be shown.",
+        "Join the initialization segment and the media segments in one file.",
+    ),
+    Fault.DOLBY_VISION: (
+        "Dolby Vision without a layer for other players (profile 5): not supported.",
+        _CONVERT,
     ),
 }
 """For each fault one sentence, and what to do about it."""

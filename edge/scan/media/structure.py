@@ -19,6 +19,8 @@ MOV_ATOMS = frozenset(
         *(b"moof", b"sidx", b"ssix", b"prft", b"emsg"),
     )
 )
+# The configuration of Dolby Vision, profile 5: compatible with nothing else.
+_DOLBY_ALONE = re.compile(rb"dv[cv]C[\1\2].[\x0a\x0b].[\0-\x0f]", re.DOTALL)
 _MOST_STEPS = 200_000
 _MOST_MOOV = 1 << 24
 _MOST_JPEG = 1 << 28
@@ -40,6 +42,10 @@ class Film(NamedTuple):
     has_video: bool
     truncated: bool
     """Whether a box reaches beyond the file's end."""
+    has_media: bool
+    """Whether there is anything beside the description."""
+    needs_dolby: bool
+    """Whether the pictures are coded for Dolby Vision alone, without a layer for others."""
 
 
 def _atoms(file: DescriptorFile) -> Iterator[tuple[bytes, int, int]]:
@@ -64,15 +70,19 @@ def _atoms(file: DescriptorFile) -> Iterator[tuple[bytes, int, int]]:
 def read_mov(file: DescriptorFile) -> Film:
     """Look through the boxes of an MP4 or QuickTime file."""
     films, fragments, has_video, truncated = 0, False, False, False
+    has_media = needs_dolby = False
     for name, start, end in _atoms(file):
         truncated |= end > file.size and name in {b"mdat", b"moov", b"moof"}
         fragments |= name in {b"moof", b"styp", b"sidx"}
+        has_media |= name in {b"moof", b"mdat"}
         if name == b"moov":
             films += 1
             file.seek(start)
             moov = file.read(min(end - start, _MOST_MOOV))
             has_video |= re.search(rb"hdlr.{8}vide", moov, re.DOTALL) is not None
-    return Film(films, fragments, has_video, truncated)
+            fragments |= b"mvex" in moov
+            needs_dolby |= _DOLBY_ALONE.search(moov) is not None
+    return Film(films, fragments, has_video, truncated, has_media, needs_dolby)
 
 
 def is_cut_short(file: DescriptorFile) -> bool:

@@ -83,8 +83,9 @@ class VideoReader(ClipReader[DecodedFrame]):
             following = None
             if frame.interlaced_frame or looks_combed(frame):
                 following = self._next()
-                after = following[1] if following is not None else frame
-                yield time, DecodedFrame(frame, before or frame, after)
+                # At an end of the clip the one neighbour stands for both.
+                after = following[1] if following is not None else before or frame
+                yield time, DecodedFrame(frame, before or after, after)
                 before = frame
             else:
                 before = None if self.large else frame
