@@ -133,8 +133,8 @@ class Demuxer:
                 known = self.position < len(index)
                 packet.pts, packet.dts = None, index.time(self.position) if known else None
             elif index is not None and (shift := index.shift(self.position)):
-                packet.pts = packet.pts + shift if packet.pts is not None else None
-                packet.dts = packet.dts + shift if packet.dts is not None else None
+                packet.pts = _shifted(packet.pts, shift)
+                packet.dts = _shifted(packet.dts, shift)
             self.position += 1
             yield packet
 
@@ -278,6 +278,11 @@ def _video_stream(container: InputContainer, form: ClipFormat) -> tuple[VideoStr
         readable, streams = moving or readable, others or streams
     marked = [stream for stream in readable if stream.disposition & Disposition.default]
     return (marked or readable)[0], len(streams) - 1
+
+
+def _shifted(stamp: int | None, shift: int) -> int | None:
+    moved = 0 if stamp is None else stamp + shift
+    return moved if stamp is not None and abs(moved) < 1 << 62 else None
 
 
 def _noted_entries(entries: IndexEntries) -> Iterator[Packet]:

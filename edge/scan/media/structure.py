@@ -111,8 +111,9 @@ def parts(file: DescriptorFile) -> list[DescriptorFile]:
         starts = list(_mov_starts(file))
     else:
         return [file]
+    starts = [0, *starts[1:]]
     ends = [*starts[1:], file.size]
-    return [file.part(start, end) for start, end in zip(starts, ends, strict=True)] or [file]
+    return [file.part(start, end) for start, end in zip(starts, ends, strict=True)]
 
 
 def _mov_starts(file: DescriptorFile) -> Iterator[int]:

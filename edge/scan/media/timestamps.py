@@ -25,6 +25,7 @@ _LEAP = 5.0
 # A leap that is longer than any pause is a clock that was set anew.
 _PAUSE = 60.0
 _TICK = 1e-6
+_MOST_STAMP = 1 << 60
 # Packets before and behind a joint whose errors are the joint's.
 _JOINT = 3
 # As a fraction of the period. Matroska rounds its times to milliseconds.
@@ -121,6 +122,8 @@ class PacketIndex:
             if number >= MOST_PACKETS or packet.place > MOST_BYTES:
                 self.complete = False
                 break
+            if max(abs(packet.dts or 0), abs(packet.pts or 0)) > _MOST_STAMP:
+                packet = packet._replace(dts=None, pts=None)  # noqa: PLW2901
             stamp = packet.stamp
             lapse = lapses[packet.dts is not None]
             self._missing += stamp is None
