@@ -57,8 +57,9 @@ def twice(name: str, codec: str = "libx264", **options: Any) -> Maker:
 
     def make(folder: Path) -> Path:
         first, second = (card(number=n) for n in range(25)), (card(number=n) for n in range(25, 50))
+        again = options if codec == "gif" else {"options": {"g": "5"}, **options}
         a = write_clip(folder / f"a{name}", first, codec=codec, **options)
-        b = write_clip(folder / f"b{name}", second, codec=codec, options={"g": "5"}, **options)
+        b = write_clip(folder / f"b{name}", second, codec=codec, **again)
         return joined(folder / name, a, b)
 
     return make
@@ -152,6 +153,15 @@ def motion_jpeg(folder: Path) -> Path:
     return path
 
 
+def web_camera(folder: Path) -> Path:
+    """Motion JPEG as it is sent, with a line of text before each picture."""
+    path = folder / "v.mjpeg"
+    lines = b"--boundary\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+    pictures = [write_image(folder / "p.jpg", pixels).read_bytes() for pixels in cards(50)]
+    path.write_bytes(b"".join(lines % len(data) + data + b"\r\n" for data in pictures))
+    return path
+
+
 def beginning_with(box: bytes) -> Maker:
     def make(folder: Path) -> Path:
         path = write_clip(folder / "v.mp4", 50)
@@ -200,6 +210,9 @@ ROWS = {
         2.0,
     ),
     "motion jpeg": Row(motion_jpeg, 2.0),
+    "motion jpeg of a web camera": Row(web_camera, 2.0),
+    "joined m4v stream": Row(twice("v.m4v", "mpeg4", container="m4v"), 2.0),
+    "joined gif": Row(twice("v.gif", "gif", pix_fmt="rgb8"), 2.0, tolerance=45),
     "ivf": Row(clip("v.ivf", "libvpx"), 2.0, tolerance=12),
     "nut": Row(clip("v.nut", "mpeg4"), 2.0),
     "mxf": Row(clip("v.mxf", "mpeg2video"), 2.0),
@@ -228,6 +241,41 @@ def test_videos_are_seen_whole(tmp_path: Path, kind: str) -> None:
     )
     assert all(is_card(pixels, row.tolerance) for *_, pixels in seen)
     assert (reader.damaged, found) == (row.damaged, row.remarks)
+
+
+def behind(first: Maker, second: Maker) -> Maker:
+    return lambda folder: joined(folder / "file", first(folder), second(folder))
+
+
+def part(name: str, codec: str, **options: Any) -> Maker:
+    return lambda folder: write_clip(folder / name, 25, codec=codec, **options)
+
+
+NOT_WHOLE = {
+    "ts of two codecs": behind(part("a.ts", "mpeg2video"), part("b.ts", "libx264")),
+    "mp4 before mkv": behind(part("a.mp4", "libx264"), part("b.mkv", "libx264")),
+    "mkv before mp4": behind(part("a.mkv", "libx264"), part("b.mp4", "libx264")),
+    "ts before mp4": behind(part("a.ts", "libx264"), part("b.mp4", "libx264")),
+    "joined wmv": behind(part("a.wmv", "wmv2"), part("b.wmv", "wmv2")),
+    "joined ivf": behind(part("a.ivf", "libvpx"), part("b.ivf", "libvpx")),
+    "joined nut": behind(part("a.nut", "mpeg4"), part("b.nut", "mpeg4")),
+    "joined y4m": behind(part("a.y4m", "wrapped_avframe"), part("b.y4m", "wrapped_avframe")),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_WHOLE)
+def test_what_lies_behind_and_is_not_seen_is_remarked(tmp_path: Path, kind: str) -> None:
+    reader, _ = look(NOT_WHOLE[kind](tmp_path))
+    assert reader.remarks[Remark.OTHER_PARTS] == 1
+
+
+def test_nothing_lies_behind_a_whole_file(tmp_path: Path) -> None:
+    for name in ("v.mp4", "v.mkv", "v.ts", "v.mov"):
+        path = write_clip(tmp_path / name, 25)
+        path.write_bytes(path.read_bytes() + bytes(5000))
+        reader, _ = look(path)
+        assert not any(reader.remarks.values()), name
+        assert not reader.damaged, name
 
 
 def test_a_long_film_with_one_key_frame_is_seen_to_its_end(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ _MOST_SECONDS = 30 * 24 * 3600.0
 _LEAST_RATE, _MOST_RATE = 0.01, 300.0
 _AGREEMENT = 0.5
 _FAR_PACKETS = 250
+_MARGIN = 4096
 _BARE_STREAMS = frozenset(("h264", "hevc", "m4v", "mpegvideo", "mjpeg"))
 _DECODERS = ",".join((*CODECS, "libdav1d", "libvpx", "libvpx-vp9", "flv"))
 
@@ -52,6 +53,8 @@ class Demuxer:
         """Number of the next packet."""
         self.other_tracks = 0
         """Number of video streams that are not read; cover art does not count."""
+        self.has_other_part = False
+        """Whether another video lies behind the last packet."""
         self.index: PacketIndex | None = None
         self._file = file
         self._form = form
@@ -107,21 +110,21 @@ class Demuxer:
         return believed[0] if believed else USUAL_RATE
 
     def make_index(self, alive: Callable[[], None]) -> PacketIndex:
-        """Note all packets in a pass over the file; `alive` is called for each of them."""
-        container = self._opened()
-        stream, _ = _video_stream(container, self._form)
+        """Note all packets in a pass over the file; `alive` is called for each."""
+        stream, _ = _video_stream(container := self._opened(), self._form)
         base = float(stream.time_base or Fraction(1, av.time_base))
-        entries = stream.index_entries
+        entries, noted = stream.index_entries, None
         if self._form.demuxer == "mov" and len(entries):
             film = structure.read_mov(self._file.part())
             self.damaged |= film.truncated
             noted = None if film.fragments else _noted_entries(entries)
-        else:
-            noted = None
-            if self._form.demuxer in {"matroska", "avi"}:
-                self.damaged |= structure.is_cut_short(self._file.part())
+        elif self._form.demuxer in {"matroska", "avi"}:
+            self.damaged |= structure.is_cut_short(self._file.part())
         packets = noted if noted is not None else self._noted(container, stream, alive)
         self.index = PacketIndex(packets, base, self._stated_rate)
+        # Some demuxers take the beginning of what lies behind for a packet.
+        behind = max(0, min(self.index.last_place, self._file.size) - _MARGIN)
+        self.has_other_part = structure.has_video_behind(self._file.part(behind))
         self._can_seek &= not (self.index.restarts or self.index.counted)
         return self.index
 
@@ -130,8 +133,8 @@ class Demuxer:
         index = self.index
         for packet in self._packets(self._container, self.stream):
             if index is not None and index.counted:
-                known = self.position < len(index)
-                packet.pts, packet.dts = None, index.time(self.position) if known else None
+                packet.pts = None
+                packet.dts = index.time(self.position) if self.position < len(index) else None
             elif index is not None and (shift := index.shift(self.position)):
                 packet.pts = _shifted(packet.pts, shift)
                 packet.dts = _shifted(packet.dts, shift)
@@ -281,8 +284,7 @@ def _video_stream(container: InputContainer, form: ClipFormat) -> tuple[VideoStr
 
 
 def _shifted(stamp: int | None, shift: int) -> int | None:
-    moved = 0 if stamp is None else stamp + shift
-    return moved if stamp is not None and abs(moved) < 1 << 62 else None
+    return None if stamp is None or abs(stamp + shift) >= 1 << 62 else stamp + shift
 
 
 def _noted_entries(entries: IndexEntries) -> Iterator[Packet]:

@@ -68,6 +68,7 @@ READ = (
     KnownFormat("bare HEVC stream", (".hevc", ".h265", ".265"), "hevc", "hevc", _VIDEO),
     KnownFormat("bare MPEG-4 stream", (".m4v",), "m4v", "m4v", _VIDEO),
     KnownFormat("bare motion JPEG stream", (".mjpeg", ".mjpg"), "mjpeg", "mjpeg", _VIDEO),
+    KnownFormat("motion JPEG stream of a web camera", (), "mjpeg", "mpjpeg", _VIDEO),
     KnownFormat("Ogg video", (".ogv", ".ogm"), "ogv", "ogg"),
     KnownFormat("DV video", (".dv", ".dif"), "dv", "dv", _VIDEO),
     KnownFormat("MXF video", (".mxf",), "mxf", "mxf"),
@@ -138,7 +139,7 @@ def recognise(file: DescriptorFile) -> ClipFormat:
     if form is None and _is_text(head):
         raise ClipError(Fault.TEXT)
     form = form or _jpeg(file, head) or _mov(file, head) or _matroska(head) or _riff(head)
-    form = form or _ogg(head) or _bare_stream(head) or _transport_stream(head)
+    form = form or _multipart(head) or _ogg(head) or _bare_stream(head) or _transport_stream(head)
     if form is None:
         raise ClipError(Fault.SOUND if head.startswith(_SOUND) else Fault.NOT_A_CLIP)
     return form
@@ -222,6 +223,13 @@ def _riff(head: bytes) -> ClipFormat | None:
     if head[8:12] == b"WEBP":
         return _format("webp", "", _STILL)
     raise ClipError(Fault.SOUND)
+
+
+def _multipart(head: bytes) -> ClipFormat | None:
+    """Motion JPEG as web cameras send it: each picture behind a line of text."""
+    if not head.startswith((b"--", b"\r\n--")) or b"image/jpeg" not in head[:512]:
+        return None
+    return _format("mjpeg", "mpjpeg")
 
 
 def _ogg(head: bytes) -> ClipFormat | None:

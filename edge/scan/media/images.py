@@ -101,7 +101,7 @@ class ImageReader(ClipReader[Image.Image]):
         """Note what else the file holds. Damage there says nothing of the picture itself."""
         with suppress(Exception):
             self.remarks[Remark.OTHER_PICTURES] = _other_pictures(self._image, file)
-        if self.form.container in {"jpg", "heic"} and structure.has_video_behind(file.part()):
+        if structure.has_video_behind(file.part()):
             self.remarks[Remark.VIDEO_BEHIND] = 1
 
     def frames(self) -> Iterator[tuple[float, Image.Image]]:

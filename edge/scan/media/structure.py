@@ -23,10 +23,21 @@ MOV_ATOMS = frozenset(
 _DOLBY_ALONE = re.compile(rb"dv[cv]C[\1\2].[\x0a\x0b].[\0-\x0f]", re.DOTALL)
 _MOST_STEPS = 200_000
 _MOST_MOOV = 1 << 24
-_MOST_JPEG = 1 << 28
-# Behind a picture of a motion photograph lies a video of one of these kinds.
-_FTYP = re.compile(
-    rb"\0\0\0[\x10-\xff]ftyp(?:mp4|isom|iso[2-9]|qt  |avc1|M4V |3gp|MSNV|hvc1|heic|mmp4)"
+_MOST_JPEG = 1 << 27
+# How videos begin that lie behind a picture or another video.
+_VIDEO = re.compile(
+    rb"\0\0\0[\x10-\xff]ftyp(?:mp4|isom|iso[2-9]|qt  |avc1|M4V |3gp|MSNV|hvc1|mmp4)"
+    rb"|\x1aE\xdf\xa3.{0,64}(?:matroska|webm)|RIFF.{4}AVI |"
+    + b"|".join(
+        re.escape(beginning)
+        for beginning in (
+            *(b"FLV\1\1\0\0\0\x09", b"FLV\1\5\0\0\0\x09", b"DKIF\0\0\x20\0", b"YUV4MPEG2 "),
+            b"nut/multimedia container\0",
+            b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\0\xaa\0\x62\xce\x6c",
+            b"\x06\x0e\x2b\x34\2\5\1\1\x0d\1\2\1\1\2",
+        )
+    ),
+    re.DOTALL,
 )
 # A marker that ends or interrupts the data of a scan: no stuffing, restart or fill.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -220,8 +231,6 @@ def has_jpegs_in_a_row(file: DescriptorFile) -> bool:
 
 
 def has_video_behind(file: DescriptorFile) -> bool:
-    """Whether a video lies behind or within a picture, as in a motion photograph."""
+    """Whether a video lies behind or within a picture (motion photograph) or another video."""
     file.seek(0)
-    data = file.read(_MOST_JPEG)
-    found = _FTYP.search(data, 64)
-    return found is not None and b"moov" in data[found.end() :]
+    return _VIDEO.search(file.read(_MOST_JPEG), 64) is not None

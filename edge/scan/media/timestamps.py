@@ -62,6 +62,8 @@ class PacketIndex:
         """Numbers of the key frames."""
         self.places: dict[int, int] = {}
         """From the byte of a key frame's packet to its number."""
+        self.last_place = 0
+        """The byte of the last packet in the file."""
         self.complete = True
         """Whether all packets are indexed."""
         self.counted = False
@@ -72,6 +74,7 @@ class PacketIndex:
         self._missing = 0
         self._times = array("q")
         """When each packet is decoded, in the stream's units, without restarts."""
+        self._restart: int | None = None
         self._starts = [0]
         self._shifts = [0]
         """From which packet on how much is to be added to stamps."""
@@ -94,6 +97,11 @@ class PacketIndex:
     def seconds(self) -> float:
         """From the first frame to the end of the last one."""
         return max(0.0, (self._end - (self._first or 0)) * self._base)
+
+    @property
+    def last_restart(self) -> int | None:
+        """When the first frame is shown after the clock was last set anew; None if it was not."""
+        return self._restart
 
     def is_joint(self, number: int) -> bool:
         """Whether a packet lies where the clock was set anew: there nothing is damage."""
@@ -127,14 +135,22 @@ class PacketIndex:
             stamp = packet.stamp
             lapse = lapses[packet.dts is not None]
             self._missing += stamp is None
+            self.last_place = max(self.last_place, packet.place)
             if suspect is not None and suspect.stamp is not None and stamp is not None:
                 if -lapse <= stamp - suspect.stamp <= leap:
                     # The clock was set anew: time goes on from where it was.
                     shown = suspect.stamp if suspect.pts is None else suspect.pts
+                    self._restart = self._end
                     self._starts.append(number - 1)
                     self._shifts.append(self._end - shown)
                     last = self._times[-1] = suspect.stamp + self._shifts[-1]
                     self._end += suspect.duration or step
+                elif last is not None and last - step < suspect.stamp + self._shifts[-1] <= (
+                    stamp + self._shifts[-1]
+                ):
+                    # One long pause after the other.
+                    last = self._times[-1] = suspect.stamp + self._shifts[-1]
+                    self._extend(last, suspect, step)
                 suspect = None
             shift = self._shifts[-1]
             following = 0 if last is None else last + step
@@ -159,9 +175,9 @@ class PacketIndex:
         self._end = max(self._end, shown + (packet.duration or step))
 
     def _are_useless(self) -> bool:
-        """Whether most packets have no stamp or that of the one before."""
+        """Whether many packets have the stamp of the one before, or most have none."""
         alike = sum(a == b for a, b in zip(self._times, self._times[1:], strict=False))
-        return alike * 2 > len(self._times) or self._missing * 2 > len(self._times)
+        return alike * 4 > len(self._times) or self._missing * 2 > len(self._times)
 
 
 def steady_times(

@@ -27,6 +27,7 @@ _LARGE_PIXELS = 4096 * 2304
 _LEAST_JUMP = 12
 _LONGEST_SHOWN = 60.0
 _EARLIER = 1.0
+_TICK = 1e-3
 # A clip whose frames end this many seconds before its packets has lost its end.
 _MISSING_END = 1.0
 _PICTURES = frozenset(("gif", "apng", "avif", "heic"))
@@ -94,9 +95,18 @@ class VideoReader(ClipReader[DecodedFrame]):
             del current, frame
             current = following if following is not None else self._next()
 
+    def _check_last_part(self) -> None:
+        """Remark if no frame could be decoded since the clock was last set anew."""
+        index = self._demuxer.index
+        if index is not None and index.last_restart is not None:
+            restart = self._demuxer.seconds_of(index.last_restart)
+            if self._latest <= restart + _TICK:
+                self.remarks[Remark.OTHER_PARTS] = 1
+
     def _remark(self, complete: bool, counted: bool) -> None:
         """Note what must be known of the clip."""
         self.remarks[Remark.OTHER_TRACKS] = self._demuxer.other_tracks
+        self.remarks[Remark.OTHER_PARTS] = int(self._demuxer.has_other_part)
         if not complete:
             self.remarks[Remark.UNINDEXED] = max(1, int(self.seconds))
         if counted and self.kind is ClipKind.VIDEO:
@@ -159,6 +169,7 @@ class VideoReader(ClipReader[DecodedFrame]):
             arrived = next(self._decoded, None)
             if arrived is None:
                 self.damaged |= self.shown_until() + _MISSING_END < self.seconds
+                self._check_last_part()
                 return None
         self._latest = arrived[0]
         return arrived
