@@ -53,9 +53,14 @@ class Collection:
     skipped: int = 0
     """Number of files in folders that are not clips."""
     empty: list[Path] = field(default_factory=list)
-    """Folders, as they were named, without a single clip."""
+    """Folders, as they were named, without a single video or picture."""
     closed: list[Path] = field(default_factory=list)
     """Folders that could not be read."""
+
+    @property
+    def found(self) -> int:
+        """Number of clips, of files that are not read, and of folders that could not be read."""
+        return len(self.clips) + len(self.unread) + len(self.closed)
 
 
 def collect(places: Iterable[Path]) -> Collection:
@@ -68,9 +73,9 @@ def collect(places: Iterable[Path]) -> Collection:
         if not place.is_dir():
             collection.clips.append(place)
             continue
-        before = len(collection.clips) + len(collection.closed)
+        before = collection.found
         collection.clips.extend(_Walk(collection).clips(place))
-        if len(collection.clips) + len(collection.closed) == before:
+        if collection.found == before:
             collection.empty.append(place)
     return collection
 

@@ -16,12 +16,13 @@ import av
 import numpy as np
 import pytest
 from clips import card, cards, write_clip, write_image
-from decoding import Pixels, is_card, look, numbers, refusal
+from decoding import FOUR_HERTZ, Pixels, is_card, look, numbers, refusal
 from PIL import Image
 
 from edge.finding import ReasonCode
 from edge.scan.collect import collect, unread_summary
 from edge.scan.limitations import limitations
+from edge.scan.media.client import open_clip
 from edge.scan.media.formats import READ
 from edge.scan.media.protocol import ClipError, ClipKind, Fault, Remark
 from edge.scan.media.unsupported import UNSUPPORTED
@@ -366,6 +367,13 @@ def test_what_is_not_read_is_named(tmp_path: Path) -> None:
                 look(path)
             assert caught.value.fault is Fault.UNSUPPORTED
             assert known.name.lower() in caught.value.message.lower()
+
+
+def test_a_codec_that_is_not_read_is_named(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "v.mov", 2, codec="jpeg2000", pix_fmt="yuv444p")
+    with pytest.raises(ClipError) as caught, open_clip(path, FOUR_HERTZ) as opened:
+        list(opened.frames())
+    assert caught.value.message == "Unsupported video codec: JPEG 2000."
 
 
 def test_a_piece_of_a_stream_is_called_so(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from edge.scan.media.protocol import (
     CODECS,
     CONTAINERS,
     MICROSECONDS,
+    OTHER_CODECS,
     ClipError,
     ClipKind,
     Fault,
@@ -201,7 +202,8 @@ class OpenClip:
             self._waited += time.monotonic() - began
             if message[0] == Reply.FAILED:
                 fault = Fault(_checked(message[1], min(Fault), max(Fault)))
-                most = len(UNSUPPORTED) - 1 if fault is Fault.UNSUPPORTED else _MOST_FRAMES
+                tables = {Fault.UNSUPPORTED: len(UNSUPPORTED) - 1, Fault.CODEC: len(OTHER_CODECS)}
+                most = tables.get(fault, _MOST_FRAMES)
                 raise ClipError(fault, *(_checked(number, 0, most) for number in message[2:4]))
             if message[0] == Reply.REMARKS:
                 counts = zip(Remark, message[1:], strict=False)

@@ -16,13 +16,13 @@ import av
 import av.error
 from av.container import InputContainer
 from av.index import IndexEntries
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from edge.scan.media import structure
 from edge.scan.media.clip_file import DescriptorFile, too_large
 from edge.scan.media.formats import ClipFormat
 from edge.scan.media.protocol import CODECS, ClipError, Fault
+from edge.scan.media.streams import codec_number, video_stream
 from edge.scan.media.timestamps import Packet, PacketIndex
 
 ERRORS = (av.error.FFmpegError, ValueError, RuntimeError, OSError)
@@ -66,7 +66,7 @@ class Demuxer:
     def restart(self) -> None:
         """Open the file at its start, with a fresh decoder. Raises ClipError."""
         self._container = self._opened()
-        self.stream, self.other_tracks = _video_stream(self._container, self._form)
+        self.stream, self.other_tracks = video_stream(self._container, self._form)
         self.position, self._seen = 0, None
         context = self.stream.codec_context
         if context.width * context.height > self._max_pixels:
@@ -75,7 +75,7 @@ class Demuxer:
     @property
     def codec(self) -> int:
         """The codec's index in the protocol's table."""
-        return _codec_number(self.stream)
+        return codec_number(self.stream)
 
     @property
     def aspect(self) -> Fraction | None:
@@ -111,7 +111,7 @@ class Demuxer:
 
     def make_index(self, alive: Callable[[], None]) -> PacketIndex:
         """Note all packets in a pass over the file; `alive` is called for each."""
-        stream, _ = _video_stream(container := self._opened(), self._form)
+        stream, _ = video_stream(container := self._opened(), self._form)
         base = float(stream.time_base or Fraction(1, av.time_base))
         entries, noted = stream.index_entries, None
         if self._form.demuxer == "mov" and len(entries):
@@ -259,30 +259,6 @@ def _deny(*_: object) -> NoReturn:
     raise PermissionError("a clip may not open other files")
 
 
-def _video_stream(container: InputContainer, form: ClipFormat) -> tuple[VideoStream, int]:
-    """The one that players show, and the number of others; cover art is none.
-
-    That is the first readable one of those that the file marks as default.
-    """
-    streams = [
-        stream
-        for stream in container.streams.video
-        if not stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails)
-    ]
-    if not streams:
-        raise ClipError(Fault.NO_PICTURE)
-    readable = [stream for stream in streams if _codec_number(stream) >= 0]
-    if not readable:
-        raise ClipError(Fault.CODEC)
-    if form.container in {"avif", "heic"}:
-        # The cover of a moving picture is a stream of one frame.
-        moving = [stream for stream in readable if stream.frames > 1]
-        others = [stream for stream in streams if stream.frames != 1]
-        readable, streams = moving or readable, others or streams
-    marked = [stream for stream in readable if stream.disposition & Disposition.default]
-    return (marked or readable)[0], len(streams) - 1
-
-
 def _shifted(stamp: int | None, shift: int) -> int | None:
     return None if stamp is None or abs(stamp + shift) >= 1 << 62 else stamp + shift
 
@@ -292,9 +268,3 @@ def _noted_entries(entries: IndexEntries) -> Iterator[Packet]:
     for entry in entries:
         shown = not entry.is_discard
         yield Packet(entry.timestamp, None, 0, entry.is_keyframe, entry.pos, shown)
-
-
-def _codec_number(stream: VideoStream) -> int:
-    context: Any = stream.codec_context
-    name = context.codec.canonical_name if context is not None else ""
-    return CODECS.index(name) if name in CODECS else -1

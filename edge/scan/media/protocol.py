@@ -62,6 +62,19 @@ CODECS = (
 )
 
 
+# Codecs that are only named. Their index crosses too, from 1.
+OTHER_CODECS = (
+    *(("jpeg2000", "JPEG 2000"), ("vvc", "VVC"), ("evc", "EVC"), ("jpegxl", "JPEG XL")),
+    *(("rv10", "RealVideo"), ("rv20", "RealVideo 2"), ("rv30", "RealVideo 8")),
+    *(("rv40", "RealVideo 9"), ("hap", "Hap"), ("cllc", "Canopus Lossless"), ("indeo3", "Indeo 3")),
+    *(("indeo4", "Indeo 4"), ("vp5", "VP5"), ("dirac", "Dirac"), ("snow", "Snow")),
+    *(("vp4", "VP4"), ("vp3", "VP3"), ("cavs", "AVS"), ("avs2", "AVS2"), ("avs3", "AVS3")),
+    *(("lagarith", "Lagarith"), ("fraps", "Fraps"), ("g2m", "GoToMeeting"), ("tscc", "TechSmith")),
+    *(("mss2", "Windows Media Screen"), ("wmv3image", "Windows Media Image"), ("apv", "APV")),
+    *(("prores_raw", "ProRes RAW"), ("jpegls", "JPEG-LS"), ("aic", "Apple Intermediate")),
+)
+
+
 class Fault(IntEnum):
     """Why a clip cannot be read. The numbers are stable; the texts are in `FAULTS`."""
 
@@ -117,7 +130,7 @@ FAULTS: dict[Fault, tuple[str, str]] = {
     Fault.SOUND: ("This is an audio file without pictures.", _CHOOSE),
     Fault.NOT_A_CLIP: ("Unsupported file type: neither a video nor a picture.", _CONVERT),
     Fault.NO_PICTURE: ("The file contains no video, only audio or data.", _CHOOSE),
-    Fault.CODEC: ("Unsupported video codec.", _CONVERT),
+    Fault.CODEC: ("Unsupported video codec{name}.", _CONVERT),
     Fault.BROKEN: ("The file is damaged or incomplete and cannot be opened.", _COPY),
     Fault.NOTHING_DECODED: ("No frame of the file can be decoded.", _COPY),
     Fault.TOO_LARGE: (
@@ -150,10 +163,17 @@ class ClipError(TruelightError):
     """This clip cannot be read, because of `fault`; other clips are not affected."""
 
     def __init__(self, fault: Fault, *numbers: int) -> None:
-        """`numbers` are for the text; of an unsupported format its index in `UNSUPPORTED`."""
+        """`numbers` are for the text.
+
+        Of an unsupported format its index in `UNSUPPORTED`, of a codec in `OTHER_CODECS` from 1.
+        """
         message, remedy = FAULTS[fault]
-        known = UNSUPPORTED[numbers[0]] if fault is Fault.UNSUPPORTED else None
-        name = f"{known.name[0].upper()}{known.name[1:]}" if known else ""
+        name = ""
+        if fault is Fault.UNSUPPORTED:
+            kind = UNSUPPORTED[numbers[0]].name
+            name = f"{kind[0].upper()}{kind[1:]}"
+        elif fault is Fault.CODEC and numbers and numbers[0]:
+            name = f": {OTHER_CODECS[numbers[0] - 1][1]}"
         super().__init__(message.format(*(numbers or (0, 0)), name=name), remedy)
         self.fault = fault
         self.numbers = numbers

@@ -26,6 +26,7 @@ _LEAP = 5.0
 _PAUSE = 60.0
 _TICK = 1e-6
 _MOST_STAMP = 1 << 60
+_MOST_PLACES = 100_000
 # Packets before and behind a joint whose errors are the joint's.
 _JOINT = 3
 # As a fraction of the period. Matroska rounds its times to milliseconds.
@@ -61,7 +62,7 @@ class PacketIndex:
         self.keys: list[int] = []
         """Numbers of the key frames."""
         self.places: dict[int, int] = {}
-        """From the byte of a key frame's packet to its number."""
+        """From the byte of a key frame's packet to its number, for the first of them."""
         self.last_place = 0
         """The byte of the last packet in the file."""
         self.complete = True
@@ -161,7 +162,7 @@ class PacketIndex:
             self._times.append(time)
             if packet.key:
                 self.keys.append(number)
-                if packet.place >= 0:
+                if packet.place >= 0 and len(self.places) < _MOST_PLACES:
                     self.places[packet.place] = number
             if packet.shown and suspect is None:
                 self._extend(time if packet.pts is None else packet.pts + shift, packet, step)
