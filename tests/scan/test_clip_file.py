@@ -18,7 +18,7 @@ def test_what_is_no_clip_is_told_by_its_kind(tmp_path: Path) -> None:
     assert refusal(holding("läßt grüßen\n".encode("latin-1") * 50)) is Fault.TEXT
     assert refusal(holding(bytes(range(256)) * 64)) is Fault.NOT_A_CLIP
     assert refusal(holding(b"%PDF-1.7\n\0\x01\x02" + bytes(99))) is Fault.NOT_A_CLIP
-    assert refusal(holding(b"\0\0\0\x1cftypheic" + bytes(99))) is Fault.BROKEN
+    assert refusal(holding(b"\0\0\0\x1cftypheic" + bytes(99))) is Fault.STILL_FORMAT
     whole = write_clip(tmp_path / "whole.mp4", 10).read_bytes()
     assert refusal(holding(whole[: whole.index(b"moov")])) is Fault.BROKEN
     assert refusal(holding(whole[:30])) is Fault.BROKEN

@@ -8,7 +8,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -231,7 +230,7 @@ ROWS = {
 def test_videos_are_seen_whole(tmp_path: Path, kind: str) -> None:
     row = ROWS[kind]
     reader, seen = look(row.make(tmp_path))
-    found = {remark for remark, number in reader.remarks.items() if number}
+    found = frozenset(remark for remark, number in reader.remarks.items() if number)
     assert reader.kind is ClipKind.VIDEO
     assert reader.seconds == pytest.approx(row.seconds, abs=0.09)
     assert numbers(seen) == sorted(numbers(seen))
@@ -351,7 +350,8 @@ def test_a_moving_avif_is_a_video(tmp_path: Path) -> None:
     path = tmp_path / "moving.avif"
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=200)
     reader, seen = look(path)
-    assert (reader.kind, reader.seconds) == (ClipKind.VIDEO, pytest.approx(2.0, abs=0.05))
+    assert reader.kind is ClipKind.VIDEO
+    assert reader.seconds == pytest.approx(2.0, abs=0.05)
     assert numbers(seen)[-1] == pytest.approx(9, abs=1)
 
 
@@ -377,10 +377,8 @@ def test_a_codec_that_is_not_read_is_named(tmp_path: Path) -> None:
 
 
 def test_a_piece_of_a_stream_is_called_so(tmp_path: Path) -> None:
-    whole = write_clip(
-        *(tmp_path / "v.mp4", 50),
-        **{"muxing": {"movflags": "frag_keyframe+empty_moov+default_base_moof"}},
-    ).read_bytes()
+    muxing = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    whole = write_clip(tmp_path / "v.mp4", 50, muxing=muxing).read_bytes()
     path = tmp_path / "piece.m4s"
     path.write_bytes(whole[whole.index(b"moof") - 4 :])
     assert refusal(path) is Fault.FRAGMENT
@@ -456,7 +454,7 @@ def test_hdr_gives_the_pixels_of_its_sdr_twin(
         frame = frame.reformat(format="yuv444p12le", dst_colorspace=9, dst_color_range=1)
         frame.color_primaries, frame.color_trc = primaries, transfer
         frame.pts, frame.time_base = 0, Fraction(1, 25)
-        output.mux(chain(stream.encode(frame), stream.encode()))
+        output.mux([*stream.encode(frame), *stream.encode()])
     pixels = look(path)[1][0][2]
     difference = np.abs(pixels.astype(float) - sdr * 255)
     assert difference.mean() < 1.5

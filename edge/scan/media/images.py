@@ -158,7 +158,8 @@ class ImageReader(ClipReader[Image.Image]):
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
         if image is None:
-            raise ClipError(Fault.BROKEN)
+            heif = self.form.container in {"avif", "heic"}
+            raise ClipError(Fault.STILL_FORMAT if heif else Fault.BROKEN)
         return image
 
     def _load(self, image: Image.Image, index: int = 0) -> Image.Image | None:

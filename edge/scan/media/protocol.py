@@ -137,7 +137,7 @@ FAULTS: dict[Fault, tuple[str, str]] = {
         "The picture has {0} megapixels; the limit for files of this kind is {1}.",
         "Scale it down.",
     ),
-    Fault.STILL_FORMAT: ("This HEIC or AVIF picture cannot be read.", "Convert it to JPEG."),
+    Fault.STILL_FORMAT: ("This HEIC or AVIF picture cannot be decoded.", "Convert it to JPEG."),
     Fault.INPUT: ("Reading the file failed.", "Check the disk or stick that holds it."),
     Fault.MEMORY: ("Decoding exceeded the memory limit.", _CONVERT),
     Fault.CRASHED: ("The decoder crashed on this file.", _DISTRUST),
