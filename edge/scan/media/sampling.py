@@ -69,7 +69,7 @@ class Sampling:
             for position in range(self.window_frames)
         ]
         within = [each for each in planned if each.time < seconds] or planned[:1]
-        if len(within) == 1 and self.window_frames > 1 and seconds > 0.0:
+        if len(within) == 1 and self.window_frames > 1 and seconds > 1e-3:
             # A clip of two frames is no single picture.
             within.append(PlannedFrame(0, seconds / 2))
         return within
