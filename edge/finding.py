@@ -40,6 +40,12 @@ class ReasonCode(StrEnum):
     SINGLE_PICTURE = "single-picture"
     FIRST_FRAMES_ONLY = "first-frames-only"
     DAMAGED = "damaged"
+    OTHER_TRACKS = "other-tracks"
+    OTHER_PICTURES = "other-pictures"
+    VIDEO_BEHIND = "video-behind"
+    OTHER_PARTS = "other-parts"
+    TOO_LONG = "too-long"
+    COUNTED_TIMES = "counted-times"
     SECOND_OPINION = "second-opinion"
     UNREADABLE = "unreadable"
 

@@ -39,6 +39,8 @@ class ClipContext:
     first: int | None = None
     """Set if only the first frames were requested."""
     damaged: bool = False
+    limitations: tuple[Reason, ...] = ()
+    """What else was not scanned, or is uncertain."""
 
 
 def unreadable(finding: Finding, text: str) -> Finding:
@@ -209,7 +211,7 @@ def _limitations(context: ClipContext) -> list[Reason]:
     if context.damaged:
         text = "The file is damaged: only the parts that could be decoded were scanned."
         remarks.append(Reason(code=ReasonCode.DAMAGED, text=text))
-    return remarks
+    return [*remarks, *context.limitations]
 
 
 # ---- The second opinion
