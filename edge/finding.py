@@ -41,6 +41,12 @@ class ReasonCode(StrEnum):
     FIRST_FRAMES_ONLY = "first-frames-only"
     DAMAGED = "damaged"
     WORK_LIMIT = "work-limit"
+    OTHER_TRACKS = "other-tracks"
+    OTHER_PICTURES = "other-pictures"
+    VIDEO_BEHIND = "video-behind"
+    OTHER_PARTS = "other-parts"
+    TOO_LONG = "too-long"
+    COUNTED_TIMES = "counted-times"
     SECOND_OPINION = "second-opinion"
     UNREADABLE = "unreadable"
 

@@ -71,6 +71,9 @@ class VisitLog:
         """Open the history if it is not, and write what waits for it."""
         with self._noted_failure():
             self._write_all()
+            if self.failure:
+                _log.info("The history can be written again.")
+            self.failure = ""
 
     def close(self) -> None:
         """End open visits as cancelled, and close the file."""
@@ -176,7 +179,3 @@ class VisitLog:
             if sentence != self.failure:
                 _log.error("%s", sentence)
             self.failure = sentence
-        else:
-            if self.failure:
-                _log.info("The history can be written again.")
-            self.failure = ""

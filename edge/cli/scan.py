@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.cli import Commands, add_command, add_config_option, with_options
+from edge.errors import TruelightError
 
 if TYPE_CHECKING:
     from edge.scan.collect import Collection
@@ -32,7 +33,10 @@ def add_parser(commands: Commands) -> None:
         "judge videos and pictures: files and folders, recursively",
         epilog=EPILOG,
     )
-    command.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or a folder")
+    command.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a file or a folder")
+    command.add_argument(
+        "--formats", action="store_true", help="list the kinds of files that are read, and end"
+    )
     command.add_argument(
         "--json", action="store_true", help="print one JSON object per clip and line, nothing else"
     )
@@ -61,6 +65,10 @@ def add_schema_parser(commands: Commands) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Judge the clips; 1 if something could not be read, else 0."""
+    if chosen.formats:
+        return run_formats()
+    if not chosen.paths:
+        raise TruelightError("PATH is missing.", "Name a file or a folder.")
     from edge.cli.output import TextOutput, open_console, open_terminal, print_json, progress_bar
     from edge.finding import Verdict
     from edge.scan.collect import collect
@@ -96,6 +104,18 @@ def run(chosen: argparse.Namespace) -> int:
     return status
 
 
+def run_formats() -> int:
+    """Print the table of formats."""
+    from edge.scan.media.formats import READ
+    from edge.scan.media.unsupported import UNSUPPORTED
+
+    for title, rows in (("Read:", READ), ("Recognised, and not read:", UNSUPPORTED)):
+        print(title)
+        for row in rows:
+            print(f"  {row.name[0].upper()}{row.name[1:]}: {', '.join(row.endings) or 'any name'}")
+    return 0
+
+
 def run_schema(_: argparse.Namespace) -> int:
     """Print the schema, made from the types."""
     from edge.finding import Finding
@@ -108,12 +128,15 @@ def run_schema(_: argparse.Namespace) -> int:
 
 def _report_skipped(collection: Collection) -> int:
     """Name on stderr what is not judged, and why; the exit status for that alone."""
+    from edge.scan.collect import unread_summary
     from edge.text import count, one_line, path_text
 
     for folder in collection.closed:
         print(f"{one_line(path_text(folder))}: cannot read this folder.", file=sys.stderr)
     for folder in collection.empty:
         print(f"{one_line(path_text(folder))}: no videos or pictures here.", file=sys.stderr)
+    if collection.unread:
+        print(unread_summary(collection.unread), file=sys.stderr)
     if number := collection.skipped:
         verb = "is" if number == 1 else "are"
         print(f"Skipped {count(number, 'file')} that {verb} not media.", file=sys.stderr)

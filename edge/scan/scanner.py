@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Self
 from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
 from edge.scan.frames import Pixels
+from edge.scan.limitations import limitations, withhold_real
 from edge.scan.loading import load_faces, load_network
 from edge.scan.media.client import ClipError, Limits, OpenClip, open_clip
 from edge.scan.media.clip_file import ClipFile, FileHash
+from edge.scan.media.formats import refusal_text
 from edge.scan.media.sampling import Sampling
 from edge.scan.model.bundle_info import BundleInfo, read_bundle
 from edge.scan.model.inference import Inference
@@ -190,8 +192,9 @@ class Scanner:
                     work.fill(frames_read=clip.frames_read)
                     work.seconds |= clip.seconds
             self._decide(work, clip, progress)
+            work.finding = withhold_real(work.finding)
         except ClipError as failure:
-            work.finding = unreadable(work.finding, failure.message)
+            work.finding = unreadable(work.finding, refusal_text(failure, Path(work.finding.path)))
         except (TruelightError, Cancelled):
             raise
         except Exception as failure:
@@ -225,12 +228,13 @@ class Scanner:
         """Give the verdict; ask the second model if it lies between the thresholds."""
         faces, first = work.faces, self._settings.scan.first
         assert faces is not None, "the faces were scored before"
+        rate = self.manifest.window.rate if self.manifest.window.frames == 1 else 0.0
+        step = faces.step or _step_alone(faces.frames, clip.clip.seconds, rate)
         stopped = clip.stopped or work.stopped
-        context = ClipContext(faces.frames, faces.step, first, clip.damaged, stopped)
+        remarks = limitations(clip.remarks)
+        context = ClipContext(faces.frames, step, first, clip.damaged, stopped, remarks)
         work.finding = judge(work.finding, self.manifest, context)
         self._ask_second_model(work, faces, progress)
-        if stopped and work.finding.verdict is Verdict.REAL:
-            work.fill(verdict=Verdict.UNSURE)
 
     def _ask_second_model(self, work: _Work, faces: ClipFaces, progress: ProgressReporter) -> None:
         if self._second is None or not (doubtful := in_doubt(work.finding)):
@@ -266,6 +270,11 @@ class Scanner:
         )
         work.spend("heat", time.perf_counter() - start)
         return drawn
+
+
+def _step_alone(frames: int, seconds: float, rate: float) -> float:
+    """Seconds that a frame stands for if windows have one frame; 0 for a single picture."""
+    return min(1 / rate, seconds / frames) if rate and frames > 1 else 0.0
 
 
 @dataclass

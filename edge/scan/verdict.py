@@ -41,6 +41,8 @@ class ClipContext:
     damaged: bool = False
     stopped: bool = False
     """Whether the limit of work was reached before the last planned frame."""
+    limitations: tuple[Reason, ...] = ()
+    """What else was not scanned, or is uncertain."""
 
 
 def unreadable(finding: Finding, text: str) -> Finding:
@@ -214,7 +216,7 @@ def _limitations(context: ClipContext) -> list[Reason]:
     if context.stopped:
         text = f"The clip exceeds the limit of work: only {context.frames} frames were scanned."
         remarks.append(Reason(code=ReasonCode.WORK_LIMIT, text=text))
-    return remarks
+    return [*remarks, *context.limitations]
 
 
 # ---- The second opinion

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from clips import card, cards, write_animated_webp, write_image
 from decoding import LIMITS, Pixels, is_card, look, numbers, refusal
-from PIL import Image
+from PIL import Image, ImageCms
 
-from edge.scan.media.clip_file import ClipFormat, PixelLimits
-from edge.scan.media.protocol import FAULTS, ClipError, ClipKind, Fault
+from edge.scan.media.protocol import ClipError, ClipKind, Fault
 
 KINDS = ("jpg", "png", "webp", "bmp", "tiff")
 
@@ -115,12 +114,12 @@ def test_large_pictures_are_refused_before_they_are_decoded(tmp_path: Path) -> N
     assert refusal(moving, LIMITS._replace(picture=4 * 320 * 239)) is Fault.TOO_LARGE
 
 
-def test_the_limits_are_those_that_the_message_names() -> None:
-    names = {"JPEG": "jpg", "WebP": "webp", "other pictures": "png"}
-    formats = {name: ClipFormat(of, "", ClipKind.IMAGE, False) for name, of in names.items()}
-    formats["video"] = ClipFormat("mp4", "mov", ClipKind.VIDEO, True)
-    for name, form in formats.items():
-        assert f"{PixelLimits().of(form) // 10**6} for {name}" in FAULTS[Fault.TOO_LARGE][0]
+def test_the_sentence_names_the_size_and_the_limit(tmp_path: Path) -> None:
+    path = save(tmp_path / "large.png", card(1500, 1000))
+    for allowed, text in ((1_000_000, "2 megapixels; the limit for files of this kind is 1."),):
+        with pytest.raises(ClipError) as caught:
+            look(path, limits=LIMITS._replace(picture=3 * allowed))
+        assert text in caught.value.message
 
 
 def test_a_picture_cut_short_is_damaged(tmp_path: Path) -> None:
@@ -223,3 +222,21 @@ def test_a_picture_with_another_behind_it_is_read(tmp_path: Path) -> None:
     reader, seen = look(tmp_path / "stereo.jpg")
     assert (reader.kind, len(seen)) == (ClipKind.IMAGE, 1)
     assert is_card(seen[0][2], tolerance=12)
+
+
+def test_colours_follow_the_profile(tmp_path: Path) -> None:
+    """A profile whose red and green are exchanged, made of the one of sRGB."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    tags = {}
+    for number in range(int.from_bytes(profile[128:132], "big")):
+        place = 132 + 12 * number
+        tags[bytes(profile[place : place + 4])] = place + 4
+    red, green = (slice(tags[name], tags[name] + 8) for name in (b"rXYZ", b"gXYZ"))
+    profile[red], profile[green] = profile[green], profile[red]
+    # What is named sRGB is not converted.
+    profile = profile.replace(b"s\0R\0G\0B", b"o\0t\0h\0r").replace(b"sRGB", b"othr")
+    plain = np.full((48, 64, 3), (200, 40, 60), np.uint8)
+    path = save(tmp_path / "odd.png", plain, icc_profile=bytes(profile))
+    assert np.abs(look(path)[1][0][2].astype(int) - (40, 200, 60)).max() <= 3
+    broken = save(tmp_path / "broken.png", plain, icc_profile=b"no profile")
+    assert np.array_equal(look(broken)[1][0][2], plain)

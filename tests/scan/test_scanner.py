@@ -8,6 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bundles import write_tower_bundle
+from clips import write_clip
+from decoding import look
+from PIL import Image
 from stage import detector
 
 from edge.finding import ReasonCode, Verdict
@@ -131,3 +135,49 @@ def test_a_model_that_fails_to_load_is_no_clips_fault(
         pytest.raises(BundleError, match=r"golden\.npz cannot be read"),
     ):
         scanner.scan(clips / "red.jpg")
+
+
+def test_real_is_not_said_of_a_file_of_which_a_part_was_not_scanned(
+    scanner: Scanner, clips: Path, tmp_path: Path
+) -> None:
+    still = tmp_path / "pale.jpg"
+    Image.fromarray(look(clips / "pale.mp4")[1][0][2]).save(still, quality=95)
+    assert scanner.scan(still).verdict is Verdict.REAL
+    motion = tmp_path / "motion.jpg"
+    motion.write_bytes(still.read_bytes() + (clips / "red.mp4").read_bytes())
+    finding = scanner.scan(motion)
+    assert finding.verdict is Verdict.UNSURE
+    assert ReasonCode.VIDEO_BEHIND in [reason.code for reason in finding.reasons]
+
+
+def test_frames_that_show_one_picture_are_called_so(
+    scanner: Scanner, clips: Path, tmp_path: Path
+) -> None:
+    picture = np.asarray(Image.open(clips / "red.jpg").convert("RGB"))
+    held = write_clip(tmp_path / "held.mp4", [picture] * 50)
+    finding = scanner.scan(held)
+    assert finding.verdict is Verdict.FAKE
+    assert ReasonCode.SINGLE_PICTURE in [reason.code for reason in finding.reasons]
+    moving = scanner.scan(clips / "red.mp4")
+    assert ReasonCode.SINGLE_PICTURE not in [reason.code for reason in moving.reasons]
+
+
+def test_a_bundle_whose_windows_have_one_frame_judges_videos(clips: Path, tmp_path: Path) -> None:
+    bundle = write_tower_bundle(tmp_path / "alone")
+    with Scanner(load_settings().changed("test", {"model.bundle": str(bundle)})) as scanner:
+        finding = scanner.scan(clips / "red.mp4")
+    assert finding.verdict is Verdict.FAKE
+
+
+def test_a_file_that_is_not_read_is_named(scanner: Scanner, tmp_path: Path) -> None:
+    texts = {}
+    for name, content in (("a.jxl", b"\xff\x0a"), ("b.tga", b"\0\1\2\3"), ("c.bin", b"\0\1\2\3")):
+        (tmp_path / name).write_bytes(content + bytes(99))
+        finding = scanner.scan(tmp_path / name)
+        assert finding.verdict is Verdict.UNREADABLE
+        texts[name] = finding.reasons[0].text
+    assert texts == {
+        "a.jxl": "JPEG XL picture: not supported.",
+        "b.tga": "Targa picture: not supported.",
+        "c.bin": "Unsupported file type: neither a video nor a picture.",
+    }

@@ -1,5 +1,6 @@
 """Videos of every kind become upright frames with true times."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -126,7 +127,7 @@ def test_fields_are_made_one_picture(tmp_path: Path) -> None:
         pixels[1::2, number * 16 + 8 : number * 16 + 68] = 255
         return pixels
 
-    def combing(seen: list[Seen]) -> float:
+    def roughness(seen: list[Seen]) -> float:
         return np.mean(
             [np.abs(np.diff(pixels[20:-20].astype(int), axis=0)).mean() for *_, pixels in seen]
         )
@@ -137,7 +138,51 @@ def test_fields_are_made_one_picture(tmp_path: Path) -> None:
         *(tmp_path / "fields.mpg", moving),
         **{"codec": "mpeg2video", "options": {"flags": "+ildct+ilme"}, "interlaced": True},
     )
-    assert combing(look(fields)[1]) < combing(look(plain)[1]) / 3
+    assert roughness(look(fields)[1]) < roughness(look(plain)[1]) / 3
+
+
+def combing(pixels: Pixels) -> float:
+    """How much lines differ from their neighbours, against the next but one."""
+    lines = pixels[20:-20].astype(int)
+    near = np.abs(lines[1:] - lines[:-1]).mean()
+    return float(near / (np.abs(lines[2:] - lines[:-2]).mean() + 1))
+
+
+def woven(count: int, height: int = 576) -> Iterator[Pixels]:
+    """A block that moves between the two fields of each frame."""
+    for number in range(count):
+        pixels = np.full((height, 352, 3), 60, np.uint8)
+        for field in (0, 1):
+            left = 20 + 6 * number + 3 * field
+            pixels[field::2, left : left + 90 : 12] = 250
+            pixels[field::2, left + 1 : left + 90 : 12] = 250
+        yield pixels
+
+
+def test_interlacing_is_found_in_frames_that_are_not_marked(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "fields.mkv", woven(30), options={"qp": "10"})
+    seen = look(path)[1]
+    (raw,) = (pixels for pixels in list(woven(1)))
+    assert combing(raw) > 5
+    assert max(combing(pixels) for *_, pixels in seen) < 2
+
+
+def test_each_frame_says_whether_it_is_interlaced(tmp_path: Path) -> None:
+    title = [np.full((240, 352, 3), 90, np.uint8)] * 12
+    plain = write_clip(tmp_path / "title.ts", title, codec="mpeg2video")
+    fields = write_clip(
+        *(tmp_path / "fields.ts", woven(30, 240)),
+        **{
+            "codec": "mpeg2video",
+            "options": {"flags": "+ildct+ilme", "b": "4M"},
+            "interlaced": True,
+        },
+    )
+    path = tmp_path / "both.ts"
+    path.write_bytes(plain.read_bytes() + fields.read_bytes())
+    seen = look(path)[1]
+    assert len(seen) >= 5
+    assert max(combing(pixels) for *_, pixels in seen) < 2
 
 
 def test_large_frames_are_handed_out_smaller(tmp_path: Path) -> None:

@@ -23,13 +23,16 @@ from edge.scan.media.protocol import (
     CODECS,
     CONTAINERS,
     MICROSECONDS,
+    OTHER_CODECS,
     ClipError,
     ClipKind,
     Fault,
+    Remark,
     Reply,
     Request,
 )
 from edge.scan.media.sampling import Sampling
+from edge.scan.media.unsupported import UNSUPPORTED
 
 __all__ = ["ClipError", "Frame", "Limits", "OpenClip", "open_clip"]
 
@@ -74,6 +77,8 @@ class OpenClip:
         """Whether parts could not be read or decoded so far."""
         self.stopped = False
         """Whether the limit of work was reached before all wanted frames were handed out."""
+        self.remarks: dict[Remark, int] = {}
+        """What must be known of the clip beside its frames, once all are handed out."""
         self.seconds: dict[str, float] = {}
         """Seconds by the decoder's own clock: `open`, and at the end `decode`."""
         self._sampling = sampling
@@ -206,7 +211,16 @@ class OpenClip:
                 raise ClipError(Fault.TOO_MUCH_WORK if waited_long else Fault.HUNG) from None
             self._waited += time.monotonic() - began
             if message[0] == Reply.FAILED:
-                raise ClipError(Fault(_checked(message[1], min(Fault), max(Fault))))
+                fault = Fault(_checked(message[1], min(Fault), max(Fault)))
+                tables = {Fault.UNSUPPORTED: len(UNSUPPORTED) - 1, Fault.CODEC: len(OTHER_CODECS)}
+                most = tables.get(fault, _MOST_FRAMES)
+                raise ClipError(fault, *(_checked(number, 0, most) for number in message[2:4]))
+            if message[0] == Reply.REMARKS:
+                counts = zip(Remark, message[1:], strict=False)
+                self.remarks = {
+                    remark: _checked(count, 0, _MOST_FRAMES) for remark, count in counts if count
+                }
+                message = (Reply.ALIVE, self.frames_read)
             if message[0] != Reply.ALIVE:
                 return message
             self._alive_messages += 1

@@ -1,30 +1,27 @@
-"""A clip's file: opened once, hashed, read through its descriptor, recognised by its content.
+"""A clip's file: opened once, hashed, and read through its descriptor.
 
 Standard library only. The program and the decoder process both use it.
 """
 
 from __future__ import annotations
 
-import codecs
+import math
 import os
 import stat
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from edge.scan.media.protocol import CONTAINERS, ClipError, ClipKind, Fault
+from edge.scan.media.protocol import ClipError, Fault
+
+if TYPE_CHECKING:
+    from edge.scan.media.formats import ClipFormat
 
 HEAD_BYTES = 65536
 
 _HASHED_BYTES = 1 << 20
-_TS_PACKETS = (188, 192, 204)
-_SOUND = (b"ID3", b"fLaC", b"OggS", b"MThd", b"\xff\xfb", b"\xff\xf3", b"\xff\xf1", b"#!AMR")
-_STILL_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1")
-_SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ")
-_ANIMATED = 2
-_MOV_ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 
 
 def open_regular(path: Path, *, follow_links: bool = True) -> int:
@@ -130,45 +127,42 @@ class FileHash:
 
 
 class DescriptorFile:
-    """A read-only file over a descriptor with a position of its own: several can share one."""
+    """A read-only file over a descriptor with a position of its own: several can share one.
+
+    With `start` and `end`, bytes, it is the part of the file between them.
+    """
 
     name = "clip"
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, start: int = 0, end: int | None = None) -> None:
         self._descriptor = descriptor
-        self._size = os.lseek(descriptor, 0, os.SEEK_END)  # the sandbox allows no fstat
+        self._start = start
+        self.size = (os.lseek(descriptor, 0, os.SEEK_END) if end is None else end) - start
+        """Bytes."""
         self._position = 0
+
+    def part(self, start: int = 0, end: int | None = None) -> DescriptorFile:
+        """This file between two of its bytes, at a position of its own."""
+        end = self.size if end is None else end
+        return DescriptorFile(self._descriptor, self._start + start, self._start + end)
 
     def read(self, count: int = -1) -> bytes:
         """Up to `count` bytes from the position on; all that are left if it is negative."""
-        wanted = count if count >= 0 else max(0, self._size - self._position)
-        data = os.pread(self._descriptor, wanted, self._position)
+        left = max(0, self.size - self._position)
+        wanted = left if count < 0 else min(count, left)
+        data = os.pread(self._descriptor, wanted, self._start + self._position)
         self._position += len(data)
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move the position, as files do."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
         self._position = max(0, base + offset)
         return self._position
 
     def tell(self) -> int:
         """The position, bytes."""
         return self._position
-
-
-class ClipFormat(NamedTuple):
-    """How a file is opened: by the named demuxer of FFmpeg, or by Pillow where there is none."""
-
-    container: str
-    demuxer: str
-    kind: ClipKind
-    seekable: bool
-
-    @property
-    def number(self) -> int:
-        """The container's index in the protocol's table."""
-        return CONTAINERS.index(self.container)
 
 
 class PixelLimits(NamedTuple):
@@ -187,107 +181,9 @@ class PixelLimits(NamedTuple):
         """
         if form.demuxer:
             return self.video
-        return self.picture // {"jpg": 1, "webp": 4}.get(form.container, 3)
+        return self.picture // {"jpg": 1, "heic": 2, "webp": 4}.get(form.container, 3)
 
 
-_FIXED = (
-    (b"FLV", ClipFormat("flv", "flv", ClipKind.VIDEO, True)),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", ClipFormat("wmv", "asf", ClipKind.VIDEO, True)),
-    (b"\x00\x00\x01\xba", ClipFormat("mpg", "mpeg", ClipKind.VIDEO, True)),
-    (b"\x00\x00\x01\xb3", ClipFormat("mpg", "mpegvideo", ClipKind.VIDEO, False)),
-    (b"GIF87a", ClipFormat("gif", "gif", ClipKind.VIDEO, False)),
-    (b"GIF89a", ClipFormat("gif", "gif", ClipKind.VIDEO, False)),
-    (b"\xff\xd8\xff", ClipFormat("jpg", "", ClipKind.IMAGE, False)),
-    (b"BM", ClipFormat("bmp", "", ClipKind.IMAGE, False)),
-    (b"II*\0", ClipFormat("tiff", "", ClipKind.IMAGE, False)),
-    (b"MM\0*", ClipFormat("tiff", "", ClipKind.IMAGE, False)),
-)
-_TRANSPORT_STREAM = ClipFormat("ts", "mpegts", ClipKind.VIDEO, True)
-
-
-def sniff(head: bytes) -> ClipFormat:
-    """Name the container from the file's first bytes (up to `HEAD_BYTES` of them).
-
-    Raises ClipError with a fault that says what the file is instead.
-    """
-    if not head:
-        raise ClipError(Fault.EMPTY)
-    if _is_text(head):
-        raise ClipError(Fault.TEXT)
-    for look in (_mov, _matroska, _riff, _png, _fixed):
-        form = look(head)
-        if form is not None:
-            return form
-    if _is_transport_stream(head):
-        return _TRANSPORT_STREAM
-    raise ClipError(Fault.SOUND if head.startswith(_SOUND) else Fault.NOT_A_CLIP)
-
-
-def _fixed(head: bytes) -> ClipFormat | None:
-    return next((form for magic, form in _FIXED if head.startswith(magic)), None)
-
-
-def _mov(head: bytes) -> ClipFormat | None:
-    if head[4:8] in _MOV_ATOMS:
-        return ClipFormat("mov", "mov", ClipKind.VIDEO, True)
-    if head[4:8] != b"ftyp":
-        return None
-    brand = head[8:12]
-    if brand in _STILL_BRANDS:
-        raise ClipError(Fault.STILL_FORMAT)
-    if brand in _SOUND_BRANDS:
-        raise ClipError(Fault.SOUND)
-    names = {b"qt  ": "mov", b"M4V ": "m4v", b"M4VH": "m4v", b"M4VP": "m4v"}
-    name = "3gp" if brand.startswith((b"3gp", b"3g2")) else names.get(brand, "mp4")
-    return ClipFormat(name, "mov", ClipKind.VIDEO, True)
-
-
-def _matroska(head: bytes) -> ClipFormat | None:
-    if head[:4] != b"\x1aE\xdf\xa3":
-        return None
-    return ClipFormat("webm" if b"webm" in head[:64] else "mkv", "matroska", ClipKind.VIDEO, True)
-
-
-def _riff(head: bytes) -> ClipFormat | None:
-    if head[:4] != b"RIFF":
-        return None
-    if head[8:12] in (b"AVI ", b"AVIX"):
-        return ClipFormat("avi", "avi", ClipKind.VIDEO, True)
-    if head[8:16] == b"WEBPVP8X" and head[20:21] and head[20] & _ANIMATED:
-        return ClipFormat("webp", "", ClipKind.VIDEO, False)
-    if head[8:12] == b"WEBP":
-        return ClipFormat("webp", "", ClipKind.IMAGE, False)
-    raise ClipError(Fault.SOUND)
-
-
-def _png(head: bytes) -> ClipFormat | None:
-    if head[:8] != b"\x89PNG\r\n\x1a\n":
-        return None
-    if b"acTL" in head.split(b"IDAT", 1)[0]:
-        return ClipFormat("apng", "apng", ClipKind.VIDEO, False)
-    return ClipFormat("png", "", ClipKind.IMAGE, False)
-
-
-def _is_transport_stream(head: bytes) -> bool:
-    """Sync bytes at a steady distance; recorders may put some bytes of junk before the first."""
-    for size in _TS_PACKETS:
-        for start in range(min(size, len(head))):
-            places = head[start : start + 5 * size : size]
-            if len(places) == 5 and places == b"G" * 5:
-                return True
-    return False
-
-
-def _is_text(head: bytes) -> bool:
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return True
-    sample = head[:4096]
-    controls = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in sample)
-    if controls:
-        return False
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(sample, final=len(sample) < 4096)
-    except UnicodeDecodeError:
-        # Old text in one-byte letters: no control codes and mostly plain characters.
-        return sum(byte < 128 for byte in sample) > len(sample) // 2
-    return True
+def too_large(pixels: int, most: int) -> ClipError:
+    """For a frame of more than `most` pixels, in numbers that differ too."""
+    return ClipError(Fault.TOO_LARGE, math.ceil(pixels / 1e6), int(most / 1e6))

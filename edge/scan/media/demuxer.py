@@ -7,62 +7,77 @@ another file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any, NoReturn, TypeVar
+from itertools import islice
+from typing import Any, NoReturn
 
 import av
 import av.audio.stream
 import av.error
 import av.subtitles.stream  # PyAV imports these when it opens a file; the sandbox forbids that
 from av.container import InputContainer
-from av.stream import Disposition
+from av.index import IndexEntries
 from av.video.stream import VideoStream
 
-from edge.scan.media.clip_file import ClipFormat, DescriptorFile
+from edge.scan.media import structure
+from edge.scan.media.clip_file import DescriptorFile, too_large
+from edge.scan.media.formats import ClipFormat
 from edge.scan.media.protocol import CODECS, ClipError, Fault
-
-FrameT = TypeVar("FrameT")
+from edge.scan.media.streams import codec_number, video_stream
+from edge.scan.media.timestamps import Packet, PacketIndex
 
 ERRORS = (av.error.FFmpegError, ValueError, RuntimeError, OSError)
 USUAL_RATE = 25.0
 
 _BUFFER_BYTES = 65536
 _MOST_SECONDS = 30 * 24 * 3600.0
+_LEAST_RATE, _MOST_RATE = 0.01, 300.0
+_AGREEMENT = 0.5
+_FAR_PACKETS = 250
+_MARGIN = 4096
+_BARE_STREAMS = frozenset(("h264", "hevc", "m4v", "mpegvideo", "mjpeg"))
 _DECODERS = ",".join((*CODECS, "libdav1d", "libvpx", "libvpx-vp9", "flv"))
-# A stamp this far from the one before is believed only if the following one bears it out.
-_LEAP = 5.0
-_LAPSE = 1.0
-_TICK = 1e-6
-# As a fraction of the period. Matroska rounds its times to milliseconds.
-_OFF_RATE = 0.3
-_MOST_REORDERED = 16
 
 
 class Demuxer:
-    """One clip's video stream, once `restart` has opened it."""
+    """One clip's video stream, once `restart` has opened it.
 
-    def __init__(self, descriptor: int, form: ClipFormat, max_pixels: int) -> None:
+    Its packets have numbers, in decoding order, and stamps that never restart.
+    """
+
+    def __init__(self, file: DescriptorFile, form: ClipFormat, max_pixels: int) -> None:
         self.damaged = False
         """Whether packets could not be read."""
         self.origin: int | None = None
         """Time stamp of the clip's first frame, from which seconds count; set by the decoder."""
-        self._descriptor = descriptor
+        self.position = 0
+        """Number of the next packet."""
+        self.other_tracks = 0
+        """Number of video streams that are not read; cover art does not count."""
+        self.has_other_part = False
+        """Whether another video lies behind the last packet."""
+        self.index: PacketIndex | None = None
+        self._file = file
         self._form = form
         self._max_pixels = max_pixels
+        self._can_seek = form.seekable
+        self._seen: av.Packet[VideoStream] | None = None
+        """Read already, to find out where a seek went."""
 
     def restart(self) -> None:
         """Open the file at its start, with a fresh decoder. Raises ClipError."""
         self._container = self._opened()
-        self.stream = _video_stream(self._container)
+        self.stream, self.other_tracks = video_stream(self._container, self._form)
+        self.position, self._seen = 0, None
         context = self.stream.codec_context
         if context.width * context.height > self._max_pixels:
-            raise ClipError(Fault.TOO_LARGE)
+            raise too_large(context.width * context.height, self._max_pixels)
 
     @property
     def codec(self) -> int:
         """The codec's index in the protocol's table."""
-        return _codec_number(self.stream)
+        return codec_number(self.stream)
 
     @property
     def aspect(self) -> Fraction | None:
@@ -72,70 +87,144 @@ class Demuxer:
 
     @property
     def frame_rate(self) -> float:
-        """Mean frames a second; 0 if the clip does not say."""
-        return float(self.stream.average_rate or self.stream.guessed_rate or 0)
+        """Mean frames a second, by the packets; else what the clip says, or 0."""
+        index = self.index
+        if index is not None and len(index) > 1 and index.seconds and not index.counted:
+            return min(_MOST_RATE, len(index) / index.seconds)
+        return self._stated_rate
 
     @property
     def period(self) -> float | None:
         """Seconds between frames if all figures of the clip agree; None for a variable rate."""
+        if self.index is not None and self.index.counted:
+            return 1 / self._stated_rate
         mean, base = self.stream.average_rate, self.stream.base_rate
         if not mean or not base or abs(mean - base) > base / 1000:
             return None
         return float(1 / mean)
 
+    @property
+    def _stated_rate(self) -> float:
+        rates = [self.stream.average_rate, self.stream.guessed_rate]
+        if self._form.demuxer in _BARE_STREAMS:
+            rates.reverse()  # the demuxer's own rate is a constant
+        believed = [float(rate) for rate in rates if rate and _LEAST_RATE <= rate <= _MOST_RATE]
+        return believed[0] if believed else USUAL_RATE
+
+    def make_index(self, alive: Callable[[], None]) -> PacketIndex:
+        """Note all packets in a pass over the file; `alive` is called for each."""
+        stream, _ = video_stream(container := self._opened(), self._form)
+        base = float(stream.time_base or Fraction(1, av.time_base))
+        entries, noted = stream.index_entries, None
+        if self._form.demuxer == "mov" and len(entries):
+            film = structure.read_mov(self._file.part())
+            self.damaged |= film.truncated
+            noted = None if film.fragments else _noted_entries(entries)
+        elif self._form.demuxer in {"matroska", "avi"}:
+            self.damaged |= structure.is_cut_short(self._file.part())
+        packets = noted if noted is not None else self._noted(container, stream, alive)
+        self.index = PacketIndex(packets, base, self._stated_rate)
+        # Some demuxers take the beginning of what lies behind for a packet.
+        behind = max(0, min(self.index.last_place, self._file.size) - _MARGIN)
+        self.has_other_part = structure.has_video_behind(self._file.part(behind))
+        self._can_seek &= not (self.index.restarts or self.index.counted)
+        return self.index
+
     def packets(self) -> Iterator[av.Packet[VideoStream]]:
         """The stream's packets from the current position on, in decoding order."""
-        yield from self._packets(self._container, self.stream)
+        index = self.index
+        for packet in self._packets(self._container, self.stream):
+            if index is not None and index.counted:
+                packet.pts = None
+                packet.dts = index.time(self.position) if self.position < len(index) else None
+            elif index is not None and (shift := index.shift(self.position)):
+                packet.pts = _shifted(packet.pts, shift)
+                packet.dts = _shifted(packet.dts, shift)
+            self.position += 1
+            yield packet
 
-    def seek(self, target: float) -> bool:
-        """Move to the last key frame before `target` seconds; False if that fails."""
+    def go_to(self, number: int) -> bool:
+        """Move forward to the packet of this number, a key frame; False if that fails.
+
+        The file must then be opened at its start. Packets are read and thrown away; FFmpeg seeks
+        only where that can be checked.
+        """
+        index = self.index
+        if index is None or number < self.position:
+            return False
+        if number - self.position > _FAR_PACKETS and self._can_seek and index.places:
+            self._can_seek = self._seek(index, number)
+            if not self._can_seek:
+                return False
+        for _ in self._packets(self._container, self.stream, number - self.position):
+            self.position += 1
+        context: Any = self.stream.codec_context
+        context.flush_buffers()
+        return self.position == number
+
+    def _seek(self, index: PacketIndex, number: int) -> bool:
+        """Whether FFmpeg lands on a key frame that is known, at or before the packet."""
         try:
-            self._container.seek(self._stamp(max(0.0, target)), stream=self.stream)
+            self._container.seek(index.time(number), stream=self.stream)
+            first = next(self._packets(self._container, self.stream), None)
         except ERRORS:
             return False
+        if first is None or first.pos is None:
+            return False
+        landed = index.places.get(first.pos, -1)
+        if not self.position <= landed <= number:
+            return False
+        self._seen, self.position = first, landed
         return True
-
-    def indexed_key_frame(self, target: float) -> float | None:
-        """The last key frame before `target` by the container's index; None without one."""
-        index = self.stream.index_entries
-        place = index.search_timestamp(self._stamp(target)) if len(index) else -1
-        return self.seconds_of(index[place].timestamp) if place >= 0 else None
 
     def seconds_of(self, stamp: int) -> float:
         """A time stamp of the stream in seconds from the first frame."""
         base = self.stream.time_base or Fraction(1, av.time_base)
         return float((stamp - (self.origin or 0)) * base)
 
-    def length(self, alive: Callable[[], None]) -> float:
-        """Seconds from the first frame to the end; all packets are read if no header says it.
+    def length(self) -> float:
+        """Seconds from the first frame to the end, by the packets.
 
-        `alive` is called for each packet.
+        Where a header agrees with them, it is more precise: some tables tell when packets are
+        decoded, not when frames are shown.
         """
-        claims = []
+        assert self.index is not None
+        seconds = min(_MOST_SECONDS, self.index.seconds)
         if self.stream.duration is not None and self.stream.time_base is not None:
-            claims.append(float(self.stream.duration * self.stream.time_base))
-        if self._container.duration is not None:
-            # Matroska says when the clip ends, the others how long it is.
-            start = self.seconds_of(0) if self._form.demuxer == "matroska" else 0.0
-            claims.append(self._container.duration / av.time_base + start)
-        believed = [claim for claim in claims if 0.0 < claim < _MOST_SECONDS]
-        return believed[0] if believed else min(_MOST_SECONDS, self._measured(alive))
+            claim = float(self.stream.duration * self.stream.time_base)
+            if abs(claim - seconds) < _AGREEMENT:
+                return claim
+        return seconds
 
-    def _measured(self, alive: Callable[[], None]) -> float:
-        container = self._opened()
-        end, packets = 0.0, 0
-        for packet in self._packets(container, _video_stream(container)):
-            packets += 1
+    def key_before(self, target: float) -> int:
+        """Number of the last key frame at or before `target` seconds."""
+        return self.index.key_before(self._stamp(target)) if self.index is not None else 0
+
+    def seconds_at(self, number: int) -> float:
+        """When a packet is decoded, seconds from the first frame."""
+        return self.seconds_of(self.index.time(number)) if self.index is not None else 0.0
+
+    def _noted(
+        self, container: InputContainer, stream: VideoStream, alive: Callable[[], None]
+    ) -> Iterator[Packet]:
+        for packet in self._packets(container, stream):
             alive()
-            if packet.pts is not None:
-                end = max(end, self.seconds_of(packet.pts + (packet.duration or 0)))
-        return end or packets / (self.frame_rate or USUAL_RATE)
+            place = packet.pos if packet.pos is not None else -1
+            key, shown = packet.is_keyframe, not packet.is_discard
+            yield Packet(packet.dts, packet.pts, packet.duration or 0, key, place, shown)
 
     def _packets(
-        self, container: InputContainer, stream: VideoStream
+        self, container: InputContainer, stream: VideoStream, most: int | None = None
     ) -> Iterator[av.Packet[VideoStream]]:
+        """Packets from where the container stands, at most so many."""
+        if most == 0:
+            return
         try:
-            for packet in container.demux(stream):
+            if container is self._container and self._seen is not None:
+                seen, self._seen = self._seen, None
+                most = None if most is None else most - 1
+                yield seen
+            for packet in islice(container.demux(stream), most):
                 if not packet.size:
                     return
                 yield packet
@@ -150,7 +239,7 @@ class Demuxer:
         demuxer = self._form.demuxer
         try:
             return av.open(
-                DescriptorFile(self._descriptor),
+                self._file.part(),
                 mode="r",
                 format=demuxer,
                 options={
@@ -172,92 +261,12 @@ def _deny(*_: object) -> NoReturn:
     raise PermissionError("a clip may not open other files")
 
 
-def _video_stream(container: InputContainer) -> VideoStream:
-    """The largest readable one; the cover picture of an audio file is none."""
-    streams = [
-        stream
-        for stream in container.streams.video
-        if not stream.disposition & Disposition.attached_pic
-    ]
-    if not streams:
-        raise ClipError(Fault.NO_PICTURE)
-    readable = [stream for stream in streams if _codec_number(stream) >= 0]
-    if not readable:
-        raise ClipError(Fault.CODEC)
-    return max(readable, key=lambda stream: stream.width * stream.height)
+def _shifted(stamp: int | None, shift: int) -> int | None:
+    return None if stamp is None or abs(stamp + shift) >= 1 << 62 else stamp + shift
 
 
-def _codec_number(stream: VideoStream) -> int:
-    context: Any = stream.codec_context
-    name = context.codec.canonical_name if context is not None else ""
-    return CODECS.index(name) if name in CODECS else -1
-
-
-# Times: pure --------------------------------------------------------------------------------------
-
-
-def steady_times(
-    stamped: Iterable[tuple[float | None, FrameT]],
-    step: float,
-    on_doubt: Callable[[bool], None],
-) -> Iterator[tuple[float, FrameT]]:
-    """Frames with ascending times in seconds, from frames with their stamps in seconds or None.
-
-    A frame whose stamp leaps ahead or falls back is dropped if the next one does not bear it out.
-    Where the recording's clock restarted, time goes on from where it was. `step` is the usual time
-    between frames, for those without a stamp. `on_doubt` is called with False when a frame was
-    dropped and with True when the clock restarted.
-    """
-    last: float | None = None
-    shift = 0.0
-    suspect: tuple[float, FrameT] | None = None
-    for stamp, frame in stamped:
-        usual = 0.0 if last is None else last + step
-        time = usual if stamp is None else stamp + shift
-        if suspect is not None and last is not None:
-            if last <= suspect[0] <= time:
-                last = suspect[0]
-                yield suspect
-            elif suspect[0] <= time < last:
-                restart = usual - suspect[0]
-                shift, time, last = shift + restart, time + restart, usual
-                on_doubt(True)
-                yield usual, suspect[1]
-            else:
-                on_doubt(False)
-            suspect = None
-        if last is not None and not last - _LAPSE <= time <= last + _LEAP:
-            suspect = (time, frame)
-            continue
-        last = time if last is None else max(time, last + _TICK)
-        yield last, frame
-        del frame  # else it would stay in memory while the next one is decoded
-    if suspect is not None and last is not None and suspect[0] > last:
-        yield suspect
-
-
-class SteadyRate:
-    """Whether frames have a steady period, by the times of packets in decoding order.
-
-    Containers claim a rate for clips that have none.
-    """
-
-    def __init__(self, period: float | None) -> None:
-        self._period = period
-        self._first: float | None = None
-        self._latest = 0.0
-        self._count = 0
-
-    def holds(self, time: float) -> bool:
-        """Add the next packet's time, seconds; False once a frame was off the rate or missing."""
-        if self._period is None:
-            return False
-        if self._first is None:
-            self._first = self._latest = time
-        periods = (time - self._first) / self._period
-        self._count += 1
-        self._latest = max(self._latest, time)
-        missing = (self._latest - self._first) / self._period - self._count
-        if abs(periods - round(periods)) > _OFF_RATE or missing > _MOST_REORDERED:
-            self._period = None
-        return self._period is not None
+def _noted_entries(entries: IndexEntries) -> Iterator[Packet]:
+    """Packets by the table of an MP4: when they are decoded, not when they are shown."""
+    for entry in entries:
+        shown = not entry.is_discard
+        yield Packet(entry.timestamp, None, 0, entry.is_keyframe, entry.pos, shown)

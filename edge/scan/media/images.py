@@ -6,6 +6,7 @@ Runs in the decoder process only. GIF and APNG are FFmpeg's: it reads their time
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,14 +14,16 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from PIL import Image, ImageFile
+from PIL import Image, ImageCms, ImageFile
 
-from edge.scan.media.clip_file import ClipFormat, DescriptorFile, PixelLimits
-from edge.scan.media.protocol import CODECS, ClipError, ClipKind, Fault
+from edge.scan.media import structure
+from edge.scan.media.clip_file import HEAD_BYTES, DescriptorFile, PixelLimits, too_large
+from edge.scan.media.formats import ClipFormat, number_of
+from edge.scan.media.protocol import CODECS, ClipError, ClipKind, Fault, Remark
 from edge.scan.media.sampling import ClipReader
 
 # Pillow imports plugins when it opens a file; by then the sandbox may forbid that.
-for _plugin in ("Bmp", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):
+for _plugin in ("Avif", "Bmp", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):
     import_module(f"PIL.{_plugin}ImagePlugin")
 Image.preinit()
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -29,7 +32,17 @@ _BACKDROP = (128, 128, 128)
 _MOST_CHUNKS = 400_000
 _ORIENTATION = 0x0112
 _MODES = frozenset(("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK"))
-_PILLOW_FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "tiff": "TIFF"}
+_PILLOW_FORMATS = {
+    **{"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "tiff": "TIFF"},
+    **{"heic": "HEIF", "avif": "AVIF"},
+}
+_MOST_PAGES = 1000
+_MOST_PROFILE = 4 << 20
+_SRGB = ImageCms.createProfile("sRGB")
+_SUBFILE_TYPE, _REDUCED_OR_MASK = 254, 0b101
+_MULTI_PICTURE_ENTRIES = 0xB002
+# What lies in a second picture that only adds brightness to the first.
+_GAIN_MAP = re.compile(rb"hdrgm|HDRGainMap|GainMap|iso:ts:21496")
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -49,29 +62,49 @@ class ImageReader(ClipReader[Image.Image]):
     """
 
     def __init__(
-        self, descriptor: int, form: ClipFormat, limits: PixelLimits, alive: Callable[[int], None]
+        self,
+        file: DescriptorFile,
+        form: ClipFormat,
+        limits: PixelLimits,
+        alive: Callable[[int], None],
     ) -> None:
         super().__init__(form)
         self.kind = ClipKind.IMAGE
         self.codec = CODECS.index("mjpeg" if form.container == "jpg" else form.container)
         self._alive = alive
         self._most_pixels = limits.handed_out
-        self._file: Any = DescriptorFile(descriptor)
+        self._file: Any = file.part()
         self._durations = [0.0]
         self._end = 0.0
         # Pillow warns at this number of pixels and refuses at twice as many.
         Image.MAX_IMAGE_PIXELS = limits.of(form) // 2
+        self._most_allowed = limits.of(form)
         if form.kind is ClipKind.VIDEO:
             self._prepare_moving()
+        elif form.container in {"avif", "heic"}:
+            # The libraries know fewer brands than there are.
+            self._file.seek(0)
+            data = self._file.read()
+            self._file = io.BytesIO(data[:8] + form.container.encode() + data[12:])
         self._first = self._read() or self._read_damaged()
         self.width, self.height = self._first.size
         self.frame_pixels = self._image.width * self._image.height
+        if _is_preview(self._image):
+            raise ClipError(Fault.UNSUPPORTED, number_of("camera raw picture"))
         if len(self._durations) > 1:
             self.kind = ClipKind.VIDEO
             self.seconds = sum(self._durations)
             self.frame_rate = len(self._durations) / self.seconds if self.seconds else 0.0
         else:
+            self._remark(file)
             self._image.close()
+
+    def _remark(self, file: DescriptorFile) -> None:
+        """Note what else the file holds. Damage there says nothing of the picture itself."""
+        with suppress(Exception):
+            self.remarks[Remark.OTHER_PICTURES] = _other_pictures(self._image, file)
+        if structure.has_video_behind(file.part()):
+            self.remarks[Remark.VIDEO_BEHIND] = 1
 
     def frames(self) -> Iterator[tuple[float, Image.Image]]:
         """See `ClipReader`. Each frame of a moving WebP is laid over the one before: no jumps."""
@@ -109,8 +142,9 @@ class ImageReader(ClipReader[Image.Image]):
         self._file.seek(0)
         try:
             self._image = Image.open(self._file, formats=[_PILLOW_FORMATS[self.form.container]])
-        except Image.DecompressionBombError:
-            raise ClipError(Fault.TOO_LARGE) from None
+        except Image.DecompressionBombError as error:
+            pixels = re.search(r"\d+", str(error))
+            raise too_large(int(pixels[0]) if pixels else 0, self._most_allowed) from None
         except MemoryError:
             raise
         except Exception:  # damaged files make Pillow raise errors of many kinds
@@ -126,18 +160,52 @@ class ImageReader(ClipReader[Image.Image]):
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
         if image is None:
-            raise ClipError(Fault.BROKEN)
+            heif = self.form.container in {"avif", "heic"}
+            raise ClipError(Fault.STILL_FORMAT if heif else Fault.BROKEN)
         return image
 
     def _load(self, image: Image.Image, index: int = 0) -> Image.Image | None:
         """A decoded copy of a frame; None if it is damaged."""
         try:
-            image.seek(index)
+            if index:  # else it stands at the one that its file names first
+                image.seek(index)
             return _upright(image, self._most_pixels)
         except (ClipError, MemoryError):
             raise
         except Exception:
             return None
+
+
+def _other_pictures(image: Image.Image, file: DescriptorFile) -> int:
+    """Number of pictures beside the first: no thumbnails, masks or gain maps."""
+    entries = getattr(image, "mpinfo", {}).get(_MULTI_PICTURE_ENTRIES, ())
+    if entries:
+        others = [entry for entry in entries[1:] if _is_picture(entry, image, file)]
+        return len(others)
+    pages = min(getattr(image, "n_frames", 1), _MOST_PAGES)
+    if image.format != "TIFF":
+        return pages - 1
+    count = 0
+    for page in range(1, pages):
+        image.seek(page)
+        tags: Any = image
+        count += not tags.tag_v2.get(_SUBFILE_TYPE, 0) & _REDUCED_OR_MASK
+    return count
+
+
+def _is_preview(image: Any) -> bool:  # noqa: ANN401 (what plugins add is not typed)
+    """Whether the first page of a TIFF is a small copy: then it is a camera's raw file."""
+    tags = image.tag_v2 if image.format == "TIFF" else {}
+    return bool(tags.get(_SUBFILE_TYPE, 0) & 1)
+
+
+def _is_picture(entry: dict[str, Any], image: Image.Image, file: DescriptorFile) -> bool:
+    """Whether an entry of a multi-picture JPEG is more than a preview or a gain map."""
+    kind = str(entry["Attribute"]["MPType"])
+    if "Thumbnail" in kind:
+        return False
+    file.seek(entry["DataOffset"] + image.info.get("mpoffset", 0))
+    return kind.startswith("Multi") or not _GAIN_MAP.search(file.read(HEAD_BYTES))
 
 
 def _upright(image: Image.Image, most_pixels: int) -> Image.Image:
@@ -149,7 +217,7 @@ def _upright(image: Image.Image, most_pixels: int) -> Image.Image:
     orientation = 1
     with suppress(Exception):
         orientation = image.getexif().get(_ORIENTATION, 1)
-    picture = _as_rgb(image)
+    picture = _as_rgb(_in_srgb(image))
     if picture.size != size:
         picture = picture.resize(size, Image.Resampling.BILINEAR)
     elif picture is image:
@@ -177,6 +245,19 @@ def _webp_frames(data: bytes) -> tuple[list[float], int]:
             durations.append(int.from_bytes(data[place + 20 : place + 23], "little") / 1000)
         place = following
     return durations, place
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """The picture with the colours that its profile (ICC) gives them."""
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in {"RGB", "CMYK"} or len(profile) > _MOST_PROFILE:
+        return image
+    with suppress(Exception):  # a damaged profile leaves the colours as they are stored
+        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "srgb" not in ImageCms.getProfileDescription(given).lower():
+            shown = ImageCms.profileToProfile(image, given, _SRGB, outputMode="RGB")
+            return shown or image
+    return image
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

@@ -13,6 +13,7 @@ import time
 from enum import IntEnum
 
 from edge.errors import TruelightError
+from edge.scan.media.unsupported import UNSUPPORTED
 
 MESSAGE = struct.Struct("<10q")
 MICROSECONDS = 1_000_000
@@ -34,7 +35,8 @@ class Reply(IntEnum):
     FRAME = 2  # slot, window, time (us), frames decoded, damaged
     ALIVE = 3  # frames decoded
     DONE = 4  # frames decoded, damaged, decode (us), stopped
-    FAILED = 5  # fault
+    FAILED = 5  # fault, two numbers for its text
+    REMARKS = 6  # before DONE: a number for each `Remark`
 
 
 class ClipKind(IntEnum):
@@ -48,6 +50,7 @@ class ClipKind(IntEnum):
 CONTAINERS = (
     *("mp4", "mov", "m4v", "3gp", "mkv", "webm", "avi", "wmv", "flv", "mpg", "ts"),
     *("gif", "apng", "webp", "jpg", "png", "bmp", "tiff"),
+    *("h264", "hevc", "mjpeg", "ogv", "dv", "mxf", "ivf", "y4m", "nut", "heic", "avif"),
 )
 CODECS = (
     *("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3"),
@@ -55,6 +58,20 @@ CODECS = (
     *("vp6a", "svq1", "svq3", "cinepak", "theora", "mjpeg", "prores", "dnxhd", "ffv1", "huffyuv"),
     *("ffvhuff", "utvideo", "qtrle", "rawvideo", "dvvideo", "cfhd", "gif", "apng", "png", "bmp"),
     *("webp", "tiff", "rpza", "msvideo1", "indeo5", "h261", "flashsv", "flashsv2", "v210"),
+    *("heic", "avif", "vp7", "magicyuv"),
+)
+
+
+# Codecs that are only named. Their index crosses too, from 1.
+OTHER_CODECS = (
+    *(("jpeg2000", "JPEG 2000"), ("vvc", "VVC"), ("evc", "EVC"), ("jpegxl", "JPEG XL")),
+    *(("rv10", "RealVideo"), ("rv20", "RealVideo 2"), ("rv30", "RealVideo 8")),
+    *(("rv40", "RealVideo 9"), ("hap", "Hap"), ("cllc", "Canopus Lossless"), ("indeo3", "Indeo 3")),
+    *(("indeo4", "Indeo 4"), ("vp5", "VP5"), ("dirac", "Dirac"), ("snow", "Snow")),
+    *(("vp4", "VP4"), ("vp3", "VP3"), ("cavs", "AVS"), ("avs2", "AVS2"), ("avs3", "AVS3")),
+    *(("lagarith", "Lagarith"), ("fraps", "Fraps"), ("g2m", "GoToMeeting"), ("tscc", "TechSmith")),
+    *(("mss2", "Windows Media Screen"), ("wmv3image", "Windows Media Image"), ("apv", "APV")),
+    *(("prores_raw", "ProRes RAW"), ("jpegls", "JPEG-LS"), ("aic", "Apple Intermediate")),
 )
 
 
@@ -82,6 +99,21 @@ class Fault(IntEnum):
     TOO_MUCH_WORK = 19
     NOT_STARTED = 20
     PIXEL_FORMAT = 21
+    UNSUPPORTED = 22
+    FRAGMENT = 23
+    DOLBY_VISION = 24
+
+
+class Remark(IntEnum):
+    """What must be known of a clip beside its frames; each crosses with a number, 0 for none."""
+
+    OTHER_TRACKS = 0  # video tracks that were not looked at
+    OTHER_PICTURES = 1  # pictures in the file that were not looked at: pages, angles
+    VIDEO_BEHIND = 2  # 1 if a video lies behind a picture and was not looked at
+    OTHER_PARTS = 3  # joined files behind the first that were not looked at
+    UNINDEXED = 4  # seconds that were looked at, of a clip too long to be indexed
+    COUNTED_TIMES = 5  # frames a second, thousandths, by which times were counted
+    STILL = 6  # frames, if all show the same picture
 
 
 _CHOOSE = "Choose a video or picture file."
@@ -98,15 +130,14 @@ FAULTS: dict[Fault, tuple[str, str]] = {
     Fault.SOUND: ("This is an audio file without pictures.", _CHOOSE),
     Fault.NOT_A_CLIP: ("Unsupported file type: neither a video nor a picture.", _CONVERT),
     Fault.NO_PICTURE: ("The file contains no video, only audio or data.", _CHOOSE),
-    Fault.CODEC: ("Unsupported video codec.", _CONVERT),
+    Fault.CODEC: ("Unsupported video codec{name}.", _CONVERT),
     Fault.BROKEN: ("The file is damaged or incomplete and cannot be opened.", _COPY),
     Fault.NOTHING_DECODED: ("No frame of the file can be decoded.", _COPY),
     Fault.TOO_LARGE: (
-        "The frame size exceeds the limit in megapixels: 41 for video, 120 for JPEG, 30 for WebP, "
-        "40 for other pictures.",
+        "The picture has {0} megapixels; the limit for files of this kind is {1}.",
         "Scale it down.",
     ),
-    Fault.STILL_FORMAT: ("HEIC and AVIF pictures are not supported.", "Convert it to JPEG."),
+    Fault.STILL_FORMAT: ("This HEIC or AVIF picture cannot be decoded.", "Convert it to JPEG."),
     Fault.INPUT: ("Reading the file failed.", "Check the disk or stick that holds it."),
     Fault.MEMORY: ("Decoding exceeded the memory limit.", _CONVERT),
     Fault.CRASHED: ("The decoder crashed on this file.", _DISTRUST),
@@ -115,6 +146,15 @@ FAULTS: dict[Fault, tuple[str, str]] = {
     Fault.TOO_MUCH_WORK: ("Decoding exceeded the time limit.", _CONVERT),
     Fault.NOT_STARTED: ("The decoder process cannot be started.", "Run `truelight doctor`."),
     Fault.PIXEL_FORMAT: ("Unsupported pixel format.", _CONVERT),
+    Fault.UNSUPPORTED: ("{name}: not supported.", _CONVERT),
+    Fault.FRAGMENT: (
+        "This is a piece of a streamed video: alone it cannot be shown.",
+        "Join the initialization segment and the media segments in one file.",
+    ),
+    Fault.DOLBY_VISION: (
+        "Dolby Vision without a layer for other players (profile 5): not supported.",
+        _CONVERT,
+    ),
 }
 """For each fault one sentence, and what to do about it."""
 
@@ -122,9 +162,21 @@ FAULTS: dict[Fault, tuple[str, str]] = {
 class ClipError(TruelightError):
     """This clip cannot be read, because of `fault`; other clips are not affected."""
 
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(*FAULTS[fault])
+    def __init__(self, fault: Fault, *numbers: int) -> None:
+        """`numbers` are for the text.
+
+        Of an unsupported format its index in `UNSUPPORTED`, of a codec in `OTHER_CODECS` from 1.
+        """
+        message, remedy = FAULTS[fault]
+        name = ""
+        if fault is Fault.UNSUPPORTED:
+            kind = UNSUPPORTED[numbers[0]].name
+            name = f"{kind[0].upper()}{kind[1:]}"
+        elif fault is Fault.CODEC and numbers and numbers[0]:
+            name = f": {OTHER_CODECS[numbers[0] - 1][1]}"
+        super().__init__(message.format(*(numbers or (0, 0)), name=name), remedy)
         self.fault = fault
+        self.numbers = numbers
 
 
 def pack(kind: IntEnum, *fields: int) -> bytes:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from edge.scan.media.clip_file import ClipFormat
-    from edge.scan.media.protocol import ClipKind
+    from edge.scan.media.formats import ClipFormat
+    from edge.scan.media.protocol import ClipKind, Remark
 
 FrameT = TypeVar("FrameT")
 
@@ -68,7 +68,11 @@ class Sampling:
             for window in range(count)
             for position in range(self.window_frames)
         ]
-        return [each for each in planned if each.time < seconds] or planned[:1]
+        within = [each for each in planned if each.time < seconds] or planned[:1]
+        if len(within) == 1 and self.window_frames > 1 and seconds > 1e-3:
+            # A clip of two frames is no single picture.
+            within.append(PlannedFrame(0, seconds / 2))
+        return within
 
     def most_frames(self, seconds: float) -> int:
         """The largest number of frames handed out for a clip of this length."""
@@ -159,6 +163,8 @@ class ClipReader(ABC, Generic[FrameT]):
 
     def __init__(self, form: ClipFormat) -> None:
         self.form = form
+        self.remarks: dict[Remark, int] = {}
+        """What must be known of the clip beside its frames; known once all frames are read."""
 
     @abstractmethod
     def frames(self) -> Iterator[tuple[float, FrameT]]:

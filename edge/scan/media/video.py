@@ -13,42 +13,52 @@ from typing import Any
 import av
 from av.video.stream import VideoStream
 
-from edge.scan.media.clip_file import ClipFormat, PixelLimits
-from edge.scan.media.convert import DecodedFrame, FrameConverter
-from edge.scan.media.demuxer import ERRORS, USUAL_RATE, Demuxer, SteadyRate, steady_times
-from edge.scan.media.protocol import ClipError, ClipKind, Fault
+from edge.scan.media.clip_file import DescriptorFile, PixelLimits
+from edge.scan.media.convert import DecodedFrame, FrameConverter, looks_combed
+from edge.scan.media.demuxer import ERRORS, USUAL_RATE, Demuxer
+from edge.scan.media.formats import ClipFormat
+from edge.scan.media.protocol import ClipError, ClipKind, Fault, Remark
 from edge.scan.media.sampling import ClipReader
+from edge.scan.media.timestamps import SteadyRate, steady_times
 
 _THREADS = 2
 _LARGE_PIXELS = 4096 * 2304
-# Without an index a jump is a guess: worth it over a long stretch, and aimed before the target.
-_BLIND_STRETCH = 12.0
-_BLIND_LEADS = (4.0, 20.0)
-_INDEXED_STRETCH = 0.5
+# Packets that a jump must leave out to be worth an empty decoder.
+_LEAST_JUMP = 12
 _LONGEST_SHOWN = 60.0
-# A clip that ends this many seconds before it claims to has lost its end.
+_EARLIER = 1.0
+_TICK = 1e-3
+# A clip whose frames end this many seconds before its packets has lost its end.
 _MISSING_END = 1.0
+_PICTURES = frozenset(("gif", "apng", "avif", "heic"))
 
 
 class VideoReader(ClipReader[DecodedFrame]):
     """One video; interlaced frames come with their neighbours in time.
 
-    `alive` is called with the number of decoded frames while work goes on. Raises ClipError when
+    `alive` is called with the number of decoded frames while work goes on. With `size`, frames are
+    handed out with that width and height, whatever their own is. Raises ClipError when
     the clip cannot be opened or no frame can be decoded.
     """
 
     def __init__(
-        self, descriptor: int, form: ClipFormat, limits: PixelLimits, alive: Callable[[int], None]
+        self,
+        file: DescriptorFile,
+        form: ClipFormat,
+        limits: PixelLimits,
+        alive: Callable[[int], None],
+        size: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(form)
         self._alive = alive
         self._last_end = 0.0
         self._times: Sequence[float] | None = None
         self._latest = -1.0
-        self._can_jump = form.seekable
-        self._jumped_to = -1.0
-        self._demuxer = Demuxer(descriptor, form, limits.of(form))
+        self._can_jump = True
+        self._jumped_to = -1
+        self._demuxer = Demuxer(file, form, limits.of(form))
         self._restart()
+        index = self._demuxer.make_index(lambda: alive(self.frames_read))
         self.period = self._demuxer.period
         self._pending = next(self._decoded, None)
         if self._pending is None:
@@ -56,32 +66,52 @@ class VideoReader(ClipReader[DecodedFrame]):
         first = self._pending[1]
         self.frame_pixels = first.width * first.height
         self.large = self.frame_pixels > _LARGE_PIXELS
-        self._interlaced = bool(first.interlaced_frame)
         self.codec, self.frame_rate = self._demuxer.codec, self._demuxer.frame_rate
-        single = not form.seekable and self._demuxer.stream.frames == 1
+        single = form.container in _PICTURES and len(index) == 1
         self.kind = ClipKind.IMAGE if single else form.kind
         if not single:
-            self.seconds = self._demuxer.length(lambda: alive(self.frames_read))
+            self.seconds = self._demuxer.length()
             self.damaged |= self._demuxer.damaged
-        self._converter = FrameConverter(first, self._demuxer.aspect, limits.handed_out)
+        self._remark(index.complete, index.counted)
+        self._converter = FrameConverter(first, self._demuxer.aspect, limits.handed_out, size)
         self.width, self.height = self._converter.width, self._converter.height
 
     def frames(self) -> Iterator[tuple[float, DecodedFrame]]:
-        """See `ClipReader`."""
-        if not self._interlaced:
-            while (arrived := self._next()) is not None:
-                time, frame = arrived
-                del arrived
-                yield time, DecodedFrame(frame)
-                del frame
-            return
+        """See `ClipReader`. Whether a frame is interlaced is its own matter."""
         before: av.VideoFrame | None = None
         current = self._next()
         while current is not None:
-            following = self._next()
-            after = following[1] if following is not None else current[1]
-            yield current[0], DecodedFrame(current[1], before, after)
-            before, current = current[1], following
+            time, frame = current
+            following = None
+            if frame.interlaced_frame or looks_combed(frame):
+                following = self._next()
+                # At an end of the clip the one neighbour stands for both.
+                after = following[1] if following is not None else before or frame
+                yield time, DecodedFrame(frame, before or after, after)
+                before = frame
+            else:
+                before = None if self.large else frame
+                yield time, DecodedFrame(frame)
+            # Else it would stay in memory while the next one is decoded.
+            del current, frame
+            current = following if following is not None else self._next()
+
+    def _check_last_part(self) -> None:
+        """Remark if no frame could be decoded since the clock was last set anew."""
+        index = self._demuxer.index
+        if index is not None and index.last_restart is not None:
+            restart = self._demuxer.seconds_of(index.last_restart)
+            if self._latest <= restart + _TICK:
+                self.remarks[Remark.OTHER_PARTS] = 1
+
+    def _remark(self, complete: bool, counted: bool) -> None:
+        """Note what must be known of the clip."""
+        self.remarks[Remark.OTHER_TRACKS] = self._demuxer.other_tracks
+        self.remarks[Remark.OTHER_PARTS] = int(self._demuxer.has_other_part)
+        if not complete:
+            self.remarks[Remark.UNINDEXED] = max(1, int(self.seconds))
+        if counted and self.kind is ClipKind.VIDEO:
+            self.remarks[Remark.COUNTED_TIMES] = int(self._demuxer.frame_rate * 1000)
 
     def paint(self, frame: DecodedFrame, target: memoryview) -> None:
         """See `ClipReader`."""
@@ -102,32 +132,28 @@ class VideoReader(ClipReader[DecodedFrame]):
         """Go on at the last key frame before `target` seconds if that saves work.
 
         Returns whether the position moved. A frame that was handed out is not handed out again. A
-        jump that lands behind the target is mended by decoding from the start.
+        jump that lands behind the target is mended by one to an earlier key frame.
         """
-        leads = self._leads(target) if target != self._jumped_to else ()
-        self._jumped_to = target
-        for lead in leads:
-            if self._demuxer.seek(target - lead):
-                self._decoded = self._steady()
-                landed = next(self._decoded, None)
-                if landed is not None and landed[0] <= target + (self.period or 0.0) / 2:
-                    self._can_jump = landed[0] > self._latest
-                    self._pending = landed
-                    return True
-        if leads:
-            self._can_jump = False
-            self._restart()
-        return bool(leads)
-
-    def _leads(self, target: float) -> tuple[float, ...]:
-        """How many seconds before the target to aim, one try after the other; none: no jump."""
-        position = self._pending[0] if self._pending is not None else self._latest
-        if not self._can_jump or target - position < _INDEXED_STRETCH:
-            return ()
-        key_frame = self._demuxer.indexed_key_frame(target)
-        if key_frame is not None and key_frame > position + _INDEXED_STRETCH:
-            return (0.0, *_BLIND_LEADS)
-        return _BLIND_LEADS if target - position > _BLIND_STRETCH else ()
+        demuxer = self._demuxer
+        key = demuxer.key_before(target)
+        if not self._can_jump or key in {0, self._jumped_to}:
+            return False
+        if key - demuxer.position < _LEAST_JUMP:
+            return False
+        self._jumped_to = key
+        for number in (key, demuxer.key_before(demuxer.seconds_at(key) - _EARLIER)):
+            if not demuxer.go_to(number):
+                self._restart()
+                if not demuxer.go_to(number):
+                    continue
+            self._decoded = self._steady()
+            landed = next(self._decoded, None)
+            if landed is not None and landed[0] <= target + (self.period or 0.0) / 2:
+                self._pending = landed
+                return True
+        self._can_jump = False
+        self._restart()
+        return True
 
     def _restart(self) -> None:
         self._demuxer.restart()
@@ -144,6 +170,7 @@ class VideoReader(ClipReader[DecodedFrame]):
             arrived = next(self._decoded, None)
             if arrived is None:
                 self.damaged |= self.shown_until() + _MISSING_END < self.seconds
+                self._check_last_part()
                 return None
         self._latest = arrived[0]
         return arrived
@@ -181,17 +208,19 @@ class VideoReader(ClipReader[DecodedFrame]):
     def _frames_of(self, packet: av.Packet[VideoStream] | None) -> list[av.VideoFrame]:
         """What a packet decodes to; None asks for the frames that the decoder still holds."""
         context: Any = self._demuxer.stream.codec_context
+        index = self._demuxer.index
+        whole = index is not None and index.is_joint(self._demuxer.position - 1)
         try:
             if packet is not None:
-                self.damaged |= packet.is_corrupt
+                self.damaged |= packet.is_corrupt and not whole
                 context.skip_frame = "DEFAULT" if self._matters(packet) else "NONREF"
             frames: list[av.VideoFrame] = context.decode(packet)
         except EOFError:
             return []
         except ERRORS:
-            self.damaged = True
+            self.damaged |= not whole
             return []
-        self.damaged |= any(frame.is_corrupt for frame in frames)
+        self.damaged |= any(frame.is_corrupt for frame in frames) and not whole
         return frames
 
     def _matters(self, packet: av.Packet[VideoStream]) -> bool:

@@ -18,13 +18,15 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from edge.scan.media import sandbox
-from edge.scan.media.clip_file import HEAD_BYTES, ClipFormat, PixelLimits, sniff
+from edge.scan.media import sandbox, structure
+from edge.scan.media.clip_file import DescriptorFile, PixelLimits
+from edge.scan.media.formats import ClipFormat, recognise
 from edge.scan.media.protocol import (
     MICROSECONDS,
     ClipError,
     ClipKind,
     Fault,
+    Remark,
     Reply,
     Request,
     pack,
@@ -41,6 +43,9 @@ _FRAMES_TO_COLLECT = 8
 _STDERR = 2
 _CPU_MARGIN = 5
 """Seconds of processor time beyond the budget: a single frame may take long."""
+# Bytes of a frame that are compared, and how far they may be apart in the same picture.
+_COMPARED = 20_000
+_SAME = 16
 
 
 def open_reader(
@@ -50,8 +55,14 @@ def open_reader(
 
     `alive` is called with the number of decoded frames while work goes on.
     """
-    form = sniff(os.pread(descriptor, HEAD_BYTES, 0))
-    return _reader_class(form)(descriptor, form, limits, alive)
+    file = DescriptorFile(descriptor)
+    form = recognise(file)
+    parts = structure.parts(file) if form.demuxer else [file]
+    if len(parts) == 1:
+        return _reader_class(form)(file, form, limits, alive)
+    from edge.scan.media.joined import JoinedReader
+
+    return JoinedReader(parts, form, limits, alive)
 
 
 def _reader_class(form: ClipFormat) -> type[VideoReader] | type[ImageReader]:
@@ -62,6 +73,8 @@ def _reader_class(form: ClipFormat) -> type[VideoReader] | type[ImageReader]:
         return VideoReader
     from edge.scan.media.images import ImageReader
 
+    if form.container == "heic":
+        from edge.scan.media import heif  # noqa: F401 (registers itself)
     return ImageReader
 
 
@@ -77,6 +90,25 @@ class Budget:
         """Raises ClipError if that many frames, or the time so far, are too much."""
         if frames_read * self.frame_pixels > self.pixels or time.process_time() > self.cpu_seconds:
             raise ClipError(Fault.TOO_MUCH_WORK)
+
+
+class StillCheck:
+    """Whether all frames show the same picture, but for what compression does to it."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.is_still = True
+        self._first = b""
+
+    def add(self, pixels: memoryview) -> None:
+        """Take the next frame: RGB bytes. Some thousand of them are compared."""
+        self.frames += 1
+        if not self.is_still:
+            return
+        spread = bytes(pixels[:: max(1, len(pixels) // _COMPARED) | 1])
+        self._first = self._first or spread
+        largest = max(abs(a - b) for a, b in zip(self._first, spread, strict=True))
+        self.is_still = largest <= _SAME
 
 
 class ParentConnection:
@@ -127,7 +159,7 @@ def main(requests: int, replies: int, clip: int, memory: int) -> NoReturn:
     try:
         _serve(parent, clip, memory, (replies, _STDERR))
     except ClipError as refusal:
-        parent.reply(Reply.FAILED, refusal.fault)
+        parent.reply(Reply.FAILED, refusal.fault, *refusal.numbers)
     except MemoryError:
         parent.reply(Reply.FAILED, Fault.MEMORY)
     except OSError:
@@ -139,7 +171,7 @@ def _serve(parent: ParentConnection, clip: int, memory: int, writable: Iterable[
     *sampled, handed_out, video, picture, cpu, space = parent.request(Request.OPEN)
     with contextlib.suppress(ClipError):
         # Import what this kind of clip needs, while files may still be opened.
-        _reader_class(sniff(os.pread(clip, HEAD_BYTES, 0)))
+        _reader_class(recognise(DescriptorFile(clip)))
     parent.budget.cpu_seconds = cpu
     sandbox.enter(cpu + _CPU_MARGIN, space, writable)
     parent.end_with_it()  # no thread before: some layers confine only the one that enters
@@ -170,7 +202,7 @@ def _hand_out(
     free = list(range(slots))
     size = reader.width * reader.height * 3
     busy, resumed = 0.0, time.monotonic()
-    handed_out = stopped = False
+    still, stopped = StillCheck(), False
     try:
         for chosen in reader.choose(sampling):
             if not free:
@@ -178,20 +210,24 @@ def _hand_out(
                 free.append(parent.request(Request.RELEASE)[0])
                 resumed = time.monotonic()
             slot = free.pop()
-            reader.paint(chosen.frame, shared[slot * size : (slot + 1) * size])
+            pixels = shared[slot * size : (slot + 1) * size]
+            reader.paint(chosen.frame, pixels)
+            still.add(pixels)
             parent.reply(
                 *(Reply.FRAME, slot, chosen.window, int(chosen.time * MICROSECONDS)),
                 *(reader.frames_read, int(reader.damaged)),
             )
-            handed_out = True
             del chosen  # else its frame would stay in memory while the next one is decoded
             if reader.frames_read < _FRAMES_TO_COLLECT:
                 gc.collect()  # PyAV ties a frame whose side data was read to itself
     except ClipError as refusal:
-        stopped = handed_out and refusal.fault is Fault.TOO_MUCH_WORK
+        stopped = still.frames > 0 and refusal.fault is Fault.TOO_MUCH_WORK
         if not stopped:
             raise
     busy += time.monotonic() - resumed
+    if still.frames > 1 and still.is_still:
+        reader.remarks[Remark.STILL] = still.frames
+    parent.reply(Reply.REMARKS, *(reader.remarks.get(remark, 0) for remark in Remark))
     parent.reply(
         *(Reply.DONE, reader.frames_read, int(reader.damaged), int(busy * MICROSECONDS)),
         int(stopped),

@@ -1,0 +1,69 @@
+"""What the decoder process remarks of a clip, as reasons of its finding. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edge.finding import Finding, Reason, ReasonCode, Verdict
+from edge.scan.media.protocol import Remark
+from edge.text import clock
+
+_TEXTS = {
+    Remark.OTHER_TRACKS: (
+        ReasonCode.OTHER_TRACKS,
+        "The file has another video track, which was not scanned.",
+        "The file has {} other video tracks, which were not scanned.",
+    ),
+    Remark.OTHER_PICTURES: (
+        ReasonCode.OTHER_PICTURES,
+        "The file holds another picture, which was not scanned.",
+        "The file holds {} other pictures, which were not scanned.",
+    ),
+    Remark.VIDEO_BEHIND: (
+        ReasonCode.VIDEO_BEHIND,
+        "The file holds a video behind the picture (motion photo), which was not scanned.",
+        "The file holds {} videos behind the picture, which were not scanned.",
+    ),
+    Remark.OTHER_PARTS: (
+        ReasonCode.OTHER_PARTS,
+        "Another file is joined behind the clip; it was not scanned.",
+        "{} other files are joined behind the clip; they were not scanned.",
+    ),
+    Remark.STILL: (
+        ReasonCode.SINGLE_PICTURE,
+        "This is a single picture: the motion of the face could not be judged.",
+        "All {} scanned frames show the same picture: the motion of the face could not be judged.",
+    ),
+}
+
+_NOT_SCANNED = frozenset(
+    (
+        *(ReasonCode.OTHER_TRACKS, ReasonCode.OTHER_PICTURES, ReasonCode.VIDEO_BEHIND),
+        *(ReasonCode.OTHER_PARTS, ReasonCode.TOO_LONG, ReasonCode.WORK_LIMIT),
+    )
+)
+
+
+def limitations(remarks: Mapping[Remark, int]) -> tuple[Reason, ...]:
+    """The reasons, in a fixed order."""
+    reasons = []
+    for remark, number in sorted(remarks.items()):
+        if remark is Remark.UNINDEXED:
+            code = ReasonCode.TOO_LONG
+            text = f"The clip is too long: only its first {clock(number)} was scanned."
+        elif remark is Remark.COUNTED_TIMES:
+            code = ReasonCode.COUNTED_TIMES
+            text = f"The file has no time stamps: times assume {number / 1000:g} frames a second."
+        else:
+            code, one, many = _TEXTS[remark]
+            text = one if number == 1 else many.format(number)
+        reasons.append(Reason(code=code, text=text))
+    return tuple(reasons)
+
+
+def withhold_real(finding: Finding) -> Finding:
+    """UNSURE instead of REAL where a part was not scanned that could show a face."""
+    left_out = any(reason.code in _NOT_SCANNED for reason in finding.reasons)
+    if finding.verdict is not Verdict.REAL or not left_out:
+        return finding
+    return finding.replaced(verdict=Verdict.UNSURE)

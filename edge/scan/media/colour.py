@@ -1,0 +1,171 @@
+"""Light and colours of HDR and wide-gamut video as those of a BT.709 screen.
+
+Runs in the decoder process only. Works without numpy, whose import would double its start: FFmpeg
+looks colours up in a table of 36 by 36 by 36 that is made here once a clip.
+
+SDR video is shown as it is stored: its transfer functions differ in names more than on screens.
+For HDR the reference white of 203 cd/m2 (ITU-R BT.2408-7) becomes the white of the SDR picture. The
+tone curve is the identity up to white, and cuts there: what an SDR camera would have recorded stays
+exactly that, and only highlights are lost. The picture is then encoded for a display of gamma 2.4
+(ITU-R BT.1886).
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import NamedTuple
+
+Matrix = tuple[tuple[float, ...], ...]
+
+REFERENCE_WHITE = 203.0
+"""cd/m2."""
+SIDE = 36
+"""Steps of the table along each of red, green and blue; the square of `LEVEL`."""
+LEVEL = 6
+_GAMMA = 2.4
+# Light is looked up by its root, as the eye sees it, up to 1.9 times the white: then white,
+# where the curve has its edge, is a step of the table.
+_PEAK = ((SIDE - 1) / 27) ** _GAMMA
+
+# ITU-T H.273, table 2: chromaticities of red, green, blue and white, by the number of primaries.
+_D65, _C, _DCI = (0.3127, 0.3290), (0.310, 0.316), (0.314, 0.351)
+_BT709 = ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060), _D65)
+_PRIMARIES = {
+    4: ((0.670, 0.330), (0.210, 0.710), (0.140, 0.080), _C),
+    8: ((0.681, 0.319), (0.243, 0.692), (0.145, 0.049), _C),
+    9: ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046), _D65),
+    10: ((1.0, 0.0), (0.0, 1.0), (0.0, 0.0), (1 / 3, 1 / 3)),
+    11: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), _DCI),
+    12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), _D65),
+}
+# H.273, table 3: how values become light.
+_GAMMA_28, _LINEAR, _LOG_100, _LOG_316, _PQ, _ST428, _HLG = 5, 8, 9, 10, 16, 17, 18
+
+# SMPTE ST 2084.
+_M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
+_C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
+# ITU-R BT.2100, table 5; system gamma of a display of 1000 cd/m2.
+_A, _B, _C_HLG = 0.17883277, 0.28466892, 0.55991073
+_HLG_PEAK, _SYSTEM_GAMMA = 1000.0, 1.2
+_LUMA_2020 = (0.2627, 0.6780, 0.0593)
+
+# Linear light of a stored value v, 1 for the white of SDR; of HLG the scene's, 0 to 1.
+_LIGHT = {
+    _GAMMA_28: "pow(v,2.8)",
+    _LINEAR: "v",
+    _LOG_100: "gt(v,0)*pow(10,(v-1)*2)",
+    _LOG_316: "gt(v,0)*pow(10,(v-1)*2.5)",
+    _PQ: (
+        f"pow(max(pow(v,{1 / _M2})-{_C1},0)/({_C2}-{_C3}*pow(v,{1 / _M2})),{1 / _M1})"
+        f"*{10000 / REFERENCE_WHITE}"
+    ),
+    _ST428: f"pow(v,2.6)*{52.37 / 48}",
+    _HLG: f"if(lte(v,0.5),v*v/3,(exp((v-{_C_HLG})/{_A})+{_B})/12)",
+}
+
+
+class ColourSpace(NamedTuple):
+    """Primaries and transfer, by the numbers of ITU-T H.273."""
+
+    primaries: int
+    transfer: int
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether pixels are shown as they are stored."""
+        return self.primaries not in _PRIMARIES and self.transfer not in _LIGHT
+
+    @property
+    def curve(self) -> str:
+        """FFmpeg's expression for the root of the light of a stored value, for `lutrgb`."""
+        light = _LIGHT.get(self.transfer, f"pow(v,{_GAMMA})").replace("v", "(val/maxval)")
+        return f"maxval*pow(clip(({light})/{self._peak},0,1),1/{_GAMMA})"
+
+    def table(self) -> bytes:
+        """A picture of `LEVEL**3` squared pixels, RGB of 16 bits: red runs fastest, then green.
+
+        FFmpeg's `haldclut` looks up in it what `curve` made of a colour.
+        """
+        linear = [(step / (SIDE - 1)) ** _GAMMA * self._peak for step in range(SIDE)]
+        mix = _to_bt709(self.primaries)
+        is_hlg = self.transfer == _HLG
+        values: list[int] = []
+        for blue in linear:
+            for green in linear:
+                for red in linear:
+                    scale = _hlg_gain(red, green, blue) if is_hlg else 1.0
+                    for row in mix:
+                        light = row[0] * red + row[1] * green + row[2] * blue
+                        values.append(_encoded(light * scale))
+        return struct.pack(f"<{len(values)}H", *values)
+
+    @property
+    def _peak(self) -> float:
+        """The brightest light that is looked up; of HLG the scene's."""
+        return 1.0 if self.transfer in {_HLG, _LINEAR, _LOG_100, _LOG_316} else _PEAK
+
+
+def _encoded(light: float) -> int:
+    return round(65535 * math.pow(min(1.0, max(0.0, light)), 1 / _GAMMA))
+
+
+def _hlg_gain(red: float, green: float, blue: float) -> float:
+    """From the scene's light to the display's: the opto-optical transfer function of BT.2100."""
+    luma = sum(weight * part for weight, part in zip(_LUMA_2020, (red, green, blue), strict=True))
+    return luma ** (_SYSTEM_GAMMA - 1) * _HLG_PEAK / REFERENCE_WHITE if luma > 0 else 0.0
+
+
+def _to_bt709(primaries: int) -> Matrix:
+    """From linear RGB of these primaries to linear RGB of BT.709 (SMPTE RP 177)."""
+    if primaries not in _PRIMARIES:
+        return ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    own = _PRIMARIES[primaries]
+    adapted = _product(_adaptation(own[3], _D65), _to_xyz(own))
+    return _product(_inverse(_to_xyz(_BT709)), adapted)
+
+
+def _to_xyz(primaries: tuple[tuple[float, float], ...]) -> Matrix:
+    columns = [_xyz(*place) for place in primaries[:3]]
+    matrix = tuple(zip(*columns, strict=True))
+    scale = _applied(_inverse(matrix), _xyz(*primaries[3]))
+    return tuple(
+        tuple(value * factor for value, factor in zip(row, scale, strict=True)) for row in matrix
+    )
+
+
+def _adaptation(white: tuple[float, float], target: tuple[float, float]) -> Matrix:
+    """From one white to another by Bradford's method."""
+    cone = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
+    before, after = _applied(cone, _xyz(*white)), _applied(cone, _xyz(*target))
+    scaled = tuple(
+        tuple(value * b / a for value in row) for row, a, b in zip(cone, before, after, strict=True)
+    )
+    return _product(_inverse(cone), scaled)
+
+
+def _xyz(x: float, y: float) -> tuple[float, ...]:
+    # The blue of XYZ itself has no luminance: ITU-T H.273 gives it the place 0, 0.
+    return (x / y, 1.0, (1 - x - y) / y) if y else (x, y, 1 - x - y)
+
+
+def _applied(matrix: Matrix, vector: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(sum(a * b for a, b in zip(row, vector, strict=True)) for row in matrix)
+
+
+def _product(left: Matrix, right: Matrix) -> Matrix:
+    columns = tuple(zip(*right, strict=True))
+    return tuple(
+        tuple(sum(a * b for a, b in zip(row, c, strict=True)) for c in columns) for row in left
+    )
+
+
+def _inverse(matrix: Matrix) -> Matrix:
+    (a, b, c), (d, e, f), (g, h, i) = matrix
+    cofactors = (
+        (e * i - f * h, c * h - b * i, b * f - c * e),
+        (f * g - d * i, a * i - c * g, c * d - a * f),
+        (d * h - e * g, b * g - a * h, a * e - b * d),
+    )
+    determinant = a * cofactors[0][0] + b * cofactors[1][0] + c * cofactors[2][0]
+    return tuple(tuple(value / determinant for value in row) for row in cofactors)

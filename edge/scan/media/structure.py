@@ -1,0 +1,236 @@
+"""How files are built, read without decoding: boxes of MP4, elements of Matroska, JPEG's markers.
+
+Standard library only. Every walk ends after a number of steps that is set here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from edge.scan.media.clip_file import DescriptorFile
+
+EBML = b"\x1aE\xdf\xa3"
+_SEGMENT = b"\x18S\x80g"
+MOV_ATOMS = frozenset(
+    (
+        *(b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"uuid"),
+        *(b"moof", b"sidx", b"ssix", b"prft", b"emsg"),
+    )
+)
+# The configuration of Dolby Vision, profile 5: compatible with nothing else.
+_DOLBY_ALONE = re.compile(rb"dv[cv]C[\1\2].[\x0a\x0b].[\0-\x0f]", re.DOTALL)
+_MOST_STEPS = 200_000
+_MOST_MOOV = 1 << 24
+_MOST_JPEG = 1 << 27
+# How videos begin that lie behind a picture or another video.
+_VIDEO = re.compile(
+    rb"\0\0\0[\x10-\xff]ftyp(?:mp4|isom|iso[2-9]|qt  |avc1|M4V |3gp|MSNV|hvc1|mmp4)"
+    rb"|\x1aE\xdf\xa3.{0,64}(?:matroska|webm)|RIFF.{4}AVI |"
+    + b"|".join(
+        re.escape(beginning)
+        for beginning in (
+            *(b"FLV\1\1\0\0\0\x09", b"FLV\1\5\0\0\0\x09", b"DKIF\0\0\x20\0", b"YUV4MPEG2 "),
+            b"nut/multimedia container\0",
+            b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\0\xaa\0\x62\xce\x6c",
+            b"\x06\x0e\x2b\x34\2\5\1\1\x0d\1\2\1\1\2",
+        )
+    ),
+    re.DOTALL,
+)
+# A marker that ends or interrupts the data of a scan: no stuffing, restart or fill.
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+
+class Film(NamedTuple):
+    """What the boxes of an MP4 or QuickTime file hold."""
+
+    films: int
+    """Number of `moov` boxes: players show the first."""
+    fragments: bool
+    """Whether there are boxes of a fragmented film."""
+    has_video: bool
+    truncated: bool
+    """Whether a box reaches beyond the file's end."""
+    has_media: bool
+    """Whether there is anything beside the description."""
+    needs_dolby: bool
+    """Whether the pictures are coded for Dolby Vision alone, without a layer for others."""
+
+
+def _atoms(file: DescriptorFile) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and end of each box at the top; the end may lie beyond the file."""
+    place = 0
+    for _ in range(_MOST_STEPS):
+        file.seek(place)
+        head = file.read(16)
+        if len(head) < 8:
+            return
+        size, name = int.from_bytes(head[:4], "big"), head[4:8]
+        if size == 1:
+            size = int.from_bytes(head[8:16], "big")
+        elif size == 0:
+            size = file.size - place
+        if size < 8:
+            return
+        yield name, place, place + size
+        place += size
+
+
+def read_mov(file: DescriptorFile) -> Film:
+    """Look through the boxes of an MP4 or QuickTime file."""
+    films, fragments, has_video, truncated = 0, False, False, False
+    has_media = needs_dolby = False
+    for name, start, end in _atoms(file):
+        truncated |= end > file.size and name in {b"mdat", b"moov", b"moof"}
+        fragments |= name in {b"moof", b"styp", b"sidx"}
+        has_media |= name in {b"moof", b"mdat"}
+        if name == b"moov":
+            films += 1
+            file.seek(start)
+            moov = file.read(min(end - start, _MOST_MOOV))
+            has_video |= re.search(rb"hdlr.{8}vide", moov, re.DOTALL) is not None
+            fragments |= b"mvex" in moov
+            needs_dolby |= _DOLBY_ALONE.search(moov) is not None
+    return Film(films, fragments, has_video, truncated, has_media, needs_dolby)
+
+
+def is_cut_short(file: DescriptorFile) -> bool:
+    """Whether a Matroska or AVI file is shorter than its outermost element says."""
+    file.seek(0)
+    head = file.read(4096)
+    if head.startswith(b"RIFF"):
+        # Sizes of AVI are rounded, and some writers leave the size at zero.
+        return 8 + int.from_bytes(head[4:8], "little") > file.size + 8
+    place = head.find(_SEGMENT)
+    size = _ebml_size(head, place + 4) if place >= 0 else None
+    return size is not None and place + 4 + size > file.size
+
+
+def parts(file: DescriptorFile) -> list[DescriptorFile]:
+    """The files that are joined in one, for containers that players would end with the first."""
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] == EBML:
+        starts = list(_matroska_starts(file))
+    elif head[:4] == b"RIFF":
+        starts = list(_avi_starts(file))
+    elif head[:3] == b"FLV":
+        starts = list(_flv_starts(file))
+    elif head[4:8] in MOV_ATOMS:
+        starts = list(_mov_starts(file))
+    else:
+        return [file]
+    starts = [0, *starts[1:]]
+    ends = [*starts[1:], file.size]
+    return [file.part(start, end) for start, end in zip(starts, ends, strict=True)]
+
+
+def _mov_starts(file: DescriptorFile) -> Iterator[int]:
+    yield 0
+    whole, start = False, 0
+    for name, place, end in _atoms(file):
+        if name == b"ftyp" and whole:
+            start, whole = place, False
+        if name == b"moov":
+            whole = end <= file.size
+            if start:
+                yield start
+                start = 0
+
+
+def _matroska_starts(file: DescriptorFile) -> Iterator[int]:
+    place = 0
+    for _ in range(_MOST_STEPS):
+        file.seek(place)
+        head = file.read(4096)
+        segment = head.find(_SEGMENT)
+        if head[:4] != EBML or segment < 0:
+            return
+        yield place
+        size = _ebml_size(head, segment + 4)
+        if size is None:
+            return
+        place += segment + 4 + size
+
+
+def _ebml_size(head: bytes, place: int) -> int | None:
+    """Bytes of an element's size and content; None if the size is unknown."""
+    length = 9 - head[place].bit_length() if place < len(head) else 9
+    most = (1 << 7 * length) - 1
+    size = int.from_bytes(head[place : place + length], "big") & most
+    return None if length > 8 or size == most else length + size
+
+
+def _flv_starts(file: DescriptorFile) -> Iterator[int]:
+    place = 0
+    for _ in range(_MOST_STEPS):
+        file.seek(place)
+        head = file.read(9)
+        if len(head) < 9:
+            return
+        if head[:3] == b"FLV":
+            yield place
+            place += int.from_bytes(head[5:9], "big") + 4
+        else:
+            place += 11 + int.from_bytes(head[1:4], "big") + 4
+
+
+def _avi_starts(file: DescriptorFile) -> Iterator[int]:
+    place = 0
+    for _ in range(_MOST_STEPS):
+        file.seek(place)
+        head = file.read(12)
+        if head[:4] != b"RIFF":
+            return
+        if head[8:12] == b"AVI " or place == 0:
+            yield place
+        size = int.from_bytes(head[4:8], "little")
+        if size < 4:
+            return
+        place += 8 + size + size % 2
+
+
+class Jpeg(NamedTuple):
+    """One JPEG picture in a file."""
+
+    end: int | None
+    """Where it ends; None if it is cut short."""
+    names_others: bool
+    """Whether it says that other pictures belong to it (multi-picture format)."""
+
+
+def read_jpeg(data: bytes, place: int = 0) -> Jpeg:
+    """Walk over the markers of the JPEG that begins at `place`."""
+    names_others = False
+    place += 2
+    for _ in range(_MOST_STEPS):
+        found = _MARKER.search(data, place)
+        if found is None:
+            break
+        marker, place = data[found.start() + 1], found.end()
+        if marker == 0xD9:
+            return Jpeg(place, names_others)
+        if marker in {0x01, 0xD8}:
+            continue
+        names_others |= marker == 0xE2 and data[place + 2 : place + 6] == b"MPF\0"
+        place += int.from_bytes(data[place : place + 2], "big")
+    return Jpeg(None, names_others)
+
+
+def has_jpegs_in_a_row(file: DescriptorFile) -> bool:
+    """Whether another JPEG follows at once and the first does not say that it belongs to it."""
+    file.seek(0)
+    data = file.read(_MOST_JPEG)
+    first = read_jpeg(data)
+    if first.end is None or first.names_others:
+        return False
+    behind = data[first.end : first.end + 64].lstrip(b"\0\r\n")
+    return behind.startswith(b"\xff\xd8\xff")
+
+
+def has_video_behind(file: DescriptorFile) -> bool:
+    """Whether a video lies behind or within a picture (motion photograph) or another video."""
+    file.seek(0)
+    return _VIDEO.search(file.read(_MOST_JPEG), 64) is not None

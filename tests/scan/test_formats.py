@@ -1,0 +1,488 @@
+"""One row a kind of file: what is seen of it, when, in which colours, and what is remarked.
+
+Each input is made here. Numbers in the frames say which were seen; see `clips.card`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+import pytest
+from clips import card, cards, write_clip, write_image
+from decoding import FOUR_HERTZ, Pixels, is_card, look, numbers, refusal
+from PIL import Image
+
+from edge.finding import ReasonCode
+from edge.scan.collect import collect, unread_summary
+from edge.scan.limitations import limitations
+from edge.scan.media.client import open_clip
+from edge.scan.media.formats import READ
+from edge.scan.media.protocol import ClipError, ClipKind, Fault, Remark
+from edge.scan.media.unsupported import UNSUPPORTED
+
+ROOT = Path(__file__).resolve().parents[2]
+Maker = Callable[[Path], Path]
+
+
+class Row(NamedTuple):
+    """A kind of file, and what is right."""
+
+    make: Maker
+    seconds: float
+    last: int = 42
+    """The number of the last frame seen, about."""
+    remarks: frozenset[Remark] = frozenset()
+    damaged: bool = False
+    tolerance: int = 8
+    """Of colours."""
+
+
+def joined(path: Path, *parts: Path) -> Path:
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
+def clip(name: str, codec: str = "libx264", **options: Any) -> Maker:
+    return lambda folder: write_clip(folder / name, 50, codec=codec, **options)
+
+
+def twice(name: str, codec: str = "libx264", **options: Any) -> Maker:
+    """Frames 0 to 24 and 25 to 49 in files of their own, joined; the second is coded otherwise."""
+
+    def make(folder: Path) -> Path:
+        first, second = (card(number=n) for n in range(25)), (card(number=n) for n in range(25, 50))
+        again = options if codec == "gif" else {"options": {"g": "5"}, **options}
+        a = write_clip(folder / f"a{name}", first, codec=codec, **options)
+        b = write_clip(folder / f"b{name}", second, codec=codec, **again)
+        return joined(folder / name, a, b)
+
+    return make
+
+
+def changed(make: Maker, change: Callable[[bytearray], None]) -> Maker:
+    def changed_file(folder: Path) -> Path:
+        path = make(folder)
+        data = bytearray(path.read_bytes())
+        change(data)
+        path.write_bytes(data)
+        return path
+
+    return changed_file
+
+
+def short_mp4(data: bytearray) -> None:
+    """mdhd, mvhd and tkhd say a twentieth of the length."""
+    for box, place in ((b"mdhd", 20), (b"mvhd", 20), (b"tkhd", 24)):
+        start = data.index(box) + place
+        struct.pack_into(">I", data, start, int.from_bytes(data[start : start + 4], "big") // 20)
+
+
+def short_matroska(data: bytearray) -> None:
+    place = data.index(b"\x44\x89\x88") + 3
+    struct.pack_into(">d", data, place, 100.0)
+
+
+def long_matroska(data: bytearray) -> None:
+    place = data.index(b"\x44\x89\x88") + 3
+    struct.pack_into(">d", data, place, 100_000.0)
+
+
+def short_flv(data: bytearray) -> None:
+    place = data.index(b"duration") + 9
+    struct.pack_into(">d", data, place, 0.1)
+
+
+def short_avi(data: bytearray) -> None:
+    place = data.index(b"strh") + 8 + 32
+    struct.pack_into("<I", data, place, 3)
+    struct.pack_into("<I", data, data.index(b"avih") + 8 + 16, 3)
+
+
+def stamped_zero(folder: Path) -> Path:
+    source, path = write_clip(folder / "a.mkv", 50), folder / "zero.mkv"
+    with av.open(str(source)) as given, av.open(str(path), "w") as output:
+        stream = output.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.size:
+                packet.stream, packet.pts, packet.dts = stream, 0, 0
+                packet.is_keyframe = True
+                output.mux(packet)
+    return path
+
+
+def wrapped(folder: Path) -> Path:
+    """The clock of a transport stream begins anew at 2 ** 33 in the middle of the clip."""
+    start = 2**33 / 90000 - 1.0
+    times = [start + n / 25 for n in range(50)]
+    return write_clip(folder / "wrapped.ts", 50, times=times, muxing={"muxdelay": "0"})
+
+
+def two_tracks(folder: Path) -> Path:
+    """A larger track that is not default before the one that players show."""
+    path = folder / "tracks.mkv"
+    with av.open(str(path), "w") as output:
+        streams: list[Any] = []
+        for size in ((640, 480), (320, 240)):
+            stream: Any = output.add_stream("libx264", rate=25)
+            stream.width, stream.height = size
+            stream.pix_fmt = "yuv420p"
+            streams.append(stream)
+        streams[0].disposition = 0
+        streams[1].disposition = av.stream.Disposition.default
+        for number in range(50):
+            green = np.full((480, 640, 3), (0, 180, 0), np.uint8)
+            for stream, pixels in zip(streams, (green, card(number=number)), strict=True):
+                frame = av.VideoFrame.from_ndarray(pixels)
+                frame.pts, frame.time_base = number, Fraction(1, 25)
+                output.mux(stream.encode(frame))
+        for stream in streams:
+            output.mux(stream.encode())
+    return path
+
+
+def motion_jpeg(folder: Path) -> Path:
+    path = folder / "v.mjpeg"
+    pictures = (write_image(folder / "p.jpg", pixels).read_bytes() for pixels in cards(50))
+    path.write_bytes(b"".join(pictures))
+    return path
+
+
+def web_camera(folder: Path) -> Path:
+    """Motion JPEG as it is sent, with a line of text before each picture."""
+    path = folder / "v.mjpeg"
+    lines = b"--boundary\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+    pictures = [write_image(folder / "p.jpg", pixels).read_bytes() for pixels in cards(50)]
+    path.write_bytes(b"".join(lines % len(data) + data + b"\r\n" for data in pictures))
+    return path
+
+
+def beginning_with(box: bytes) -> Maker:
+    def make(folder: Path) -> Path:
+        path = write_clip(folder / "v.mp4", 50)
+        path.write_bytes(path.read_bytes().replace(b"ftyp", box, 1))
+        return path
+
+    return make
+
+
+def branded(brand: bytes) -> Maker:
+    def change(data: bytearray) -> None:
+        data[8:12] = brand
+
+    return changed(clip("v.mp4"), change)
+
+
+HEVC = {"options": {"x265-params": "log-level=none"}}
+ROWS = {
+    "mp4": Row(clip("v.mp4"), 2.0),
+    "fragmented mp4": Row(
+        clip("v.mp4", muxing={"movflags": "frag_keyframe+empty_moov"}, options={"g": "10"}), 2.0
+    ),
+    "mp4, header too short": Row(changed(clip("v.mp4"), short_mp4), 2.0),
+    "mkv, header too short": Row(changed(clip("v.mkv"), short_matroska), 2.0),
+    "mkv, header too long": Row(changed(clip("v.mkv"), long_matroska), 2.0),
+    "flv, header too short": Row(changed(clip("v.flv", "flv"), short_flv), 2.0),
+    "avi, header too short": Row(changed(clip("v.avi", "mpeg4"), short_avi), 2.0),
+    "mkv without length": Row(clip("v.mkv", muxing={"live": "1"}), 2.0),
+    "all stamps zero": Row(stamped_zero, 2.0, remarks=frozenset([Remark.COUNTED_TIMES])),
+    "ts, clock wraps": Row(wrapped, 2.0),
+    "joined ts": Row(twice("v.ts"), 2.0),
+    "joined vob": Row(twice("v.vob", "mpeg2video"), 2.0),
+    "joined mpg": Row(twice("v.mpg", "mpeg1video"), 2.0),
+    "joined mkv": Row(twice("v.mkv"), 2.0),
+    "joined webm": Row(twice("v.webm", "libvpx"), 2.0, tolerance=12),
+    "joined mp4": Row(twice("v.mp4"), 2.0),
+    "joined avi": Row(twice("v.avi", "mpeg4"), 2.0),
+    "joined flv": Row(twice("v.flv", "flv"), 2.0),
+    "joined h264": Row(twice("v.h264"), 2.0, remarks=frozenset([Remark.COUNTED_TIMES])),
+    "h264": Row(clip("v.h264"), 2.0, remarks=frozenset([Remark.COUNTED_TIMES])),
+    "hevc": Row(clip("v.hevc", "libx265", **HEVC), 2.0, remarks=frozenset([Remark.COUNTED_TIMES])),
+    "m4v stream": Row(clip("v.m4v", "mpeg4", container="m4v"), 2.0),
+    "m1v": Row(clip("v.m1v", "mpeg1video", container="mpeg1video"), 2.0),
+    "m2v": Row(
+        clip("v.m2v", "mpeg2video", container="mpeg2video"),
+        2.0,
+    ),
+    "motion jpeg": Row(motion_jpeg, 2.0),
+    "motion jpeg of a web camera": Row(web_camera, 2.0),
+    "joined m4v stream": Row(twice("v.m4v", "mpeg4", container="m4v"), 2.0),
+    "joined gif": Row(twice("v.gif", "gif", pix_fmt="rgb8"), 2.0, tolerance=45),
+    "ivf": Row(clip("v.ivf", "libvpx"), 2.0, tolerance=12),
+    "nut": Row(clip("v.nut", "mpeg4"), 2.0),
+    "mxf": Row(clip("v.mxf", "mpeg2video"), 2.0),
+    "y4m": Row(clip("v.y4m", "wrapped_avframe"), 2.0),
+    "two tracks": Row(two_tracks, 2.0, remarks=frozenset([Remark.OTHER_TRACKS])),
+    "mp4 behind styp": Row(beginning_with(b"styp"), 2.0),
+    "mp4 behind uuid": Row(beginning_with(b"uuid"), 2.0),
+    "mp4 of brand M4A": Row(branded(b"M4A "), 2.0),
+    "two frames": Row(lambda folder: write_clip(folder / "v.mp4", 2), 0.08, 1),
+    "one frame": Row(lambda folder: write_clip(folder / "v.mp4", 1), 0.04, 0),
+}
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_videos_are_seen_whole(tmp_path: Path, kind: str) -> None:
+    row = ROWS[kind]
+    reader, seen = look(row.make(tmp_path))
+    found = frozenset(remark for remark, number in reader.remarks.items() if number)
+    assert reader.kind is ClipKind.VIDEO
+    assert reader.seconds == pytest.approx(row.seconds, abs=0.09)
+    assert numbers(seen) == sorted(numbers(seen))
+    assert numbers(seen)[0] <= 1
+    assert numbers(seen)[-1] == pytest.approx(row.last, abs=3 if row.last > 1 else 0)
+    assert [time for _, time, _ in seen] == pytest.approx(
+        [number / 25 for number in numbers(seen)], abs=0.09
+    )
+    assert all(is_card(pixels, row.tolerance) for *_, pixels in seen)
+    assert (reader.damaged, found) == (row.damaged, row.remarks)
+
+
+def behind(first: Maker, second: Maker) -> Maker:
+    return lambda folder: joined(folder / "file", first(folder), second(folder))
+
+
+def part(name: str, codec: str, **options: Any) -> Maker:
+    return lambda folder: write_clip(folder / name, 25, codec=codec, **options)
+
+
+NOT_WHOLE = {
+    "ts of two codecs": behind(part("a.ts", "mpeg2video"), part("b.ts", "libx264")),
+    "mp4 before mkv": behind(part("a.mp4", "libx264"), part("b.mkv", "libx264")),
+    "mkv before mp4": behind(part("a.mkv", "libx264"), part("b.mp4", "libx264")),
+    "ts before mp4": behind(part("a.ts", "libx264"), part("b.mp4", "libx264")),
+    "joined wmv": behind(part("a.wmv", "wmv2"), part("b.wmv", "wmv2")),
+    "joined ivf": behind(part("a.ivf", "libvpx"), part("b.ivf", "libvpx")),
+    "joined nut": behind(part("a.nut", "mpeg4"), part("b.nut", "mpeg4")),
+    "joined y4m": behind(part("a.y4m", "wrapped_avframe"), part("b.y4m", "wrapped_avframe")),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_WHOLE)
+def test_what_lies_behind_and_is_not_seen_is_remarked(tmp_path: Path, kind: str) -> None:
+    reader, _ = look(NOT_WHOLE[kind](tmp_path))
+    assert reader.remarks[Remark.OTHER_PARTS] == 1
+
+
+def test_nothing_lies_behind_a_whole_file(tmp_path: Path) -> None:
+    for name in ("v.mp4", "v.mkv", "v.ts", "v.mov"):
+        path = write_clip(tmp_path / name, 25)
+        path.write_bytes(path.read_bytes() + bytes(5000))
+        reader, _ = look(path)
+        assert not any(reader.remarks.values()), name
+        assert not reader.damaged, name
+
+
+def test_a_long_film_with_one_key_frame_is_seen_to_its_end(tmp_path: Path) -> None:
+    path = write_clip(
+        tmp_path / "v.mkv", cards(800, 160, 120), options={"g": "9999", "preset": "ultrafast"}
+    )
+    reader, seen = look(path)
+    assert numbers(seen)[-1] > 700
+    assert reader.seconds == pytest.approx(32, abs=0.1)
+
+
+# ---- Stills
+
+
+def heif(folder: Path, pictures: int = 1, kind: str = "HEIF", **options: Any) -> Path:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    first, *rest = [Image.fromarray(card(number=n)) for n in range(pictures)]
+    more = {"save_all": True, "append_images": rest} if rest else {}
+    path = folder / f"picture.{kind.lower()}"
+    first.save(path, kind, **more, **options)
+    return path
+
+
+def tiff_pages(folder: Path, thumbnail: bool = False) -> Path:
+    path = folder / "pages.tiff"
+    small = Image.fromarray(card(32, 24))
+    if thumbnail:
+        small.encoderinfo = {"tiffinfo": {254: 1}}
+    Image.fromarray(card()).save(path, save_all=True, append_images=[small])
+    return path
+
+
+def motion_photo(folder: Path) -> Path:
+    still = write_image(folder / "still.jpg", card())
+    return joined(folder / "motion.jpg", still, write_clip(folder / "v.mp4", 5))
+
+
+STILLS: dict[str, tuple[Maker, str, set[Remark]]] = {
+    "heic": (heif, "heic", set()),
+    "heic, several": (lambda f: heif(f, 3), "heic", {Remark.OTHER_PICTURES}),
+    "avif": (lambda f: heif(f, kind="AVIF"), "avif", set()),
+    "tiff, pages": (tiff_pages, "tiff", {Remark.OTHER_PICTURES}),
+    "tiff, thumbnail": (lambda f: tiff_pages(f, thumbnail=True), "tiff", set()),
+    "motion photo": (motion_photo, "jpg", {Remark.VIDEO_BEHIND}),
+}
+
+
+@pytest.mark.parametrize("kind", STILLS)
+def test_stills_are_seen_or_remarked(tmp_path: Path, kind: str) -> None:
+    make, container, remarks = STILLS[kind]
+    reader, seen = look(make(tmp_path))
+    assert (reader.kind, reader.form.container, len(seen)) == (ClipKind.IMAGE, container, 1)
+    assert is_card(seen[0][2], tolerance=12)
+    assert {remark for remark, number in reader.remarks.items() if number} == remarks
+
+
+def test_every_brand_of_heif_is_recognised(tmp_path: Path) -> None:
+    path = heif(tmp_path)
+    data = bytearray(path.read_bytes())
+    for brand in (b"heim", b"heis", b"hevx", b"avio", b"heif", b"mif1", b"MiHE", b"msf1"):
+        data[8:12] = brand
+        path.write_bytes(data)
+        reader, seen = look(path)
+        assert reader.form.container == "heic", brand
+        assert is_card(seen[0][2], tolerance=12), brand
+
+
+def test_a_moving_avif_is_a_video(tmp_path: Path) -> None:
+    pictures = [Image.fromarray(pixels) for pixels in cards(10)]
+    path = tmp_path / "moving.avif"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=200)
+    reader, seen = look(path)
+    assert reader.kind is ClipKind.VIDEO
+    assert reader.seconds == pytest.approx(2.0, abs=0.05)
+    assert numbers(seen)[-1] == pytest.approx(9, abs=1)
+
+
+# ---- Not read
+
+
+def test_what_is_not_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for known in UNSUPPORTED:
+        for place, magic in known.beginnings:
+            path.write_bytes(b"\0\0\0\x0c"[:place].ljust(place, b"\0") + magic + bytes(99))
+            with pytest.raises(ClipError) as caught:
+                look(path)
+            assert caught.value.fault is Fault.UNSUPPORTED
+            assert known.name.lower() in caught.value.message.lower()
+
+
+def test_a_codec_that_is_not_read_is_named(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "v.mov", 2, codec="jpeg2000", pix_fmt="yuv444p")
+    with pytest.raises(ClipError) as caught, open_clip(path, FOUR_HERTZ) as opened:
+        list(opened.frames())
+    assert caught.value.message == "Unsupported video codec: JPEG 2000."
+
+
+def test_a_piece_of_a_stream_is_called_so(tmp_path: Path) -> None:
+    muxing = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    whole = write_clip(tmp_path / "v.mp4", 50, muxing=muxing).read_bytes()
+    path = tmp_path / "piece.m4s"
+    path.write_bytes(whole[whole.index(b"moof") - 4 :])
+    assert refusal(path) is Fault.FRAGMENT
+    path.write_bytes(whole[: whole.index(b"moof") - 4])
+    assert refusal(path) is Fault.FRAGMENT
+
+
+def test_nothing_is_passed_over_in_silence(tmp_path: Path) -> None:
+    (tmp_path / "a.jxl").write_bytes(b"\xff\x0a" + bytes(99))
+    (tmp_path / "b.dat").write_bytes(b"\xff\x4f\xff\x51" + bytes(99))
+    (tmp_path / "c.tga").write_bytes(bytes(range(99)))
+    (tmp_path / "d.h264").write_bytes(bytes(99))
+    (tmp_path / "notes.txt").write_text("notes")
+    found = collect([tmp_path])
+    assert [path.name for path in found.clips] == ["d.h264"]
+    assert (len(found.unread), found.skipped) == (3, 1)
+    assert unread_summary(found.unread) == (
+        "3 files are of a kind that is not read: a.jxl (JPEG XL picture), b.dat (JPEG 2000 "
+        "picture), c.tga (Targa picture)."
+    )
+
+
+def test_each_remark_is_a_reason_in_words() -> None:
+    for remark in Remark:
+        for number in (1, 7000):
+            (reason,) = limitations({remark: number})
+            assert reason.code in set(ReasonCode)
+            assert "{}" not in reason.text
+            assert reason.text.endswith(".")
+
+
+# ---- Colours
+
+
+def pq(light: Pixels | np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """SMPTE ST 2084: from light, in multiples of 203 cd/m2, to values."""
+    root = (np.asarray(light) * 203 / 10000) ** 0.1593017578125
+    return ((0.8359375 + 18.8515625 * root) / (1 + 18.6875 * root)) ** 78.84375
+
+
+def hlg(light: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """BT.2100 HLG of a display of 1000 cd/m2: from light, in multiples of 203 cd/m2, to values."""
+    luma = (light @ [0.2627, 0.6780, 0.0593])[..., None] * 0.203
+    scene = light * 0.203 * np.where(luma > 0, luma, 1) ** (1 / 1.2 - 1)
+    high = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
+    return np.where(scene <= 1 / 12, np.sqrt(3 * scene), high)
+
+
+TO_2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
+
+
+@pytest.mark.parametrize(
+    ("encode", "transfer", "primaries"),
+    [(pq, 16, 9), (hlg, 18, 9), (np.asarray, 8, 9), (lambda light: light ** (1 / 2.4), 14, 9)],
+    ids=["PQ", "HLG", "linear", "BT.2020 SDR"],
+)
+def test_hdr_gives_the_pixels_of_its_sdr_twin(
+    tmp_path: Path, encode: Callable[[Any], Any], transfer: int, primaries: int
+) -> None:
+    ramp = np.linspace(0.06, 0.98, 320)
+    rows = np.array([(1, 1, 1), (1, 0.75, 0.6), (0.5, 0.7, 1.0), (0.6, 1.0, 0.5), (1, 0.4, 0.4)])
+    sdr = np.repeat(ramp[None, :, None] * rows[:, None, :], 48, axis=0)
+    values = encode(np.clip(sdr**2.4 @ TO_2020.T, 0, None))
+    wide = np.round(np.clip(values, 0, 1) * 65535).astype(np.uint16)
+    path = tmp_path / "hdr.mkv"
+    with av.open(str(path), "w") as output:
+        stream: Any = output.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv444p12le"
+        context = stream.codec_context
+        context.color_primaries, context.color_trc, context.colorspace = primaries, transfer, 9
+        context.color_range = 1
+        frame = av.VideoFrame.from_ndarray(wide, format="rgb48le")
+        frame = frame.reformat(format="yuv444p12le", dst_colorspace=9, dst_color_range=1)
+        frame.color_primaries, frame.color_trc = primaries, transfer
+        frame.pts, frame.time_base = 0, Fraction(1, 25)
+        output.mux([*stream.encode(frame), *stream.encode()])
+    pixels = look(path)[1][0][2]
+    difference = np.abs(pixels.astype(float) - sdr * 255)
+    assert difference.mean() < 1.5
+    assert np.percentile(difference, 99) < 6
+
+
+# ---- The documentation
+
+
+def table() -> Iterator[str]:
+    yield "| kind | names | read with |"
+    yield "| --- | --- | --- |"
+    for known in READ:
+        by = f"FFmpeg (`{known.demuxer}`)" if known.demuxer else "Pillow"
+        if known.container == "heic" and not known.demuxer:
+            by = "Pillow with pillow-heif"
+        yield f"| {known.name} | {names(known.endings)} | {by} |"
+    yield ""
+    yield "| kind that is not read | names |"
+    yield "| --- | --- |"
+    for unknown in UNSUPPORTED:
+        yield f"| {unknown.name} | {names(unknown.endings)} |"
+
+
+def names(endings: tuple[str, ...]) -> str:
+    return ", ".join(f"`{ending}`" for ending in endings) or "any"
+
+
+def test_the_documentation_has_the_table() -> None:
+    text = (ROOT / "docs" / "formats.md").read_text()
+    assert "\n".join(table()) in text
