@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ LIMITS = PixelLimits(handed_out=4096 * 2304, video=10**8, picture=10**8)
 
 def look(
     path: Path, sampling: Sampling = FOUR_HERTZ, limits: PixelLimits = LIMITS
-) -> tuple[ClipReader, list[Seen]]:
+) -> tuple[ClipReader[Any], list[Seen]]:
     """The reader, and (window, time, pixels) of each wanted frame."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -29,7 +30,7 @@ def look(
         seen = []
         for chosen in reader.choose(sampling):
             pixels = np.empty((reader.height, reader.width, 3), np.uint8)
-            reader.paint(chosen.frame, memoryview(pixels).cast("B"))
+            reader.paint(chosen.frame, memoryview(pixels.data).cast("B"))
             seen.append((chosen.window, chosen.time, pixels))
         return reader, seen
     finally:

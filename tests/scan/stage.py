@@ -41,7 +41,9 @@ def photos() -> dict[str, Path]:
 
 @cache
 def photo(name: str) -> Pixels:
-    return np.asarray(cv2.cvtColor(cv2.imread(str(photos()[name])), cv2.COLOR_BGR2RGB), np.uint8)
+    read = cv2.imread(str(photos()[name]))
+    assert read is not None
+    return np.asarray(cv2.cvtColor(read, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 @cache
@@ -54,7 +56,8 @@ def cutout(name: str, side: int) -> tuple[Pixels, NDArray[np.float32]]:
     part = cv2.getRectSubPix(small, (2 * side, side * 5 // 2), middle)
     mask = np.zeros(part.shape[:2], np.float32)
     cv2.ellipse(mask, (side, side * 5 // 4), (int(side * 0.9), int(side * 1.18)), 0, 0, 360, 1, -1)
-    return np.asarray(part, np.uint8), cv2.GaussianBlur(mask, (0, 0), 0.02 * side)[..., None]
+    soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.02 * side), np.float32)
+    return np.asarray(part, np.uint8), soft[..., None]
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def wall(size: tuple[int, int] = HD, room: int = 0) -> Pixels:
     planes[80:260, size[0] * 2 // 3 : size[0] * 7 // 8] = (190, 205, 220)
     if room:
         planes = planes[:, ::-1, ::-1] * 0.4 + 20 * room
-    return np.clip(planes, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(planes, 0, 255), np.uint8)
 
 
 def draw(actors: Sequence[Actor], time: float, behind: Pixels) -> Pixels:

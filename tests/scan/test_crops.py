@@ -9,7 +9,7 @@ from stage import detector, photo
 
 from edge.finding import Box
 from edge.scan.faces.crops import cut, measure
-from edge.scan.frames import CropSpec
+from edge.scan.frames import CropSpec, Pixels
 
 
 def ramp(width: int = 200, height: int = 160) -> np.ndarray:
@@ -87,11 +87,15 @@ def test_face_px_is_the_side_in_the_clip() -> None:
     assert measure(ramp(), Box(x=20, y=20, width=50, height=44)).face_px == 44
 
 
+def _uint8(pixels: object) -> Pixels:
+    return np.asarray(pixels, np.uint8)
+
+
 def test_a_blurred_face_is_less_sharp() -> None:
     pixels, box = face()
     sharpness = [measure(pixels, box).sharpness]
     sharpness += [
-        measure(cv2.GaussianBlur(pixels, (0, 0), part * box.width), box).sharpness
+        measure(_uint8(cv2.GaussianBlur(pixels, (0, 0), part * box.width)), box).sharpness
         for part in (0.01, 0.02, 0.04)
     ]
 
@@ -105,7 +109,7 @@ def test_sharpness_depends_on_neither_resolution_nor_light() -> None:
     grown = Box(**{name: 2.5 * value for name, value in box.model_dump().items()})
     darker = (pixels * 0.4).astype(np.uint8)
 
-    assert measure(larger, grown).sharpness == pytest.approx(sharpness, rel=0.15)
+    assert measure(_uint8(larger), grown).sharpness == pytest.approx(sharpness, rel=0.15)
     assert measure(darker, box).sharpness == pytest.approx(sharpness, rel=0.15)
 
 
@@ -114,4 +118,4 @@ def test_a_face_enlarged_from_few_pixels_is_not_sharp() -> None:
     tiny = cv2.resize(pixels, None, fx=0.1, fy=0.1, interpolation=cv2.INTER_AREA)
     blown_up = cv2.resize(tiny, pixels.shape[1::-1], interpolation=cv2.INTER_CUBIC)
 
-    assert measure(blown_up, box).sharpness < measure(pixels, box).sharpness / 4
+    assert measure(_uint8(blown_up), box).sharpness < measure(pixels, box).sharpness / 4

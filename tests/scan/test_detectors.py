@@ -99,7 +99,8 @@ def test_a_face_that_fills_the_picture_is_found(name: str) -> None:
 def test_the_box_scales_with_the_picture(scale: float) -> None:
     pixels = photo("obama3")
     (face,) = detector().detect(pixels)
-    other = np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+    resized = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    other = np.asarray(resized, np.uint8)
 
     (scaled,) = detector().detect(other)
 
@@ -274,7 +275,9 @@ def test_both_detectors_find_the_same_faces(interface: str, tmp_path: Path) -> N
     shared = []
     for path, line in zip(paths, lines, strict=True):
         theirs = json.loads(line)
-        picture = np.asarray(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB), np.uint8)
+        read = cv2.imread(str(path))
+        assert read is not None
+        picture = np.asarray(cv2.cvtColor(read, cv2.COLOR_BGR2RGB), np.uint8)
         ours = detector().detect(picture)
         assert len(ours) == len(theirs)
         for box, _, keypoints in theirs:

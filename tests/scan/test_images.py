@@ -85,7 +85,7 @@ def test_an_unknown_range_of_values_is_refused(tmp_path: Path) -> None:
 def test_transparency_lies_over_grey(tmp_path: Path) -> None:
     half = np.dstack([card(), np.full((240, 320), 128, np.uint8)])
     for name in ("half.png", "half.tiff", "half.webp"):
-        options = {"lossless": True} if name == "half.webp" else {}
+        options: dict[str, Any] = {"lossless": True} if name == "half.webp" else {}
         pixels = look(save(tmp_path / name, half, **options))[1][0][2]
         assert np.abs(pixels[120, 160].astype(int) - [164, 84, 84]).max() <= 1
 
@@ -126,7 +126,7 @@ def test_a_picture_cut_short_is_damaged(tmp_path: Path) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (240, 320, 3), np.uint8)
     pixels = np.vstack([card()[:120], noise[:120]])
     for kind in ("jpg", "png", "bmp", "tiff"):
-        options = {"quality": 95} if kind == "jpg" else {}
+        options: dict[str, Any] = {"quality": 95} if kind == "jpg" else {}
         path = save(tmp_path / f"cut.{kind}", pixels, **options)
         path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.7)])
         reader, seen = look(path)

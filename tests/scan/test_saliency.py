@@ -104,7 +104,8 @@ def test_every_face_that_counts_is_drawn_on_its_portrait(scanner: Scanner, clips
     assert look.finding.seconds["heat"] > 0
     assert set(look.heat) == {1, 2}
     for face, drawn in look.heat.items():
-        assert (drawn.shape, drawn.dtype) == (look.portraits[face].shape, np.uint8)
+        assert drawn.shape == look.portraits[face].shape
+        assert drawn.dtype == np.uint8
         grey = cv2.cvtColor(look.portraits[face], cv2.COLOR_RGB2GRAY)
         around = np.ones(grey.shape, bool)
         around[20:-20, 20:-20] = False  # within, the network looks

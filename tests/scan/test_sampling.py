@@ -95,7 +95,7 @@ def test_a_slide_show_is_seen_in_every_window() -> None:
 
 
 def test_the_last_frame_does_not_stand_for_a_missing_end() -> None:
-    chooser = FrameChooser(FOUR_HERTZ.plan(10.0))
+    chooser: FrameChooser[int] = FrameChooser(FOUR_HERTZ.plan(10.0))
     choices = [choice for n in range(12) for choice in chooser.offer(n / 4, n)]
     assert [choice.frame for choice in choices + chooser.finish(end=3.0)] == list(range(12))
 

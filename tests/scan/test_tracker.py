@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,10 @@ from edge.scan.faces.detector import Detection
 from edge.scan.faces.search import FaceSearch
 from edge.scan.faces.tracker import Tracker
 from edge.scan.frames import Frame
+
+
+def always(room: int, _: float) -> int:
+    return room
 
 
 def follow(actors: Sequence[Actor], frames: Sequence[Frame]) -> dict[str | None, list[int]]:
@@ -141,7 +146,7 @@ def test_a_cut_begins_new_tracks_and_cutting_back_finds_the_old() -> None:
     frames = [
         frame
         for actor, room, start in shots
-        for frame in shoot([actor], [start + t for t in steps(0.9, 10)], room=lambda _, r=room: r)
+        for frame in shoot([actor], [start + t for t in steps(0.9, 10)], room=partial(always, room))
     ]
 
     tracks = follow([one], frames)["obama2"]

@@ -93,8 +93,11 @@ def test_colours_follow_the_tags(
 ) -> None:
     pix_fmt = "yuvj444p" if full else "yuv444p"
     path = write_clip(
-        *(tmp_path / "colour.mp4", cards(2, *size)),
-        **{"pix_fmt": pix_fmt, "colorspace": colorspace, "full_range": full},
+        tmp_path / "colour.mp4",
+        cards(2, *size),
+        pix_fmt=pix_fmt,
+        colorspace=colorspace,
+        full_range=full,
     )
     assert is_card(look(path)[1][0][2], tolerance=4)
 
@@ -128,15 +131,20 @@ def test_fields_are_made_one_picture(tmp_path: Path) -> None:
         return pixels
 
     def roughness(seen: list[Seen]) -> float:
-        return np.mean(
-            [np.abs(np.diff(pixels[20:-20].astype(int), axis=0)).mean() for *_, pixels in seen]
+        return float(
+            np.mean(
+                [np.abs(np.diff(pixels[20:-20].astype(int), axis=0)).mean() for *_, pixels in seen]
+            )
         )
 
     moving = [field_pair(n) for n in range(12)]
     plain = write_clip(tmp_path / "plain.mpg", moving, codec="mpeg2video")
     fields = write_clip(
-        *(tmp_path / "fields.mpg", moving),
-        **{"codec": "mpeg2video", "options": {"flags": "+ildct+ilme"}, "interlaced": True},
+        tmp_path / "fields.mpg",
+        moving,
+        codec="mpeg2video",
+        options={"flags": "+ildct+ilme"},
+        interlaced=True,
     )
     assert roughness(look(fields)[1]) < roughness(look(plain)[1]) / 3
 
@@ -171,12 +179,11 @@ def test_each_frame_says_whether_it_is_interlaced(tmp_path: Path) -> None:
     title = [np.full((240, 352, 3), 90, np.uint8)] * 12
     plain = write_clip(tmp_path / "title.ts", title, codec="mpeg2video")
     fields = write_clip(
-        *(tmp_path / "fields.ts", woven(30, 240)),
-        **{
-            "codec": "mpeg2video",
-            "options": {"flags": "+ildct+ilme", "b": "4M"},
-            "interlaced": True,
-        },
+        tmp_path / "fields.ts",
+        woven(30, 240),
+        codec="mpeg2video",
+        options={"flags": "+ildct+ilme", "b": "4M"},
+        interlaced=True,
     )
     path = tmp_path / "both.ts"
     path.write_bytes(plain.read_bytes() + fields.read_bytes())
@@ -263,8 +270,10 @@ def test_the_length_is_measured_where_nothing_tells_it(tmp_path: Path) -> None:
 
 def test_a_clip_cut_in_the_middle_gives_what_is_left(tmp_path: Path) -> None:
     whole = write_clip(
-        *(tmp_path / "whole.mp4", 300),
-        **{"muxing": {"movflags": "faststart"}, "options": {"g": "25"}},
+        tmp_path / "whole.mp4",
+        300,
+        muxing={"movflags": "faststart"},
+        options={"g": "25"},
     ).read_bytes()
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole[: len(whole) * 6 // 10])

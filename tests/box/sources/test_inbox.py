@@ -9,7 +9,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from clips import card, write_clip, write_image
@@ -30,7 +32,10 @@ from edge.box.sources.inbox import (
 )
 from edge.errors import TruelightError
 from edge.finding import Finding, Model, Thresholds, Verdict
+from edge.history.reader import Entry
+from edge.history.report import Report
 
+T = TypeVar("T")
 PATIENCE = 30.0  # far more than it takes
 
 
@@ -155,7 +160,11 @@ def test_results_lie_beside_their_clips_and_are_no_news(
     clips = arrived(events)
     assert sorted(clips) == sorted([first, second])
     gone = folder / "gone.mp4"
-    write_results(folder, [entry(path) for path in (first, second, gone)], Page())
+    write_results(
+        folder,
+        [entry(path) for path in (first, second, gone)],
+        Report(html="<p>all of it</p>", json="{}"),
+    )
     assert Finding.model_validate_json(result_of(first).read_text()).verdict is Verdict.NO_FACE
     assert Finding.model_validate_json(result_of(second).read_text()).path == str(second)
     assert (folder / REPORT).read_text() == "<p>all of it</p>"
@@ -172,7 +181,7 @@ def test_results_never_go_through_links(folder: Path, clip: Path, tmp_path: Path
     path = Path(shutil.copy(clip, folder / "a.mp4"))
     result_of(path).symlink_to(victim)
     (folder / REPORT).symlink_to(victim)
-    write_results(folder, [entry(path)], Page())
+    write_results(folder, [entry(path)], Report(html="<p>all of it</p>", json="{}"))
     assert victim.read_text() == "untouched"
     assert not result_of(path).is_symlink()
 
@@ -183,18 +192,22 @@ def test_one_result_that_cannot_be_written_costs_no_other(folder: Path, clip: Pa
     names = ["a.mp4", "\N{ROCKET}" * 61 + "-1.mp4", "\N{ROCKET}" * 61 + "-2.mp4", "z.mp4"]
     clips = [Path(shutil.copy(clip, folder / name)) for name in names]
     assert {len(os.fsencode(each.name)) for each in clips} == {5, 250}
-    write_results(folder, [entry(each) for each in clips], Page())
+    write_results(
+        folder, [entry(each) for each in clips], Report(html="<p>all of it</p>", json="{}")
+    )
     assert len({result_of(each) for each in clips if result_of(each).is_file()}) == 4
     assert (folder / "TRUELIGHT-REPORT-2.html").read_text() == "<p>all of it</p>"
     result_of(clips[0]).unlink()
     result_of(clips[0]).mkdir()
     result_of(clips[3]).unlink()
     with pytest.raises(TruelightError, match="1 of 5 results not written"):
-        write_results(folder, [entry(each) for each in clips], Page())
+        write_results(
+            folder, [entry(each) for each in clips], Report(html="<p>all of it</p>", json="{}")
+        )
     assert result_of(clips[3]).is_file()
     shutil.rmtree(folder)
     with pytest.raises(TruelightError, match="not written"):
-        write_results(folder, [], Page())
+        write_results(folder, [], Report(html="<p>all of it</p>", json="{}"))
 
 
 def test_a_folder_that_is_none_is_told(tmp_path: Path, events: "queue.Queue[Event]") -> None:
@@ -239,7 +252,7 @@ def test_it_waits_without_end_while_nothing_happens(
     limits: list[float | None] = []
 
     class Condition(threading.Condition):
-        def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
+        def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:
             limits.append(timeout)
             return super().wait_for(predicate, timeout)
 
@@ -315,21 +328,14 @@ def test_at_the_start_a_files_own_time_tells_if_it_still_grows() -> None:
 # ---- Stand-ins for the history's and the report's records
 
 
-class Page:
-    html = "<p>all of it</p>"
-    json = "{}"
-
-
-class Line:
-    def __init__(self, finding: Finding) -> None:
-        self.finding = finding
-
-
-def entry(clip: Path) -> Line:
+def entry(clip: Path) -> Entry:
     from edge.text import path_text
 
-    return Line(
-        Finding(
+    return Entry(
+        id=1,
+        visit=1,
+        judged=datetime.now(UTC),
+        finding=Finding(
             path=path_text(clip),
             sha256=None,
             verdict=Verdict.NO_FACE,
@@ -337,7 +343,7 @@ def entry(clip: Path) -> Line:
             reasons=(),
             model=Model(name="m", version="1", sha256="0"),
             thresholds=Thresholds(real=0.3, fake=0.7),
-        )
+        ),
     )
 
 
