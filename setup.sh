@@ -36,15 +36,18 @@ On any computer with Linux and Python 3.11 or newer; everything is kept in this 
   ./setup.sh run                install what is missing, then start the box with this terminal as
                                 its panel; without a terminal, judge the sample clips
   ./setup.sh run PATH...        judge your own clips or folders
+       --without-second         before the paths: do not fetch the model for second opinions
   ./setup.sh test               install what the tests need, then run every check
   ./setup.sh thorough           add the model for second opinions (about 90 MB), which is asked
-                                whenever the first model is unsure
+                                whenever the first model is unsure; run and install add it where
+                                there are 2 GB of memory
   ./setup.sh lock               choose the newest allowed release of every package, and write
                                 constraints/, from which all commands install
 
 On a Raspberry Pi with Raspberry Pi OS (64-bit), bookworm or trixie:
   sudo ./setup.sh install       make it the box, or update it
-       afterwards, optionally:  sudo /opt/truelight/setup.sh thorough
+       --without-second         do not fetch the model for second opinions
+       to add it afterwards:    sudo /opt/truelight/setup.sh thorough
   sudo ./setup.sh uninstall     remove what install added; settings and history stay
        --purge                  remove settings and history as well
        --dry-run                for both: print the steps, change nothing

@@ -37,6 +37,7 @@ class ReasonCode(StrEnum):
     TOO_DARK = "too-dark"
     TOO_BLURRED = "too-blurred"
     SEEN_TOO_BRIEFLY = "seen-too-briefly"
+    MORE_FACES = "more-faces"
     SINGLE_PICTURE = "single-picture"
     FIRST_FRAMES_ONLY = "first-frames-only"
     DAMAGED = "damaged"
@@ -90,6 +91,9 @@ class Quality(_Part):
     face_px: float = Field(description="Side of the face box in pixels of the clip.")
     light: float = Field(description="Mean luma of the face, 0 to 255.")
     sharpness: float = Field(description="Variance of the Laplacian of the crop's luma.")
+    roll: float = Field(
+        default=0.0, description="Tilt of the head, degrees from 0 (upright) to 180 (on its head)."
+    )
 
 
 class Face(_Part):

@@ -39,11 +39,15 @@ class ScanSettings(Section):
 
 
 class SecondOpinionSettings(Section):
-    """A slower model, used where the first one is unsure."""
+    """A slower model, used where the first one is unsure.
 
-    ask: Literal["auto", "always", "never"] = "auto"
+    `auto` is the former name of `unsure`.
+    """
+
+    ask: Literal["never", "unsure", "always", "auto"] = "unsure"
     bundle: str = Field(default="thorough", min_length=1)
     least_memory: int = Field(default=2048, ge=256, le=1_000_000)
+    seconds: float = Field(default=20.0, ge=1.0, le=3600.0)
 
 
 class FaceSettings(Section):

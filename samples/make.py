@@ -26,19 +26,23 @@ from scenes import FACE, Portrait
 
 from edge.scan.faces.detector import FaceDetector, load_detector
 
+PEOPLE = ("obama", "biden", "coelho")
 PHOTOS = Path(__file__).resolve().parents[1] / "third_party" / "faces"
 
 
 def main() -> None:
-    """Make all clips in the folder given as the first argument."""
+    """Make all clips in the folder given as the first argument.
+
+    A person, a photograph and a swap are chosen so that the shipped models can answer them.
+    """
     folder = Path(sys.argv[1])
     cv2.setNumThreads(1)
     detector = load_detector()
     photos = fetch_faces(PHOTOS)
-    wanted = ("biden", "coelho", "obama", "obama2")
-    people = {name: find_portrait(photos[name], detector) for name in wanted}
+    people = {name: find_portrait(photos[name], detector) for name in PEOPLE}
     with tempfile.TemporaryDirectory(prefix="truelight-samples-") as scratch:
         make_all(Path(scratch), people)
+        shutil.copy(photos["obama"], Path(scratch) / "photograph.jpg")
         folder.mkdir(parents=True, exist_ok=True)
         for clip in sorted(Path(scratch).iterdir()):
             shutil.move(clip, folder / clip.name)
@@ -61,11 +65,11 @@ def find_portrait(path: Path, detector: FaceDetector) -> Portrait:
 
 def make_all(folder: Path, people: dict[str, Portrait]) -> None:
     """Render the clips, two at a time. The numbers are seeds."""
-    obama, biden = people["obama"], people["biden"]
+    obama, biden, coelho = (people[name] for name in PEOPLE)
     videos = {
         "one-person.mp4": scenes.one_person(obama, 1),
         "two-people-crossing.mp4": scenes.two_people(obama, biden, 2),
-        "pasted-face.mp4": scenes.pasted_face(obama, people["obama2"], 3),
+        "pasted-face.mp4": scenes.pasted_face(coelho, biden, 3),
         "too-small.mp4": scenes.too_small(biden, 4),
         "nobody-there.webm": scenes.nobody_there(5),
     }
@@ -73,7 +77,6 @@ def make_all(folder: Path, people: dict[str, Portrait]) -> None:
         list(pool.map(lambda name: write_video(folder / name, videos[name]), videos))
     whole = (folder / "one-person.mp4").read_bytes()
     (folder / "broken.mp4").write_bytes(whole[: len(whole) // 2])
-    write_photo(folder / "photograph.jpg", people["coelho"].pixels)
 
 
 def write_video(path: Path, frames: Iterator[Pixels]) -> None:
@@ -90,12 +93,6 @@ def write_video(path: Path, frames: Iterator[Pixels]) -> None:
         for pixels in chain([first], frames):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
         container.mux(stream.encode())
-
-
-def write_photo(path: Path, pixels: Pixels) -> None:
-    """Write a still picture."""
-    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-    path.write_bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ CHANGED=    # does a running box have to be restarted?
 REBOOT=     # does the machine have to be restarted?
 LEFT_OUT=() # packages that are missing and skipped by --anyway
 
-command_install() { # [--dry-run] [--anyway]
+command_install() { # [--dry-run] [--anyway] [--without-second]
     take_options "$@"
     umask 022
     cd /
@@ -47,6 +47,7 @@ take_options() { # OPTION...
             --dry-run) DRY_RUN=1 ;;
             --anyway) ANYWAY=1 ;;
             --purge) PURGE=1 ;;
+            --without-second) WITHOUT_SECOND=1 ;;
             *) die "There is no option \"$option\"." "./setup.sh help" ;;
         esac
     done
@@ -92,6 +93,8 @@ install_program() {
     make_venv "$VENV" "$SYSTEM_PYTHON" --system-site-packages
     ensure_truelight
     ensure_detector
+    SECOND=$OPT/models/thorough
+    ensure_second || true
     place_link "$VENV/bin/truelight" "$SYSTEM/usr/local/bin/truelight"
 }
 

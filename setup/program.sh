@@ -54,11 +54,46 @@ ensure_all() { # everything that this folder needs to judge clips
     ensure_detector
 }
 
+# ---- The model for second opinions
+
+SECOND=$ROOT/models/thorough
+SECOND_MEMORY=1740800 # kB: what a machine with 2 GB has left for programs
+WITHOUT_SECOND=
+
+second_is_wanted() {
+    local kilobytes
+    [ -z "$WITHOUT_SECOND" ] && [ "${TRUELIGHT_SECOND:-}" != never ] || return 1
+    kilobytes=$(sed -n 's/^MemTotal: *\([0-9]*\) kB$/\1/p' "$SYSTEM/proc/meminfo" 2>/dev/null || true)
+    [ "${kilobytes:-$SECOND_MEMORY}" -ge "$SECOND_MEMORY" ]
+}
+
+ensure_second() { # where there is memory for it; without it, the first model judges alone
+    second_is_wanted || return 0
+    [ ! -f "$SECOND/tower.onnx" ] || ! fresh "$VENV/.second" "$SECOND/bundle.json" || return 0
+    say "  A model for second opinions is fetched once (about 90 MB). To leave it out: --without-second, or TRUELIGHT_SECOND=never"
+    if step "Installing the model for second opinions" add_second_quietly; then
+        remember "$VENV/.second" "$SECOND/bundle.json"
+        CHANGED=1 # a box that runs has to be restarted
+        return
+    fi
+    say "  Going on without second opinions. To try again: ./setup.sh thorough"
+    return 1
+}
+
+add_second_quietly() { # offline, one line says enough
+    PIP_RETRIES=1 "$VENV/bin/truelight" models add thorough >/dev/null 2>&1
+}
+
 # ---- run
 
-command_run() { # [PATH...]
+command_run() { # [--without-second] [PATH...]
+    if [ "${1:-}" = --without-second ]; then
+        WITHOUT_SECOND=1
+        shift
+    fi
     say "Setting up"
     ensure_all
+    ensure_second || true
     if [ $# -gt 0 ]; then
         judge "$@"
         return

@@ -248,3 +248,52 @@ def test_on_a_terminal_the_box_starts_there(ready: Path) -> None:
     said = os.read(ours, 4096).decode()
     os.close(ours)
     assert said.strip() == "asked to: run --panel terminal --camera samples/clips/one-person.mp4"
+
+
+# ---- The model for second opinions
+
+
+def with_second(ready: Path, answer: str) -> Path:
+    """The checkout with a bundle for second opinions, whose weights `truelight` adds, or not."""
+    (ready.parent / "models/thorough").mkdir(parents=True)
+    (ready.parent / "models/thorough/bundle.json").write_text("{}")
+    program = f'case "$*" in "models add"*) {answer} ;; *) echo "asked to: $*" ;; esac'
+    write_program(ready.parent / ".venv/bin/truelight", program)
+    return ready
+
+
+def test_run_brings_the_model_for_second_opinions_once(ready: Path) -> None:
+    tower = ready.parent / "models/thorough/tower.onnx"
+    with_second(ready, f"touch {tower}")
+    first = started(ready, "run", "a.mp4")
+    assert first.stdout == "asked to: scan a.mp4\n"
+    assert "about 90 MB" in first.stderr
+    assert "--without-second" in first.stderr
+    assert tower.is_file()
+    assert "second opinions" not in started(ready, "run", "a.mp4").stderr
+
+
+def test_run_goes_on_without_a_model_that_cannot_be_fetched(ready: Path) -> None:
+    done = started(with_second(ready, "echo Traceback >&2; exit 2"), "run", "a.mp4")
+    assert (done.returncode, done.stdout) == (0, "asked to: scan a.mp4\n")
+    assert "Going on without second opinions. To try again: ./setup.sh thorough" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_run_leaves_the_model_out_where_it_is_not_wanted(ready: Path) -> None:
+    with_second(ready, "exit 1")
+    for done in (
+        started(ready, "run", "--without-second", "a.mp4"),
+        started(ready, "run", "a.mp4", TRUELIGHT_SECOND="never"),
+    ):
+        assert (done.returncode, done.stdout) == (0, "asked to: scan a.mp4\n")
+        assert "second" not in done.stderr
+
+
+def test_install_brings_the_model_where_memory_suffices(pi: Path) -> None:
+    would = "would do: Installing the model for second opinions"
+    (pi / "proc/meminfo").write_text("MemTotal: 1893000 kB\n")
+    assert would in on(pi, "install", "--dry-run").stderr
+    assert would not in on(pi, "install", "--dry-run", "--without-second").stderr
+    (pi / "proc/meminfo").write_text("MemTotal: 947000 kB\n")
+    assert would not in on(pi, "install", "--dry-run").stderr

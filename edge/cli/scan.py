@@ -53,7 +53,7 @@ def add_parser(commands: Commands) -> None:
     command.add_argument(
         "--second",
         metavar="WHEN",
-        help="ask a second model where the first is unsure: auto, always or never",
+        help="ask a second model: never, unsure (where the first is unsure) or always",
     )
     add_config_option(command)
 

@@ -40,6 +40,7 @@ _NOT_SCANNED = frozenset(
     (
         *(ReasonCode.OTHER_TRACKS, ReasonCode.OTHER_PICTURES, ReasonCode.VIDEO_BEHIND),
         *(ReasonCode.OTHER_PARTS, ReasonCode.TOO_LONG, ReasonCode.WORK_LIMIT),
+        ReasonCode.MORE_FACES,
     )
 )
 
@@ -59,6 +60,15 @@ def limitations(remarks: Mapping[Remark, int]) -> tuple[Reason, ...]:
             text = one if number == 1 else many.format(number)
         reasons.append(Reason(code=code, text=text))
     return tuple(reasons)
+
+
+def more_faces(found: int, most: int) -> tuple[Reason, ...]:
+    """The reason if a frame shows `found` faces and only the `most` largest are followed."""
+    if found <= most:
+        return ()
+    judged = "largest was" if most == 1 else f"{most} largest were"
+    text = f"{found} faces were found in one frame; only the {judged} judged."
+    return (Reason(code=ReasonCode.MORE_FACES, text=text),)
 
 
 def withhold_real(finding: Finding) -> Finding:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
 from edge.scan.frames import Pixels
-from edge.scan.limitations import limitations, withhold_real
+from edge.scan.limitations import limitations, more_faces, withhold_real
 from edge.scan.loading import load_faces, load_network
 from edge.scan.media.client import ClipError, Limits, OpenClip, open_clip
 from edge.scan.media.clip_file import ClipFile, FileHash
@@ -231,13 +231,17 @@ class Scanner:
         rate = self.manifest.window.rate if self.manifest.window.frames == 1 else 0.0
         step = faces.step or _step_alone(faces.frames, clip.clip.seconds, rate)
         stopped = clip.stopped or work.stopped
-        remarks = limitations(clip.remarks)
+        crowd = more_faces(faces.most_in_a_frame, self._settings.faces.most)
+        remarks = (*limitations(clip.remarks), *crowd)
         context = ClipContext(faces.frames, step, first, clip.damaged, stopped, remarks)
         work.finding = judge(work.finding, self.manifest, context)
         self._ask_second_model(work, faces, progress)
 
     def _ask_second_model(self, work: _Work, faces: ClipFaces, progress: ProgressReporter) -> None:
-        if self._second is None or not (doubtful := in_doubt(work.finding)):
+        if self._second is None:
+            return
+        doubtful = in_doubt(work.finding, always=self._second.always)
+        if not doubtful:
             return
         start = time.perf_counter()
         crops = {face: faces.best_crops(face) for face in doubtful}

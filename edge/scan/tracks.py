@@ -9,8 +9,8 @@ from statistics import median
 from typing import Final
 
 from edge.finding import Box, Face, Quality, WindowScore
-from edge.scan.faces.crops import Crop, cut, detail, portrait, resized
-from edge.scan.faces.detector import load_detector
+from edge.scan.faces.crops import Crop, cut, detail, portrait, upright
+from edge.scan.faces.detector import Detection, load_detector
 from edge.scan.faces.search import FaceSearch
 from edge.scan.faces.tracker import TrackedFace, Tracker
 from edge.scan.frames import PORTRAIT, CropSpec, Frame, Pixels
@@ -59,6 +59,11 @@ class ClipFaces:
         self._last = (-1, 0.0)
 
     @property
+    def most_in_a_frame(self) -> int:
+        """The most faces that were found in one frame, whether they were followed or not."""
+        return self._search.most_found
+
+    @property
     def step(self) -> float:
         """Seconds of the clip that a frame stands for; 0 for a single one."""
         return median(self._steps) if self._steps else 0.0
@@ -74,16 +79,18 @@ class ClipFaces:
             self._steps.append(frame.time - time)
         self._last = (frame.window, frame.time)
         tracked = self._tracker.step(frame, self._search.detect(frame))
-        faces = [(face, cut(frame.pixels, face.detection.box, self._crop)) for face in tracked]
+        faces = [(face, self._cut(frame.pixels, face.detection)) for face in tracked]
         for face, crop in faces:
-            box = face.detection.box
             track = self.tracks.setdefault(face.track, Track(face.track))
-            track.add(frame.pixels, frame.time, box, crop)
+            track.add(frame.pixels, frame.time, face.detection, crop)
             if self._best:
-                self._best.add(face.track, frame.pixels, box, crop.quality)
+                self._best.add(face.track, frame.pixels, face.detection, crop.quality)
         self.frames += 1
         self.frames_with_face += bool(faces)
         return faces
+
+    def _cut(self, pixels: Pixels, face: Detection) -> Crop:
+        return cut(pixels, face.box, self._crop, face.roll)
 
 
 class Track:
@@ -101,14 +108,15 @@ class Track:
         self._qualities: list[Quality] = []
         self._detail = -1.0
 
-    def add(self, pixels: Pixels, time: float, box: Box, crop: Crop) -> None:
-        """The face was found in `box` of a frame (uint8 `[h, w, 3]` RGB), and cut."""
+    def add(self, pixels: Pixels, time: float, face: Detection, crop: Crop) -> None:
+        """The face was found in a frame (uint8 `[h, w, 3]` RGB), and cut."""
         self._times.append(time)
-        self._boxes.append(box)
+        self._boxes.append(face.box)
         self._qualities.append(crop.quality)
         shown = detail(crop.quality, PORTRAIT)
         if shown > self._detail:
-            self._detail, self.portrait, self.best = shown, portrait(pixels, box), crop.pixels
+            self._detail, self.best = shown, crop.pixels
+            self.portrait = portrait(pixels, face.box, face.roll)
 
     def face(self, windows: tuple[WindowScore, ...] = ()) -> Face:
         """The face as the finding has it, scored by window but not yet judged."""
@@ -122,6 +130,7 @@ class Track:
                 face_px=median(quality.face_px for quality in self._qualities),
                 light=median(quality.light for quality in self._qualities),
                 sharpness=median(quality.sharpness for quality in self._qualities),
+                roll=median(quality.roll for quality in self._qualities),
             ),
             counted=False,
             fake_probability=None,
@@ -143,12 +152,11 @@ class BestCrops:
         self._most = most
         self._faces: dict[int, _Stretches] = {}
 
-    def add(self, track: int, pixels: Pixels, box: Box, quality: Quality) -> None:
-        """Take a detection: the face in `box` of a frame (uint8 `[h, w, 3]` RGB)."""
-        face = self._faces.setdefault(track, _Stretches())
-        square, side = self._crop.square(box), self._crop.side
+    def add(self, track: int, pixels: Pixels, face: Detection, quality: Quality) -> None:
+        """Take a detection: a face of a frame (uint8 `[h, w, 3]` RGB)."""
+        kept = self._faces.setdefault(track, _Stretches())
         merit = detail(quality, self._crop)
-        face.offer(merit, lambda: resized(pixels, square, side), self._most)
+        kept.offer(merit, lambda: upright(pixels, face.box, self._crop, face.roll), self._most)
         if sum(len(each.best) for each in self._faces.values()) > MOST_KEPT:
             # The face that was seen least is least likely to count.
             del self._faces[min(self._faces, key=lambda each: self._faces[each].seen)]

@@ -103,6 +103,7 @@ _TOO_LOW = {
     ReasonCode.TOO_BLURRED: "The face is too blurred: sharpness {}; the minimum is {}.",
     ReasonCode.SEEN_TOO_BRIEFLY: "The face is visible for {} s; the minimum is {} s.",
 }
+_TOO_FEW = "The face was found in {} of {} frames; the minimum is {}."
 _ALL_TOO_LOW = {
     ReasonCode.FACES_TOO_SMALL: "The faces are too small.",
     ReasonCode.TOO_DARK: "The faces are too dark.",
@@ -114,6 +115,7 @@ _ALL_TOO_LOW = {
 def _too_low(face: Face, manifest: Manifest, context: ClipContext) -> list[Reason]:
     """Why a face does not count; empty if it does."""
     limits, quality = manifest.quality, face.quality
+    needed = _least_samples(limits.min_samples, context)
     measured = {
         ReasonCode.FACES_TOO_SMALL: (quality.face_px, limits.face_px),
         ReasonCode.TOO_DARK: (quality.light, limits.light),
@@ -123,11 +125,16 @@ def _too_low(face: Face, manifest: Manifest, context: ClipContext) -> list[Reaso
             _least_seconds(limits.seconds, context),
         ),
     }
-    return [
+    reasons = [
         Reason(code=code, text=_TOO_LOW[code].format(*_as_text(value, minimum)))
         for code, (value, minimum) in measured.items()
         if value < minimum
     ]
+    if face.frames < needed:
+        text = _TOO_FEW.format(face.frames, context.frames, needed)
+        brief = Reason(code=ReasonCode.SEEN_TOO_BRIEFLY, text=text)
+        reasons = [each for each in reasons if each.code is not brief.code] + [brief]
+    return reasons
 
 
 def _as_text(value: float, minimum: float) -> tuple[str, str]:
@@ -144,6 +151,13 @@ def _least_seconds(limit: float, context: ClipContext) -> float:
         return 0.0
     scanned = context.frames * context.step
     return limit if context.first is None else min(limit, scanned / 2)
+
+
+def _least_samples(limit: int, context: ClipContext) -> int:
+    """How many frames must show a face: a picture has one, and fewer may have been requested."""
+    if context.frames <= 1:
+        return 1
+    return limit if context.first is None else min(limit, context.frames)
 
 
 def _shortcomings(faces: Sequence[Face]) -> list[Reason]:
@@ -222,12 +236,23 @@ def _limitations(context: ClipContext) -> list[Reason]:
 # ---- The second opinion
 
 
-def in_doubt(finding: Finding) -> tuple[int, ...]:
-    """The faces for a second opinion, by id: all that count, if the verdict lies in between."""
-    codes = [reason.code for reason in finding.reasons]
-    if finding.verdict is not Verdict.UNSURE or ReasonCode.BETWEEN_THRESHOLDS not in codes:
-        return ()
-    return tuple(_counted(finding.faces))
+_BY_THRESHOLDS = frozenset(
+    (
+        *(ReasonCode.ABOVE_FAKE_THRESHOLD, ReasonCode.BELOW_REAL_THRESHOLD),
+        ReasonCode.BETWEEN_THRESHOLDS,
+    )
+)
+
+
+def in_doubt(finding: Finding, *, always: bool = False) -> tuple[int, ...]:
+    """The faces for a second opinion, by id: all that count, if the verdict lies in between.
+
+    With `always`, whatever the verdict.
+    """
+    codes = {reason.code for reason in finding.reasons}
+    unsure = finding.verdict is Verdict.UNSURE and ReasonCode.BETWEEN_THRESHOLDS in codes
+    asked = bool(codes & _BY_THRESHOLDS) if always else unsure
+    return tuple(_counted(finding.faces)) if asked else ()
 
 
 def reconsider(
@@ -271,7 +296,7 @@ def reconsider(
     finding = finding.replaced(faces=faces)
     reason = _explain(finding, rule.thresholds)
     text = f"Both models together: {reason.text[0].lower()}{reason.text[1:]}"
-    rest = [each for each in finding.reasons if each.code is not ReasonCode.BETWEEN_THRESHOLDS]
+    rest = [each for each in finding.reasons if each.code not in _BY_THRESHOLDS]
     return finding.replaced(
         verdict=verdict_of(counted[worst], rule.thresholds),
         fake_probability=counted[worst],
@@ -294,8 +319,10 @@ def _second_reason(finding: Finding, opinion: SecondOpinion, worst: int) -> Reas
     several = len(opinion.faces) > 1
     scope = f" on {len(opinion.faces)} faces" if several else ""
     which = f"face {worst} has a probability" if several else "probability"
+    unsure = opinion.verdict_before is Verdict.UNSURE
+    why = f", because {first} alone was unsure" if unsure else ""
     text = (
-        f"Second opinion{scope}, because {first} alone was unsure: {which} of FAKE "
+        f"Second opinion{scope}{why}: {which} of FAKE "
         f"{percent(face.probability_before)} by {first}, "
         f"{percent(face.fake_probability)} by {second}."
     )

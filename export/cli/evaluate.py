@@ -196,7 +196,11 @@ def _second(bundle: Path, named: Path | bool) -> Mapping[str, object]:
     from edge.scan.model.bundle_info import read_bundle
     from edge.scan.model.second_opinion import NoSecondModel, find_second
 
-    changes = {"second_opinion.ask": "always"}
+    changes: dict[str, object] = {
+        "second_opinion.ask": "unsure",
+        "second_opinion.least_memory": 256,
+        "second_opinion.seconds": 3600.0,
+    }
     if isinstance(named, Path):
         changes["second_opinion.bundle"] = str(named.resolve())
     asked = find_second(_settings(bundle, changes), read_bundle(bundle).manifest)

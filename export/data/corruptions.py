@@ -41,6 +41,7 @@ class FaceFrame:
     time: float
     pixels: Image
     box: Box
+    roll: float  # degrees, as `Detection.roll`
     crop: Crop  # as the scan cut it from the whole frame
 
 
@@ -60,10 +61,10 @@ def track_face(
         with open_clip(path, sampling) as clip:
             for frame in clip.frames():
                 for face, crop in clip_faces.add(frame):
-                    box = face.detection.box
+                    box, roll = face.detection.box, face.detection.roll
                     pixels, within = _surroundings(frame.pixels, box, spec)
                     tracks[face.track].append(
-                        FaceFrame(frame.window, frame.time, pixels, within, crop)
+                        FaceFrame(frame.window, frame.time, pixels, within, roll, crop)
                     )
     except ClipError:
         return []
@@ -76,13 +77,14 @@ def quality(crops: Sequence[Crop]) -> Quality:
         face_px=median(crop.quality.face_px for crop in crops),
         light=median(crop.quality.light for crop in crops),
         sharpness=median(crop.quality.sharpness for crop in crops),
+        roll=median(crop.quality.roll for crop in crops),
     )
 
 
 def corrupted(face: FaceFrame, corruption: Corruption, spec: CropSpec) -> Crop:
     """The crop that a scan would cut after `corruption`."""
     pixels, box = corruption(face)
-    return cut(jpeg(pixels, JPEG_QUALITY), box, spec)
+    return cut(jpeg(pixels, JPEG_QUALITY), box, spec, face.roll)
 
 
 def unchanged(face: FaceFrame) -> tuple[Image, Box]:

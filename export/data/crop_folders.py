@@ -13,10 +13,9 @@ import numpy as np
 
 from edge.atomic_write import atomic_write
 from edge.errors import TruelightError
-from edge.finding import Box
 from edge.scan.collect import collect
 from edge.scan.faces.crops import cut
-from edge.scan.faces.detector import FaceDetector, load_detector
+from edge.scan.faces.detector import Detection, FaceDetector, load_detector
 from edge.scan.faces.search import FaceSearch
 from edge.scan.frames import CropSpec
 from edge.scan.media.client import ClipError, open_clip
@@ -55,9 +54,9 @@ def write_crops(
         progress(number, len(rows))
         faces = largest_faces(folder / row["file"], detector, frames)
         crops = [
-            (_crop(pixels, box, margin), min(box.width, box.height))
-            for pixels, box in faces
-            if min(box.width, box.height) >= least_px
+            (_crop(pixels, face, margin), face_px)
+            for pixels, face in faces
+            if (face_px := min(face.box.width, face.box.height)) >= least_px
         ]
         for index, (crop, face_px) in enumerate(crops):
             name = f"{number:06d}_{index:03d}.jpg"
@@ -77,13 +76,16 @@ def _write_labels(folder: Path, columns: Sequence[str], rows: Sequence[tuple[obj
     atomic_write(folder / "labels.tsv", table.getvalue())
 
 
-def _crop(pixels: Image, box: Box, margin: float) -> Image:
+def _crop(pixels: Image, face: Detection, margin: float) -> Image:
     """A crop uint8 [side, side, 3] RGB at the face's native size, within limits."""
+    box = face.box
     side = min(MAX_SIDE, max(MIN_SIDE, round(max(box.width, box.height) * margin)))
-    return cut(pixels, box, CropSpec(side, margin)).pixels
+    return cut(pixels, box, CropSpec(side, margin), face.roll).pixels
 
 
-def largest_faces(path: Path, detector: FaceDetector, frames: int) -> Iterator[tuple[Image, Box]]:
+def largest_faces(
+    path: Path, detector: FaceDetector, frames: int
+) -> Iterator[tuple[Image, Detection]]:
     """The largest face in each of `frames` frames spread over a clip, as a scan finds it.
 
     Pixels are uint8 [h, w, 3] RGB, valid until the next iteration. Unreadable clips yield nothing.
@@ -93,7 +95,7 @@ def largest_faces(path: Path, detector: FaceDetector, frames: int) -> Iterator[t
         with open_clip(path, Sampling(1, 1.0, frames, None)) as clip:
             for frame in clip.frames():
                 if faces := search.detect(frame):
-                    yield frame.pixels, faces[0].box
+                    yield frame.pixels, faces[0]
     except ClipError:
         return
 
@@ -134,7 +136,7 @@ def sample_crops(folder: Path, spec: CropSpec, limit: int, progress: Progress) -
             crops.append(CENTRE_CROP.apply(example.read(), example.margin, spec.side))
         else:
             faces = largest_faces(example.path, detector, FRAMES)
-            crops += [cut(pixels, box, spec).pixels for pixels, box in faces]
+            crops += [cut(pixels, face.box, spec, face.roll).pixels for pixels, face in faces]
         fakes += [example.fake] * (len(crops) - len(fakes))
     if not crops:
         raise TruelightError(f"No face was found in {folder}.", "Name a folder with faces.")

@@ -105,7 +105,8 @@ def _windows(clip: Example, sampling: WindowSampling, detector: FaceDetector) ->
                     yield from _filled(times, crops, sampling)
                     number, times, crops = frame.window, [], {}
                 if faces := search.detect(frame):
-                    crops[len(times)] = cut(frame.pixels, faces[0].box, sampling.spec).pixels
+                    face, spec = faces[0], sampling.spec
+                    crops[len(times)] = cut(frame.pixels, face.box, spec, face.roll).pixels
                 times.append(frame.time)
     except ClipError:
         return

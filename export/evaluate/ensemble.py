@@ -70,6 +70,7 @@ def scan_with_both(
     values = {
         "model.bundle": str(asking.resolve()),
         "second_opinion.ask": "always",
+        "second_opinion.seconds": 3600.0,
         "second_opinion.bundle": str(second.resolve()),
     }
     with Scanner(load_settings().changed("the command line", values)) as scanner:

@@ -152,7 +152,7 @@ def test_people_are_told_who_was_asked_what_it_said_and_what_it_cost(
     assert "second" not in alone.stdout
     wrong = run("scan", "--second", "often", "--config", mine, clips / "pale.mp4")
     assert wrong.returncode == 2
-    assert "Allowed: auto or always or never" in wrong.stderr
+    assert "Allowed: never or unsure or always" in wrong.stderr
 
 
 def test_of_several_faces_each_is_told(models: Path, mine: Path, clips: Path) -> None:

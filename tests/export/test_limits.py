@@ -89,7 +89,7 @@ def test_the_limit_is_the_last_step_before_it_fails(bundle: Path) -> None:
 def face() -> FaceFrame:
     pixels = photograph("obama")
     box = load_detector().detect(pixels)[0].box
-    return FaceFrame(0, 0.0, pixels, box, cut(pixels, box, SPEC))
+    return FaceFrame(0, 0.0, pixels, box, 0.0, cut(pixels, box, SPEC))
 
 
 def test_a_face_is_made_as_bad_as_it_is_told_to_be(face: FaceFrame) -> None:
@@ -106,7 +106,7 @@ def test_a_face_is_made_as_bad_as_it_is_told_to_be(face: FaceFrame) -> None:
 def test_the_same_face_stays_in_the_crop_when_it_is_small(face: FaceFrame) -> None:
     whole, small = (corrupted(face, way, SPEC).pixels for way in (unchanged, smaller(0.3)))
     assert np.abs(whole.astype(float) - small).mean() < 12
-    moved = FaceFrame(0, 0.0, face.pixels, _aside(face.box), face.crop)
+    moved = FaceFrame(0, 0.0, face.pixels, _aside(face.box), 0.0, face.crop)
     assert np.abs(whole.astype(float) - corrupted(moved, unchanged, SPEC).pixels).mean() > 20
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from stage import detector, photo
@@ -14,12 +16,13 @@ CROP = CropSpec(64)
 
 def followed(*frames: np.ndarray) -> Track:
     """A track of the face that stands in the same place in all frames."""
-    box = detector().detect(photo("obama"))[0].box
+    face = detector().detect(photo("obama"))[0]
     track = Track(1)
     for second, pixels in enumerate(frames):
         scale = pixels.shape[0] / photo("obama").shape[0]
-        here = Box(**{name: scale * value for name, value in box.model_dump().items()})
-        track.add(pixels, second, here, cut(pixels, here, CROP))
+        here = Box(**{name: scale * value for name, value in face.box.model_dump().items()})
+        found = replace(face, box=here)
+        track.add(pixels, second, found, cut(pixels, here, CROP, found.roll))
     return track
 
 

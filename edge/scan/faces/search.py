@@ -3,12 +3,19 @@
 The detector gets the whole frame every time. At the start of a window, and every few frames, it
 also gets the frame in parts, for faces too small in the whole. Where a face is small, or was a
 moment ago, it gets the surroundings: that finds the face again and gives a more exact box.
+
+The detector was trained on heads that are tilted by up to 45 degrees. Of others it finds some, with
+wrong key points and a low score: they are detected again in their surroundings, turned by quarters.
+If a frame has no face that is sure, it is turned as well: every few frames by each quarter,
+otherwise by the one that showed a face.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from math import ceil, hypot
+
+import numpy as np
 
 from edge.finding import Box
 from edge.scan.faces.detector import Detection, FaceDetector
@@ -43,6 +50,19 @@ MOVED = 1.5
 # Two boxes with more overlap are of one face.
 SAME_FACE = 0.3
 
+# The detector's own score for faces of a frame that is turned as a whole: MediaPipe's default, and
+# more than in an upright one, since there are three more chances to err.
+TURNED_SCORE = 0.6
+
+# A face that scores less, or whose head is tilted by more degrees, may be on its side or its head:
+# it is detected again, turned by quarters. A face that seemed upright must score more by this.
+SURE = 0.75
+TILTED = 45.0
+BETTER = 0.15
+
+# The largest such faces of a frame; the others stay as they were found.
+MOST_TURNED = 2
+
 
 class FaceSearch:
     """Searches the frames of one clip; the result depends on its input only."""
@@ -55,50 +75,107 @@ class FaceSearch:
         self._known: list[tuple[Box, int]] = []  # a face's last place, and frames without it
         self._window = -1
         self._since = 0
+        self._quarters = 0  # clockwise, by which a frame had to be turned to show a face
+        self._next_turns = 0  # when every turn is tried again, in frames of the window
+        self.most_found = 0
+        """The most faces that were found in one frame, whether they were returned or not."""
 
     def detect(self, frame: Frame) -> list[Detection]:
         """The faces of the clip's next frame, the largest first."""
         pixels = frame.pixels
         if frame.window != self._window:
-            self._known, self._since = [], 0
+            self._known, self._since, self._next_turns = [], 0, 0
         found = self._detect_in(pixels, _whole(pixels))
         if self._since % BETWEEN == 0:
             for part in _parts(pixels):
                 found = _joined(found, self._detect_in(pixels, part))
+        self.most_found = max(self.most_found, len(found))
         found = self._refine(pixels, self._largest(found))
+        best = max((face.score for face in found), default=TURNED_SCORE)
+        if best < SURE:
+            turned = self._search_turned(pixels, best)
+            found = _joined(found, self._refine(pixels, self._largest(turned)))
+        self.most_found = max(self.most_found, len(found))
         self._remember(found)
         self._window, self._since = frame.window, self._since + 1
         return self._largest(found)
 
     def _refine(self, pixels: Pixels, found: list[Detection]) -> list[Detection]:
-        """Detect again, in their surroundings, small faces and those just lost."""
+        """Detect again, in their surroundings, faces that are small, tilted or just lost."""
         least = SMALL * max(pixels.shape[:2])
-        clear = [face for face in found if face.box.width >= least]
+        clear = [face for face in found if face.box.width >= least and _is_upright(face)]
+        turned = 0
         for face in found:
-            if face.box.width < least:
-                clear = _joined(clear, [self._nearest(pixels, face.box) or face])
+            if face.box.width >= least and _is_upright(face):
+                continue
+            near = self._nearest(pixels, face.box) if face.box.width < least else None
+            closer = near or face
+            if self._may_be_turned(closer) and turned < MOST_TURNED:
+                closer, turned = self._turned_upright(pixels, closer), turned + 1
+            clear = _joined(clear, [closer])
         for place, _ in self._known:
             if not any(_moved(place, face.box) for face in clear):
-                again = self._nearest(pixels, place)
+                again = self._nearest(pixels, place, self._quarters)
                 clear = _joined(clear, [again] if again else [])
         return clear
 
-    def _nearest(self, pixels: Pixels, place: Box) -> Detection | None:
+    def _may_be_turned(self, face: Detection) -> bool:
+        """Whether to turn a face's surroundings.
+
+        An uncertain face that seems upright mostly is: it is turned in every eighth frame only,
+        unless a face of this clip was found by turning.
+        """
+        if abs(face.roll) > TILTED:
+            return True
+        return face.score < SURE and (self._quarters > 0 or self._since % BETWEEN == 0)
+
+    def _turned_upright(self, pixels: Pixels, face: Detection) -> Detection:
+        """A face that may be on its side, detected again in its surroundings by the best turn."""
+        best, needed = face, face.score + (0.0 if abs(face.roll) > TILTED else BETTER)
+        for quarters in (1, 2, 3):
+            turned = self._nearest(pixels, face.box, quarters)
+            if turned and turned.score > needed and _fits(turned, quarters):
+                best, needed, self._quarters = turned, turned.score, quarters
+        return best
+
+    def _search_turned(self, pixels: Pixels, least: float) -> list[Detection]:
+        """The faces that are found in the turned frame, if they score at least `least`."""
+        turns = [self._quarters] if self._quarters else []
+        if self._since >= self._next_turns:
+            turns, self._next_turns = [*turns, 1, 3, 2], self._since + BETWEEN
+        for quarters in turns:
+            found = [
+                face
+                for face in self._detect_in(pixels, _whole(pixels), quarters)
+                if face.score >= least and _fits(face, quarters)
+            ]
+            if found:
+                self._quarters = quarters
+                return found
+        return []
+
+    def _nearest(self, pixels: Pixels, place: Box, quarters: int = 0) -> Detection | None:
         """The face that overlaps a place most, detected in its surroundings."""
         side = SURROUNDINGS * max(place.width, place.height)
         x, y = place.x + (place.width - side) / 2, place.y + (place.height - side) / 2
-        seen = self._detect_in(pixels, Box(x=x, y=y, width=side, height=side))
+        seen = self._detect_in(pixels, Box(x=x, y=y, width=side, height=side), quarters)
         near = [face for face in seen if overlap(face.box, place) > 0]
         return max(near, key=lambda face: overlap(face.box, place), default=None)
 
-    def _detect_in(self, pixels: Pixels, region: Box) -> list[Detection]:
-        """The faces that the detector finds in a region of the frame."""
+    def _detect_in(self, pixels: Pixels, region: Box, quarters: int = 0) -> list[Detection]:
+        """The faces that the detector finds in a region, turned by clockwise quarters."""
         left, top = max(0, round(region.x)), max(0, round(region.y))
         right, bottom = round(region.x + region.width), round(region.y + region.height)
         piece = pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
         if not piece.size:
             return []
-        found = [face.moved(left, top) for face in self._detector.detect(piece)]
+        if quarters:
+            piece = np.ascontiguousarray(np.rot90(piece, -quarters))
+        height, width = piece.shape[:2]
+        found = [
+            face.turned(-quarters, width, height).moved(left, top)
+            for face in self._detector.detect(piece)
+        ]
         return [face for face in found if face.score >= self._least_score]
 
     def _largest(self, faces: list[Detection]) -> list[Detection]:
@@ -134,6 +211,16 @@ def _starts(length: float, side: float) -> list[float]:
     spare = length - side
     steps = ceil(spare / (side * (1 - SHARED)))
     return [spare * step / steps for step in range(steps + 1)] if steps else [0.0]
+
+
+def _is_upright(face: Detection) -> bool:
+    """Whether a face is surely not on its side or its head."""
+    return face.score >= SURE and abs(face.roll) <= TILTED
+
+
+def _fits(face: Detection, quarters: int) -> bool:
+    """Whether a face that was found in a turned picture was upright there, as far as trained."""
+    return abs((face.roll + 90 * quarters + 180) % 360 - 180) <= TILTED
 
 
 def _moved(place: Box, box: Box) -> bool:

@@ -104,6 +104,9 @@ class QualityLimits(ManifestPart):
     light: float = Field(default=25.0, ge=0, le=255)
     sharpness: float = Field(default=10.0, ge=0, le=100_000)
     seconds: float = Field(default=0.5, ge=0, le=3600)
+    min_samples: int = Field(
+        default=3, ge=1, le=1000, description="Frames of a film that must show the face."
+    )
 
 
 class EnsembleRule(ManifestPart):

@@ -100,7 +100,7 @@ def _misfit(second: Manifest, first: Manifest) -> NoSecondModel | None:
 
 def _shortage(settings: Settings, memory: Path) -> NoSecondModel | None:
     wanted, total = settings.second_opinion, megabytes("MemTotal", memory)
-    if wanted.ask != "auto" or total is None or total >= USABLE * wanted.least_memory:
+    if wanted.ask == "always" or total is None or total >= USABLE * wanted.least_memory:
         return None
     sentence = f"Not used: {total:.0f} MB of memory are less than second_opinion.least_memory"
     return NoSecondModel(Absence.MEMORY, f"{sentence} ({wanted.least_memory}).")
@@ -124,7 +124,7 @@ class SecondModel:
     ) -> None:
         self.info = info
         self._threads = settings.scan.threads
-        self._saves_memory = settings.second_opinion.ask == "auto"
+        self._settings = settings.second_opinion
         self._memory = memory
         self._idle = idle
         self._bundle: Bundle | None = None
@@ -132,6 +132,11 @@ class SecondModel:
         self._used = 0.0
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
+
+    @property
+    def always(self) -> bool:
+        """Whether it is asked about every face that counts, not only where the first is unsure."""
+        return self._settings.ask == "always"
 
     @property
     def loaded(self) -> bool:
@@ -153,12 +158,20 @@ class SecondModel:
         `waiting` is called repeatedly; it may raise `Cancelled`.
 
         Raises:
-            TruelightError: the model cannot be loaded now, or fails.
+            TruelightError: the model cannot be loaded now, fails, or takes more time than allowed.
         """
+        until = time.monotonic() + self._settings.seconds
+
+        def check() -> None:
+            waiting()
+            if time.monotonic() > until:
+                allowed = f"{self._settings.seconds:g} s (second_opinion.seconds)"
+                raise TruelightError(f"it takes longer than {allowed}.")
+
         with self._lock:
             try:
                 bundle = self._bundle = self._bundle or self._load()
-                return {face: _logits(bundle, kept, waiting) for face, kept in crops.items()}
+                return {face: _logits(bundle, kept, check) for face, kept in crops.items()}
             except (TruelightError, Cancelled):
                 raise
             except Exception as failure:
@@ -173,7 +186,7 @@ class SecondModel:
         from edge.scan.model.bundle import load_bundle
 
         free = megabytes("MemAvailable", self._memory)
-        if self._saves_memory and free is not None and free < NEEDED:
+        if self._settings.ask != "always" and free is not None and free < NEEDED:
             raise TruelightError(f"only {free:.0f} MB of memory are free.")
         if self._refusal is None:
             try:
