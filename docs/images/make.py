@@ -1,4 +1,4 @@
-"""Draws docs/images/scan.svg: what `truelight scan` says of the sample clips, as it says it.
+"""Draws docs/images/scan.svg: the output of `truelight scan` for the sample clips.
 
 .venv/bin/python docs/images/make.py     (after ./setup.sh run)
 """

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as failure:
         print(f"truelight-export: the package {failure.name} is missing.", file=sys.stderr)
         print(
-            "  ./setup.sh test installs the tested release of every package; to take the newest ones: "
+            "  ./setup.sh test installs the tested releases. To take the newest ones, run "
             ".venv/bin/pip install -e '.[export]'",
             file=sys.stderr,
         )

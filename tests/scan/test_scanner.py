@@ -28,13 +28,13 @@ def scanner(bundle: Path) -> Iterator[Scanner]:
 
 
 def test_progress_goes_up_to_the_end(scanner: Scanner, clips: Path) -> None:
-    told: list[Progress] = []
-    finding = scanner.scan(clips / "red.mp4", told.append)
-    assert [told[0].stage, told[-1].stage] == ["opening", "judging"]
-    done = [progress.frames_done for progress in told]
+    reports: list[Progress] = []
+    finding = scanner.scan(clips / "red.mp4", reports.append)
+    assert [reports[0].stage, reports[-1].stage] == ["opening", "judging"]
+    done = [progress.frames_done for progress in reports]
     assert done == sorted(done)
     assert done[-1] == finding.frames_scored
-    looking = [progress for progress in told if progress.stage == "looking"]
+    looking = [progress for progress in reports if progress.stage == "looking"]
     assert all(0 < at.frames_done <= at.frames_expected for at in looking)
     assert all(at.seconds_left is not None and at.seconds_left >= 0 for at in looking)
     assert looking[-1].seconds_left == pytest.approx(0, abs=5)

@@ -53,14 +53,14 @@ def test_a_button_that_is_stuck_from_the_start_means_nothing() -> None:
     ]
 
 
-def test_a_late_look_still_tells_holding_from_pressing() -> None:
+def test_a_late_reading_still_separates_holding_from_pressing() -> None:
     presses = Presses(SETTINGS, False)
     assert presses.update(True, 1.0) == []
     assert presses.update(False, 3.5) == [Held()]
 
 
 @given(st.lists(st.tuples(st.floats(0.001, 9), st.booleans()), max_size=40))
-def test_each_time_down_tells_one_thing(steps: list[tuple[float, bool]]) -> None:
+def test_each_time_down_posts_one_meaning(steps: list[tuple[float, bool]]) -> None:
     at, changes = 0.0, []
     for wait, level in steps:
         at += wait
