@@ -15,7 +15,7 @@ def play(
 ) -> list[tuple[float, Event]]:
     """Change the contact at these times; look at it then, and whenever a look is due."""
     presses, now, level = Presses(SETTINGS, down), 0.0, down
-    told: list[tuple[float, Event]] = []
+    posted: list[tuple[float, Event]] = []
     left = list(changes)
     while now < until:
         due = presses.due(now)
@@ -23,8 +23,8 @@ def play(
         now = min([*moments, *(at for at, _ in left[:1])])
         if left and left[0][0] <= now:
             level = left.pop(0)[1]
-        told += [(round(now, 3), event) for event in presses.update(level, now)]
-    return told
+        posted += [(round(now, 3), event) for event in presses.update(level, now)]
+    return posted
 
 
 def test_a_press_counts_when_it_ends() -> None:
