@@ -251,7 +251,7 @@ def test_a_terminal_is_needed_to_draw_in(tmp_path: Path) -> None:
 
 
 def test_a_batch_goes_on_where_it_was_interrupted(start: Start, clips: Path) -> None:
-    """It began anew after every kill: a good clip stood ten times in the history."""
+    """Earlier it started again after every kill: a good clip was in the history ten times."""
     box = start()
     box.says("STATUS=Ready")
     for name in ("a.mp4", "b.mp4", "c.mp4"):
