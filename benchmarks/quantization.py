@@ -4,7 +4,7 @@
 
 The float weights are those of the shipped graph, each moved by chance within its rounding step: as
 they may have been before they were rounded. Half of the clips calibrate, the other half measures.
-Times are of one thread, the least processor time of many turns.
+Times are of one thread, the least processor time of many runs.
 """
 
 from __future__ import annotations

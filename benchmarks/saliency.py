@@ -31,7 +31,7 @@ Crop = NDArray[np.uint8]
 Way = Callable[[Bundle, Crop], Floats]
 
 
-def cost(bundle: Path, clips: list[Path], turns: int) -> None:
+def cost(bundle: Path, clips: list[Path], runs: int) -> None:
     """Print the cost of the maps in scans of clips."""
     settings = load_settings().changed("benchmark", {"model.bundle": str(bundle)})
     print("   heat s   rest s  share  faces  frames  clip")
@@ -39,7 +39,7 @@ def cost(bundle: Path, clips: list[Path], turns: int) -> None:
     with Scanner(settings) as scanner:
         scanner.wait()
         for clip in clips:
-            looks = [scanner.scan_with_pictures(clip) for _ in range(turns)]
+            looks = [scanner.scan_with_pictures(clip) for _ in range(runs)]
             spent = [look.finding.seconds for look in looks]
             heat = min(seconds.get("heat", 0.0) for seconds in spent)
             rest = min(seconds["total"] - seconds.get("heat", 0.0) for seconds in spent)
@@ -143,12 +143,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("clips", nargs="*", type=Path, metavar="CLIP")
     parser.add_argument("--bundle", type=Path, default=Path("models/truelight"))
-    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--crops", type=Path)
     parser.add_argument("--count", type=int, default=100)
     args = parser.parse_args()
     if args.clips:
-        cost(args.bundle.resolve(), args.clips, args.turns)
+        cost(args.bundle.resolve(), args.clips, args.runs)
     if args.crops:
         meaning(load_bundle(args.bundle), args.crops, args.count)
 

@@ -1,4 +1,4 @@
-"""A simulated handheld camera: turns a still picture into a moving, shaking, noisy clip."""
+"""A simulated handheld camera: makes a moving, shaking, noisy clip from a still picture."""
 
 from __future__ import annotations
 

@@ -51,7 +51,10 @@ def main() -> None:
 
 def find_portrait(path: Path, detector: FaceDetector) -> Portrait:
     """Read a photograph, find its face and resize the photograph so that the face fits."""
-    pixels = np.asarray(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB), np.uint8)
+    read = cv2.imread(str(path))
+    if read is None:
+        raise OSError(f"{path} is not a picture")
+    pixels = np.asarray(cv2.cvtColor(read, cv2.COLOR_BGR2RGB), np.uint8)
     face = detector.detect(pixels)[0]
     box = face.box
     scale = FACE / max(box.width, box.height)
@@ -86,6 +89,7 @@ def write_video(path: Path, frames: Iterator[Pixels]) -> None:
         codec, options = "libvpx", {"deadline": "realtime", "cpu-used": "16", "b": "2M"}
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=RATE, options=options)
+        assert isinstance(stream, av.VideoStream)
         first = next(frames)
         stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = "yuv420p"

@@ -21,7 +21,7 @@ OPTIONS = (
 
 
 class Browser:
-    """One page. `events` are what the browser told without being asked."""
+    """One page. `events` are messages that the browser sent by itself."""
 
     def __init__(self, orders: int, answers: int) -> None:
         self.events: list[dict[str, Any]] = []
@@ -50,7 +50,7 @@ class Browser:
             self.events.append(message)
 
     def open(self, page: Path, width: int, dark: bool = False) -> None:
-        """Show a file and wait until it is loaded; forget what was told before."""
+        """Show a file and wait until it is loaded; forget earlier messages."""
         metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self.ask("Emulation.setDeviceMetricsOverride", **metrics)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -93,8 +93,8 @@ class Browser:
             assert part, "the browser ended"
             self._rest += part
         message, _, self._rest = self._rest.partition(b"\0")
-        told: dict[str, Any] = json.loads(message)
-        return told
+        answer: dict[str, Any] = json.loads(message)
+        return answer
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
-"""A bundle for tests: a true one in all but its taste, for it takes red faces for fake.
+"""A bundle for tests: a valid one that calls red faces fake.
 
-Its logit is the mean over a window of (red - blue) / 255 * `SLOPE`: what it must answer can be told
-beforehand, and it answers in no time.
+Its logit is the mean over a window of (red - blue) / 255 * `SLOPE`, so its answers are known
+beforehand, and it is fast.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def write_clip(
     tagged: bool = True,
     interlaced: bool = False,
 ) -> Path:
-    """Write uint8 RGB frames (or so many numbered cards) as a clip; its type by the name.
+    """Write uint8 RGB frames (or this number of numbered cards) as a clip; its type by the name.
 
     `times` gives each frame its second (variable rate). `rotation` is by how many degrees the
     player has to turn the frames clockwise (MP4 and MOV only; the frames are written turned back,

@@ -58,5 +58,5 @@ def tinted(pixels: Pixels, tint: tuple[float, float, float]) -> Pixels:
 
 
 def moving(still: Pixels, count: int) -> Iterator[Pixels]:
-    """The camera turns slowly."""
+    """The camera pans slowly."""
     return (np.roll(still, number * STRIDE, axis=1) for number in range(count))

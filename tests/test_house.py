@@ -2,6 +2,7 @@
 
 import json
 import os
+import pkgutil
 import re
 import shlex
 import shutil
@@ -106,6 +107,47 @@ def test_links_lead_somewhere() -> None:
         if "://" not in target and not (path.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_every_hop_of_the_architecture_exists() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for title, rooms in (
+        ("The way of a clip", ("edge", "edge.scan")),
+        ("One press", ("edge.box",)),
+    ):
+        section = text.split(f"## {title}")[1].split("\n## ")[0]
+        hops = re.findall(r"^\| (\d+) \| `([\w.]+)` \|", section, re.MULTILINE)
+        assert [int(number) for number, _ in hops] == list(range(1, len(hops) + 1))
+        assert 10 <= len(hops) <= 20
+        assert [name for _, name in hops if not any(exists(name, room) for room in rooms)] == []
+
+
+def exists(name: str, room: str) -> bool:
+    try:
+        pkgutil.resolve_name(name if name.startswith("edge.") else f"{room}.{name}")
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+def test_every_file_that_the_documents_name_exists() -> None:
+    named = re.compile(r"`((?:config|docs|edge|export|setup|systemd|tests)/[\w./-]+)`")
+    missing = [
+        (document, name)
+        for document in ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/how-to.md")
+        for name in named.findall((ROOT / document).read_text(encoding="utf-8"))
+        if not (ROOT / name).exists()
+    ]
+    assert missing == []
+
+
+def test_every_name_in_capitals_that_the_how_to_gives_is_in_the_code() -> None:
+    """Tables such as `LEADS_TO`: a reader looks for them by name."""
+    text = (ROOT / "docs" / "how-to.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"`(_?[A-Z]{3,}(?:_[A-Z0-9]+)*)`", text)) - {"FILE", "NAME"}
+    code = "".join(path.read_text(encoding="utf-8") for path in tracked(".py"))
+    assert len(names) > 10
+    assert [name for name in sorted(names) if not re.search(rf"^{name}\b.* =", code, re.M)] == []
 
 
 def commands() -> list[str]:

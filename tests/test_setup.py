@@ -35,7 +35,7 @@ def programs(folder: Path, python: str) -> Path:
     return folder
 
 
-def test_it_tells_what_it_can_do(tmp_path: Path) -> None:
+def test_it_lists_its_commands(tmp_path: Path) -> None:
     done = setup(tmp_path)
     assert done.returncode == 0
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -156,7 +156,7 @@ def test_a_full_card_is_refused(pi: Path, tmp_path: Path) -> None:
     assert "has 500 MB free; the minimum is 1500 MB" in done.stderr
 
 
-def test_other_machines_are_told_what_they_lack_and_served_anyway(tmp_path: Path) -> None:
+def test_missing_parts_of_other_machines_are_named_and_skipped(tmp_path: Path) -> None:
     root = write_pi(tmp_path / "pi", "trixie")
     for file in ("etc/rpi-issue", "proc/device-tree/model", "boot/firmware/config.txt"):
         (root / file).unlink()

@@ -1,4 +1,4 @@
-"""Draws docs/images/scan.svg: what `truelight scan` says of the sample clips, as it says it.
+"""Draws docs/images/scan.svg: the output of `truelight scan` for the sample clips.
 
 .venv/bin/python docs/images/make.py     (after ./setup.sh run)
 """
@@ -48,7 +48,9 @@ FRAME = """\
 def main() -> None:
     """Scan, record, draw."""
     os.chdir(ROOT / "samples" / "clips")
-    console = Console(record=True, width=WIDTH, force_terminal=True, file=io.StringIO())
+    console = Console(
+        record=True, width=WIDTH, force_terminal=True, highlight=False, file=io.StringIO()
+    )
     console.print(f"$ truelight scan {' '.join(CLIPS)}\n", soft_wrap=True)
     show = TextOutput(console)
     settings = load_settings()

@@ -26,7 +26,7 @@ class FacePipeline:
     def __init__(
         self, settings: FaceSettings, crop: CropSpec, best: tuple[CropSpec, int] | None = None
     ) -> None:
-        """Load the detector. With `best`, up to so many best crops of each face are kept.
+        """Load the detector. With `best`, up to that number of best crops of each face is kept.
 
         Raises:
             TruelightError: its model or its library is not on this machine.

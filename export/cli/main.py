@@ -28,7 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except ModuleNotFoundError as failure:
         print(f"truelight-export: the package {failure.name} is missing.", file=sys.stderr)
-        print("  Install it with: pip install 'truelight[export]'", file=sys.stderr)
+        print(
+            "  ./setup.sh test installs the tested releases. To take the newest ones, run "
+            ".venv/bin/pip install -e '.[export]'",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print("truelight-export: interrupted.", file=sys.stderr)

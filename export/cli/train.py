@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from export.train.network import Detector
 
 HIDDEN: Final = 256
-KINDS: Final[dict[str, Literal["labels", "distil", "tutor"]]] = {
-    "labels": "labels", "features": "distil", "online_teacher": "tutor",
-}  # fmt: skip
 
 
 def _beside_recipe(path: Path, info: ValidationInfo) -> Path:
@@ -198,13 +195,11 @@ def _recipe(given: TrainingRecipe) -> Recipe:
     from export.train.loop import Recipe
 
     if given.phases:
-        phases = tuple(
-            Phase(p.side, p.steps, p.batch, p.rate, KINDS[p.learn_from]) for p in given.phases
-        )
+        phases = tuple(Phase(p.side, p.steps, p.batch, p.rate, p.learn_from) for p in given.phases)
     elif given.online_teacher:
-        phases = (Phase(112, 6000, 256, 2e-3, "tutor"),)
+        phases = (Phase(112, 6000, 256, 2e-3, "online_teacher"),)
     elif given.features:
-        phases = (Phase(64, 3000, 64, 2e-3, "distil"), Phase(64, 800, 64, 5e-4))
+        phases = (Phase(64, 3000, 64, 2e-3, "features"), Phase(64, 800, 64, 5e-4))
     else:
         phases = Recipe().phases
     mix = SUBTLE if given.online_teacher else Mix()

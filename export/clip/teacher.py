@@ -204,7 +204,7 @@ class _Extractor:
 class OnlineTeacher(TargetSource):
     """An adapted encoder that sees every batch."""
 
-    kind: PhaseKind = "tutor"
+    kind: PhaseKind = "online_teacher"
 
     def __init__(self, encoder: Encoder, adapter: Adapter) -> None:
         """Load the encoder to the best device. Raises TruelightError if the adapter mismatches."""

@@ -61,7 +61,7 @@ class Compression(Group):
 
 
 class Frames(Group):
-    """Clips of which a certain number of frames was asked for."""
+    """Clips scanned with a given number of frames."""
 
     frames: int
     spread: bool

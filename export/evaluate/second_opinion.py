@@ -131,8 +131,8 @@ def _fitted(request: SecondOpinionRequest, report: StageProgress) -> _Head:
     taught = [load_features(folder) for folder in request.features]
     if not taught:
         raise TruelightError("There is nothing to learn from.", "Give cached features or --tuned.")
-    told = taught[0].metadata
-    if told.tower != request.tower.sha256:
+    metadata = taught[0].metadata
+    if metadata.tower != request.tower.sha256:
         raise TruelightError("The features are of another tower.", "Name it with --tower.")
     learned, kept = feature_datasets(taught, request.pictures, request.held_out)
     head = fit_head(
@@ -143,7 +143,7 @@ def _fitted(request: SecondOpinionRequest, report: StageProgress) -> _Head:
     )
     weight = head.weight.astype(np.float32)
     figures = _head_figures(head, learned, kept)
-    return _Head(taught[0].taps, told.extent, {}, weight, head.bias, figures)
+    return _Head(taught[0].taps, metadata.extent, {}, weight, head.bias, figures)
 
 
 def _tuned(file: Path, tower: Encoder) -> _Head:

@@ -33,7 +33,7 @@ from export.data.folders import (
 )
 from export.train.network import best_device
 
-PhaseKind = Literal["distil", "tutor", "labels"]
+PhaseKind = Literal["features", "online_teacher", "labels"]
 """What a phase learns from: a teacher's cached features, an online teacher, or labels alone."""
 
 
@@ -146,8 +146,8 @@ class Batches(Dataset[Batch]):
         )
 
     def _pair(self, phase: Phase, progress: float, rng: np.random.Generator) -> _Pair:
-        distils, mix = phase.kind == "distil", self._mix
-        side = self._teacher_side if phase.kind == "tutor" else phase.side
+        distils, mix = phase.kind == "features", self._mix
+        side = self._teacher_side if phase.kind == "online_teacher" else phase.side
         if distils and self._cached.groups and rng.random() < mix.singles:
             return self._unrelated(side, rng)
         blends = mix.distil_blends if distils else mix.blends(progress)

@@ -64,7 +64,7 @@ class TargetSource:
 class CachedTeacher(TargetSource):
     """Cached features, standardised over the training examples, and a probe on them."""
 
-    kind: PhaseKind = "distil"
+    kind: PhaseKind = "features"
 
     def __init__(
         self,

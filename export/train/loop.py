@@ -36,11 +36,8 @@ from export.train.network import (
 )
 from export.train.validation import LogEntry, append_entry, trim, validate
 
-MISSING = {
-    "distil": ("cached features", "features"),
-    "tutor": ("an online teacher", "online_teacher"),
-}
-"""What a phase of a kind needs, and its key in the recipe."""
+MISSING = {"features": "cached features", "online_teacher": "an online teacher"}
+"""What a phase of a kind needs; the kind is its key in the recipe."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +77,8 @@ class Training:
         self._labels = TargetSource()
         for phase in recipe.phases:
             if phase.kind not in ("labels", self._teacher.kind):
-                what, key = MISSING[phase.kind]
-                raise TruelightError(f"A phase needs {what}.", f"Add `{key}` to the recipe.")
+                remedy = f"Add `{phase.kind}` to the recipe."
+                raise TruelightError(f"A phase needs {MISSING[phase.kind]}.", remedy)
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._recipe = recipe
@@ -90,7 +87,7 @@ class Training:
         self._origin = {
             "recipe": asdict(recipe),
             "material": data.fingerprint(),
-            "tutor": self._teacher.name,
+            "online_teacher": self._teacher.name,
         }
         self._validation = validation
         self._config = config
@@ -241,7 +238,11 @@ class Training:
         if not last.is_file():
             return
         kept = torch.load(last, weights_only=True, map_location=self._device)
-        names = {"recipe": "another recipe", "material": "other images", "tutor": "another teacher"}
+        names = {
+            "recipe": "another recipe",
+            "material": "other images",
+            "online_teacher": "another teacher",
+        }
         for key, name in names.items():
             if kept.get(key) != self._origin[key]:
                 raise TruelightError(

@@ -90,7 +90,7 @@ def kind_of(stick: Stick, plugged: bytes) -> str:
 
 
 def put(stick: Stick, kind: str, files: Mapping[str, bytes]) -> None:
-    """Write these files; meanwhile a third one warns whoever pulls the stick."""
+    """Write these files; a third one warns meanwhile that the stick must stay in."""
     room = os.statvfs(stick.folder)
     if room.f_bavail * room.f_frsize < sum(map(len, files.values())) + SPARE_BYTES:
         raise NotWrittenError("full", "there is too little room on it")

@@ -321,7 +321,7 @@ def test_a_model_that_fails_in_the_middle_loses_no_clip() -> None:
     assert box.on(ModelReady()) == (Scan(batch, Path("a/2")),)
 
 
-def test_settings_are_read_anew_without_losing_what_runs() -> None:
+def test_settings_are_reloaded_without_losing_what_runs() -> None:
     box = Box()
     box.on(ClipsArrived(stick("a", "1")))
     assert box.on(Reloaded()) == (Reload(),)

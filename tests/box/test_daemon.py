@@ -31,7 +31,7 @@ class Box:
         self.configure(wrong)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._listener.bind(str(folder / "notify"))
-        self.told: list[str] = []
+        self.messages: list[str] = []
         threading.Thread(target=self._listen, daemon=True).start()
         environment = os.environ | {
             "NOTIFY_SOCKET": str(folder / "notify"),
@@ -57,7 +57,7 @@ class Box:
         return place.with_suffix(".part").rename(place)
 
     def lines(self, beginning: str = "") -> list[str]:
-        return [line for line in self.told if line.startswith(beginning)]
+        return [line for line in self.messages if line.startswith(beginning)]
 
     def says(self, beginning: str, times: int = 1) -> None:
         """Wait until it has said this."""
@@ -95,7 +95,7 @@ class Box:
                 message = self._listener.recv(4096).decode()
             except OSError:
                 return
-            self.told += message.split("\n")
+            self.messages += message.split("\n")
 
 
 Start = Callable[..., Box]
@@ -171,7 +171,7 @@ def test_it_ends_at_once_and_loses_nothing(start: Start, clips: Path) -> None:
     assert leftovers(box.store) == []
 
 
-def test_the_settings_are_read_anew(start: Start, clips: Path) -> None:
+def test_the_settings_are_reloaded(start: Start, clips: Path) -> None:
     box = start()
     box.says("STATUS=Ready")
     box.configure("button: {pin: 99}")
@@ -251,7 +251,7 @@ def test_a_terminal_is_needed_to_draw_in(tmp_path: Path) -> None:
 
 
 def test_a_batch_goes_on_where_it_was_interrupted(start: Start, clips: Path) -> None:
-    """It began anew after every kill: a good clip stood ten times in the history."""
+    """Earlier it started again after every kill: a good clip was in the history ten times."""
     box = start()
     box.says("STATUS=Ready")
     for name in ("a.mp4", "b.mp4", "c.mp4"):

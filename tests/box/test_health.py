@@ -1,4 +1,4 @@
-"""What is wrong with the machine, told from what it reads; and what it reads from a folder."""
+"""Troubles of the machine, from readings; and readings from a folder."""
 
 from pathlib import Path
 
@@ -110,13 +110,13 @@ def test_firmware_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None
     assert read_throttled(str(tmp_path / "missing")) is None
 
 
-def test_room_is_told_of_a_folder_that_is_yet_to_come(tmp_path: Path) -> None:
+def test_room_is_measured_for_a_folder_that_does_not_exist_yet(tmp_path: Path) -> None:
     here, later = read_free_megabytes(tmp_path), read_free_megabytes(tmp_path / "a" / "b")
     assert here is not None
     assert later == pytest.approx(here, rel=0.1)
 
 
-def test_the_watch_tells_what_stands(tmp_path: Path) -> None:
+def test_the_watch_reports_present_troubles(tmp_path: Path) -> None:
     settings = Settings().changed("test", {"store.folder": str(tmp_path)})
     full = settings.changed("test", {"store.free_megabytes": 1_000_000})
     watch = HealthWatch(full, interval=0.01)

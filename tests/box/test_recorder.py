@@ -26,7 +26,7 @@ PATIENCE = 30.0  # far more than it takes
 
 
 class Double:
-    """A camera that does as it is told, and does wrong as it is told."""
+    """A camera that works, or fails, as a test sets it."""
 
     def __init__(self) -> None:
         self.refusal: CameraError | None = None
@@ -179,7 +179,7 @@ def test_a_recording_lies_in_the_store_under_its_time(house: House, camera: Doub
     assert again.clip > done.clip
 
 
-def test_how_far_it_is_is_told(house: House, camera: Double) -> None:
+def test_the_progress_is_posted(house: House, camera: Double) -> None:
     camera.rolling.clear()
     house.recorder.record(3.0)
     assert house.next(RecordingProgressed) == RecordingProgressed(0.0)
@@ -240,7 +240,7 @@ def test_a_camera_that_cannot_be_had_is_named_and_asked_again_later(
     house.next(FrameSeen)
 
 
-def test_a_camera_that_hangs_once_is_opened_anew(house: House, camera: Double) -> None:
+def test_a_camera_that_hangs_once_is_reopened(house: House, camera: Double) -> None:
     house.recorder.view()
     house.next(FrameSeen)
     camera.hangs = 1
@@ -263,7 +263,7 @@ def test_a_camera_that_hangs_twice_is_missing(house: House, camera: Double) -> N
     assert camera.opened == 2
 
 
-def test_a_recording_that_hangs_is_begun_anew(house: House, camera: Double) -> None:
+def test_a_recording_that_hangs_is_started_again(house: House, camera: Double) -> None:
     camera.hangs = 1
     house.recorder.record(2.0)
     done = house.next(Recorded)
@@ -271,7 +271,7 @@ def test_a_recording_that_hangs_is_begun_anew(house: House, camera: Double) -> N
     assert [path.name for path in done.clip.parent.iterdir()] == [done.clip.name]
 
 
-def test_a_full_disk_is_told_in_its_words(house: House, camera: Double) -> None:
+def test_a_full_disk_is_reported_in_its_own_words(house: House, camera: Double) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 

@@ -1,4 +1,4 @@
-"""What systemd is told, over a real socket; and where the log goes."""
+"""Notifications to systemd, over a real socket; and where the log goes."""
 
 import logging
 import os

@@ -335,7 +335,7 @@ def test_what_is_open_at_the_end_is_closed(open_bench: Open, clips: Path, tmp_pa
     assert not (tmp_path / "working.json").exists()
 
 
-def test_silence_tells_how_long_nothing_came(open_bench: Open, clips: Path) -> None:
+def test_silence_is_the_time_without_progress(open_bench: Open, clips: Path) -> None:
     bench = open_bench()
     bench.next(ModelReady)
     heard: list[Any] = []

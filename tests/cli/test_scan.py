@@ -78,7 +78,7 @@ def test_of_two_faces_both_are_scored_and_the_worst_decides(bundle: Path, clips:
     assert found["fake_probability"] == red
 
 
-def test_a_single_picture_is_judged_and_said_to_be_one(bundle: Path, clips: Path) -> None:
+def test_a_single_picture_is_judged_and_named_as_one(bundle: Path, clips: Path) -> None:
     (found,) = objects(run("scan", "--json", "--bundle", bundle, clips / "red.jpg").stdout)
     assert found["verdict"] == "FAKE"
     assert codes(found) == ["above-fake-threshold", "single-picture"]
@@ -160,7 +160,7 @@ def test_a_folder_is_judged_in_order_and_the_rest_is_counted(
     assert ran.stderr == "Skipped 1 file that is not media.\n"
 
 
-def test_a_folder_of_nothing_is_said_to_be_one(bundle: Path, tmp_path: Path) -> None:
+def test_an_empty_folder_is_reported(bundle: Path, tmp_path: Path) -> None:
     ran = run("scan", "--json", "--bundle", bundle, tmp_path)
     assert (ran.returncode, ran.stdout) == (0, "")
     assert ran.stderr == f"{tmp_path}: no videos or pictures here.\n"

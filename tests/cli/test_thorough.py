@@ -1,4 +1,4 @@
-"""A second opinion as people install it, ask for it and are told of it."""
+"""A second opinion: installing it, asking for it, and what is printed about it."""
 
 import json
 import os
@@ -124,7 +124,7 @@ def test_the_doctor_says_why_nobody_is_asked(
     assert sentence in check["sentence"]
 
 
-def test_the_doctor_tells_of_a_rule_for_another_model(mine: Path, models: Path) -> None:
+def test_the_doctor_reports_a_rule_for_another_model(mine: Path, models: Path) -> None:
     manifest = json.loads((models / "red/bundle.json").read_text())
     manifest["files"]["features.onnx"] = "0" * 64
     (models / "red/bundle.json").write_text(json.dumps(manifest))
@@ -136,9 +136,7 @@ def test_the_doctor_tells_of_a_rule_for_another_model(mine: Path, models: Path) 
 # ---- Asking
 
 
-def test_people_are_told_who_was_asked_what_it_said_and_what_it_cost(
-    mine: Path, clips: Path
-) -> None:
+def test_the_output_names_the_second_model_its_answer_and_its_cost(mine: Path, clips: Path) -> None:
     ran = run("scan", "--config", mine, clips / "pale.mp4")
     verdict, both, asked, face, facts = ran.stdout.rstrip().splitlines()
     assert verdict.startswith(" REAL ")
@@ -155,7 +153,7 @@ def test_people_are_told_who_was_asked_what_it_said_and_what_it_cost(
     assert "Allowed: never or unsure or always" in wrong.stderr
 
 
-def test_of_several_faces_each_is_told(models: Path, mine: Path, clips: Path) -> None:
+def test_of_several_faces_each_is_listed(models: Path, mine: Path, clips: Path) -> None:
     manifest = models / "red" / "bundle.json"
     said = json.loads(manifest.read_text()) | {"thresholds": {"real": 0.0, "fake": 1.0}}
     manifest.write_text(json.dumps(said))
@@ -199,7 +197,9 @@ def test_the_models_that_ship_answer_together(weights: Path, clips: Path, tmp_pa
     assert finding.fake_probability == pytest.approx(expected)
 
 
-def test_history_and_report_keep_what_was_said(mine: Path, clips: Path, tmp_path: Path) -> None:
+def test_history_and_report_keep_the_second_opinion(
+    mine: Path, clips: Path, tmp_path: Path
+) -> None:
     line = run("scan", "--json", "--config", mine, clips / "pale.mp4").stdout
     finding = Finding.model_validate_json(line)
     asked = finding.second_opinion
@@ -221,7 +221,7 @@ def test_history_and_report_keep_what_was_said(mine: Path, clips: Path, tmp_path
     assert "Second opinion, because" in report.html
     assert "thorough 1, 6 crops, " in report.html
     assert "with second opinions by thorough 1" in report.html
-    told = json.loads(report.json)["findings"]
-    assert told[0]["finding"]["second_opinion"]["model"]["name"] == "thorough"
+    findings = json.loads(report.json)["findings"]
+    assert findings[0]["finding"]["second_opinion"]["model"]["name"] == "thorough"
     shown = run("history", "--config", mine, "show", 1)
     assert "Second opinion, because" in shown.stdout

@@ -68,7 +68,7 @@ def test_the_probability_is_the_true_one() -> None:
     assert rule.offset == pytest.approx(0.0, abs=0.1)
 
 
-def test_two_logits_weigh_by_what_they_tell() -> None:
+def test_two_logits_weigh_by_their_information() -> None:
     """Independent normal logits: the log-odds are the sum of each one's own."""
     rng = np.random.default_rng(3)
     part = [
@@ -112,7 +112,7 @@ def test_a_source_unlike_the_others_moves_the_threshold_out() -> None:
     assert careful.fake.right < usual.fake.right
 
 
-def test_a_word_that_tells_nothing_is_not_said() -> None:
+def test_a_verdict_without_information_is_not_given() -> None:
     """Fakes that score as the reals do or lower: nothing above tells a fake."""
     rng = np.random.default_rng(6)
     part = [Sample(False, f"r{i}", (float(rng.normal()),)) for i in range(40)]
@@ -124,7 +124,7 @@ def test_a_word_that_tells_nothing_is_not_said() -> None:
     assert Verdict.FAKE not in found.verdicts
 
 
-def test_classes_that_cannot_be_told_apart_are_left_undecided() -> None:
+def test_classes_that_cannot_be_separated_are_left_undecided() -> None:
     assert fit(drawn(7, 60, 0.0), 0.05).unsure > 0.85
 
 
@@ -150,7 +150,7 @@ def test_what_was_decided_before_counts_against_the_error() -> None:
 def test_the_bound_follows_the_rule_of_three() -> None:
     assert at_most(0, 60) == pytest.approx(3 / 60, rel=0.05)
     assert at_most(0, 58) > 0.05 > at_most(0, 59)
-    # The definition: so many errors or fewer would be seen once in twenty times.
+    # The definition: this number of errors or fewer occurs once in twenty times.
     rate, trials = at_most(2, 27), 27
     seen = sum(math.comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(3))
     assert seen == pytest.approx(0.05)
@@ -163,7 +163,7 @@ def test_one_source_is_too_few() -> None:
         fit(part, 0.05)
 
 
-def test_a_bundle_that_cannot_tell_these_clips_apart_says_so_and_is_unsure(
+def test_a_bundle_that_cannot_separate_these_clips_says_so_and_is_unsure(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every person is there as REAL and as FAKE, in the same colour."""

@@ -47,12 +47,12 @@ CONTRACT = {
 """Keys that other programs rely on."""
 
 
-def keys_of(told: Any) -> set[str]:
+def keys_of(value: Any) -> set[str]:
     """All keys, at any depth."""
-    if isinstance(told, list):
-        return set().union(*map(keys_of, told))
-    if isinstance(told, dict):
-        return set(told).union(*map(keys_of, told.values()))
+    if isinstance(value, list):
+        return set().union(*map(keys_of, value))
+    if isinstance(value, dict):
+        return set(value).union(*map(keys_of, value.values()))
     return set()
 
 

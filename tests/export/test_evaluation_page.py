@@ -105,7 +105,7 @@ def test_plots_take_the_colours_of_the_page(window: Browser, page: Path) -> None
     assert window.value(f"[...document.querySelectorAll('use')].filter({lost}).length") == 0
 
 
-def test_the_page_tells_what_was_measured(
+def test_the_page_shows_what_was_measured(
     window: Browser, page: Path, scores: Path, bundle: Path
 ) -> None:
     window.open(page, 1200)

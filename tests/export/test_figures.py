@@ -154,7 +154,7 @@ def test_a_compression_that_hides_faces_is_compared_on_what_both_have(
     assert small.auc == pytest.approx(2.5 / 3)
 
 
-def test_nothing_can_be_said_of_one_class() -> None:
+def test_one_class_alone_gives_no_figures() -> None:
     with pytest.raises(TruelightError, match="both needed"):
         figures([clip("REAL", 0.5), clip("FAKE", None)])
 

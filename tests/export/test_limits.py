@@ -92,7 +92,7 @@ def face() -> FaceFrame:
     return FaceFrame(0, 0.0, pixels, box, 0.0, cut(pixels, box, SPEC))
 
 
-def test_a_face_is_made_as_bad_as_it_is_told_to_be(face: FaceFrame) -> None:
+def test_a_face_is_made_as_bad_as_requested(face: FaceFrame) -> None:
     was = corrupted(face, unchanged, SPEC).quality
     assert was.face_px == face.crop.quality.face_px
     assert corrupted(face, smaller(0.25), SPEC).quality.face_px == pytest.approx(was.face_px / 4, 1)
@@ -139,25 +139,25 @@ def test_the_command_finds_where_this_bundle_fails(
     before = load_bundle(mine).manifest
     words = ["limits", str(mine), str(labelled), "--json", "--plot", str(plot)]
     assert main([*words, "--dry-run"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    printed = json.loads(capsys.readouterr().out)
     assert load_bundle(mine).manifest == before
-    dark = {row["step"]: row["change"] for row in told["steps"] if row["measure"] == "light"}
+    dark = {row["step"]: row["change"] for row in printed["steps"] if row["measure"] == "light"}
     assert list(dark) == sorted(dark, reverse=True)
     assert list(dark.values()) == sorted(dark.values())
     assert dark[50] < 0.25 < dark[5]
     for measure in ("face_px", "sharpness"):
-        changes = [row["change"] for row in told["steps"] if row["measure"] == measure]
+        changes = [row["change"] for row in printed["steps"] if row["measure"] == measure]
         assert max(changes) < 0.05
-        assert told["quality"][measure] == min(STEPS[measure])
-    assert told["quality"]["seconds"] == before.quality.seconds, "stills have no length"
-    assert 5 < told["quality"]["light"] < 70
+        assert printed["quality"][measure] == min(STEPS[measure])
+    assert printed["quality"]["seconds"] == before.quality.seconds, "stills have no length"
+    assert 5 < printed["quality"]["light"] < 70
     assert plot.read_bytes().startswith(b"\x89PNG")
 
     assert main(words[:3]) == 0
     shown = capsys.readouterr().out
-    assert f"light: at least {told['quality']['light']:g} of 255 (was 20 of 255)" in shown
+    assert f"light: at least {printed['quality']['light']:g} of 255 (was 20 of 255)" in shown
     after = load_bundle(mine).manifest
-    assert after.quality.model_dump() == told["quality"]
+    assert after.quality.model_dump() == printed["quality"]
     assert "| change of the logit, faces of light 50 |" in (mine / "CARD.md").read_text()
     assert after.thresholds == before.thresholds
 
@@ -171,7 +171,7 @@ def test_the_command_finds_where_this_bundle_fails(
     assert [reason["code"] for reason in found["reasons"]] == ["too-dark", "single-picture"]
 
 
-def test_clips_that_tell_nothing_are_refused(
+def test_clips_without_information_are_refused(
     bundle: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copy(labelled / "0.png", tmp_path)

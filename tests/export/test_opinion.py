@@ -171,9 +171,9 @@ def test_the_face_that_decides_is_chosen_by_the_rule() -> None:
     views = []
     for at in range(80):
         fake = at % 2 == 1
-        telling = (float(rng.normal()), float(rng.normal(6 if fake else -6)))
+        clear = (float(rng.normal()), float(rng.normal(6 if fake else -6)))
         loud = (float(rng.normal(8)), -8.0)
-        views.append(PairedClip(fake, str(at), (loud, telling), Verdict.UNSURE))
+        views.append(PairedClip(fake, str(at), (loud, clear), Verdict.UNSURE))
     found = fit_joined(views, 0.05)
     assert found.unsure < 0.1
     assert found.rule.weights[1] > 2 * found.rule.weights[0]

@@ -355,7 +355,7 @@ def test_a_full_disk_is_reported_and_breaks_nothing(
         assert [entry.id for entry in history.entries(visit)] == [1, *before, last]
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(TruelightError, match="Cannot write"):
         opened(tmp_path / "file")

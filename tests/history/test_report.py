@@ -163,10 +163,10 @@ def test_a_plot_has_a_stroke_for_every_window_at_its_height(
     assert edges == ["30.00%", "70.00%"]
 
 
-def test_every_picture_is_told_in_words(window: Browser, page: Path) -> None:
+def test_every_picture_has_words(window: Browser, page: Path) -> None:
     window.open(page, 1200)
-    told = "[...document.querySelectorAll('[role=img]')].map(i => i.getAttribute('aria-label'))"
-    labels = window.value(told)
+    script = "[...document.querySelectorAll('[role=img]')].map(i => i.getAttribute('aria-label'))"
+    labels = window.value(script)
     assert any("Score of face 1 over time, 3 windows: " in label for label in labels)
     assert any("Probability of FAKE: " in label for label in labels)
     assert all(labels)
@@ -298,7 +298,7 @@ def test_of_a_crowd_the_worst_are_shown_and_the_others_counted(
     assert "And 32 more faces" in html
 
 
-def test_the_models_figures_are_told_if_it_is_what_judged(
+def test_the_models_figures_are_shown_if_it_judged(
     tmp_path: Path, looks: Looks, bundle: Path
 ) -> None:
     visit, entries = kept(tmp_path, [looks["red.jpg"]])
@@ -312,7 +312,7 @@ def test_the_models_figures_are_told_if_it_is_what_judged(
         assert said not in html
 
 
-def test_the_shipped_models_figures_are_told_in_plain_words(tmp_path: Path, looks: Looks) -> None:
+def test_the_shipped_models_figures_are_shown_in_plain_words(tmp_path: Path, looks: Looks) -> None:
     visit, entries = kept(tmp_path, [looks["red.jpg"]])
     manifest = manifest_with_figures(ROOT / "models" / "truelight")
     model = entries[0].finding.model.model_copy(
@@ -327,7 +327,7 @@ def test_the_shipped_models_figures_are_told_in_plain_words(tmp_path: Path, look
     assert re.search(r"Of 100 clips it was UNSURE about \d+\.", html)
 
 
-def test_the_time_is_told(tmp_path: Path) -> None:
+def test_the_time_is_shown(tmp_path: Path) -> None:
     began = datetime(2026, 11, 22, 23, 50, tzinfo=UTC)
     for minutes, said in (
         (0, "22 November 2026, 23:50 UTC"),

@@ -52,7 +52,7 @@ def test_another_tower_is_refused(tmp_path: Path) -> None:
         load_bundle(folder)
 
 
-def test_a_tower_that_is_not_there_is_said_to_be_fetched(tmp_path: Path) -> None:
+def test_a_missing_tower_is_reported_as_to_be_fetched(tmp_path: Path) -> None:
     folder = write_tower_bundle(tmp_path / "thorough")
     (folder / "tower.onnx").unlink()
     with pytest.raises(BundleError, match=r"truelight models add thorough"):

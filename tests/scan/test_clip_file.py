@@ -8,7 +8,7 @@ from decoding import refusal
 from edge.scan.media.protocol import Fault
 
 
-def test_what_is_no_clip_is_told_by_its_kind(tmp_path: Path) -> None:
+def test_what_is_no_clip_is_named_by_its_kind(tmp_path: Path) -> None:
     def holding(data: bytes) -> Path:
         path = tmp_path / "video.mp4"
         path.write_bytes(data)

@@ -30,7 +30,7 @@ def test_folders_are_walked_in_the_order_of_names(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a.png", "b/a.mp4", "b/z.mp4", "c.mp4"]
 
 
-def test_content_tells_and_so_does_a_clips_name(tmp_path: Path) -> None:
+def test_content_or_name_makes_a_clip(tmp_path: Path) -> None:
     put(
         tmp_path,
         disguised_dat=MP4,

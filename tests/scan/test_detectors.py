@@ -228,7 +228,7 @@ def test_without_its_library_the_other_detector_says_what_to_do() -> None:
     with pytest.raises(TruelightError, match="mediapipe") as failure:
         load_detector("mediapipe")
 
-    assert "truelight[mediapipe]" in failure.value.remedy
+    assert "pip install -e '.[mediapipe]'" in failure.value.remedy
 
 
 PYTHONS = {

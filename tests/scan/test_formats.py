@@ -117,7 +117,7 @@ def stamped_zero(folder: Path) -> Path:
 
 
 def wrapped(folder: Path) -> Path:
-    """The clock of a transport stream begins anew at 2 ** 33 in the middle of the clip."""
+    """The clock of a transport stream restarts at 2 ** 33 in the middle of the clip."""
     start = 2**33 / 90000 - 1.0
     times = [start + n / 25 for n in range(50)]
     return write_clip(folder / "wrapped.ts", 50, times=times, muxing={"muxdelay": "0"})

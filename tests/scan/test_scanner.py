@@ -28,13 +28,13 @@ def scanner(bundle: Path) -> Iterator[Scanner]:
 
 
 def test_progress_goes_up_to_the_end(scanner: Scanner, clips: Path) -> None:
-    told: list[Progress] = []
-    finding = scanner.scan(clips / "red.mp4", told.append)
-    assert [told[0].stage, told[-1].stage] == ["opening", "judging"]
-    done = [progress.frames_done for progress in told]
+    reports: list[Progress] = []
+    finding = scanner.scan(clips / "red.mp4", reports.append)
+    assert [reports[0].stage, reports[-1].stage] == ["opening", "judging"]
+    done = [progress.frames_done for progress in reports]
     assert done == sorted(done)
     assert done[-1] == finding.frames_scored
-    looking = [progress for progress in told if progress.stage == "looking"]
+    looking = [progress for progress in reports if progress.stage == "looking"]
     assert all(0 < at.frames_done <= at.frames_expected for at in looking)
     assert all(at.seconds_left is not None and at.seconds_left >= 0 for at in looking)
     assert looking[-1].seconds_left == pytest.approx(0, abs=5)
@@ -101,7 +101,8 @@ def test_every_face_has_a_portrait_that_shows_it(scanner: Scanner, clips: Path) 
     red, pale = (look.portraits[face.id] for face in faces)
     assert len(look.portraits) == 2
     for pixels in (red, pale):
-        assert (pixels.shape, pixels.dtype) == ((160, 160, 3), np.uint8)
+        assert pixels.shape == (160, 160, 3)
+        assert pixels.dtype == np.uint8
         around = np.pad(pixels, ((40, 40), (40, 40), (0, 0)), constant_values=110)
         (found,) = detector().detect(around)
         assert 90 < found.box.width < 125  # the whole head, with some of what is around it

@@ -42,7 +42,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_second(models: Path, **said: object) -> Settings:
-    """Settings with `red` first; what else is said, as second_opinion__ask."""
+    """Settings with `red` first; other settings as second_opinion__ask."""
     values = {name.replace("__", "."): value for name, value in said.items()}
     folder = {"model.folder": str(models), "model.bundle": "red"}
     return load_settings().changed("test", folder | values)

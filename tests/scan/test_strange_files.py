@@ -125,8 +125,8 @@ def test_the_hash_is_of_what_was_judged(scanner: Scanner, clips: Path, tmp_path:
         stop.set()
         swapping.join()
     # A rename changes the file that was replaced: its links are counted.
-    told = [finding for finding in findings if finding.sha256]
-    assert all(verdicts[finding.sha256 or ""] is finding.verdict for finding in told)
+    hashed = [finding for finding in findings if finding.sha256]
+    assert all(verdicts[finding.sha256 or ""] is finding.verdict for finding in hashed)
     texts = {finding.reasons[0].text for finding in findings if not finding.sha256}
     assert texts <= {CHANGED}
 

@@ -82,7 +82,7 @@ def test_people_who_cross_keep_their_tracks(crossing: str, rate: int) -> None:
     assert len(strays) <= 2
 
 
-def test_twins_are_told_apart_by_how_they_move() -> None:
+def test_twins_are_separated_by_their_movement() -> None:
     twins = [
         Actor("obama", walk((200, 260), (1080, 380), 0, 2), 110),
         Actor("obama", walk((1080, 260), (200, 380), 0, 2), 110),

@@ -26,7 +26,7 @@ def followed(*frames: np.ndarray) -> Track:
     return track
 
 
-def likeness(one: np.ndarray | None, other: np.ndarray | None) -> float:
+def difference(one: np.ndarray | None, other: np.ndarray | None) -> float:
     assert one is not None
     assert other is not None
     return float(np.abs(one.astype(int) - cv2.resize(other, one.shape[:2])).mean())
@@ -37,8 +37,8 @@ def test_the_sharpest_sighting_is_the_portrait() -> None:
     blurred = cv2.GaussianBlur(sharp, (0, 0), sharp.shape[0] / 60)
     alone = followed(sharp).portrait
 
-    assert likeness(followed(blurred, sharp, blurred).portrait, alone) == 0
-    assert likeness(followed(blurred).portrait, alone) > 3
+    assert difference(followed(blurred, sharp, blurred).portrait, alone) == 0
+    assert difference(followed(blurred).portrait, alone) > 3
 
 
 def test_the_crop_that_is_kept_is_of_the_portraits_moment() -> None:
@@ -46,8 +46,8 @@ def test_the_crop_that_is_kept_is_of_the_portraits_moment() -> None:
     blurred = cv2.GaussianBlur(sharp, (0, 0), sharp.shape[0] / 60)
     alone = followed(sharp).best
 
-    assert likeness(followed(blurred, sharp, blurred).best, alone) == 0
-    assert likeness(followed(blurred).best, alone) > 3
+    assert difference(followed(blurred, sharp, blurred).best, alone) == 0
+    assert difference(followed(blurred).best, alone) > 3
 
 
 def test_the_largest_sighting_is_the_portrait() -> None:
@@ -55,7 +55,7 @@ def test_the_largest_sighting_is_the_portrait() -> None:
     far = cv2.resize(near, None, fx=0.1, fy=0.1, interpolation=cv2.INTER_AREA)
     alone = followed(near).portrait
 
-    assert likeness(followed(far, near, far).portrait, alone) == 0
+    assert difference(followed(far, near, far).portrait, alone) == 0
 
 
 def test_a_portrait_is_not_enlarged_and_outlives_its_frame() -> None:

@@ -33,7 +33,7 @@ def scanner() -> Iterator[Scanner]:
 def turned(pixels: np.ndarray, angle: float) -> np.ndarray:
     """The picture turned clockwise; what was not in it is grey."""
     if angle % 90 == 0:
-        return np.ascontiguousarray(np.rot90(pixels, -angle // 90))
+        return np.ascontiguousarray(np.rot90(pixels, int(-angle // 90)))
     height, width = pixels.shape[:2]
     side = int(np.hypot(height, width))
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), -angle, 1)

@@ -36,7 +36,7 @@ WHOLE = ClipContext(frames=96, step=STEP)
 
 
 def logit_of(probability: float) -> float:
-    """The logit that MANIFEST's calibration turns into this probability."""
+    """The logit with which MANIFEST's calibration gives this probability."""
     return (math.log(probability / (1 - probability)) - 1.0) / 2.0
 
 

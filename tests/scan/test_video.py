@@ -33,7 +33,7 @@ QUIET = {"libx265": {"x265-params": "log-level=none"}, "libvpx-vp9": {"deadline"
 
 @pytest.mark.parametrize("kind", VIDEOS)
 def test_every_kind_of_video_is_read_by_content(tmp_path: Path, kind: str) -> None:
-    codec, pix_fmt, told = VIDEOS[kind]
+    codec, pix_fmt, expected_codec = VIDEOS[kind]
     path = write_clip(
         tmp_path / f"clip.{kind}", 50, codec=codec, pix_fmt=pix_fmt, options=QUIET.get(codec)
     )
@@ -41,7 +41,7 @@ def test_every_kind_of_video_is_read_by_content(tmp_path: Path, kind: str) -> No
     with open_clip(path, FOUR_HERTZ) as opened:
         frames = [(frame.index, frame.time, frame.pixels.copy()) for frame in opened.frames()]
         clip = opened.clip
-    assert (clip.kind, clip.container, clip.codec) == ("video", kind, told)
+    assert (clip.kind, clip.container, clip.codec) == ("video", kind, expected_codec)
     assert (clip.width, clip.height) == (320, 240)
     assert clip.seconds == pytest.approx(2.0, abs=0.05)
     assert clip.frame_rate == pytest.approx(25.0, abs=0.1)
@@ -261,7 +261,7 @@ def test_a_single_key_frame_means_decoding_through(tmp_path: Path) -> None:
     assert not reader.damaged
 
 
-def test_the_length_is_measured_where_nothing_tells_it(tmp_path: Path) -> None:
+def test_the_length_is_measured_where_nothing_states_it(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "stream.webm", 50, codec="libvpx-vp9", muxing={"live": "1"})
     reader, seen = look(path)
     assert reader.seconds == pytest.approx(2.0, abs=0.05)

@@ -125,7 +125,7 @@ def test_the_user_gets_its_groups(tmp_path: Path) -> None:
 
 
 def test_the_folders_are_made(tmp_path: Path) -> None:
-    """By whoever runs this: only root can give them to others."""
+    """Owned by the user who runs this: only root can give them to others."""
     me, mine = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
     text = (SYSTEMD / "tmpfiles.conf").read_text()
     lines = [line.split() for line in text.splitlines() if line.startswith("d ")]

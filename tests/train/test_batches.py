@@ -142,17 +142,17 @@ def test_distillation_batches_mix_labelled_and_cached_examples(
     names += [p.key for p in pictures if not p.labelled]
     names.remove("crops/0_REAL.png")
     rows = {name: row for row, name in enumerate(names)}
-    made = Batches(material(pictures, rows), [Phase(32, 8, 32, 1e-3, "distil")], Mix(), seed=1)
+    made = Batches(material(pictures, rows), [Phase(32, 8, 32, 1e-3, "features")], Mix(), seed=1)
     labels = torch.cat([made[step].labels for step in range(8)])
     found = torch.cat([made[step].rows for step in range(8)])
-    told = ~labels.isnan()
-    assert ((found >= 0) & told).any(), "pairs"
-    assert ((found < 0) & told).any(), "blends"
-    assert ((found >= 0) & ~told).any(), "single pictures"
-    assert not ((found < 0) & ~told).any()
+    labelled = ~labels.isnan()
+    assert ((found >= 0) & labelled).any(), "pairs"
+    assert ((found < 0) & labelled).any(), "blends"
+    assert ((found >= 0) & ~labelled).any(), "single pictures"
+    assert not ((found < 0) & ~labelled).any()
     unlabelled = {rows[p.key] for p in pictures if not p.labelled}
-    assert unlabelled & set(found[~told].tolist())
-    assert not unlabelled & set(found[told].tolist())
+    assert unlabelled & set(found[~labelled].tolist())
+    assert not unlabelled & set(found[labelled].tolist())
     later = Batches(material(pictures, rows), [Phase(32, 4, 32, 1e-3)], Mix(), seed=1)
     assert not later[0].labels.isnan().any()
 

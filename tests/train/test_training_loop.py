@@ -20,7 +20,7 @@ from export.train.loop import Recipe, Training
 from export.train.validation import LogEntry, score
 
 PHASES = (Phase(32, 4, 8, 1e-3), Phase(48, 2, 4, 5e-4))
-DISTIL = (Phase(32, 4, 8, 1e-3, "distil"), Phase(32, 2, 8, 5e-4))
+DISTIL = (Phase(32, 4, 8, 1e-3, "features"), Phase(32, 2, 8, 5e-4))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_training_resumes_to_the_same_weights(
         for key, value in one["model"].items():
             assert torch.allclose(value.float(), other["model"][key].float(), atol=1e-5), key
     rows = (tmp_path / "cut" / "curve.csv").read_text().splitlines()
-    assert len(rows) == 1 + 3, "a stretch that was done twice is told once"
+    assert len(rows) == 1 + 3, "steps that were done twice are listed once"
 
 
 def test_a_run_is_not_resumed_with_another_recipe_or_other_images(
@@ -79,7 +79,7 @@ def test_cached_features_are_distilled(
     tmp_path: Path, folder: Path, teacher: CachedTeacher
 ) -> None:
     moments: list[LogEntry] = []
-    phases = (Phase(32, 40, 16, 1e-2, "distil"),)
+    phases = (Phase(32, 40, 16, 1e-2, "features"),)
     run = trained(tmp_path, folder, teacher, phases=phases)
     best = run.run(10, moments.append, quiet, 0)
     assert moments[-1].losses["features"] < 0.85 * moments[0].losses["features"]
@@ -115,7 +115,7 @@ def test_the_curve_is_plotted_from_its_table(
     with (tmp_path / "curve.csv").open() as lines:
         rows = list(csv.DictReader(lines))
     assert [(row["step"], row["kind"]) for row in rows] == [
-        ("2", "distil"), ("4", "distil"), ("6", "labels")
+        ("2", "features"), ("4", "features"), ("6", "labels")
     ]  # fmt: skip
     assert {"auc validation", "pairs validation", "features", "label"} <= set(rows[0])
     assert rows[2]["features"] == "nan", "labels alone learn no features"

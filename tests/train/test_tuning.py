@@ -127,22 +127,22 @@ def test_adapters_survive_writing_and_reading(
     assert torch.load(tmp_path / "again.pt", weights_only=True)["steps"] == 5
 
 
-PHASES = (Phase(32, 4, 8, 1e-3, "tutor"), Phase(48, 2, 4, 5e-4))
+PHASES = (Phase(32, 4, 8, 1e-3, "online_teacher"), Phase(48, 2, 4, 5e-4))
 
 
 def student(
-    out: Path, folder: Path, tutor: OnlineTeacher | None, phases: tuple[Phase, ...] = PHASES
+    out: Path, folder: Path, teacher: OnlineTeacher | None, phases: tuple[Phase, ...] = PHASES
 ) -> Training:  # fmt: skip
     recipe = Recipe(phases=phases, mix=SUBTLE, warm_up=2, seed=7)
     pictures = read_folder(folder)
     validation = {"validation": one_each(pictures, 24)}
-    return Training(out, small(), recipe, material(pictures), validation, {}, tutor)
+    return Training(out, small(), recipe, material(pictures), validation, {}, teacher)
 
 
 def test_student_and_online_teacher_see_the_same_image(folder: Path) -> None:
     made = Batches(material(read_folder(folder)), PHASES, SUBTLE, 7, teacher_side=64)
-    assert made[0].crops.shape == (8, 64, 64, 3), "as large as the tutor wants it"
-    assert made[5].crops.shape == (4, 48, 48, 3), "without a tutor as large as the student's"
+    assert made[0].crops.shape == (8, 64, 64, 3), "as large as the teacher wants it"
+    assert made[5].crops.shape == (4, 48, 48, 3), "without a teacher as large as the student's"
     smaller = area_resize(made[0].crops, 32)
     assert smaller.dtype == torch.uint8 and smaller.shape == (8, 32, 32, 3)
     quarter = made[0].crops[:, :2, :2].float().mean((1, 2))
@@ -153,7 +153,7 @@ def test_an_online_teacher_is_distilled(
     tmp_path: Path, folder: Path, tower: Encoder, tuned: Adapter
 ) -> None:
     moments: list[LogEntry] = []
-    phases = (Phase(32, 24, 16, 1e-2, "tutor"),)
+    phases = (Phase(32, 24, 16, 1e-2, "online_teacher"),)
     student(tmp_path, folder, OnlineTeacher(tower, tuned), phases).run(8, moments.append, quiet, 0)
     assert moments[-1].losses["features"] < 0.9 * moments[0].losses["features"]
     assert moments[-1].losses["teacher"] < moments[0].losses["teacher"]
@@ -164,12 +164,12 @@ def test_an_online_teacher_is_distilled(
 
 
 def test_targets_are_standardised(folder: Path, tower: Encoder, tuned: Adapter) -> None:
-    tutor = OnlineTeacher(tower, tuned)
+    teacher = OnlineTeacher(tower, tuned)
     made = Batches(material(read_folder(folder)), [Phase(SIDE, 8, 32, 0)], SUBTLE, 1)
     batches = [made[step] for step in range(8)]
-    tutor.prepare(lambda: batches)
+    teacher.prepare(lambda: batches)
     joined = Batch(*(torch.cat(part) for part in zip(*batches, strict=True)))
-    said = tutor.targets(joined)
+    said = teacher.targets(joined)
     assert said.features.mean(0).abs().max() < 0.05
     assert (said.features.std(0) - 1).abs().max() < 0.05
     assert abs(float(said.logits.std()) - 1) < 0.05
@@ -211,4 +211,4 @@ def test_a_student_is_trained_on_what_tune_wrote(
     order = ["train", "--recipe", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "run")]
     assert main([*order, "--workers", "0", "--threads", "1"]) == 0
     assert (tmp_path / "run" / "checkpoint.pt").is_file()
-    assert "tutor" in (tmp_path / "run" / "curve.csv").read_text()
+    assert "online_teacher" in (tmp_path / "run" / "curve.csv").read_text()

@@ -38,7 +38,7 @@ def laid(tower: Encoder, norms: dict[str, np.ndarray] | None = None) -> np.ndarr
 
 
 @torch.inference_mode()
-def told(vit: Vit) -> np.ndarray:
+def features_of(vit: Vit) -> np.ndarray:
     return np.asarray(vit(torch.from_numpy(crops(6))))
 
 
@@ -48,7 +48,7 @@ def noise(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 def test_the_vit_computes_what_the_graph_computes(tower: Encoder) -> None:
-    expected, found = laid(tower), told(Vit(tower, read_taps(TAPS)))
+    expected, found = laid(tower), features_of(Vit(tower, read_taps(TAPS)))
     assert found.shape == (6, 3 * WIDTH) and found.dtype == np.float32
     for at in range(3):
         part = np.s_[:, at * WIDTH : (at + 1) * WIDTH]
@@ -59,10 +59,10 @@ def test_tuned_norms_have_the_same_effect_in_both(tower: Encoder) -> None:
     vit = Vit(tower, read_taps(TAPS))
     rng = torch.Generator().manual_seed(2)
     tuned = {n: v + 0.3 * torch.randn(v.shape, generator=rng) for n, v in vit.norms().items()}
-    before = told(vit)
+    before = features_of(vit)
     vit.load_norms(tuned)
     expected = laid(tower, {name: value.numpy() for name, value in tuned.items()})
-    assert noise(told(vit), expected) < 0.05 < noise(before, expected)
+    assert noise(features_of(vit), expected) < 0.05 < noise(before, expected)
 
 
 def test_weights_are_halved(tower: Encoder) -> None:

@@ -38,7 +38,7 @@ def greener(image: np.ndarray, fake: bool) -> np.ndarray:
 
 
 def draw_folder(out: Path, sources: int = 12, colour: Colour = greener, first: int = 0) -> Path:
-    """A folder of so many sources with a real and a fake each."""
+    """A folder with a real and a fake of each of `sources` sources."""
     out.mkdir(parents=True, exist_ok=True)
     with (out / "labels.tsv").open("w", newline="") as table:
         rows = csv.writer(table, delimiter="\t")
@@ -66,8 +66,8 @@ def cache_features(folder: Path, out: Path, width: int = 24) -> Path:
     small = [cv2.resize(p.read(), (2, 2), interpolation=cv2.INTER_AREA) for p in pictures]
     features = (np.stack(small).reshape(len(pictures), 12) / 128.0 - 1) @ mixer
     out.mkdir(parents=True, exist_ok=True)
-    told = CacheMetadata(tower="0" * 64, taps="1:mean", side=2, extent=1.0, mirrored=False)
-    (out / "teacher.json").write_text(told.model_dump_json())
+    metadata = CacheMetadata(tower="0" * 64, taps="1:mean", side=2, extent=1.0, mirrored=False)
+    (out / "teacher.json").write_text(metadata.model_dump_json())
     half = len(pictures) // 2
     for at, part in enumerate((slice(None, half), slice(half, None))):
         names = [p.key for p in pictures[part]]

@@ -1,8 +1,8 @@
 /*
  * A dma-heap where the kernel has none, for libcamera's virtual camera: loaded by LD_PRELOAD.
  *
- * Whoever opens something in /dev/dma_heap gets an empty memfd, and whoever asks that for memory
- * gets a memfd of the wanted size. What else dma-bufs are told succeeds and does nothing.
+ * Opening something in /dev/dma_heap gives an empty memfd, and asking that for memory
+ * gives a memfd of the wanted size. All other requests to dma-bufs succeed and do nothing.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

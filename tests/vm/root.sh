@@ -2,7 +2,7 @@
 # The root of a Debian trixie that stands in for the Pi's system: built once, then only looked at.
 #
 # root_ready  makes it and sets $ROOT. It lies in $TRUELIGHT_VM, else in the user's cache, and is
-#             made anew when what it is made from changes.
+#             made again when its inputs change.
 # in_root     runs a command in it; what the command writes there is forgotten.
 
 PACKAGES=(

@@ -60,10 +60,10 @@ class Machine:
         (SHARE / "ask.new").write_text(script)
         (SHARE / "ask.new").rename(SHARE / "ask")
         until(f"an answer to {script}", (SHARE / "status").exists, seconds, self.is_alive)
-        told = (SHARE / "told").read_text(errors="replace")
+        output = (SHARE / "output").read_text(errors="replace")
         status = (SHARE / "status").read_text().strip()
-        assert status == "0", f"{script}\n{told}\nstatus {status}"
-        return told.strip()
+        assert status == "0", f"{script}\n{output}\nstatus {status}"
+        return output.strip()
 
     def is_alive(self) -> bool:
         return self._process.poll() is None
@@ -111,11 +111,11 @@ def plugged(machine: Machine, image: Path, name: str, **how: bool) -> Iterator[d
     start = time.monotonic()
     machine.plug(image, **how)
     status = f"/run/truelight/sticks/{name}.json"
-    told = machine.ask(
+    output = machine.ask(
         f"for _ in $(seq 900); do [ ! -e {status} ] || exec cat {status}; sleep 0.1; done;"
         " journalctl --lines 60; udevadm info /dev/sda; exit 1"
     )
-    facts = json.loads(told)
+    facts = json.loads(output)
     facts["seconds"] = time.monotonic() - start
     yield facts
     machine.pull()

@@ -27,7 +27,7 @@ mount -t 9p -o trans=virtio,version=9p2000.L host /host || exit 1
 while sleep 0.2; do
     [ -e /host/ask ] || continue
     mv /host/ask /host/asked
-    sh -eu /host/asked >/host/told 2>&1
+    sh -eu /host/asked >/host/output 2>&1
     echo $? >/host/status.new
     mv /host/status.new /host/status
 done

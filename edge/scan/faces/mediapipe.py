@@ -1,4 +1,4 @@
-"""MediaPipe's own library as a second detector, for comparison. Optional: truelight[mediapipe].
+"""MediaPipe's own library as a second detector, for comparison. Not installed by default.
 
 Releases up to 0.10.21 have the `solutions` interface and bring its models. Later ones have only
 `tasks`, which needs a model file (`truelight models fetch`); since 1.0 it reports usage metrics to
@@ -37,7 +37,7 @@ class MediaPipeFaces:
         except (ImportError, AttributeError) as failure:
             raise TruelightError(
                 f"The mediapipe detector cannot be loaded: {failure}.",
-                "Run pip install 'truelight[mediapipe]', or set faces.detector to blazeface.",
+                "Run .venv/bin/pip install -e '.[mediapipe]', or set faces.detector to blazeface.",
             ) from failure
 
     def detect(self, pixels: Pixels) -> list[Detection]:

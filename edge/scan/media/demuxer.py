@@ -1,8 +1,7 @@
 """A clip's packets, read with FFmpeg: the video stream, its times and length, and seeking.
 
-Runs in the decoder process only. The file is read through a descriptor that is already open, FFmpeg
-is told the demuxer instead of guessing, and may open nothing else: a clip cannot make it read
-another file.
+Runs in the decoder process only. The file is read through a descriptor that is already open; FFmpeg
+gets the demuxer by name and may open nothing else, so a clip cannot make it read another file.
 """
 
 from __future__ import annotations
@@ -216,7 +215,7 @@ class Demuxer:
     def _packets(
         self, container: InputContainer, stream: VideoStream, most: int | None = None
     ) -> Iterator[av.Packet[VideoStream]]:
-        """Packets from where the container stands, at most so many."""
+        """The next packets, at most `most`."""
         if most == 0:
             return
         try:

@@ -209,7 +209,7 @@ def _is_picture(entry: dict[str, Any], image: Image.Image, file: DescriptorFile)
 
 
 def _upright(image: Image.Image, most_pixels: int) -> Image.Image:
-    """A decoded copy: RGB on grey, upright, with at most so many pixels."""
+    """A decoded copy: RGB on grey, upright, with at most `most_pixels` pixels."""
     # A JPEG is decoded at a half, a quarter or an eighth if that suffices.
     image.draft(None, _fitted(image, most_pixels))
     image.load()

@@ -22,7 +22,7 @@ MOST_BYTES = 16 << 30
 _LAPSE = 1.0
 _DECODING_LAPSE = 0.2
 _LEAP = 5.0
-# A leap that is longer than any pause is a clock that was set anew.
+# A leap that is longer than any pause is a clock that was reset.
 _PAUSE = 60.0
 _TICK = 1e-6
 _MOST_STAMP = 1 << 60
@@ -91,7 +91,7 @@ class PacketIndex:
 
     @property
     def restarts(self) -> int:
-        """How often the clock was set anew."""
+        """How often the clock was reset."""
         return len(self._starts) - 1
 
     @property
@@ -101,11 +101,11 @@ class PacketIndex:
 
     @property
     def last_restart(self) -> int | None:
-        """When the first frame is shown after the clock was last set anew; None if it was not."""
+        """When the first frame after the last reset of the clock is shown; None without a reset."""
         return self._restart
 
     def is_joint(self, number: int) -> bool:
-        """Whether a packet lies where the clock was set anew: there nothing is damage."""
+        """Whether a packet lies where the clock was reset: there nothing is damage."""
         place = bisect_right(self._starts, number + _JOINT)
         return place > 1 and self._starts[place - 1] >= number - _JOINT
 
@@ -139,7 +139,7 @@ class PacketIndex:
             self.last_place = max(self.last_place, packet.place)
             if suspect is not None and suspect.stamp is not None and stamp is not None:
                 if -lapse <= stamp - suspect.stamp <= leap:
-                    # The clock was set anew: time goes on from where it was.
+                    # The clock was reset: time goes on from where it was.
                     shown = suspect.stamp if suspect.pts is None else suspect.pts
                     self._restart = self._end
                     self._starts.append(number - 1)

@@ -13,7 +13,7 @@ class UnsupportedFormat(NamedTuple):
     endings: tuple[str, ...]
     """Of file names."""
     beginnings: tuple[tuple[int, bytes], ...] = ()
-    """Places of bytes, each of which such files hold."""
+    """Offsets and bytes; such files have one of them."""
 
 
 _RAW_NAMES = (

@@ -97,7 +97,7 @@ class VideoReader(ClipReader[DecodedFrame]):
             current = following if following is not None else self._next()
 
     def _check_last_part(self) -> None:
-        """Remark if no frame could be decoded since the clock was last set anew."""
+        """Remark if no frame could be decoded since the last reset of the clock."""
         index = self._demuxer.index
         if index is not None and index.last_restart is not None:
             restart = self._demuxer.seconds_of(index.last_restart)

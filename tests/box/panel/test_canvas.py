@@ -82,7 +82,7 @@ def test_every_line_has_its_turn(lines: list[str], most: int) -> None:
     assert {line for each in shown for line in each} == set(lines)
 
 
-def test_scrolling_rests_moves_and_begins_anew() -> None:
+def test_scrolling_rests_moves_and_starts_again() -> None:
     assert scrolled(-5, 100.0) == 0
     assert scrolled(48, REST / 2) == 0
     assert scrolled(48, REST + 24 / PACE) == 24

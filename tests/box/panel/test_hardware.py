@@ -49,7 +49,7 @@ class Box:
         time.sleep(seconds)
         self.contacts(False)
 
-    def told(self, last: Event) -> list[Event]:
+    def posted_until(self, last: Event) -> list[Event]:
         """What was posted, until this came."""
         events = [self.posted.get(timeout=20)]
         while events[-1] != last:
@@ -95,17 +95,17 @@ def test_bouncing_contacts_press_once(make: Callable[..., Box]) -> None:
         box.contacts(False, True, False, True, False)
         time.sleep(FINGER)
     box.contacts(True)
-    assert box.told(Held()) == [Pressed(), Pressed(), Held()]
+    assert box.posted_until(Held()) == [Pressed(), Pressed(), Held()]
 
 
 def test_held_and_held_long_come_while_the_finger_is_down(make: Callable[..., Box]) -> None:
     box = make()
     box.contacts(True)
-    assert box.told(HeldLong()) == [Held(), HeldLong()]
+    assert box.posted_until(HeldLong()) == [Held(), HeldLong()]
     box.contacts(False)
     time.sleep(FINGER)
     box.press(FINGER)
-    assert box.told(Pressed()) == [Pressed()], "letting go after holding is no press"
+    assert box.posted_until(Pressed()) == [Pressed()], "letting go after holding is no press"
 
 
 def test_a_button_that_is_down_from_the_start_is_waited_for(make: Callable[..., Box]) -> None:
@@ -119,7 +119,7 @@ def test_a_button_that_is_down_from_the_start_is_waited_for(make: Callable[..., 
     box.contacts(False)
     time.sleep(FINGER)
     box.press(FINGER)
-    assert box.told(Pressed()) == [Pressed()]
+    assert box.posted_until(Pressed()) == [Pressed()]
 
 
 def test_lamps_blink_over_time(make: Callable[..., Box]) -> None:
@@ -181,7 +181,7 @@ def test_unknown_board_is_named_and_the_display_works(
     wait_until(lambda: bool(chip.picture().sum()))
 
 
-def test_a_pin_in_use_is_told_from_an_unknown_board(make: Callable[..., Box]) -> None:
+def test_a_pin_in_use_is_reported_unlike_an_unknown_board(make: Callable[..., Box]) -> None:
     box = make(SETTINGS.changed("the test", {"lamps.green": BUTTON}))
     (trouble,) = box.panel.troubles()
     assert "do not answer" in trouble.message and "doctor" in trouble.remedy

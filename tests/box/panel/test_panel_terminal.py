@@ -28,7 +28,7 @@ from edge.errors import TruelightError
 from edge.finding import Verdict
 from edge.settings import Settings
 
-# Shows a verdict, says on another descriptor what is posted, ends when it is told to.
+# Shows a verdict, writes posted events to another descriptor, ends on a message.
 PROGRAM = """
 import json, os, queue, sys
 from edge.box.events import Terminated
@@ -58,16 +58,16 @@ class Person:
         self.near, far = pty.openpty()
         self.before = termios.tcgetattr(far)
         self.resize(columns, rows)
-        self.told, tell = os.pipe()
+        self.posted, writing = os.pipe()
         self.program = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(tell)],
+            [sys.executable, "-c", PROGRAM, str(writing)],
             stdin=far,
             stdout=far,
-            pass_fds=[tell],
+            pass_fds=[writing],
             cwd=ROOT,
             start_new_session=True,
         )
-        os.close(tell)
+        os.close(writing)
         self.far = far
         self.bytes = b""
         self.lines: dict[int, str] = {}
@@ -79,14 +79,14 @@ class Person:
         os.write(self.near, keys.encode())
 
     def events(self, count: int) -> list[str]:
-        told = b""
-        while told.count(b"\n") < count:
+        received = b""
+        while received.count(b"\n") < count:
             self.look()
-            if select.select([self.told], [], [], 0.05)[0]:
-                part = os.read(self.told, 4096)
+            if select.select([self.posted], [], [], 0.05)[0]:
+                part = os.read(self.posted, 4096)
                 assert part, self.seen
-                told += part
-        return [json.loads(line) for line in told.splitlines()]
+                received += part
+        return [json.loads(line) for line in received.splitlines()]
 
     def look(self) -> None:
         """Take in what was written until now."""
@@ -113,7 +113,7 @@ class Person:
         if self.program.poll() is None:
             self.program.kill()
         self.program.wait()
-        for descriptor in (self.near, self.far, self.told):
+        for descriptor in (self.near, self.far, self.posted):
             os.close(descriptor)
 
 
@@ -236,10 +236,10 @@ def test_a_terminal_that_goes_away_ends_the_program(start: Callable[[int, int], 
     os.close(person.far)
     os.close(person.near)
     person.near, person.far = os.openpty()
-    told = b""
-    while part := os.read(person.told, 100):
-        told += part
-    assert b"Terminated" in told
+    received = b""
+    while part := os.read(person.posted, 100):
+        received += part
+    assert b"Terminated" in received
     assert person.program.wait(30) == 0
 
 

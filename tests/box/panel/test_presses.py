@@ -15,7 +15,7 @@ def play(
 ) -> list[tuple[float, Event]]:
     """Change the contact at these times; look at it then, and whenever a look is due."""
     presses, now, level = Presses(SETTINGS, down), 0.0, down
-    told: list[tuple[float, Event]] = []
+    posted: list[tuple[float, Event]] = []
     left = list(changes)
     while now < until:
         due = presses.due(now)
@@ -23,8 +23,8 @@ def play(
         now = min([*moments, *(at for at, _ in left[:1])])
         if left and left[0][0] <= now:
             level = left.pop(0)[1]
-        told += [(round(now, 3), event) for event in presses.update(level, now)]
-    return told
+        posted += [(round(now, 3), event) for event in presses.update(level, now)]
+    return posted
 
 
 def test_a_press_counts_when_it_ends() -> None:
@@ -53,14 +53,14 @@ def test_a_button_that_is_stuck_from_the_start_means_nothing() -> None:
     ]
 
 
-def test_a_late_look_still_tells_holding_from_pressing() -> None:
+def test_a_late_reading_still_separates_holding_from_pressing() -> None:
     presses = Presses(SETTINGS, False)
     assert presses.update(True, 1.0) == []
     assert presses.update(False, 3.5) == [Held()]
 
 
 @given(st.lists(st.tuples(st.floats(0.001, 9), st.booleans()), max_size=40))
-def test_each_time_down_tells_one_thing(steps: list[tuple[float, bool]]) -> None:
+def test_each_time_down_posts_one_meaning(steps: list[tuple[float, bool]]) -> None:
     at, changes = 0.0, []
     for wait, level in steps:
         at += wait

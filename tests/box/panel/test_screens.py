@@ -1,4 +1,4 @@
-"""Every view as people see it. TRUELIGHT_GOLDEN=write pytest ... draws the golden pictures anew."""
+"""Every view as people see it. TRUELIGHT_GOLDEN=write pytest ... draws the golden pictures."""
 
 import os
 from pathlib import Path
@@ -89,7 +89,7 @@ def test_viewfinder_shows_what_the_camera_sees() -> None:
     assert thirds[0] < 0.25 < thirds[1] < 0.75 and thirds[1] + 0.2 < thirds[2]
 
 
-# ---- Nothing runs over, whatever is said
+# ---- Nothing runs over, whatever the text
 
 
 class Strict(Canvas):

@@ -171,9 +171,9 @@ def settings(**values: object) -> CameraSettings:
 
 
 def refusal(camera: PiCamera) -> CameraError:
-    with pytest.raises(CameraError) as told:
+    with pytest.raises(CameraError) as failure:
         camera.open()
-    return told.value
+    return failure.value
 
 
 def is_red(pixels: np.ndarray) -> bool:
@@ -206,7 +206,7 @@ def test_nv12_is_red_too() -> None:
     assert is_red(to_rgb(np.asarray(frame.to_ndarray()), "NV12", (320, 180)))
 
 
-def test_a_format_nobody_asked_for_is_told() -> None:
+def test_an_unexpected_format_is_reported() -> None:
     with pytest.raises(CameraError, match="SBGGR10"):
         to_rgb(np.zeros((10, 10), np.uint8), "SBGGR10", (10, 10))
 
@@ -243,7 +243,7 @@ def test_a_camera_that_hangs_upside_down_is_turned(world: World, turned: bool) -
 # ---- A camera that cannot be had
 
 
-def test_none_there_another_owner_and_no_library_are_told_apart(
+def test_no_camera_another_owner_and_no_library_have_messages_of_their_own(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.owner = object()
@@ -312,18 +312,18 @@ def test_a_camera_that_opens_too_late_is_let_go(
 
 
 def record(camera: PiCamera, path: Path, seconds: float = 0.5) -> list[float]:
-    told: list[float] = []
-    camera.record(seconds, path, told.append, threading.Event())
-    return told
+    fractions: list[float] = []
+    camera.record(seconds, path, fractions.append, threading.Event())
+    return fractions
 
 
 def test_a_recording_is_whole(world: World, tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
-    told = record(PiCamera(SETTINGS), clip)
+    fractions = record(PiCamera(SETTINGS), clip)
     assert is_whole_mp4(clip)
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ def test_one_result_that_cannot_be_written_costs_no_other(folder: Path, clip: Pa
         write_results(folder, [], Report(html="<p>all of it</p>", json="{}"))
 
 
-def test_a_folder_that_is_none_is_told(tmp_path: Path, events: "queue.Queue[Event]") -> None:
+def test_a_path_that_is_no_folder_is_reported(tmp_path: Path, events: "queue.Queue[Event]") -> None:
     (tmp_path / "file").write_text("")
     inbox = Inbox(tmp_path / "file", events.put)
     trouble = until(lambda: inbox.trouble)
@@ -233,7 +233,7 @@ print(inbox.trouble.status)
 """
 
 
-def test_that_nothing_more_can_be_watched_is_told(folder: Path) -> None:
+def test_a_watch_that_cannot_be_added_is_reported(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", CROWDED, folder],
         cwd=ROOT,
@@ -318,7 +318,7 @@ def test_a_clip_waits_for_others_but_not_for_ever() -> None:
     assert clips == (A,)
 
 
-def test_at_the_start_a_files_own_time_tells_if_it_still_grows() -> None:
+def test_at_the_start_a_files_own_time_shows_if_it_still_grows() -> None:
     arrivals = Arrivals()
     now = {A: Stamp(990 * 10**9, 1), B: Stamp(999 * 10**9, 1)}
     assert arrivals.look(now, 0.0, 1000.0) == ((), STABLE_SECONDS - 1.0)

@@ -74,7 +74,7 @@ def is_red(pixels: np.ndarray) -> bool:
     return bool((np.abs(colour - CARD) < 16).all())
 
 
-def test_a_film_is_seen_as_time_goes_by_and_begins_anew(film: Path, time: Time) -> None:
+def test_a_film_is_played_in_real_time_and_starts_again(film: Path, time: Time) -> None:
     camera = playback(film, time)
     camera.open()
     seen = []
@@ -152,15 +152,15 @@ def test_a_recording_is_as_long_as_was_asked(
     camera.open()
     time.now += 0.5
     camera.frame()
-    told: list[float] = []
+    fractions: list[float] = []
     clip = tmp_path / "clip.mp4"
     began = time.now
-    camera.record(2.0, clip, told.append, threading.Event())
+    camera.record(2.0, clip, fractions.append, threading.Event())
     assert time.now - began == pytest.approx(2.0, abs=0.2)  # in real time
     assert numbers(clip) == expected[: 2 * rate]
     assert is_red(next(frames(clip)))
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
     with open_clip(clip, Sampling(1, 1.0, 1)) as opened:
         assert opened.clip.seconds == pytest.approx(2.0, abs=0.05)
         assert (opened.clip.width, opened.clip.height) == (320, 240)
@@ -195,17 +195,17 @@ def test_a_recording_without_a_place_is_an_error(film: Path, time: Time, tmp_pat
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty folder", "broken film", "broken picture"])
-def test_what_cannot_be_played_is_told(tmp_path: Path, time: Time, kind: str) -> None:
+def test_what_cannot_be_played_is_reported(tmp_path: Path, time: Time, kind: str) -> None:
     file = tmp_path / {"broken film": "a.mp4", "broken picture": "a.png"}.get(kind, "place")
     if kind == "empty folder":
         file.mkdir()
     elif kind != "missing":
         file.write_bytes(b"not what its name says" * 100)
     camera = playback(file, time)
-    with pytest.raises(CameraError) as told:
+    with pytest.raises(CameraError) as failure:
         camera.open()
         camera.frame()
-    assert told.value.remedy
+    assert failure.value.remedy
 
 
 def test_a_phones_film_is_upright(tmp_path: Path, time: Time) -> None:

@@ -48,7 +48,7 @@ def image(folder: Path, kind: str) -> Path:
 # ---- Mounting
 
 
-def test_a_stick_is_mounted_and_told_of(stick: Stick) -> None:
+def test_a_stick_is_mounted_and_announced(stick: Stick) -> None:
     facts = stick.plug()
     assert facts["name"] == "My Stick"
     assert facts["device"] == str(stick.dev / stick.name)
@@ -103,7 +103,7 @@ def test_each_format_gets_the_kernels_own_driver(
         ("btrfs", "The stick's format is btrfs."),
     ],
 )
-def test_what_cannot_be_read_is_said(tmp_path: Path, kind: str, says: str) -> None:
+def test_what_cannot_be_read_is_reported(tmp_path: Path, kind: str, says: str) -> None:
     home = tmp_path / "home"
     home.mkdir()
     with volume.stand_in(home, image(tmp_path, kind)) as stick:
@@ -115,7 +115,7 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, kind: str, says: str) -> No
         assert not stick.status.exists()
 
 
-def test_a_damaged_volume_is_said_to_be(stick: Stick) -> None:
+def test_a_damaged_volume_is_reported(stick: Stick) -> None:
     device = stick.dev / stick.name
     with device.open("r+b") as file:
         # The superblock stays as it is, so that blkid calls it an ext4; all after it is lost.

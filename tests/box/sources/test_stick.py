@@ -58,9 +58,9 @@ class Box:
         """What root leaves when it has mounted a stick."""
         folder = self.sticks / device
         folder.mkdir(exist_ok=True)
-        told = {"name": "My Stick", "device": device, "filesystem": "vfat", "error": None}
+        common = {"name": "My Stick", "device": device, "filesystem": "vfat", "error": None}
         part = self.sticks / f"{device}.json.part"
-        part.write_text(json.dumps(told | {"plugged": plugged} | facts))
+        part.write_text(json.dumps(common | {"plugged": plugged} | facts))
         part.rename(self.sticks / f"{device}.json")
         return folder
 
