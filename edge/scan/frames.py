@@ -36,13 +36,14 @@ class CropSpec:
 
     The square's side is `scale` times the longer side of the box; its centre is the box's,
     moved by `shift_x` and `shift_y` times that longer side (right and down); it is resized to
-    `side` pixels.
+    `side` pixels. A head that is tilted by `upright_from` degrees or more is turned upright.
     """
 
     side: int
     scale: float = 1.0
     shift_x: float = 0.0
     shift_y: float = 0.0
+    upright_from: float = 30.0
 
     def square(self, box: Box) -> Box:
         """The square around `box`, pixels of the frame."""
@@ -63,7 +64,7 @@ class CropSpec:
         return Box(x=x, y=y, width=mine.width / its.width, height=mine.width / its.width)
 
 
-PORTRAIT = CropSpec(side=160, scale=1.6, shift_y=-0.06)
+PORTRAIT = CropSpec(side=160, scale=1.6, shift_y=-0.06, upright_from=8.0)
 """The picture of a face for people: with hair and the outline of the chin."""
 
 

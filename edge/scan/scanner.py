@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
 from edge.scan.frames import Pixels
+from edge.scan.joint_verdict import in_doubt, reconsider, without_second_opinion
 from edge.scan.limitations import limitations, more_faces, withhold_real
 from edge.scan.loading import load_faces, load_network
 from edge.scan.media.client import ClipError, Limits, OpenClip, open_clip
@@ -28,14 +29,7 @@ from edge.scan.model.inference import Inference
 from edge.scan.model.manifest import Manifest
 from edge.scan.model.second_opinion import SecondModel, find_second
 from edge.scan.progress import Cancelled, ProgressListener, ProgressReporter
-from edge.scan.verdict import (
-    ClipContext,
-    in_doubt,
-    judge,
-    reconsider,
-    unreadable,
-    without_second_opinion,
-)
+from edge.scan.verdict import ClipContext, judge, seconds_a_frame, unreadable
 from edge.settings import Settings
 from edge.text import path_text
 
@@ -142,8 +136,6 @@ class Scanner:
             thresholds=self._info.manifest.thresholds,
         )
 
-    # ---- The way of a clip
-
     def _scan(
         self,
         path: Path,
@@ -229,7 +221,7 @@ class Scanner:
         faces, first = work.faces, self._settings.scan.first
         assert faces is not None, "the faces were scored before"
         rate = self.manifest.window.rate if self.manifest.window.frames == 1 else 0.0
-        step = faces.step or _step_alone(faces.frames, clip.clip.seconds, rate)
+        step = faces.step or seconds_a_frame(faces.frames, clip.clip.seconds, rate)
         stopped = clip.stopped or work.stopped
         crowd = more_faces(faces.most_in_a_frame, self._settings.faces.most)
         remarks = (*limitations(clip.remarks), *crowd)
@@ -274,11 +266,6 @@ class Scanner:
         )
         work.spend("heat", time.perf_counter() - start)
         return drawn
-
-
-def _step_alone(frames: int, seconds: float, rate: float) -> float:
-    """Seconds that a frame stands for if windows have one frame; 0 for a single picture."""
-    return min(1 / rate, seconds / frames) if rate and frames > 1 else 0.0
 
 
 @dataclass

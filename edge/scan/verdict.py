@@ -1,15 +1,13 @@
 """From the scores of faces to the verdict on the clip, and its reasons. Pure.
 
 A face's windows are pooled and calibrated into one probability of FAKE. The highest probability
-among the faces that are seen long and well enough decides. If it lies between the thresholds, a
-second model may score a few crops of each of these faces; a weighted sum of both models' mean
-logits then gives the probability, by the rule in the second model's bundle.
+among the faces that are seen long and well enough decides.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge.finding import (
@@ -17,13 +15,10 @@ from edge.finding import (
     Finding,
     Reason,
     ReasonCode,
-    SecondFace,
-    SecondOpinion,
     Thresholds,
     Verdict,
     verdict_of,
 )
-from edge.scan.model.bundle_info import BundleInfo
 from edge.scan.model.manifest import Manifest
 from edge.text import percent
 
@@ -60,12 +55,12 @@ def judge(finding: Finding, manifest: Manifest, context: ClipContext) -> Finding
     if not faces:
         no_face = Reason(code=ReasonCode.NO_FACE, text="No face was found.")
         verdict, probability, reasons = Verdict.NO_FACE, None, [no_face]
-    elif not (counted := _counted(faces)):
+    elif not (counted := counted_faces(faces)):
         verdict, probability, reasons = Verdict.UNSURE, None, _shortcomings(faces)
     else:
         probability = max(counted.values())
         verdict = verdict_of(probability, manifest.thresholds)
-        reasons = [_explain(finding, manifest.thresholds)]
+        reasons = [explain(finding, manifest.thresholds)]
     reasons += _limitations(context)
     return finding.replaced(verdict=verdict, fake_probability=probability, reasons=tuple(reasons))
 
@@ -74,7 +69,7 @@ def _judge_face(face: Face, manifest: Manifest, context: ClipContext) -> Face:
     """A face alone: the mean logit of its windows, calibrated, and whether it counts."""
     reasons, probability = tuple(_too_low(face, manifest, context)), None
     if face.windows:
-        probability = manifest.calibration.probability(_mean_logit(face))
+        probability = manifest.calibration.probability(mean_logit(face))
     return face.replaced(
         counted=not reasons and probability is not None,
         fake_probability=probability,
@@ -82,11 +77,12 @@ def _judge_face(face: Face, manifest: Manifest, context: ClipContext) -> Face:
     )
 
 
-def _mean_logit(face: Face) -> float:
+def mean_logit(face: Face) -> float:
+    """Of a face's windows."""
     return math.fsum(window.logit for window in face.windows) / len(face.windows)
 
 
-def _counted(faces: Sequence[Face]) -> dict[int, float]:
+def counted_faces(faces: Sequence[Face]) -> dict[int, float]:
     """The probabilities of the faces that count, by id."""
     return {
         face.id: face.fake_probability
@@ -168,9 +164,9 @@ def _shortcomings(faces: Sequence[Face]) -> list[Reason]:
     return [Reason(code=code, text=text) for code, text in _ALL_TOO_LOW.items() if code in codes]
 
 
-def _explain(finding: Finding, thresholds: Thresholds) -> Reason:
+def explain(finding: Finding, thresholds: Thresholds) -> Reason:
     """The verdict in words, with the highest probability and the thresholds."""
-    counted = _counted(finding.faces)
+    counted = counted_faces(finding.faces)
     highest = max(counted.values())
     decimals = _decimals(highest, thresholds)
     real, fake = (percent(limit, decimals) for limit in (thresholds.real, thresholds.fake))
@@ -204,7 +200,7 @@ def _decimals(probability: float, thresholds: Thresholds) -> int:
 
 def _swapped(finding: Finding, thresholds: Thresholds) -> str:
     """Which faces look swapped, in words."""
-    counted = _counted(finding.faces)
+    counted = counted_faces(finding.faces)
     swapped = [id_ for id_, p in counted.items() if verdict_of(p, thresholds) is Verdict.FAKE]
     if not swapped:
         judged = "" if len(counted) == len(finding.faces) else " that could be judged"
@@ -233,97 +229,6 @@ def _limitations(context: ClipContext) -> list[Reason]:
     return [*remarks, *context.limitations]
 
 
-# ---- The second opinion
-
-
-_BY_THRESHOLDS = frozenset(
-    (
-        *(ReasonCode.ABOVE_FAKE_THRESHOLD, ReasonCode.BELOW_REAL_THRESHOLD),
-        ReasonCode.BETWEEN_THRESHOLDS,
-    )
-)
-
-
-def in_doubt(finding: Finding, *, always: bool = False) -> tuple[int, ...]:
-    """The faces for a second opinion, by id: all that count, if the verdict lies in between.
-
-    With `always`, whatever the verdict.
-    """
-    codes = {reason.code for reason in finding.reasons}
-    unsure = finding.verdict is Verdict.UNSURE and ReasonCode.BETWEEN_THRESHOLDS in codes
-    asked = bool(codes & _BY_THRESHOLDS) if always else unsure
-    return tuple(_counted(finding.faces)) if asked else ()
-
-
-def reconsider(
-    finding: Finding, logits: Mapping[int, Sequence[float]], second: BundleInfo, seconds: float
-) -> Finding:
-    """Judge again with a second model.
-
-    `logits` are its answers to each crop of each face `in_doubt`, by the face's id; `seconds` is
-    the time that it took.
-    """
-    rule = second.manifest.beside
-    assert rule is not None, "a bundle without a rule is no second model"
-    before = _counted(finding.faces)
-    opinions = {
-        face: SecondFace(
-            id=face,
-            crops=len(answers),
-            logit=(mean := math.fsum(answers) / len(answers)),
-            fake_probability=second.manifest.calibration.probability(mean),
-            probability_before=before[face],
-        )
-        for face, answers in logits.items()
-    }
-    opinion = SecondOpinion(
-        model=second.model,
-        crops=sum(face.crops for face in opinions.values()),
-        seconds=seconds,
-        verdict_before=finding.verdict,
-        probability_before=finding.fake_probability or 0.0,
-        thresholds_before=finding.thresholds,
-        faces=tuple(opinions.values()),
-    )
-    faces = tuple(
-        face.replaced(fake_probability=rule.probability(_mean_logit(face), opinions[face.id].logit))
-        if face.id in opinions
-        else face
-        for face in finding.faces
-    )
-    counted = _counted(faces)
-    worst = max(counted, key=lambda face: counted[face])
-    finding = finding.replaced(faces=faces)
-    reason = _explain(finding, rule.thresholds)
-    text = f"Both models together: {reason.text[0].lower()}{reason.text[1:]}"
-    rest = [each for each in finding.reasons if each.code not in _BY_THRESHOLDS]
-    return finding.replaced(
-        verdict=verdict_of(counted[worst], rule.thresholds),
-        fake_probability=counted[worst],
-        reasons=(reason.replaced(text=text), _second_reason(finding, opinion, worst), *rest),
-        thresholds=rule.thresholds,
-        second_opinion=opinion,
-    )
-
-
-def without_second_opinion(finding: Finding, why: str) -> Finding:
-    """The same finding with the reason why there is no second opinion, a sentence."""
-    reason = Reason(code=ReasonCode.SECOND_OPINION, text=f"There is no second opinion: {why}")
-    return finding.replaced(reasons=(*finding.reasons, reason))
-
-
-def _second_reason(finding: Finding, opinion: SecondOpinion, worst: int) -> Reason:
-    """Both models' answers on the face that decides."""
-    first, second = finding.model.name, opinion.model.name
-    (face,) = (face for face in opinion.faces if face.id == worst)
-    several = len(opinion.faces) > 1
-    scope = f" on {len(opinion.faces)} faces" if several else ""
-    which = f"face {worst} has a probability" if several else "probability"
-    unsure = opinion.verdict_before is Verdict.UNSURE
-    why = f", because {first} alone was unsure" if unsure else ""
-    text = (
-        f"Second opinion{scope}{why}: {which} of FAKE "
-        f"{percent(face.probability_before)} by {first}, "
-        f"{percent(face.fake_probability)} by {second}."
-    )
-    return Reason(code=ReasonCode.SECOND_OPINION, text=text)
+def seconds_a_frame(frames: int, seconds: float, rate: float) -> float:
+    """Seconds that a frame stands for if windows have one frame; 0 for a single picture."""
+    return min(1 / rate, seconds / frames) if rate and frames > 1 else 0.0

@@ -12,6 +12,7 @@ from waiting import until
 
 from edge.errors import TruelightError
 from edge.finding import Face, Finding, ReasonCode, Thresholds, Verdict
+from edge.scan.joint_verdict import in_doubt, reconsider
 from edge.scan.model.bundle_info import BundleInfo, read_bundle
 from edge.scan.model.manifest import TOWER, QualityLimits
 from edge.scan.model.second_opinion import (
@@ -23,7 +24,7 @@ from edge.scan.model.second_opinion import (
 )
 from edge.scan.progress import Cancelled
 from edge.scan.scanner import Scanner
-from edge.scan.verdict import ClipContext, in_doubt, judge, reconsider
+from edge.scan.verdict import ClipContext, judge
 from edge.settings import Settings, load_settings
 
 WIDE = Thresholds(real=0.001, fake=0.9999)

@@ -13,7 +13,7 @@ from frontdoor import ROOT
 from stage import HD, Actor, detector, draw, photo, shoot, stand, wall
 
 from edge.finding import Verdict
-from edge.scan.faces.crops import LEAST_ROLL, cut, upright
+from edge.scan.faces.crops import cut, upright
 from edge.scan.faces.detector import Detection
 from edge.scan.faces.search import FaceSearch
 from edge.scan.frames import CropSpec, Frame
@@ -112,7 +112,7 @@ def test_a_turned_crop_shows_what_the_upright_one_does(side: int, angle: int) ->
 def test_a_face_that_is_nearly_upright_is_cut_as_before() -> None:
     pixels = photo("obama")
     box, spec = detector().detect(pixels)[0].box, CropSpec(112, scale=0.96)
-    straight = upright(pixels, box, spec, LEAST_ROLL - 0.1)
+    straight = upright(pixels, box, spec, spec.upright_from - 0.1)
     assert np.array_equal(straight, upright(pixels, box, spec))
 
 

@@ -27,9 +27,6 @@ INNER = 0.7
 MEASURED_SIDE = 80
 MEASURED_LUMA = 128.0
 
-# Degrees. A head that is tilted by less is cut as it is: turning interpolates.
-LEAST_ROLL = 8.0
-
 
 @dataclass(frozen=True)
 class Crop:
@@ -59,9 +56,10 @@ def portrait(pixels: Pixels, box: Box, roll: float = 0.0) -> Pixels:
 def upright(pixels: Pixels, box: Box, spec: CropSpec, roll: float = 0.0) -> Pixels:
     """The square that `spec` names around `box`, turned by the head's `roll` (degrees).
 
-    uint8 `[side, side, 3]` RGB. A head that is tilted by less than `LEAST_ROLL` is not turned.
+    uint8 `[side, side, 3]` RGB. A head that is tilted by less than `spec.upright_from` is not
+    turned: turning interpolates.
     """
-    if abs(roll) < LEAST_ROLL:
+    if abs(roll) < spec.upright_from:
         return resized(pixels, spec.square(box), spec.side)
     # The square's centre, with the shift of `spec` along the head's axes.
     longest = max(box.width, box.height)

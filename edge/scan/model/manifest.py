@@ -58,10 +58,17 @@ class CropRule(ManifestPart):
     scale: float = Field(default=1.0, gt=0.1, lt=10)
     shift_x: float = Field(default=0.0, ge=-2, le=2)
     shift_y: float = Field(default=0.0, ge=-2, le=2)
+    upright_from: float = Field(
+        default=30.0,
+        ge=0,
+        le=180,
+        description="Degrees: a head that is tilted by at least this is turned upright. A model"
+        " that was trained on turned crops sets it low; turning changes the answers of others.",
+    )
 
     def spec(self, side: int) -> CropSpec:
         """The rule for crops of `side` pixels."""
-        return CropSpec(side, self.scale, self.shift_x, self.shift_y)
+        return CropSpec(side, self.scale, self.shift_x, self.shift_y, self.upright_from)
 
 
 class Input(ManifestPart):

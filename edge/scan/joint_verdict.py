@@ -1,0 +1,108 @@
+"""The verdict of two models together. Pure.
+
+If the first model's probability lies between its thresholds, a second model scores a few crops of
+each face that counts. A weighted sum of both models' mean logits then gives the probability, by
+the rule in the second model's bundle.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from edge.finding import Finding, Reason, ReasonCode, SecondFace, SecondOpinion, Verdict, verdict_of
+from edge.scan.model.bundle_info import BundleInfo
+from edge.scan.verdict import counted_faces, explain, mean_logit
+from edge.text import percent
+
+_BY_THRESHOLDS = frozenset(
+    (
+        *(ReasonCode.ABOVE_FAKE_THRESHOLD, ReasonCode.BELOW_REAL_THRESHOLD),
+        ReasonCode.BETWEEN_THRESHOLDS,
+    )
+)
+
+
+def in_doubt(finding: Finding, *, always: bool = False) -> tuple[int, ...]:
+    """The faces for a second opinion, by id: all that count, if the verdict lies in between.
+
+    With `always`, whatever the verdict.
+    """
+    codes = {reason.code for reason in finding.reasons}
+    unsure = finding.verdict is Verdict.UNSURE and ReasonCode.BETWEEN_THRESHOLDS in codes
+    asked = bool(codes & _BY_THRESHOLDS) if always else unsure
+    return tuple(counted_faces(finding.faces)) if asked else ()
+
+
+def reconsider(
+    finding: Finding, logits: Mapping[int, Sequence[float]], second: BundleInfo, seconds: float
+) -> Finding:
+    """Judge again with a second model.
+
+    `logits` are its answers to each crop of each face `in_doubt`, by the face's id; `seconds` is
+    the time that it took.
+    """
+    rule = second.manifest.beside
+    assert rule is not None, "a bundle without a rule is no second model"
+    before = counted_faces(finding.faces)
+    opinions = {
+        face: SecondFace(
+            id=face,
+            crops=len(answers),
+            logit=(mean := math.fsum(answers) / len(answers)),
+            fake_probability=second.manifest.calibration.probability(mean),
+            probability_before=before[face],
+        )
+        for face, answers in logits.items()
+    }
+    opinion = SecondOpinion(
+        model=second.model,
+        crops=sum(face.crops for face in opinions.values()),
+        seconds=seconds,
+        verdict_before=finding.verdict,
+        probability_before=finding.fake_probability or 0.0,
+        thresholds_before=finding.thresholds,
+        faces=tuple(opinions.values()),
+    )
+    faces = tuple(
+        face.replaced(fake_probability=rule.probability(mean_logit(face), opinions[face.id].logit))
+        if face.id in opinions
+        else face
+        for face in finding.faces
+    )
+    counted = counted_faces(faces)
+    worst = max(counted, key=lambda face: counted[face])
+    finding = finding.replaced(faces=faces)
+    reason = explain(finding, rule.thresholds)
+    text = f"Both models together: {reason.text[0].lower()}{reason.text[1:]}"
+    rest = [each for each in finding.reasons if each.code not in _BY_THRESHOLDS]
+    return finding.replaced(
+        verdict=verdict_of(counted[worst], rule.thresholds),
+        fake_probability=counted[worst],
+        reasons=(reason.replaced(text=text), _second_reason(finding, opinion, worst), *rest),
+        thresholds=rule.thresholds,
+        second_opinion=opinion,
+    )
+
+
+def without_second_opinion(finding: Finding, why: str) -> Finding:
+    """The same finding with the reason why there is no second opinion, a sentence."""
+    reason = Reason(code=ReasonCode.SECOND_OPINION, text=f"There is no second opinion: {why}")
+    return finding.replaced(reasons=(*finding.reasons, reason))
+
+
+def _second_reason(finding: Finding, opinion: SecondOpinion, worst: int) -> Reason:
+    """Both models' answers on the face that decides."""
+    first, second = finding.model.name, opinion.model.name
+    (face,) = (face for face in opinion.faces if face.id == worst)
+    several = len(opinion.faces) > 1
+    scope = f" on {len(opinion.faces)} faces" if several else ""
+    which = f"face {worst} has a probability" if several else "probability"
+    unsure = opinion.verdict_before is Verdict.UNSURE
+    why = f", because {first} alone was unsure" if unsure else ""
+    text = (
+        f"Second opinion{scope}{why}: {which} of FAKE "
+        f"{percent(face.probability_before)} by {first}, "
+        f"{percent(face.fake_probability)} by {second}."
+    )
+    return Reason(code=ReasonCode.SECOND_OPINION, text=text)
