@@ -23,8 +23,9 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from edge.errors import TruelightError
-from edge.scan.faces.crops import CropSpec
-from edge.scan.model.bundle import Crops, load_bundle, read_manifest
+from edge.scan.frames import Crops, CropSpec
+from edge.scan.model.bundle import load_bundle
+from edge.scan.model.bundle_info import read_bundle
 from edge.scan.model.manifest import FEATURES, SEQUENCE, Manifest
 from export.convert.fold import STAGES
 from export.data.crop_folders import sample_crops
@@ -59,8 +60,8 @@ def recover(
     Statistics are measured on about `crops` face crops of `folder`.
     Raises TruelightError if the bundle is not an int8 export of our network.
     """
-    manifest, _ = read_manifest(bundle)
-    loaded = load_bundle(bundle)
+    info = read_bundle(bundle)
+    manifest, loaded = info.manifest, load_bundle(info)
     spec = CropSpec(manifest.input.side, **manifest.input.crop.model_dump())
     found = sample_crops(folder, spec, crops, lambda d, t: report("reading crops", d, t)).crops
     compared = np.arange(len(found)) % COMPARED == 0
