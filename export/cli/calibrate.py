@@ -33,6 +33,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     _add_shared(parser)
     add = parser.add_argument
     add("--error", type=between(0, 0.5), default=0.05, help="highest rate of each error (0.05)")
+    add("--version", default="", help="of the bundle from now on (unchanged)")
     add("--beside", type=Path, metavar="FIRST", help="BUNDLE gives second opinions: fit its rule "
         "beside this first bundle as well")  # fmt: skip
     parser.set_defaults(run=run, parser=parser)
@@ -108,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
         calibration=Calibration(scale=scale, offset=offset),
         thresholds=found.rule.thresholds,
         beside=rule,
+        version=args.version,
         figures=figures,
         revise=lambda figure: None if FITTED in figure.data else figure,
     )

@@ -109,6 +109,7 @@ def amend(
     thresholds: Thresholds | None = None,
     quality: QualityLimits | None = None,
     beside: EnsembleRule | None = None,
+    version: str = "",
     figures: Sequence[MeasuredFigure] = (),
     about: str | None = None,
     revise: Callable[[MeasuredFigure], MeasuredFigure | None] = lambda figure: figure,
@@ -131,6 +132,7 @@ def amend(
             "thresholds": thresholds or before.thresholds,
             "quality": quality or before.quality,
             "beside": beside or before.beside,
+            "version": version or before.version,
             "figures": tuple(by_name.values()),
         }
     )
@@ -141,7 +143,8 @@ def amend(
         about = about_of((path / CARD).read_text(encoding="utf-8"))
     tower = path / TOWER if TOWER in before.files else None
     reference = None
-    if not (calibration or thresholds or quality or beside) and (path / REFERENCE).is_file():
+    judges_alike = not (calibration or thresholds or quality or beside or version)
+    if judges_alike and (path / REFERENCE).is_file():
         reference = (path / REFERENCE).read_bytes()
     return write_bundle(path, manifest, files, about, tower, reference)
 
