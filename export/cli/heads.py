@@ -96,8 +96,8 @@ def run(args: argparse.Namespace) -> int:
 
     from export.cli.output import StepBar
     from export.clip.graph import read_taps
-    from export.clip.heads import compare, read_heads, write_head
     from export.clip.teacher import load_features
+    from export.evaluate.heads import compare, read_heads, write_head
 
     caches = [load_features(folder) for folder in args.features]
     data = read_heads(caches, args.crops, read_taps(args.taps) if args.taps else ())

@@ -60,6 +60,7 @@ def test_faces_are_gathered_with_their_makers(
     (phone,) = table(out / "phones")  # the other row was left out
     assert (phone["maker"], phone["with"], phone["camera"]) == ("-", "-", "phone")
     crop = cv2.imread(str(out / "swaps" / fake["file"]))
+    assert crop is not None
     assert crop.shape[0] == crop.shape[1]
     assert crop.shape[0] == pytest.approx(1.4 * float(fake["native_px"]), rel=0.15)
     assert "3 crops; 0 near copies" in capsys.readouterr().out
@@ -78,6 +79,7 @@ def test_copies_of_what_measures_are_named(
     apart = recipe.parent / "apart"
     apart.mkdir()
     crop = cv2.imread(str(out / "phones" / name))
+    assert crop is not None
     cv2.imwrite(str(apart / "same.jpg"), cv2.resize(crop, (90, 90), interpolation=cv2.INTER_AREA))
     (apart / "labels.tsv").write_text("file\tlabel\tsource\tmargin\nsame.jpg\tREAL\tx\t1.4\n")
     capsys.readouterr()

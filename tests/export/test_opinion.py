@@ -145,10 +145,12 @@ def test_a_tuned_tower_becomes_a_second_opinion(
     assert main([*again, "--dry-run"]) == 0
     assert "With the first bundle:" in capsys.readouterr().out
     assert load_bundle(tmp_path / "thorough").manifest == bundle.manifest
-    amend(tmp_path / "thorough", beside=bundle.manifest.beside.model_copy(update={"offset": 9.0}))
+    beside = bundle.manifest.beside
+    assert beside is not None
+    amend(tmp_path / "thorough", beside=beside.model_copy(update={"offset": 9.0}))
     assert main(again) == 0
     fitted = manifest_with_figures(tmp_path / "thorough")
-    assert (fitted.version, fitted.beside) == ("2", bundle.manifest.beside)
+    assert (fitted.version, fitted.beside) == ("2", beside)
     assert sum(f.name == "UNSURE, share, both models" for f in fitted.figures) == 1
     assert main(["calibrate", str(first), clips, "--beside", out]) == 1
     assert "gives no second opinions" in capsys.readouterr().err

@@ -41,8 +41,8 @@ def test_a_recovered_checkpoint_can_be_exported_again(
     assert main(["bundle", str(out), *options]) == 0
     pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     first, second = (load_bundle(folder) for folder in (small_bundle, again))
-    logits = [b.sequence(b.features(pixels)[None]) for b in (first, second)]
-    assert np.allclose(*logits, atol=0.2)
+    ours, theirs = (b.sequence(b.features(pixels)[None]) for b in (first, second))
+    assert np.allclose(ours, theirs, atol=0.2)
 
 
 def test_a_float_bundle_is_refused(
