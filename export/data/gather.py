@@ -233,9 +233,10 @@ def _photograph(path: Path, detector: FaceDetector) -> Iterator[tuple[Pixels, De
 
 
 def _wide_crop(pixels: Pixels, face: Detection) -> Pixels:
-    """uint8 `[side, side, 3]` RGB at the face's native size, within limits."""
+    """uint8 `[side, side, 3]` RGB, upright, at the face's native size within limits."""
     side = round(max(face.box.width, face.box.height) * MARGIN)
-    return cut(pixels, face.box, CropSpec(min(MAX_SIDE, max(MIN_SIDE, side)), MARGIN)).pixels
+    spec = CropSpec(min(MAX_SIDE, max(MIN_SIDE, side)), MARGIN)
+    return cut(pixels, face.box, spec, face.roll).pixels
 
 
 def _write_image(path: Path, crop: Pixels) -> None:
