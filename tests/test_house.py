@@ -202,8 +202,11 @@ def test_the_samples_are_what_their_names_say(tmp_path: Path, bundle: Path) -> N
     people = {name: len(each["faces"]) for name, each in found.items()}
     assert (people["one-person.mp4"], people["pasted-face.mp4"]) == (1, 1)
     assert people["two-people-crossing.mp4"] == 2
-    # The shipped model answers two of them by itself: a newcomer sees a REAL and a FAKE.
+    # The shipped first model ranks a person and a swap rightly, but decides neither by itself: its
+    # false positive rate on other cameras would be too high. The second opinion does.
     names = ("photograph.jpg", "pasted-face.mp4")
     done = run("scan", "--json", "--second", "never", *(tmp_path / name for name in names))
-    verdicts = [json.loads(line)["verdict"] for line in done.stdout.splitlines()]
-    assert verdicts == ["REAL", "FAKE"]
+    person, swap = map(json.loads, done.stdout.splitlines())
+    assert person["fake_probability"] < 0.45
+    assert swap["fake_probability"] > 0.5
+    assert [person["verdict"], swap["verdict"]] == ["UNSURE", "UNSURE"]

@@ -1,4 +1,4 @@
-"""`truelight-export bundle`: a checkpoint -> a bundle; `card`: rewrites a bundle's card."""
+"""`truelight-export bundle`: a checkpoint -> a bundle; `recover`: back; `card`: a new card."""
 
 from __future__ import annotations
 
@@ -56,6 +56,20 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.set_defaults(run=run, parser=parser)
 
     parser = subparsers.add_parser(
+        "recover",
+        help="turn a bundle back into a checkpoint",
+        description="Turn the int8 graphs of a bundle of our network into a checkpoint that train "
+        "can start from, and compare both on crops.",
+    )
+    add = parser.add_argument
+    add("bundle", type=Path, metavar="BUNDLE")
+    add("--crops", dest="folder", type=Path, required=True, metavar="FOLDER",
+        help="clips or crops to measure the norms' statistics on")  # fmt: skip
+    add("--count", type=at_least(8), default=512, metavar="N", help="crops of the folder (512)")
+    add("--out", type=Path, required=True, metavar="FILE", help="checkpoint to write")
+    parser.set_defaults(run=run_recover, parser=parser)
+
+    parser = subparsers.add_parser(
         "card",
         help="rewrite a bundle's card in the newest format",
         description="Write a bundle again in the newest format, with its card made from its "
@@ -87,6 +101,29 @@ def run(args: argparse.Namespace) -> int:
     console.print(table)
     quantization = manifest.graphs.quantization
     console.print(f"{args.out}: {manifest.name} {manifest.version}, {quantization}.")
+    return 0
+
+
+def run_recover(args: argparse.Namespace) -> int:
+    """Recover and show how far the checkpoint is from the bundle."""
+    from rich.console import Console
+
+    from export.cli.output import StepBar
+    from export.convert.recover import recover
+
+    with StepBar(Console(stderr=True), "recovering") as bar:
+        found = recover(
+            args.bundle,
+            args.folder,
+            args.count,
+            args.out,
+            lambda step, done, total: bar.at(done, total, step),
+        )
+    print(
+        f"{args.out} was written.\n"
+        f"Logits on {found.crops} other crops differ from the bundle's by {found.mean:.3f} on "
+        f"average and {found.largest:.3f} at most; their standard deviation is {found.spread:.2f}."
+    )
     return 0
 
 

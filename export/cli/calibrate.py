@@ -6,10 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.errors import TruelightError
 from export.cli.arguments import between, shown_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import Console
 
     from edge.scan.model.manifest import QualityLimits
     from export.evaluate.calibrate import Fit, Rates
@@ -28,9 +31,11 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         "source is scored by a fit that never saw it.",
     )
     _add_shared(parser)
-    parser.add_argument(
-        "--error", type=between(0, 0.5), default=0.05, help="highest rate of each error (0.05)"
-    )
+    add = parser.add_argument
+    add("--error", type=between(0, 0.5), default=0.05, help="highest rate of each error (0.05)")
+    add("--version", default="", help="of the bundle from now on (unchanged)")
+    add("--beside", type=Path, metavar="FIRST", help="BUNDLE gives second opinions: fit its rule "
+        "beside this first bundle as well")  # fmt: skip
     parser.set_defaults(run=run, parser=parser)
 
     parser = subparsers.add_parser(
@@ -61,39 +66,74 @@ def run(args: argparse.Namespace) -> int:
     """Scan, fit, show, write."""
     from rich.console import Console
 
+    from edge.scan.model.bundle_info import read_bundle
     from edge.scan.model.manifest import Calibration
     from export.cli.evaluate import scanner_of
     from export.cli.output import StepBar
     from export.convert.bundle import amend
     from export.evaluate.calibrate import fit, samples
-    from export.evaluate.figures import fit_figures
+    from export.evaluate.ensemble import fit_alone, fit_joined, scan_beside
+    from export.evaluate.figures import FITTED, fit_figures
     from export.evaluate.scans import ALONE, scan_clips
 
     console = Console()
-    with StepBar(console, "scanning") as bar, scanner_of(args.bundle, ALONE) as scanner:
-        predictions = scan_clips(scanner, args.clips, bar.at)
-    found = fit(samples(predictions), args.error)
+    joined = None
+    before = read_bundle(args.bundle).manifest.beside
+    if args.beside is not None:
+        if before is None:
+            raise TruelightError(f"{args.bundle} gives no second opinions.", "Omit --beside.")
+        with StepBar(console, "scanning") as bar:
+            clips = scan_beside(args.beside, args.bundle, args.clips, bar.at)
+        found, joined = fit_alone(clips, args.error), fit_joined(clips, args.error)
+    else:
+        with StepBar(console, "scanning") as bar, scanner_of(args.bundle, ALONE) as scanner:
+            predictions = scan_clips(scanner, args.clips, bar.at)
+        found = fit(samples(predictions), args.error)
+    _show_fit(console, found)
+    if joined is not None:
+        console.print("With the first bundle:", highlight=False)
+        _show_fit(console, joined)
+    if args.dry_run:
+        return 0
+    data = f"{args.data}, {FITTED}: {found.clips} clips"
+    command = shown_command(args)
+    figures = fit_figures(found, data, command, models="" if joined is None else "alone")
+    rule = None
+    if joined is not None:
+        assert before is not None, "it was checked"
+        rule = before.model_copy(update=joined.rule.beside())
+        figures += fit_figures(joined, data, command, models="both models")
+    (scale,), offset = found.rule.weights, found.rule.offset
+    amend(
+        args.bundle,
+        calibration=Calibration(scale=scale, offset=offset),
+        thresholds=found.rule.thresholds,
+        beside=rule,
+        version=args.version,
+        figures=figures,
+        revise=lambda figure: None if FITTED in figure.data else figure,
+    )
+    console.print(f"Written to {args.bundle / 'bundle.json'}.", soft_wrap=True)
+    return 0
+
+
+def _show_fit(console: Console, found: Fit) -> None:
     rule = found.rule
-    (scale,), offset, thresholds = rule.weights, rule.offset, rule.thresholds
+    terms = [
+        f"{weight:.4g} * {name}"
+        for weight, name in zip(rule.weights, ("first", "second"), strict=False)
+    ]
+    logit = " + ".join(terms) if len(terms) > 1 else f"{rule.weights[0]:.4g} * logit"
+    thresholds = rule.thresholds
     console.print(
         f"{found.clips} clips with a face of {found.sources} sources.\n"
-        f"probability = sigmoid({scale:.4g} * logit {offset:+.4g}).\n"
+        f"probability = sigmoid({logit} {rule.offset:+.4g}).\n"
         f"REAL: {_threshold(thresholds.real, 0.0, 'up to')}; "
         f"FAKE: {_threshold(thresholds.fake, 1.0, 'from')}.\n"
         "Each source scored by the others' fit:\n"
         f"{_rates(found)}",
         highlight=False,
     )
-    if not args.dry_run:
-        data = f"{args.data}, each source scored by the others' fit: {found.clips} clips"
-        amend(
-            args.bundle,
-            calibration=Calibration(scale=scale, offset=offset),
-            thresholds=thresholds,
-            figures=fit_figures(found, data, shown_command(args)),
-        )
-        console.print(f"Written to {args.bundle / 'bundle.json'}.", soft_wrap=True)
-    return 0
 
 
 def _threshold(threshold: float, disabled: float, how: str) -> str:

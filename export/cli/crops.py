@@ -32,6 +32,8 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     add("folders", type=Path, nargs="+", metavar="FOLDER", help="crops with labels.tsv")
     add("--out", type=Path, required=True, help="folder to make")
     add("--blends", type=int, default=0, metavar="N", help="pairs of self-blends")
+    add("--kinds", default="self", metavar="LIST",
+        help="of blends: self,exchange,rerender,reenact (self)")  # fmt: skip
     add("--pairs", type=int, default=0, metavar="N", help="labelled pairs")
     add("--side", type=int, default=224, help="of the pictures, px (224)")
     add("--seed", type=int, default=0)
@@ -69,11 +71,18 @@ def run_vary(args: argparse.Namespace) -> int:
 
     from rich.console import Console
 
+    from edge.errors import TruelightError
     from export.cli.output import StepBar
     from export.data.blends import find_landmarks
     from export.data.crop_folders import augmented_pairs, blended_pairs, write_pairs
     from export.data.folders import read_folder
+    from export.data.swaps import KINDS
 
+    kinds = args.kinds.split(",")
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise TruelightError(
+            f"There is no blend {unknown[0]!r}.", f"There are: {', '.join(KINDS)}."
+        )
     console = Console()
     examples = [example for folder in args.folders for example in read_folder(folder.resolve())]
     parts = []
@@ -81,7 +90,7 @@ def run_vary(args: argparse.Namespace) -> int:
         reals = [example for example in examples if not example.fake]
         with StepBar(console, "landmarks") as bar:
             landmarks = find_landmarks(reals, args.out / "landmarks.npz", bar.at)
-        parts.append(blended_pairs(reals, landmarks, args.blends, args.side, args.seed))
+        parts.append(blended_pairs(reals, landmarks, args.blends, args.side, args.seed, kinds))
     if args.pairs:
         parts.append(augmented_pairs(examples, args.pairs, args.side, args.seed))
     with StepBar(console, "pictures") as bar:

@@ -114,20 +114,20 @@ def fit_head(
         progress(fold, FOLDS + 1)
         model = LogisticRegression(warm_start=True, max_iter=MAX_STEPS)
         for row, penalty in enumerate(PENALTIES):
-            _fit(model, x[train], fakes[train], weights[train], penalty)
+            fit_logistic(model, x[train], fakes[train], weights[train], penalty)
             logits[row, test] = model.decision_function(x[test])
     scores = [auc(fakes, row) for row in logits]
     best = int(np.argmax(scores))
     progress(FOLDS, FOLDS + 1)
     model = LogisticRegression(warm_start=True, max_iter=MAX_STEPS)
     for penalty in PENALTIES[: best + 1]:
-        _fit(model, x, fakes, weights, penalty)
+        fit_logistic(model, x, fakes, weights, penalty)
     weight = model.coef_[0].astype(np.float64) / scaler.scale_
     bias = float(model.intercept_[0] - weight @ scaler.mean_)
     return Head(weight, bias, PENALTIES[best], scores[best])
 
 
-def _fit(
+def fit_logistic(
     model: LogisticRegression,
     x: NDArray[np.float32],
     fakes: NDArray[np.bool_],

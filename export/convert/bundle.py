@@ -28,6 +28,7 @@ from edge.scan.model.manifest import (
     SEQUENCE,
     TOWER,
     Calibration,
+    EnsembleRule,
     FigureFile,
     FigureGroup,
     File,
@@ -107,28 +108,31 @@ def amend(
     calibration: Calibration | None = None,
     thresholds: Thresholds | None = None,
     quality: QualityLimits | None = None,
+    beside: EnsembleRule | None = None,
+    version: str = "",
     figures: Sequence[MeasuredFigure] = (),
     about: str | None = None,
-    revise: Callable[[MeasuredFigure], MeasuredFigure] = lambda figure: figure,
+    revise: Callable[[MeasuredFigure], MeasuredFigure | None] = lambda figure: figure,
 ) -> Manifest:
     """Change what a bundle records, and its card with it; it is then of the newest format.
 
-    Its figures pass through `revise`; new ones replace those of the same name and data. Reference
-    findings stay only if verdicts cannot have changed.
+    Its figures pass through `revise`, which drops one by returning None; new ones replace those of
+    the same name and data. Reference findings stay only if verdicts cannot have changed.
 
     Raises:
         BundleError: there is no complete bundle at `path`.
     """
     load_bundle(path)
     before = manifest_with_figures(path)
-    by_name = {
-        (figure.name, figure.data): figure for figure in (*map(revise, before.figures), *figures)
-    }
+    kept = [figure for each in before.figures if (figure := revise(each))]
+    by_name = {(figure.name, figure.data): figure for figure in (*kept, *figures)}
     manifest = before.model_copy(
         update={
             "calibration": calibration or before.calibration,
             "thresholds": thresholds or before.thresholds,
             "quality": quality or before.quality,
+            "beside": beside or before.beside,
+            "version": version or before.version,
             "figures": tuple(by_name.values()),
         }
     )
@@ -139,7 +143,8 @@ def amend(
         about = about_of((path / CARD).read_text(encoding="utf-8"))
     tower = path / TOWER if TOWER in before.files else None
     reference = None
-    if not (calibration or thresholds or quality) and (path / REFERENCE).is_file():
+    judges_alike = not (calibration or thresholds or quality or beside or version)
+    if judges_alike and (path / REFERENCE).is_file():
         reference = (path / REFERENCE).read_bytes()
     return write_bundle(path, manifest, files, about, tower, reference)
 

@@ -100,7 +100,7 @@ def blend_of(image: Image, points: Landmarks, ease: float, rng: np.random.Genera
         source = altered
     else:
         target = altered
-    mask = _random_mask(len(image), points, ease, rng)
+    mask = random_mask(len(image), points, ease, rng)
     growth = float(rng.uniform(0.95, 1.05))
     x, y = rng.uniform(-0.03, 0.03, size=2)
     shift = (float(x), float(y))
@@ -109,7 +109,7 @@ def blend_of(image: Image, points: Landmarks, ease: float, rng: np.random.Genera
     return Blend(target, moved, _warp(mask, growth, shift) * ratio)
 
 
-def _random_mask(side: int, points: Landmarks, ease: float, rng: np.random.Generator) -> Mask:
+def random_mask(side: int, points: Landmarks, ease: float, rng: np.random.Generator) -> Mask:
     """A deformed, softened convex hull of the face or of a part of it."""
     axis = points[CHIN] - points[GLABELLA]
     height = (points - points[GLABELLA]) @ axis / max(float(axis @ axis), 1.0)

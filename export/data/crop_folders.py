@@ -20,9 +20,10 @@ from edge.scan.faces.search import FaceSearch
 from edge.scan.frames import CropSpec
 from edge.scan.media.client import ClipError, open_clip
 from edge.scan.media.sampling import Sampling
-from export.data.augment import CENTRE_CROP, augmented
+from export.data.augment import CENTRE_CROP, augmented, random_augmentation
 from export.data.blends import augmented_blend
 from export.data.folders import Example, Image, Landmarks, PairSampler, Progress, read_folder
+from export.data.swaps import swapped
 
 MIN_SIDE, MAX_SIDE = 32, 320  # px, of the crops written
 JPEG_QUALITY = 95
@@ -147,11 +148,16 @@ LabelledPair = tuple[str, Image, Image]  # the source, the real image and the fa
 
 
 def blended_pairs(
-    reals: Sequence[Example], landmarks: Mapping[str, Landmarks], count: int, side: int, seed: int
+    reals: Sequence[Example],
+    landmarks: Mapping[str, Landmarks],
+    count: int,
+    side: int,
+    seed: int,
+    kinds: Sequence[str] = ("self",),
 ) -> Iterator[LabelledPair]:
-    """Draw self-blends of real faces, uint8 [side, side, 3] RGB, augmented alike.
+    """Draw blends of real faces, uint8 [side, side, 3] RGB, augmented alike.
 
-    landmarks: by path, as shares of the image's side.
+    landmarks: by path, as shares of the image's side. kinds: `self` or functions of `swaps`.
     """
     pool = [example for example in reals if str(example.path) in landmarks]
     if not pool:
@@ -159,9 +165,19 @@ def blended_pairs(
     rng = np.random.default_rng((seed, 1))
     for _ in range(count):
         example = pool[rng.integers(len(pool))]
+        kind = kinds[int(rng.integers(len(kinds)))] if len(kinds) > 1 else kinds[0]
+        if kind == "self":
+            points = landmarks[str(example.path)]
+            yield (example.source, *augmented_blend(example, points, side, 0.0, rng))
+            continue
+        other = pool[rng.integers(len(pool))]
+        real, fake = swapped(kind, (example, other), landmarks, side, rng)
+        augmentation = random_augmentation(rng)
+        margin = example.margin
         yield (
             example.source,
-            *augmented_blend(example, landmarks[str(example.path)], side, 0.0, rng),
+            augmentation.apply(real, margin, side),
+            augmentation.apply(fake, margin, side),
         )
 
 

@@ -71,6 +71,16 @@ class Rule:
         pairs = zip(self.weights, logits, strict=True)
         return sigmoid(math.fsum(weight * logit for weight, logit in pairs) + self.offset)
 
+    def beside(self) -> dict[str, object]:
+        """The same for two models, as fields of a manifest's `EnsembleRule`."""
+        first, second = self.weights
+        return {
+            "first": first,
+            "second": second,
+            "offset": self.offset,
+            "thresholds": self.thresholds,
+        }
+
     def verdict(self, logits: Sequence[float]) -> Verdict:
         """REAL, FAKE or UNSURE."""
         return verdict_of(self.probability(logits), self.thresholds)

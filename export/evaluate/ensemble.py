@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -84,6 +85,22 @@ def scan_with_both(
     if not paired:
         raise TruelightError(f"The second model was asked about no clip of {clips}.")
     return paired
+
+
+def scan_beside(
+    first: Path, second: Path, clips: Path, progress: Progress
+) -> list[PairedClip]:  # fmt: skip
+    """The same with a second bundle that is ready for use.
+
+    Raises TruelightError as `scan_with_both`, or if the second bundle is for another first one.
+    """
+    rule = read_bundle(second).manifest.beside
+    if rule is None or not rule.fits(read_bundle(first).manifest):
+        raise TruelightError(
+            f"{second} gives no second opinion beside {first}.", "Make one with opinion."
+        )
+    with TemporaryDirectory() as folder:
+        return scan_with_both(first, second, clips, Path(folder), progress)
 
 
 def _faces(finding: Finding) -> tuple[LogitPair, ...]:

@@ -201,6 +201,10 @@ def figure_rows(m: Figures) -> list[FigureRow]:
     ]
 
 
+FITTED = "each source scored by the others' fit"
+"""In the data of a fit's figures."""
+
+
 def fit_figures(found: Fit, data: str, command: str = "", models: str = "") -> list[MeasuredFigure]:
     """The rates as figures for a card; `models` says which models the rule is of."""
     fake, real = found.fake, found.real

@@ -23,8 +23,8 @@ from export.convert.bundle import REFERENCE
 from export.data.folders import Progress
 
 TOLERANCE: Final = 0.25
-"""How far the log-odds may be from the table: at most 0.062 in probability. On these clips the
-optimised and the plain graph differ by up to 0.05, and pixels changed by one level by 0.16."""
+"""How far the logit, before calibration, may be from the table. On these clips the optimised and
+the plain graph differ by up to 0.05, and pixels changed by one level by 0.16."""
 
 
 class ReferenceFinding(BaseModel):
@@ -45,6 +45,7 @@ class ReferenceTable(BaseModel):
     format: Literal[1] = 1
     bundle: str
     tolerance: float
+    """Of the log-odds of the probabilities."""
     findings: dict[str, ReferenceFinding]
 
 
@@ -64,9 +65,10 @@ def make_reference(scanner: Scanner, clips: Sequence[Path], progress: Progress) 
             clip=clip.name, verdict=finding.verdict, fake_probability=finding.fake_probability
         )
     manifest = scanner.manifest
-    _require_both_sides(findings.values(), manifest.thresholds)
+    tolerance = TOLERANCE * manifest.calibration.scale
+    _require_both_sides(findings.values(), manifest.thresholds, tolerance)
     return ReferenceTable(
-        bundle=f"{manifest.name} {manifest.version}", tolerance=TOLERANCE, findings=findings
+        bundle=f"{manifest.name} {manifest.version}", tolerance=tolerance, findings=findings
     )
 
 
@@ -122,10 +124,12 @@ def _differs(expected: ReferenceFinding, finding: Finding, tolerance: float) -> 
     return [f"{expected.clip}: {answer} instead of {expectation}."]
 
 
-def _require_both_sides(findings: Iterable[ReferenceFinding], thresholds: Thresholds) -> None:
+def _require_both_sides(
+    findings: Iterable[ReferenceFinding], thresholds: Thresholds, tolerance: float
+) -> None:
     probabilities = [f.fake_probability for f in findings if f.fake_probability is not None]
     covered = {
-        verdict_of(p, thresholds) for p in probabilities if _margin(p, thresholds) > TOLERANCE
+        verdict_of(p, thresholds) for p in probabilities if _margin(p, thresholds) > tolerance
     }
     reachable = {verdict_of(p / 1000, thresholds) for p in range(1001)}
     if missing := reachable - covered:

@@ -45,7 +45,7 @@ from export.data.augment import CENTRE_CROP
 from export.data.folders import StageProgress
 from export.evaluate.calibrate import Fit
 from export.evaluate.ensemble import PairedClip, fit_alone, fit_joined, scan_with_both, unfitted
-from export.evaluate.figures import fit_figures
+from export.evaluate.figures import FITTED, fit_figures
 from export.metrics import auc, auc_interval
 
 SUMMARY = "A linear head on CLIP's image features: slow, asked where the first model is unsure."
@@ -185,20 +185,13 @@ def _draft(request: SecondOpinionRequest, head: _Head) -> Manifest:
 def _finished(
     draft: Manifest, alone: Fit, joined: Fit, figures: Sequence[MeasuredFigure]
 ) -> Manifest:
-    (scale,), rule = alone.rule.weights, joined.rule
-    first, second = rule.weights
+    (scale,) = alone.rule.weights
     assert draft.beside is not None, "a draft has a rule"
-    fitted = {
-        "first": first,
-        "second": second,
-        "offset": rule.offset,
-        "thresholds": rule.thresholds,
-    }
     return draft.model_copy(
         update={
             "calibration": Calibration(scale=scale, offset=alone.rule.offset),
             "thresholds": alone.rule.thresholds,
-            "beside": draft.beside.model_copy(update=fitted),
+            "beside": draft.beside.model_copy(update=joined.rule.beside()),
             "figures": tuple(figures),
         }
     )
@@ -227,7 +220,7 @@ def _rule_figures(
     for at, model in enumerate(("the first model", "this model")):
         worst = [max(pair[at] for pair in clip.faces) for clip in clips]
         figures.append(_auc(f"AUC, {model} alone", fakes, worst, sources, data))
-    data = f"{data}, each source scored by the others' fit"
+    data = f"{data}, {FITTED}"
     figures += fit_figures(alone, data, models="alone")
     return [*figures, *fit_figures(joined, data, models="both models")]
 

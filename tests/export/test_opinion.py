@@ -138,6 +138,23 @@ def test_a_tuned_tower_becomes_a_second_opinion(
     assert abs(session.run(["features"], {"crops": crops})[0] - features).max() > 0.1
     assert str(taps[0]) in bundle.manifest.graphs.quantization
 
+    # Its rule is fitted again on other clips.
+    out, clips = str(tmp_path / "thorough"), str(tmp_path / "clips")
+    again = ["calibrate", out, clips, "--beside", str(first), "--version", "2"]
+    capsys.readouterr()
+    assert main([*again, "--dry-run"]) == 0
+    assert "With the first bundle:" in capsys.readouterr().out
+    assert load_bundle(tmp_path / "thorough").manifest == bundle.manifest
+    beside = bundle.manifest.beside
+    assert beside is not None
+    amend(tmp_path / "thorough", beside=beside.model_copy(update={"offset": 9.0}))
+    assert main(again) == 0
+    fitted = manifest_with_figures(tmp_path / "thorough")
+    assert (fitted.version, fitted.beside) == ("2", beside)
+    assert sum(f.name == "UNSURE, share, both models" for f in fitted.figures) == 1
+    assert main(["calibrate", str(first), clips, "--beside", out]) == 1
+    assert "gives no second opinions" in capsys.readouterr().err
+
     torch.save(kept | {"tower": "0" * 64}, tmp_path / "tuned.pt")
     assert main([*command, "--out", str(tmp_path / "other")]) == 1
     assert "tuned on another encoder" in capsys.readouterr().err

@@ -47,6 +47,27 @@ def test_blended_pairs_differ_within_the_face(tmp_path: Path) -> None:
     assert mean[24:40, 24:40].mean() > 3 * mean[:8, :8].mean()
 
 
+@pytest.mark.parametrize("kind", ["exchange", "rerender", "reenact"])
+def test_other_blends_change_the_face_too(kind: str, tmp_path: Path) -> None:
+    reals = [p for p in read_folder(draw_folder(tmp_path / "crops", sources=6)) if not p.fake]
+    known = material(reals).landmarks
+    pairs = blended_pairs(reals, known, 8, 64, 0, kinds=[kind])
+    assert write_pairs(pairs, tmp_path / "blends", lambda _: None) == 16
+    made = read_folder(tmp_path / "blends")
+    changes = [
+        abs(fake.read().astype(int) - real.read()).mean()
+        for real, fake in zip(made[::2], made[1::2], strict=True)
+    ]
+    assert np.mean(changes) > 0.5
+
+
+def test_unknown_blends_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = draw_folder(tmp_path / "crops", sources=2)
+    command = ["vary", str(folder), "--blends", "1", "--kinds", "self,morph"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 1
+    assert "There is no blend 'morph'" in capsys.readouterr().err
+
+
 def test_existing_folders_are_not_overwritten(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

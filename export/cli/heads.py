@@ -1,0 +1,141 @@
+"""`truelight-export gather`: one folder of crops; `heads`: heads by makers left out."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from export.cli.arguments import between
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from export.evaluate.makers import MakerResult
+
+SHOWN = 10  # copies and files without a face
+
+
+def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands to `truelight-export`."""
+    parser = subparsers.add_parser(
+        "gather",
+        help="gather faces of many makers and cameras",
+        description="Cut the faces of labelled clips and photographs, with their makers and "
+        "cameras, into one folder of folders, and search it for copies and for traces of handling. "
+        "Folders that are complete are kept, so it can be interrupted.",
+    )
+    add = parser.add_argument
+    add("recipe", type=Path, metavar="RECIPE", help="YAML; docs/training.md explains it")
+    add("--out", type=Path, required=True, help="folder to make")
+    add("--against", type=Path, action="append", default=[], metavar="FOLDER",
+        help="crops that must not be among them; may be repeated")  # fmt: skip
+    parser.set_defaults(run=run_gather, parser=parser)
+
+    parser = subparsers.add_parser(
+        "heads",
+        help="compare heads by makers left out",
+        description="Fit linear heads on cached features, each without one maker of fakes and the "
+        "reals published with it, and measure how well that maker's fakes are found.",
+    )
+    add = parser.add_argument
+    add("features", type=Path, nargs="+", metavar="FEATURES", help="folders that teach wrote")
+    add("--crops", type=Path, action="append", required=True, metavar="FOLDER",
+        help="crops that gather or vary wrote; may be repeated")  # fmt: skip
+    add("--taps", default="", metavar="LIST", help="of the cached ones (all)")
+    add("--penalty", type=between(0, 100), default=0.3, help="on the squared weights (0.3)")
+    add("--out", type=Path, metavar="FILE", help="write a head fitted to everything, for opinion")
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run_gather(args: argparse.Namespace) -> int:
+    """Cut, then search for copies and traces."""
+    from rich.console import Console
+
+    from edge.scan.faces.detector import load_detector
+    from export.cli.output import StepBar
+    from export.data.audit import audit
+    from export.data.gather import gather, read_gather_recipe
+
+    recipe = read_gather_recipe(args.recipe)
+    console = Console()
+    with StepBar(Console(stderr=True), "gathering") as bar:
+        without = gather(
+            recipe, args.out, load_detector(), lambda step, done, total: bar.at(done, total, step)
+        )
+        folders = [args.out / entry.name for entry in recipe.folders]
+        found = audit(folders, args.against, lambda done, total: bar.at(done, total, "auditing"))
+    for name, files in without.items():
+        _list(console, f"{name}: {len(files)} files without a usable face", files)
+    _list(
+        console,
+        f"{found.crops} crops; {len(found.copies)} near copies of another source",
+        [f"{one} = {other}" for one, other in found.copies],
+    )
+    console.print(
+        f"AUC by handling alone, without the face: {found.handling:.3f} "
+        f"({found.low:.3f} to {found.high:.3f}); 0.5 is chance.",
+        highlight=False,
+    )
+    return 0
+
+
+def _list(console: object, title: str, lines: Sequence[str]) -> None:
+    from rich.console import Console
+
+    assert isinstance(console, Console)
+    console.print(f"{title}.", markup=False, highlight=False, soft_wrap=True)
+    for line in lines[:SHOWN]:
+        console.print(f"  {line}", style="dim", markup=False, soft_wrap=True)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit, show, write."""
+    from rich.console import Console
+
+    from export.cli.output import StepBar
+    from export.clip.graph import read_taps
+    from export.clip.teacher import load_features
+    from export.evaluate.heads import compare, read_heads, write_head
+
+    caches = [load_features(folder) for folder in args.features]
+    data = read_heads(caches, args.crops, read_taps(args.taps) if args.taps else ())
+    with StepBar(Console(stderr=True), "fitting") as bar:
+        results = compare(data, args.penalty, bar.at)
+    _show(results, len(data.faces))
+    if args.out:
+        write_head(data, args.penalty, args.out)
+        print(f"{args.out} was written.")
+    return 0
+
+
+def _show(results: Sequence[MakerResult], faces: int) -> None:
+    import numpy as np
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        "maker left out", "AUC", "95 %", "own reals", "other cameras", "fakes", "sources",
+        box=None, header_style="dim",
+    )  # fmt: skip
+    values = {result.maker: float(result.auc()) for result in results}
+    for result in results:
+        low, high = result.interval()
+        table.add_row(
+            result.maker, f"{values[result.maker]:.3f}", f"{low:.3f} to {high:.3f}",
+            _number(result.auc_own), _number(result.auc_others), str(int(result.fakes.sum())),
+            str(result.fake_sources),
+        )  # fmt: skip
+    console = Console()
+    console.print(table)
+    worst = min(values, key=lambda maker: values[maker])
+    console.print(
+        f"{faces} crops. Mean {np.mean(list(values.values())):.3f}, worst {values[worst]:.3f} "
+        f"({worst}).",
+        highlight=False,
+    )
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3f}"

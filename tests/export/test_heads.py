@@ -1,0 +1,97 @@
+"""`truelight-export heads`: makers of fakes are left out of training, then found or not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from checkpoints import noise
+from encoders import write_encoder
+from redpale import PALE, RED, tinted
+
+from export.cli.main import main
+from export.clip.graph import read_encoder
+from export.clip.vit import read_adapter
+from export.evaluate.makers import LabelledFace, leave_makers_out, maker_weights
+
+TAPS = "3:class,3:mean"
+
+
+def write_crops(folder: Path) -> Path:
+    """Two makers tint their fakes red; the third's are like reals."""
+    folder.mkdir()
+    rows = ["file\tlabel\tsource\twith\tclip"]
+    for at, image in enumerate(noise(120, 40, seed=9)):
+        maker = ("alpha", "beta", "gamma", "-")[at % 4]
+        fake = maker != "-" and at % 8 < 4
+        tint = RED if fake and maker != "gamma" else PALE
+        cv2.imwrite(str(folder / f"{at}.png"), tinted(image, tint)[..., ::-1])
+        rows.append(f"{at}.png\t{'FAKE' if fake else 'REAL'}\t{maker}{at // 8}\t{maker}\t{at}")
+    (folder / "labels.tsv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def test_a_maker_is_found_if_others_make_fakes_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crops = write_crops(tmp_path / "crops")
+    sha256 = write_encoder(tmp_path / "their.onnx")
+    tower = ["--tower", str(tmp_path / "their.onnx"), "--sha256", sha256]
+    kept, head = tmp_path / "kept", tmp_path / "head.pt"
+    assert main(["teach", str(crops), *tower, "--taps", TAPS, "--out", str(kept)]) == 0
+    capsys.readouterr()
+    command = ["heads", str(kept), "--crops", str(crops), "--taps", "3:mean", "--out", str(head)]
+    assert main(command) == 0
+    shown = capsys.readouterr().out
+    found = dict(re.findall(r"(alpha|beta|gamma) +([0-9.]+)", shown))
+    assert float(found["alpha"]) > 0.99
+    assert float(found["beta"]) > 0.99
+    assert float(found["gamma"]) < 0.8
+    assert "worst" in shown
+    adapter = read_adapter(head, read_encoder(tmp_path / "their.onnx", sha256))
+    assert (str(adapter.taps[0]), len(adapter.taps), adapter.norms) == ("3:mean", 1, {})
+
+
+def test_nothing_of_a_left_out_maker_is_learned_from() -> None:
+    faces = [
+        LabelledFace(fake, f"{maker}{source}", maker, f"{maker}{source}{fake}")
+        for maker in ("alpha", "beta")
+        for source in range(20)
+        for fake in (False, True)
+    ]
+    faces += [LabelledFace(False, f"phone{n}", "-", f"phone{n}") for n in range(20)]
+    # Blends of everybody: they show the sources of other sets.
+    faces += [
+        LabelledFace(True, face.source, "blends", f"blend{n}", derived=True)
+        for n, face in enumerate(faces)
+        if not face.fake
+    ]
+    learned: list[np.ndarray] = []
+
+    def fit(part: np.ndarray) -> np.ndarray:
+        learned.append(part)
+        return np.zeros(len(faces))
+
+    results = leave_makers_out(faces, fit)
+    assert [result.maker for result in results] == ["alpha", "beta", "blends"]
+    for part in learned[:2]:
+        assert not any(faces[n].source.startswith("alpha") for n in np.flatnonzero(part))
+    phones = [
+        {faces[n].source for n in np.flatnonzero(p) if faces[n].maker == "-"} for p in learned
+    ]
+    assert phones[0] | phones[1] == {f"phone{n}" for n in range(20)}
+    assert not phones[0] & phones[1]
+    assert results[0].auc() == pytest.approx(0.5)
+
+
+def test_a_makers_many_pictures_of_one_person_weigh_little() -> None:
+    faces = [LabelledFace(True, "one", "many", str(n)) for n in range(900)]
+    faces += [LabelledFace(True, str(n), "few", str(n)) for n in range(16)]
+    faces += [LabelledFace(False, str(n), "-", str(n)) for n in range(10)]
+    weights = maker_weights(faces, 0.25)
+    assert weights.sum() == pytest.approx(1)
+    assert weights[916:].sum() == pytest.approx(0.5)
+    assert weights[900:916].sum() == pytest.approx(2 * weights[:900].sum())
