@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 from bundles import write_bundle
+from hypothesis import settings
+
+# How long an example takes depends on the machine and on what else it does.
+settings.register_profile("truelight", deadline=None)
+settings.load_profile("truelight")
 
 # Started in the background of a script, this program is deaf to Ctrl-C, and so would be all that
 # tests start and then interrupt.

@@ -64,7 +64,12 @@ class Row(NamedTuple):
 # ---- What happens to a box
 
 SETTINGS = Settings()
-MANIFEST = read_bundle(ROOT / "models" / "truelight").manifest
+# The thresholds of both models together: a box has the second model too.
+_BESIDE = read_bundle(ROOT / "models" / "thorough").manifest.beside
+assert _BESIDE is not None
+MANIFEST = read_bundle(ROOT / "models" / "truelight").manifest.model_copy(
+    update={"thresholds": _BESIDE.thresholds}
+)
 NAMES = ("beach.mp4", "Käthes Geburtstag.mp4", "interview.mp4", "garden.mp4", "dinner.mov")
 STICK = Batch(Origin.STICK, "sda1", "HOLIDAY", tuple(Path(f"{name}") for name in NAMES))
 
@@ -108,7 +113,7 @@ def shown(*happened: Event | float) -> Scene:
 
 
 def result(name: str, *probabilities: float) -> ClipResult:
-    """What the shipped model's thresholds make of the probabilities of a clip's faces."""
+    """What the shipped models' thresholds make of the probabilities of a clip's faces."""
     line = MANIFEST.calibration
     logits = [(math.log(p / (1 - p)) - line.offset) / line.scale for p in probabilities]
     faces = tuple(

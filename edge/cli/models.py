@@ -151,8 +151,10 @@ def _parts(bundle: Listed, every_figure: bool) -> Iterator[RenderableType]:
         return
     yield one_line(manifest.summary)
     yield f"Licence: {one_line(manifest.licence)}"
-    real, fake = manifest.thresholds.real, manifest.thresholds.fake
-    yield f"Thresholds: REAL up to {percent(real)}, FAKE from {percent(fake)}"
+    thresholds = manifest.thresholds
+    real = f"up to {percent(thresholds.real)}" if thresholds.real > 0 else "never"
+    fake = f"from {percent(thresholds.fake)}" if thresholds.fake < 1 else "never"
+    yield f"Thresholds: REAL {real}, FAKE {fake}"
     if manifest.window.frames > 1 and ignores_order(bundle.path, manifest):
         yield (
             "The LSTM changes nothing (its gate is 0): a window's score is that of the mean of "

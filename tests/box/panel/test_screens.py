@@ -159,14 +159,14 @@ PRINTED = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=8
 
 @given(scene=scenes(st.text(max_size=80)), seconds=st.floats(0, 1e6))
 @example(scene=Scene(BatchSummary("", {}, 0, "0" * 25 + "j")), seconds=0.0)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_nothing_is_cut_off(scene: Scene, seconds: float) -> None:
     points = np.asarray(drawn(scene, seconds, Strict()).image())
     assert not points[[0, -1]].any() and not points[:, [0, -1]].any()
 
 
 @given(scene=scenes(PRINTED), seconds=st.floats(0, 1e6))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_nothing_is_written_over_anything(scene: Scene, seconds: float) -> None:
     drawn(scene, seconds, Apart())
 
@@ -177,7 +177,6 @@ def test_nothing_is_written_over_anything(scene: Scene, seconds: float) -> None:
     countdown=st.none() | st.integers(0, 9),
     level=st.integers(0, 255),
 )
-@settings(deadline=None)
 def test_viewfinder_takes_any_picture(
     shape: tuple[int, int], aim: Framing, countdown: int | None, level: int
 ) -> None:
