@@ -6,6 +6,7 @@ that makes it. Whoever shows a view knows nothing more of it than what `View` pr
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, dataclass_transform
@@ -49,25 +50,25 @@ WINK, SPARK = "#######.", "#" + DARK * 15
 
 
 @dataclass_transform(frozen_default=True)
-class View:
+class View(ABC):
     """Something that the box shows. Each subclass becomes a frozen dataclass."""
 
     def __init_subclass__(cls) -> None:
         dataclass(frozen=True)(cls)
 
     @property
+    @abstractmethod
     def lamps(self) -> LampPattern:
         """What the lamps do meanwhile."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def status(self) -> str:
         """A line for `systemctl status`; it stays the same while the same thing goes on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def draw(self, canvas: Canvas, seconds: float) -> None:
         """Draw it as it is, `seconds` after it began."""
-        raise NotImplementedError
 
     @property
     def subject(self) -> tuple[object, ...]:
