@@ -334,6 +334,15 @@ def test_stills_are_seen_or_remarked(tmp_path: Path, kind: str) -> None:
     assert {remark for remark, number in reader.remarks.items() if number} == remarks
 
 
+@pytest.mark.parametrize("kind", [*ROWS, *STILLS])
+def test_the_confined_process_decodes_the_same(tmp_path: Path, kind: str) -> None:
+    make = ROWS[kind].make if kind in ROWS else STILLS[kind][0]
+    path = make(tmp_path)
+    with open_clip(path, FOUR_HERTZ) as opened:
+        times = [frame.time for frame in opened.frames()]
+    assert times == pytest.approx([time for _, time, _ in look(path)[1]], abs=1e-5)
+
+
 def test_every_brand_of_heif_is_recognised(tmp_path: Path) -> None:
     path = heif(tmp_path)
     data = bytearray(path.read_bytes())

@@ -36,6 +36,7 @@ from edge.scan.media.sampling import ClipReader, Sampling
 
 if TYPE_CHECKING:
     from edge.scan.media.images import ImageReader
+    from edge.scan.media.joined import JoinedReader
     from edge.scan.media.video import VideoReader
 
 _ALIVE_SECONDS = 0.5
@@ -60,9 +61,13 @@ def open_reader(
     parts = structure.parts(file) if form.demuxer else [file]
     if len(parts) == 1:
         return _reader_class(form)(file, form, limits, alive)
+    return _joined_reader()(parts, form, limits, alive)
+
+
+def _joined_reader() -> type[JoinedReader]:
     from edge.scan.media.joined import JoinedReader
 
-    return JoinedReader(parts, form, limits, alive)
+    return JoinedReader
 
 
 def _reader_class(form: ClipFormat) -> type[VideoReader] | type[ImageReader]:
@@ -171,7 +176,10 @@ def _serve(parent: ParentConnection, clip: int, memory: int, writable: Iterable[
     *sampled, handed_out, video, picture, cpu, space = parent.request(Request.OPEN)
     with contextlib.suppress(ClipError):
         # Import what this kind of clip needs, while files may still be opened.
-        _reader_class(recognise(DescriptorFile(clip)))
+        form = recognise(DescriptorFile(clip))
+        _reader_class(form)
+        if form.demuxer:
+            _joined_reader()
     parent.budget.cpu_seconds = cpu
     sandbox.enter(cpu + _CPU_MARGIN, space, writable)
     parent.end_with_it()  # no thread before: some layers confine only the one that enters
