@@ -162,7 +162,7 @@ class BatchSummary(View):
         lines += [("skipped", self.skipped)] if self.skipped else []
         for at, (words, count) in enumerate(lines):
             x, y = (at % 2) * 69, 16 + (at // 2) * COUNTS_PITCH
-            canvas.right(_short_count(count), x + 15, y)
+            canvas.right(_short_count(count), x + 17, y)
             canvas.line(words.lower(), x + 19, y)
             if count and words == _words(self.worst):
                 canvas.invert(x, y - 1, 19 + width(words.lower()) + 2, COUNTS_PITCH)

@@ -166,6 +166,7 @@ def test_nothing_is_cut_off(scene: Scene, seconds: float) -> None:
 
 
 @given(scene=scenes(PRINTED), seconds=st.floats(0, 1e6))
+@example(scene=Scene(BatchSummary("", {Verdict.REAL: 444}, 444, "")), seconds=0.0)
 @settings(max_examples=300)
 def test_nothing_is_written_over_anything(scene: Scene, seconds: float) -> None:
     drawn(scene, seconds, Apart())
