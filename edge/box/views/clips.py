@@ -163,9 +163,9 @@ class BatchSummary(View):
         for at, (words, count) in enumerate(lines):
             x, y = (at % 2) * 69, 16 + (at // 2) * COUNTS_PITCH
             canvas.right(_short_count(count), x + 17, y)
-            canvas.line(words.lower(), x + 19, y)
+            canvas.line(words.lower(), x + 20, y)
             if count and words == _words(self.worst):
-                canvas.invert(x, y - 1, 19 + width(words.lower()) + 2, COUNTS_PITCH)
+                canvas.invert(x, y - 1, 20 + width(words.lower()) + 2, COUNTS_PITCH)
         canvas.paragraph(self.note, 44, 2, seconds)
 
 
