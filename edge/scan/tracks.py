@@ -79,6 +79,8 @@ class ClipFaces:
             self._steps.append(frame.time - time)
         self._last = (frame.window, frame.time)
         tracked = self._tracker.step(frame, self._search.detect(frame))
+        if self._tracker.changed:
+            self._search.faces_changed()
         faces = [(face, self._cut(frame.pixels, face.detection)) for face in tracked]
         for face, crop in faces:
             track = self.tracks.setdefault(face.track, Track(face.track))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
-from stage import Actor, detector, shoot, stand, walk, wall
+from stage import Actor, Way, detector, shoot, stand, walk, wall
 
 from edge.scan.faces.detector import Detection
 from edge.scan.faces.search import FaceSearch
-from edge.scan.frames import Frame
+from edge.scan.frames import Frame, overlap
 
 FULL_HD = (1920, 1080)
 TIMES = [index / 10 for index in range(10)]
@@ -17,14 +19,17 @@ TIMES = [index / 10 for index in range(10)]
 class Counting:
     """The real detector, and how often it was asked."""
 
-    name = "counting"
-
     def __init__(self) -> None:
         self.looks = 0
+        self.close_looks = 0
 
     def detect(self, pixels: np.ndarray) -> list[Detection]:
         self.looks += 1
         return detector().detect(pixels)
+
+    def detect_close(self, pixels: np.ndarray) -> list[Detection]:
+        self.close_looks += 1
+        return detector().detect_close(pixels)
 
 
 def far(name: str) -> Actor:
@@ -54,16 +59,75 @@ def test_faces_at_the_seams_and_corners_are_found_once() -> None:
     assert all(min(actor.distance(0, face) for face in found) < 0.15 for actor in actors)
 
 
-def test_a_large_face_costs_one_look_a_frame_after_the_first() -> None:
+def counted(frames: Sequence[Frame]) -> list[tuple[int, int]]:
+    """Looks at whole frames or parts, and around a known face, frame by frame."""
     counting = Counting()
     search = FaceSearch(counting)
-    frames = shoot([Actor("biden", stand(640, 400), 250)], TIMES[:6])
-    search.detect(frames[0])
-    first = counting.looks
-    for frame in frames[1:]:
+    looks = []
+    for frame in frames:
+        before = counting.looks, counting.close_looks
         search.detect(frame)
+        looks.append((counting.looks - before[0], counting.close_looks - before[1]))
+    return looks
 
-    assert counting.looks - first == 5
+
+def test_a_known_face_is_looked_for_around_its_place_and_in_full_at_intervals() -> None:
+    frames = shoot([Actor("biden", stand(640, 400), 250)], TIMES[:9])
+
+    first, *later = counted(frames)
+
+    assert first[0] > 1, "in parts as well"
+    assert later[:7] == [(0, 1), (0, 1), (0, 1), (1, 0), (0, 1), (0, 1), (0, 1)]
+    assert later[7][0] > 1, "every eighth frame in parts"
+
+
+def test_a_crowd_of_large_faces_is_searched_in_full() -> None:
+    """One look at the frame costs less than three around faces."""
+    actors = [Actor("obama", stand(250 + 350 * n, 400), 180) for n in range(3)]
+
+    looks = counted(shoot(actors, TIMES[:4]))
+
+    assert looks[1:] == [(1, 0)] * 3
+
+
+def test_another_scene_is_searched_in_full() -> None:
+    frames = shoot([Actor("biden", stand(640, 400), 250)], TIMES[:3])
+    frames[2] = Frame(2, 0, 0.2, 255 - frames[2].pixels)
+
+    assert counted(frames)[2][0] > 1
+
+
+@pytest.mark.parametrize("way", [walk((300, 400), (980, 400), 0, 0.9), stand(640, 400)])
+def test_a_face_is_found_again_where_a_full_search_finds_it(way: Way) -> None:
+    """Its box spans the same part of the face: the model was fitted to such crops."""
+    search = FaceSearch(detector())
+    for frame in shoot([Actor("obama", way, 180)], TIMES):
+        (found,) = search.detect(frame)
+        (full,) = FaceSearch(detector()).detect(frame)
+        assert overlap(found.box, full.box) > 0.85
+        assert abs(found.roll - full.roll) < 8
+
+
+def test_a_face_that_leaves_is_gone_and_one_that_comes_is_found_soon() -> None:
+    here, there = Actor("obama", stand(300, 400), 180), Actor("biden", stand(900, 400), 180)
+    frames = [*shoot([here], TIMES[:2]), *shoot([], TIMES[2:4]), *shoot([there], TIMES[4:8])]
+    frames = [Frame(n, 0, frame.time, frame.pixels) for n, frame in enumerate(frames)]
+    search = FaceSearch(detector())
+
+    found = [len(search.detect(frame)) for frame in frames]
+
+    assert found == [1, 1, 0, 0, 1, 1, 1, 1]
+
+
+def test_a_second_face_that_comes_is_found_within_a_second() -> None:
+    here, there = Actor("obama", stand(300, 400), 180), Actor("biden", stand(900, 400), 180)
+    quarters = [index / 4 for index in range(8)]
+    frames = [*shoot([here], quarters[:1]), *shoot([here, there], quarters[1:])]
+    search = FaceSearch(detector())
+
+    found = [len(search.detect(Frame(n, 0, f.time, f.pixels))) for n, f in enumerate(frames)]
+
+    assert found == [1, 1, 1, 1, 2, 2, 2, 2]
 
 
 def test_a_window_begins_with_a_search_by_parts() -> None:

@@ -38,8 +38,12 @@ LOGIT_LIMIT = 100.0
 FULL_RANGE_GRIDS = ((48, 1),)
 SHORT_RANGE_GRIDS = ((16, 2), (8, 6))
 
-# Makes the short-range box span what the full-range one does: measured where both find a face.
-SHORT_RANGE_BOX = CropSpec(side=0, scale=1.07, shift_y=-0.05)
+# Makes the short-range box span what the full-range one does, where both find a face (4,593 faces
+# of 269 clips): a little larger and higher, and moved aside by this share of the way from its
+# centre to the eyes' (the full-range box of a turned head lies more over its face). What is left:
+# 0.013 of the box across, 0.017 down, 0.035 of its size (half of the middle 68 %).
+SHORT_RANGE_BOX = CropSpec(side=0, scale=1.06, shift_y=-0.052)
+EYES_SHARE = 0.8
 
 # Of a large picture this many pixels a side are averaged for one of the network's: enough against
 # aliasing, and the cost does not grow with the resolution.
@@ -61,10 +65,21 @@ class BlazeFace:
         """
         return self._full.detect(pixels) or self._near(pixels)
 
+    def detect_close(self, pixels: Pixels) -> list[Detection]:
+        """Faces that take a fifth or more of `pixels`, best score first: in a third of the time."""
+        return [replace(face, box=_as_full_range(face)) for face in self._short.detect(pixels)]
+
     def _near(self, pixels: Pixels) -> list[Detection]:
         least = NEAR * max(pixels.shape[:2])
-        found = [face for face in self._short.detect(pixels) if face.box.width >= least]
-        return [replace(face, box=SHORT_RANGE_BOX.square(face.box)) for face in found]
+        return [face for face in self.detect_close(pixels) if face.box.width >= least]
+
+
+def _as_full_range(face: Detection) -> Box:
+    """The box that the full-range network would give a face of the short-range one."""
+    box = face.box
+    eyes = float(face.keypoints[:2, 0].mean())
+    aside = EYES_SHARE * (eyes - box.x - box.width / 2)
+    return SHORT_RANGE_BOX.square(box.model_copy(update={"x": box.x + aside}))
 
 
 @contextmanager

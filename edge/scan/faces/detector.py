@@ -83,6 +83,13 @@ class FaceDetector(Protocol):
         """The faces in `pixels` (uint8 `[h, w, 3]` RGB, upright), best score first."""
         ...
 
+    def detect_close(self, pixels: Pixels) -> list[Detection]:
+        """As `detect`, for a picture of which a face takes a fifth or more; quicker if it can be.
+
+        Its boxes span the same part of a face as those of `detect`.
+        """
+        ...
+
 
 def load_detector(name: DetectorName = "blazeface") -> FaceDetector:
     """Load a detector by its name in the settings.

@@ -50,6 +50,10 @@ class MediaPipeFaces:
             faces.append(Detection(box, float(score), np.array(points, np.float32)))
         return sorted(faces, key=lambda face: -face.score)
 
+    def detect_close(self, pixels: Pixels) -> list[Detection]:
+        """As `detect`: this library has no quicker one."""
+        return self.detect(pixels)
+
 
 def _open_solutions(mediapipe: Any) -> Callable[[Pixels], Iterator[Found]]:  # noqa: ANN401
     detector = mediapipe.solutions.face_detection.FaceDetection(

@@ -122,6 +122,9 @@ class Tracker:
         self._tracks: list[_KnownFace] = []
         self._cuts = SceneCuts()
         self._begun = 0
+        self._last: set[int] = set()
+        self.changed = False
+        """Whether the last frame's tracks are not those of the frame before."""
 
     def step(self, frame: Frame, detections: Sequence[Detection]) -> list[TrackedFace]:
         """The tracks of the next frame's faces, in the order of `detections`."""
@@ -138,6 +141,8 @@ class Tracker:
             alone = sum(overlap(box, other) > 0 for other in boxes) == 1
             owner.update(frame.time, box, appearance, alone)
         self._forget(owners)
+        now = {owner.id for owner in owners}
+        self.changed, self._last = now != self._last, now
         return [TrackedFace(owner.id, face) for owner, face in zip(owners, detections, strict=True)]
 
     def _owners(
