@@ -1,7 +1,8 @@
 """The decoder process: opens one clip, hands out its frames, and ends.
 
-Started by `process` as a fresh interpreter. It has the clip's read-only descriptor, shared memory
-and two pipes, and nothing else; it never sees a path.
+Started by `process` or `supervisor` as a fresh interpreter, perhaps before there is a clip. It has
+one connection, and gets through it the clip's read-only descriptor, shared memory and a pipe for
+stderr; it never sees a path.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import gc
 import mmap
 import os
 import select
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -22,6 +24,8 @@ from edge.scan.media import sandbox, structure
 from edge.scan.media.clip_file import DescriptorFile, PixelLimits
 from edge.scan.media.formats import ClipFormat, recognise
 from edge.scan.media.protocol import (
+    LAYERS,
+    MESSAGE,
     MICROSECONDS,
     ClipError,
     ClipKind,
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
 _ALIVE_SECONDS = 0.5
 _FRAMES_TO_COLLECT = 8
 _STDERR = 2
+_DESCRIPTORS = 3
 _CPU_MARGIN = 5
 """Seconds of processor time beyond the budget: a single frame may take long."""
 # Bytes of a frame that are compared, and how far they may be apart in the same picture.
@@ -70,17 +75,29 @@ def _joined_reader() -> type[JoinedReader]:
     return JoinedReader
 
 
+def _video_reader() -> type[VideoReader]:
+    from edge.scan.media.video import VideoReader
+
+    return VideoReader
+
+
+def _image_reader() -> type[ImageReader]:
+    from edge.scan.media.images import ImageReader
+
+    return ImageReader
+
+
+def _heif_opener() -> None:
+    from edge.scan.media import heif  # noqa: F401 (registers itself)
+
+
 def _reader_class(form: ClipFormat) -> type[VideoReader] | type[ImageReader]:
     """Import what decodes this format."""
     if form.demuxer:
-        from edge.scan.media.video import VideoReader
-
-        return VideoReader
-    from edge.scan.media.images import ImageReader
-
+        return _video_reader()
     if form.container == "heic":
-        from edge.scan.media import heif  # noqa: F401 (registers itself)
-    return ImageReader
+        _heif_opener()
+    return _image_reader()
 
 
 @dataclass
@@ -117,12 +134,11 @@ class StillCheck:
 
 
 class ParentConnection:
-    """The two pipes to the program. If that ends, this process ends too."""
+    """The connection to the program. If that ends, this process ends too."""
 
-    def __init__(self, requests: int, replies: int) -> None:
+    def __init__(self, descriptor: int) -> None:
         self.budget = Budget()
-        self._requests = requests
-        self._replies = replies
+        self.descriptor = descriptor
         self._last = 0.0
 
     def end_with_it(self) -> None:
@@ -130,11 +146,11 @@ class ParentConnection:
         threading.Thread(target=self._end_with_parent, daemon=True).start()
 
     def reply(self, kind: Reply, *fields: int) -> None:
-        """Send one message; messages are shorter than what a pipe takes whole."""
+        """Send one message; messages are shorter than what a connection takes whole."""
         self._last = time.monotonic()
         try:
-            os.write(self._replies, pack(kind, *fields))
-        except BrokenPipeError:
+            os.write(self.descriptor, pack(kind, *fields))
+        except (BrokenPipeError, ConnectionResetError):
             os._exit(0)
 
     def alive(self, frames_read: int) -> None:
@@ -143,26 +159,50 @@ class ParentConnection:
         if time.monotonic() - self._last > _ALIVE_SECONDS:
             self.reply(Reply.ALIVE, frames_read)
 
+    def has_request(self) -> bool:
+        """Whether a request is waiting, or the program has ended."""
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def first_request(self) -> tuple[tuple[int, ...], list[int]]:
+        """Wait for the first request, and the descriptors that come with it."""
+        with socket.socket(fileno=self.descriptor) as connection:
+            data, descriptors, *_ = socket.recv_fds(connection, MESSAGE.size, _DESCRIPTORS)
+            connection.detach()
+        if len(data) != MESSAGE.size:
+            os._exit(0)
+        return MESSAGE.unpack(data), descriptors
+
     def request(self, expected: Request) -> tuple[int, ...]:
         """Wait for the next request, which must be of the expected kind; its fields."""
-        message = read_message(self._requests)
+        message = read_message(self.descriptor)
         if message is None or message[0] != expected:
             os._exit(0)
         return message[1:]
 
     def _end_with_parent(self) -> None:
         poll = select.poll()
-        poll.register(self._requests, 0)
+        poll.register(self.descriptor, select.POLLRDHUP)
         poll.poll()
         os._exit(0)
 
 
-def main(requests: int, replies: int, clip: int, memory: int) -> NoReturn:
-    """Serve one clip over these descriptors, then exit without unwinding."""
+def main(descriptor: int) -> NoReturn:
+    """Serve one clip over this connection, then exit without unwinding."""
     gc.freeze()
-    parent = ParentConnection(requests, replies)
+    parent = ParentConnection(descriptor)
+    parent.reply(Reply.READY, os.getuid(), os.getpid())
+    _import_while_waiting(parent)
+    (kind, *fields), descriptors = parent.first_request()
     try:
-        _serve(parent, clip, memory, (replies, _STDERR))
+        if kind == Request.TRY_SANDBOX:
+            _try_sandbox(parent, *fields[:2])
+        elif kind == Request.OPEN and len(descriptors) == _DESCRIPTORS:
+            clip, memory, log = descriptors
+            os.dup2(log, _STDERR)
+            os.close(log)
+            _serve(parent, fields, clip, memory)
     except ClipError as refusal:
         parent.reply(Reply.FAILED, refusal.fault, *refusal.numbers)
     except MemoryError:
@@ -172,8 +212,21 @@ def main(requests: int, replies: int, clip: int, memory: int) -> NoReturn:
     os._exit(0)
 
 
-def _serve(parent: ParentConnection, clip: int, memory: int, writable: Iterable[int]) -> None:
-    *sampled, handed_out, video, picture, cpu, space = parent.request(Request.OPEN)
+def _import_while_waiting(parent: ParentConnection) -> None:
+    """Import all that clips may need, one part after the other, until a clip comes."""
+    for load in (_video_reader, _image_reader, _heif_opener, _joined_reader):
+        if parent.has_request():
+            return
+        load()
+
+
+def _try_sandbox(parent: ParentConnection, cpu: int, space: int) -> None:
+    held = sandbox.enter(cpu, space, (parent.descriptor, _STDERR))
+    parent.reply(Reply.CONFINED, sum(1 << bit for bit, name in enumerate(LAYERS) if name in held))
+
+
+def _serve(parent: ParentConnection, fields: Sequence[int], clip: int, memory: int) -> None:
+    *sampled, handed_out, video, picture, cpu, space = fields
     with contextlib.suppress(ClipError):
         # Import what this kind of clip needs, while files may still be opened.
         form = recognise(DescriptorFile(clip))
@@ -181,7 +234,7 @@ def _serve(parent: ParentConnection, clip: int, memory: int, writable: Iterable[
         if form.demuxer:
             _joined_reader()
     parent.budget.cpu_seconds = cpu
-    sandbox.enter(cpu + _CPU_MARGIN, space, writable)
+    sandbox.enter(cpu + _CPU_MARGIN, space, (parent.descriptor, _STDERR))
     parent.end_with_it()  # no thread before: some layers confine only the one that enters
     began = time.monotonic()
     reader = open_reader(clip, PixelLimits(handed_out, video, picture), parent.alive)
