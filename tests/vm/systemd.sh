@@ -16,7 +16,9 @@ box_ends() {
 }
 trap box_ends EXIT
 
-box_ready systemd
+# On another release: TRUELIGHT_SUITE=bookworm tests/vm/run systemd
+[ -z "${TRUELIGHT_SUITE:-}" ] || root_ready "$TRUELIGHT_SUITE"
+box_ready "systemd${TRUELIGHT_SUITE:+-$TRUELIGHT_SUITE}"
 STICK=$BOX/stick.img
 
 # A display that keeps what it is sent when the system goes down.
