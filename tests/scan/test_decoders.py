@@ -104,6 +104,17 @@ def test_a_spare_process_imports_everything_before_there_is_a_clip(clip: Path) -
         assert len(times(clip, decoders)) == 8
 
 
+def test_a_spare_process_that_is_not_needed_ends_in_silence(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for _ in range(3):
+        with Decoders(spare=True) as decoders:
+            decoders.renew()
+            maps = Path(f"/proc/{decoders.spare_pid}/maps")
+            until(lambda maps=maps: "pillow_heif" in maps.read_text())
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_spare_process_that_died_is_replaced(clip: Path) -> None:
     with Decoders(spare=True) as decoders:
         decoders.renew()

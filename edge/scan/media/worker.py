@@ -168,7 +168,10 @@ class ParentConnection:
     def first_request(self) -> tuple[tuple[int, ...], list[int]]:
         """Wait for the first request, and the descriptors that come with it."""
         with socket.socket(fileno=self.descriptor) as connection:
-            data, descriptors, *_ = socket.recv_fds(connection, MESSAGE.size, _DESCRIPTORS)
+            try:
+                data, descriptors, *_ = socket.recv_fds(connection, MESSAGE.size, _DESCRIPTORS)
+            except ConnectionResetError:
+                os._exit(0)
             connection.detach()
         if len(data) != MESSAGE.size:
             os._exit(0)
