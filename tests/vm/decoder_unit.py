@@ -110,10 +110,10 @@ def leaves_nothing_behind() -> None:
 # ---- Pieces
 
 
-def decoders(name: str = "") -> list[list[int]]:
-    """The processes of each unit of decoders whose name contains this."""
+def decoders(name: str = ".service") -> list[list[int]]:
+    """The processes of each unit of decoders whose name ends with this."""
     found = []
-    for file in DECODERS.glob(f"truelight-decoder@*{name}*/cgroup.procs"):
+    for file in DECODERS.glob(f"truelight-decoder@*{name}/cgroup.procs"):
         try:
             found.append(sorted(map(int, file.read_text().split())))
         except OSError:
