@@ -33,6 +33,7 @@ from edge.text import (
     count,
     json_text,
     one_line,
+    part_text,
     percent,
     probability_text,
     shortcomings,
@@ -177,7 +178,7 @@ def _template() -> tuple[str, jinja2.Template]:
         function.__name__: function
         for function in (
             *(both_opinions, clock, count, facts, faces_worst_first, one_line, percent),
-            *(probability_text, shortcomings, verdict_text),
+            *(part_text, probability_text, shortcomings, verdict_text),
         )
     }
     environment.filters |= {

@@ -73,6 +73,12 @@ def times(path: Path, decoders: Decoders) -> list[float]:
         return [frame.time for frame in opened.frames()]
 
 
+def imports_everything(decoders: Decoders) -> None:
+    maps = Path(f"/proc/{decoders.spare_pid}/maps")
+    wanted = ("libavcodec", "_imaging.", "pillow_heif")
+    until(lambda: all(name in maps.read_text() for name in wanted))
+
+
 def exists(pid: int) -> bool:
     return Path(f"/proc/{pid}/exe").is_symlink()
 
@@ -98,9 +104,7 @@ def test_a_spare_process_gets_the_next_clip(clip: Path) -> None:
 def test_a_spare_process_imports_everything_before_there_is_a_clip(clip: Path) -> None:
     with Decoders(spare=True) as decoders:
         decoders.renew()
-        maps = Path(f"/proc/{decoders.spare_pid}/maps")
-        wanted = ("libavcodec", "_imaging.", "pillow_heif")
-        until(lambda: all(name in maps.read_text() for name in wanted))
+        imports_everything(decoders)
         assert len(times(clip, decoders)) == 8
 
 
@@ -110,8 +114,7 @@ def test_a_spare_process_that_is_not_needed_ends_in_silence(
     for _ in range(3):
         with Decoders(spare=True) as decoders:
             decoders.renew()
-            maps = Path(f"/proc/{decoders.spare_pid}/maps")
-            until(lambda maps=maps: "pillow_heif" in maps.read_text())
+            imports_everything(decoders)
     assert capfd.readouterr() == ("", "")
 
 

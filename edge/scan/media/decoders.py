@@ -53,10 +53,13 @@ class Decoders:
             except ClipError as failure:
                 _log.warning("No decoder process waits: %s", failure.message)
 
-    def take(self, waiting: Callable[[], None] = lambda: None) -> DecoderProcess:
+    def take(
+        self, waiting: Callable[[], None] = lambda: None, grace: float = 1.0
+    ) -> DecoderProcess:
         """A process that waits for its clip: the spare one, or a new one. The caller ends it.
 
-        `waiting` is called now and then until it has started. Raises ClipError if that fails.
+        `waiting` is called now and then until it has started; `grace` is in seconds, from one step
+        of ending it to the next. Raises ClipError if none starts.
         """
         process, self._waiting = self._waiting, None
         for _ in range(3):  # a spare one that has died; the unit; a child
@@ -64,6 +67,7 @@ class Decoders:
             try:
                 if process.is_ready(waiting):
                     self._tell_whose(process)
+                    process.grace = grace
                     return process
             except BaseException:
                 process.end()

@@ -27,7 +27,8 @@ class Request(IntEnum):
     #           video pixels, picture pixels, CPU seconds, memory bytes
     START = 2  # number of slots, pixels that may be decoded
     RELEASE = 3  # slot
-    TRY_SANDBOX = 4  # instead of OPEN: CPU seconds, memory bytes
+    NEXT = 4  # go on to the next part of the file
+    TRY_SANDBOX = 5  # instead of OPEN: CPU seconds, memory bytes
 
 
 class Reply(IntEnum):
@@ -36,12 +37,13 @@ class Reply(IntEnum):
     OPENED = 1  # kind, container, codec, width, height, duration (us), rate (milli Hz), open (us)
     FRAME = 2  # slot, window, time (us), frames decoded, damaged
     ALIVE = 3  # frames decoded
-    DONE = 4  # frames decoded, damaged, decode (us), stopped
+    DONE = 4  # frames decoded, damaged, decode (us), stopped, whether another part follows
     FAILED = 5  # fault, two numbers for its text
     REMARKS = 6  # before DONE: a number for each `Remark`
-    READY = 7  # unasked, first: user, process
-    CONFINED = 8  # for each of `LAYERS` a bit, 1 if it holds
-    ENDED = 9  # by the unit's supervisor, last: the signal that ended the process, else 0
+    PART = 7  # before OPENED, of each part behind the first: its kind, its number
+    READY = 8  # unasked, first: user, process
+    CONFINED = 9  # for each of `LAYERS` a bit, 1 if it holds
+    ENDED = 10  # by the unit's supervisor, last: the signal that ended the process, else 0
 
 
 LAYERS = {
@@ -65,11 +67,22 @@ class ClipKind(IntEnum):
     IMAGE = 1
 
 
+class PartKind(IntEnum):
+    """What a part of a file is. A player shows the first part, and hides or lists the others."""
+
+    FIRST = 0
+    TRACK = 1  # another video track
+    PAGE = 2  # of a TIFF
+    PICTURE = 3  # angle, burst, cover
+    VIDEO = 4  # behind or within a picture
+    JOINED = 5  # another file, joined behind
+
+
 # A container or a codec crosses as its index in these tables. Only these are ever opened.
 CONTAINERS = (
     *("mp4", "mov", "m4v", "3gp", "mkv", "webm", "avi", "wmv", "flv", "mpg", "ts"),
     *("gif", "apng", "webp", "jpg", "png", "bmp", "tiff"),
-    *("h264", "hevc", "mjpeg", "ogv", "dv", "mxf", "ivf", "y4m", "nut", "heic", "avif"),
+    *("h264", "hevc", "mjpeg", "ogv", "dv", "mxf", "ivf", "y4m", "nut", "heic", "avif", "dav"),
 )
 CODECS = (
     *("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3"),
@@ -128,16 +141,28 @@ class Remark(IntEnum):
 
     OTHER_TRACKS = 0  # video tracks that were not looked at
     OTHER_PICTURES = 1  # pictures in the file that were not looked at: pages, angles
-    VIDEO_BEHIND = 2  # 1 if a video lies behind a picture and was not looked at
+    VIDEO_BEHIND = 2  # videos behind a picture that were not looked at
     OTHER_PARTS = 3  # joined files behind the first that were not looked at
-    UNINDEXED = 4  # seconds that were looked at, of a clip too long to be indexed
+    # Of the part that was handed out last:
+    UNINDEXED = 4  # seconds that are indexed, of a clip too long to be indexed whole
     COUNTED_TIMES = 5  # frames a second, thousandths, by which times were counted
     STILL = 6  # frames, if all show the same picture
+
+
+LEFT_OUT = {
+    PartKind.TRACK: Remark.OTHER_TRACKS,
+    PartKind.PAGE: Remark.OTHER_PICTURES,
+    PartKind.PICTURE: Remark.OTHER_PICTURES,
+    PartKind.VIDEO: Remark.VIDEO_BEHIND,
+    PartKind.JOINED: Remark.OTHER_PARTS,
+}
+"""The remark that counts the parts of a kind that were not looked at."""
 
 
 _CHOOSE = "Choose a video or picture file."
 _COPY = "Copy the file again from its source."
 _CONVERT = "Convert it to MP4 (H.264), or a picture to JPEG or PNG."
+_CONVERT_VIDEO, _CONVERT_PICTURE = "Convert it to MP4 (H.264).", "Convert it to JPEG or PNG."
 _DISTRUST = "Do not trust this file: it may be damaged or malicious."
 
 FAULTS: dict[Fault, tuple[str, str]] = {
@@ -147,22 +172,28 @@ FAULTS: dict[Fault, tuple[str, str]] = {
     Fault.EMPTY: ("The file is empty.", _COPY),
     Fault.TEXT: ("This is a text file.", _CHOOSE),
     Fault.SOUND: ("This is an audio file without pictures.", _CHOOSE),
-    Fault.NOT_A_CLIP: ("Unsupported file type: neither a video nor a picture.", _CONVERT),
+    Fault.NOT_A_CLIP: (
+        "Unsupported file type: no known video or picture.",
+        "If it is one, convert it to MP4 (H.264), JPEG or PNG.",
+    ),
     Fault.NO_PICTURE: ("The file contains no video, only audio or data.", _CHOOSE),
-    Fault.CODEC: ("Unsupported video codec{name}.", _CONVERT),
+    Fault.CODEC: ("Unsupported video codec{name}.", _CONVERT_VIDEO),
     Fault.BROKEN: ("The file is damaged or incomplete and cannot be opened.", _COPY),
     Fault.NOTHING_DECODED: ("No frame of the file can be decoded.", _COPY),
     Fault.TOO_LARGE: (
         "The picture has {0} megapixels; the limit for files of this kind is {1}.",
         "Scale it down.",
     ),
-    Fault.STILL_FORMAT: ("This HEIC or AVIF picture cannot be decoded.", "Convert it to JPEG."),
+    Fault.STILL_FORMAT: ("This HEIC or AVIF picture cannot be decoded.", _CONVERT_PICTURE),
     Fault.INPUT: ("Reading the file failed.", "Check the disk or stick that holds it."),
-    Fault.MEMORY: ("Decoding exceeded the memory limit.", _CONVERT),
+    Fault.MEMORY: ("Decoding exceeded the memory limit.", "Scale it down, or convert it."),
     Fault.CRASHED: ("The decoder crashed on this file.", _DISTRUST),
     Fault.HUNG: ("The decoder stopped responding on this file.", _DISTRUST),
     Fault.INVALID_DATA: ("The decoder returned invalid data.", _DISTRUST),
-    Fault.TOO_MUCH_WORK: ("Decoding exceeded the time limit.", _CONVERT),
+    Fault.TOO_MUCH_WORK: (
+        "Decoding exceeded the time limit.",
+        "Convert it to MP4 (H.264), or copy it to a faster disk.",
+    ),
     Fault.NOT_STARTED: ("The decoder process cannot be started.", "Run `truelight doctor`."),
     Fault.PIXEL_FORMAT: ("Unsupported pixel format.", _CONVERT),
     Fault.UNSUPPORTED: ("{name}: not supported.", _CONVERT),
@@ -172,7 +203,7 @@ FAULTS: dict[Fault, tuple[str, str]] = {
     ),
     Fault.DOLBY_VISION: (
         "Dolby Vision without a layer for other players (profile 5): not supported.",
-        _CONVERT,
+        _CONVERT_VIDEO,
     ),
 }
 """For each fault one sentence, and what to do about it."""
@@ -189,8 +220,9 @@ class ClipError(TruelightError):
         message, remedy = FAULTS[fault]
         name = ""
         if fault is Fault.UNSUPPORTED:
-            kind = UNSUPPORTED[numbers[0]].name
-            name = f"{kind[0].upper()}{kind[1:]}"
+            kind = UNSUPPORTED[numbers[0]]
+            name = f"{kind.name[0].upper()}{kind.name[1:]}"
+            remedy = _CONVERT_VIDEO if kind.moves else _CONVERT_PICTURE
         elif fault is Fault.CODEC and numbers and numbers[0]:
             name = f": {OTHER_CODECS[numbers[0] - 1][1]}"
         super().__init__(message.format(*(numbers or (0, 0)), name=name), remedy)

@@ -15,6 +15,11 @@ class UnsupportedFormat(NamedTuple):
     beginnings: tuple[tuple[int, bytes], ...] = ()
     """Offsets and bytes; such files have one of them."""
 
+    @property
+    def moves(self) -> bool:
+        """Whether it is a video."""
+        return any(word in self.name for word in ("video", "recording", "stream", "animation"))
+
 
 _RAW_NAMES = (
     *(".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".dng", ".raf"),
@@ -45,10 +50,8 @@ UNSUPPORTED = (
     _KIND("Netpbm picture", (".pbm", ".pgm", ".ppm", ".pnm", ".pam")),
     _KIND("Targa picture", (".tga",)),
     _KIND("camera raw picture", _RAW_NAMES, _RAW_BEGINNINGS),
-    _KIND("BigTIFF picture", (), ((0, b"II+\0"), (0, b"MM\0+"))),
     _KIND("RealMedia video", (".rm", ".rmvb"), ((0, b".RMF"), (0, b".ra\xfd"))),
     _KIND("Flash animation", (".swf",), ((0, b"FWS"), (0, b"CWS"), (0, b"ZWS"))),
-    _KIND("Dahua recording", (".dav",), ((0, b"DHAV"), (0, b"DAHUA"))),
     _KIND("Windows TV recording", (".wtv",), ((0, b"\xb7\xd8\x00\x20\x37\x49\xda\x11"),)),
     _KIND("Bink video", (".bik", ".bk2"), ((0, b"BIKi"), (0, b"BIKf"), (0, b"KB2"))),
     _KIND("bare AV1 stream", (".obu", ".av1"), ((0, b"\x12\0\n"),)),

@@ -15,14 +15,14 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-from edge.scan.media import sandbox, structure
+from edge.scan.media import sandbox
 from edge.scan.media.clip_file import DescriptorFile, PixelLimits
-from edge.scan.media.formats import ClipFormat, recognise
+from edge.scan.media.parts import Parts, import_all, import_readers
 from edge.scan.media.protocol import (
     LAYERS,
     MESSAGE,
@@ -30,6 +30,7 @@ from edge.scan.media.protocol import (
     ClipError,
     ClipKind,
     Fault,
+    PartKind,
     Remark,
     Reply,
     Request,
@@ -37,11 +38,6 @@ from edge.scan.media.protocol import (
     read_message,
 )
 from edge.scan.media.sampling import ClipReader, Sampling
-
-if TYPE_CHECKING:
-    from edge.scan.media.images import ImageReader
-    from edge.scan.media.joined import JoinedReader
-    from edge.scan.media.video import VideoReader
 
 _ALIVE_SECONDS = 0.5
 _FRAMES_TO_COLLECT = 8
@@ -54,55 +50,9 @@ _COMPARED = 20_000
 _SAME = 16
 
 
-def open_reader(
-    descriptor: int, limits: PixelLimits, alive: Callable[[int], None]
-) -> ClipReader[Any]:
-    """Open the clip by its content. Raises ClipError if it cannot be read.
-
-    `alive` is called with the number of decoded frames while work goes on.
-    """
-    file = DescriptorFile(descriptor)
-    form = recognise(file)
-    parts = structure.parts(file) if form.demuxer else [file]
-    if len(parts) == 1:
-        return _reader_class(form)(file, form, limits, alive)
-    return _joined_reader()(parts, form, limits, alive)
-
-
-def _joined_reader() -> type[JoinedReader]:
-    from edge.scan.media.joined import JoinedReader
-
-    return JoinedReader
-
-
-def _video_reader() -> type[VideoReader]:
-    from edge.scan.media.video import VideoReader
-
-    return VideoReader
-
-
-def _image_reader() -> type[ImageReader]:
-    from edge.scan.media.images import ImageReader
-
-    return ImageReader
-
-
-def _heif_opener() -> None:
-    from edge.scan.media import heif  # noqa: F401 (registers itself)
-
-
-def _reader_class(form: ClipFormat) -> type[VideoReader] | type[ImageReader]:
-    """Import what decodes this format."""
-    if form.demuxer:
-        return _video_reader()
-    if form.container == "heic":
-        _heif_opener()
-    return _image_reader()
-
-
 @dataclass
 class Budget:
-    """How much work the clip may still cost, whatever it claims."""
+    """How much work the file may still cost, whatever it claims."""
 
     cpu_seconds: float = inf
     pixels: float = inf
@@ -112,6 +62,10 @@ class Budget:
         """Raises ClipError if that many frames, or the time so far, are too much."""
         if frames_read * self.frame_pixels > self.pixels or time.process_time() > self.cpu_seconds:
             raise ClipError(Fault.TOO_MUCH_WORK)
+
+    def spend(self, frames_read: int) -> None:
+        """A part is read, with that many frames."""
+        self.pixels -= frames_read * self.frame_pixels
 
 
 class StillCheck:
@@ -139,6 +93,8 @@ class ParentConnection:
     def __init__(self, descriptor: int) -> None:
         self.budget = Budget()
         self.descriptor = descriptor
+        self.read_before = 0
+        """Frames decoded of the parts before the current one."""
         self._last = 0.0
 
     def end_with_it(self) -> None:
@@ -157,7 +113,7 @@ class ParentConnection:
         """Report now and then that work goes on. Raises ClipError when it exceeds the budget."""
         self.budget.check(frames_read)
         if time.monotonic() - self._last > _ALIVE_SECONDS:
-            self.reply(Reply.ALIVE, frames_read)
+            self.reply(Reply.ALIVE, self.read_before + frames_read)
 
     def has_request(self) -> bool:
         """Whether a request is waiting, or the program has ended."""
@@ -178,8 +134,13 @@ class ParentConnection:
         return MESSAGE.unpack(data), descriptors
 
     def request(self, expected: Request) -> tuple[int, ...]:
-        """Wait for the next request, which must be of the expected kind; its fields."""
+        """Wait for the next request, which must be of the expected kind; its fields.
+
+        Slots that are given back when a part is done are of no use.
+        """
         message = read_message(self.descriptor)
+        while expected is Request.NEXT and message and message[0] == Request.RELEASE:
+            message = read_message(self.descriptor)
         if message is None or message[0] != expected:
             os._exit(0)
         return message[1:]
@@ -196,7 +157,7 @@ def main(descriptor: int) -> NoReturn:
     gc.freeze()
     parent = ParentConnection(descriptor)
     parent.reply(Reply.READY, os.getuid(), os.getpid())
-    _import_while_waiting(parent)
+    import_all(parent.has_request)  # while it waits
     (kind, *fields), descriptors = parent.first_request()
     try:
         if kind == Request.TRY_SANDBOX:
@@ -215,14 +176,6 @@ def main(descriptor: int) -> NoReturn:
     os._exit(0)
 
 
-def _import_while_waiting(parent: ParentConnection) -> None:
-    """Import all that clips may need, one part after the other, until a clip comes."""
-    for load in (_video_reader, _image_reader, _heif_opener, _joined_reader):
-        if parent.has_request():
-            return
-        load()
-
-
 def _try_sandbox(parent: ParentConnection, cpu: int, space: int) -> None:
     held = sandbox.enter(cpu, space, (parent.descriptor, _STDERR))
     parent.reply(Reply.CONFINED, sum(1 << bit for bit, name in enumerate(LAYERS) if name in held))
@@ -231,16 +184,38 @@ def _try_sandbox(parent: ParentConnection, cpu: int, space: int) -> None:
 def _serve(parent: ParentConnection, fields: Sequence[int], clip: int, memory: int) -> None:
     *sampled, handed_out, video, picture, cpu, space = fields
     with contextlib.suppress(ClipError):
-        # Import what this kind of clip needs, while files may still be opened.
-        form = recognise(DescriptorFile(clip))
-        _reader_class(form)
-        if form.demuxer:
-            _joined_reader()
+        import_readers(DescriptorFile(clip))
     parent.budget.cpu_seconds = cpu
     sandbox.enter(cpu + _CPU_MARGIN, space, (parent.descriptor, _STDERR))
     parent.end_with_it()  # no thread before: some layers confine only the one that enters
-    began = time.monotonic()
-    reader = open_reader(clip, PixelLimits(handed_out, video, picture), parent.alive)
+    window_frames, micro_rate, max_windows, first = sampled
+    sampling = Sampling(window_frames, micro_rate / MICROSECONDS, max_windows, first or None)
+    limits = PixelLimits(handed_out, video, picture)
+    parts = Parts(DescriptorFile(clip), limits, parent.alive)
+    while (reader := _open_next(parent, parts)) is not None:
+        slots, pixels, *_ = parent.request(Request.START)
+        parent.budget.pixels = min(pixels, parent.budget.pixels)
+        parent.budget.frame_pixels = reader.frame_pixels
+        shared = mmap.mmap(memory, slots * reader.width * reader.height * 3)
+        if not _hand_out(parent, parts, reader, sampling, memoryview(shared), slots):
+            return
+        parent.request(Request.NEXT)
+
+
+def _open_next(parent: ParentConnection, parts: Parts) -> ClipReader[Any] | None:
+    """Open the next part and describe it, or say that there is none."""
+    began, stopped, reader = time.monotonic(), False, None
+    try:
+        reader = parts.open_next()
+    except ClipError:
+        stopped = parts.current.kind is not PartKind.FIRST
+        if not stopped:
+            raise
+    if reader is None:
+        _reply_done(parent, parts, parts.left_out, 0, stopped, follows=False)
+        return None
+    if parts.current.kind is not PartKind.FIRST:
+        parent.reply(Reply.PART, parts.current.kind, parts.current.number)
     parent.reply(
         Reply.OPENED,
         *(reader.kind, reader.form.number, reader.codec, reader.width, reader.height),
@@ -248,21 +223,18 @@ def _serve(parent: ParentConnection, fields: Sequence[int], clip: int, memory: i
         int(reader.frame_rate * 1000) if reader.kind is ClipKind.VIDEO else 0,
         int((time.monotonic() - began) * MICROSECONDS),
     )
-    slots, pixels, *_ = parent.request(Request.START)
-    parent.budget.pixels, parent.budget.frame_pixels = pixels, reader.frame_pixels
-    window_frames, micro_rate, max_windows, first = sampled
-    sampling = Sampling(window_frames, micro_rate / MICROSECONDS, max_windows, first or None)
-    shared = mmap.mmap(memory, slots * reader.width * reader.height * 3)
-    _hand_out(parent, reader, sampling, memoryview(shared), slots)
+    return reader
 
 
 def _hand_out(
     parent: ParentConnection,
+    parts: Parts,
     reader: ClipReader[Any],
     sampling: Sampling,
     shared: memoryview,
     slots: int,
-) -> None:
+) -> bool:
+    """Hand out the wanted frames of a part; whether another one follows."""
     free = list(range(slots))
     size = reader.width * reader.height * 3
     busy, resumed = 0.0, time.monotonic()
@@ -279,20 +251,35 @@ def _hand_out(
             still.add(pixels)
             parent.reply(
                 *(Reply.FRAME, slot, chosen.window, int(chosen.time * MICROSECONDS)),
-                *(reader.frames_read, int(reader.damaged)),
+                *(parent.read_before + reader.frames_read, int(parts.damaged or reader.damaged)),
             )
             del chosen  # else its frame would stay in memory while the next one is decoded
             if reader.frames_read < _FRAMES_TO_COLLECT:
                 gc.collect()  # PyAV ties a frame whose side data was read to itself
     except ClipError as refusal:
-        stopped = still.frames > 0 and refusal.fault is Fault.TOO_MUCH_WORK
-        if not stopped:
+        is_first = parts.current.kind is PartKind.FIRST
+        stopped = refusal.fault is Fault.TOO_MUCH_WORK and (still.frames > 0 or not is_first)
+        if not stopped and is_first:
             raise
     busy += time.monotonic() - resumed
     if still.frames > 1 and still.is_still:
         reader.remarks[Remark.STILL] = still.frames
-    parent.reply(Reply.REMARKS, *(reader.remarks.get(remark, 0) for remark in Remark))
-    parent.reply(
-        *(Reply.DONE, reader.frames_read, int(reader.damaged), int(busy * MICROSECONDS)),
-        int(stopped),
-    )
+    parent.budget.spend(reader.frames_read)
+    parent.read_before += reader.frames_read
+    remarks = parts.finish(reader, still.frames)
+    follows = parts.follows and not stopped
+    _reply_done(parent, parts, remarks, int(busy * MICROSECONDS), stopped, follows)
+    return follows
+
+
+def _reply_done(
+    parent: ParentConnection,
+    parts: Parts,
+    remarks: Mapping[Remark, int],
+    busy: int,
+    stopped: bool,
+    follows: bool,
+) -> None:
+    parent.reply(Reply.REMARKS, *(remarks.get(remark, 0) for remark in Remark))
+    read, damaged = parent.read_before, int(parts.damaged)
+    parent.reply(Reply.DONE, read, damaged, busy, int(stopped), int(follows))
