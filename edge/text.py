@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections import Counter
@@ -48,6 +49,17 @@ def one_line(text: str) -> str:
     """Text that cannot control a terminal: unprintable characters are written as escapes."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def json_text(text: str) -> str:
+    """The same JSON values, without a character that controls a terminal or turns its text around.
+
+    In JSON, all but line feeds can only stand within strings.
+    """
+    return "".join(
+        character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1]
         for character in text
     )
 

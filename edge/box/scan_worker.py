@@ -34,7 +34,8 @@ from edge.box.visit_log import VisitLog
 from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
 from edge.history.writer import Entry
-from edge.scan.media.process import log_sandbox_layers
+from edge.scan.media.confinement import log_confinement
+from edge.scan.media.decoders import Decoders
 from edge.scan.progress import Cancelled, Progress
 from edge.scan.scanner import Scanner, ScanResult
 from edge.settings import Settings
@@ -83,6 +84,7 @@ class ScanWorker:
             TroubleKind.MODEL_REFUSED, "No model is loaded yet.", "Wait a moment."
         )
         self._recordings: Path | None = store / FOLDER
+        self._decoders = Decoders(spare=True)
         self._crash_guard = CrashGuard(store / "attempts.json")
         self._visits = VisitLog(store)
         self._cancelled = threading.Event()
@@ -146,6 +148,7 @@ class ScanWorker:
             self._last_progress = None
         self._visits.close()
         self._unload()
+        self._decoders.__exit__()
 
     def _next_job(self) -> Callable[[], None] | None:
         """The next job; while there is none, what the history lacks is written now and then."""
@@ -163,12 +166,13 @@ class ScanWorker:
         self._settings = settings
         self._visits.open(settings.store)
         try:
-            self._scanner = Scanner(settings)
+            self._decoders.renew()
+            self._scanner = Scanner(settings, self._decoders)
             self._scanner.wait()
         except TruelightError as failure:
             self._refuse(Trouble.of(TroubleKind.MODEL_REFUSED, failure))
         else:
-            log_sandbox_layers()
+            log_confinement()
             self._post(ModelReady())
             self._post_recordings()
 
@@ -228,7 +232,7 @@ class ScanWorker:
         shown = _shown(clip, finding)
         model = f"{finding.model.name} {finding.model.version}"
         fields = {
-            "TRUELIGHT_CLIP": finding.path,
+            "TRUELIGHT_CLIP": one_line(finding.path),
             "TRUELIGHT_VERDICT": finding.verdict,
             "TRUELIGHT_MODEL": model,
         }

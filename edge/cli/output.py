@@ -26,6 +26,7 @@ from edge.text import (
     both_opinions,
     clock,
     count,
+    json_text,
     one_line,
     other_parts,
     part_text,
@@ -80,7 +81,7 @@ def show(console: Console, *parts: RenderableType) -> None:
 
 def print_json(text: str) -> None:
     """Print one line of JSON at once, in UTF-8 whatever the terminal's encoding."""
-    sys.stdout.buffer.write(text.encode() + b"\n")
+    sys.stdout.buffer.write(json_text(text).encode() + b"\n")
     sys.stdout.buffer.flush()
 
 

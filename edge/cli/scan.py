@@ -13,6 +13,7 @@ from edge.errors import TruelightError
 
 if TYPE_CHECKING:
     from edge.scan.collect import Collection
+    from edge.scan.media.decoders import Decoders
 
 UNREADABLE = 1
 
@@ -69,6 +70,14 @@ def run(chosen: argparse.Namespace) -> int:
         return run_formats()
     if not chosen.paths:
         raise TruelightError("PATH is missing.", "Name a file or a folder.")
+    from edge.scan.media.decoders import Decoders
+
+    with Decoders(spare=True) as decoders:
+        decoders.renew()  # it starts while this process imports the rest
+        return _judge(chosen, decoders)
+
+
+def _judge(chosen: argparse.Namespace, decoders: Decoders) -> int:
     from edge.cli.output import TextOutput, open_console, open_terminal, print_json, progress_bar
     from edge.finding import Verdict
     from edge.scan.collect import collect
@@ -89,9 +98,10 @@ def run(chosen: argparse.Namespace) -> int:
     if not collection.clips:
         return status
     terminal = open_terminal()
-    with Scanner(settings) as scanner:
+    with Scanner(settings, decoders) as scanner:
         text = TextOutput(open_console())
         for number, path in enumerate(collection.clips, start=1):
+            decoders.spare = number < len(collection.clips)
             with progress_bar(terminal, path, number, len(collection.clips)) as listener:
                 finding = scanner.scan(path, listener)
             if chosen.json:

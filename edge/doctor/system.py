@@ -219,18 +219,16 @@ def check_detector(context: Context) -> Result:
 
 def check_sandbox(context: Context) -> Result:
     """Try what confines the process that decodes strangers' files."""
-    from edge.scan.media.process import SANDBOX_LAYERS, sandbox_layers
+    from edge.scan.media.confinement import OWN_USER, try_confinement
 
-    held = sandbox_layers()
-    missing = "; ".join(text for name, text in SANDBOX_LAYERS.items() if name not in held)
-    if not missing:
-        return Result(State.OK, "The decoder process is confined by every layer.")
-    serious = not {"limits", "no_new_privs", "seccomp"} <= set(held)
-    return Result(
-        State.FAILURE if serious else State.WARNING,
-        f"The decoder process lacks: {missing}.",
-        "Update the system (Linux 6.12 has all layers), and install libseccomp2.",
-    )
+    found = try_confinement()
+    if not found.missing:
+        return Result(State.OK, found.summary)
+    serious = not {"limits", "no_new_privs", "seccomp"} <= set(found.layers)
+    remedy = "Update the system (Linux 6.12 has all layers), and install libseccomp2."
+    if found.missing == OWN_USER:
+        remedy = "sudo systemctl restart truelight-decoder.socket truelight"
+    return Result(State.FAILURE if serious else State.WARNING, found.summary, remedy)
 
 
 def check_history(context: Context) -> Result:

@@ -31,6 +31,7 @@ from edge.text import (
     both_opinions,
     clock,
     count,
+    json_text,
     one_line,
     part_text,
     percent,
@@ -109,14 +110,15 @@ def make_report(visit: Visit, entries: Sequence[Entry], model: ModelSummary | No
 def _document(visit: Visit, entries: Sequence[Entry]) -> str:
     keys = VisitDocument.model_fields
     counts = Counter(entry.finding.verdict for entry in entries)
-    return ReportDocument(
+    document = ReportDocument(
         truelight=__version__,
         visit=VisitDocument(**{key: getattr(visit, key) for key in keys}),
         counts={verdict: counts[verdict] for verdict in WORST_FIRST},
         findings=tuple(
             JudgedDocument(judged=entry.judged, finding=entry.finding) for entry in entries
         ),
-    ).model_dump_json(indent=1)
+    )
+    return json_text(document.model_dump_json(indent=1))
 
 
 def _page(visit: Visit, entries: Sequence[Entry], model: ModelSummary | None) -> str:

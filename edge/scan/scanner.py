@@ -22,6 +22,7 @@ from edge.scan.limitations import limitations, more_faces, withhold_real
 from edge.scan.loading import load_faces, load_network
 from edge.scan.media.client import ClipError, Limits, OpenClip, open_clip
 from edge.scan.media.clip_file import ClipFile, FileHash
+from edge.scan.media.decoders import Decoders
 from edge.scan.media.formats import refusal_text
 from edge.scan.media.sampling import Sampling
 from edge.scan.model.bundle_info import BundleInfo, read_bundle
@@ -60,14 +61,15 @@ class Scanner:
     result of a scan depends on the file, the bundle and the settings only.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Start to load what the settings name.
+    def __init__(self, settings: Settings, decoders: Decoders | None = None) -> None:
+        """Start to load what the settings name; `decoders` may have a decoder process ready.
 
         Raises:
             BundleError: the bundle's manifest is not valid. (A wrong file of the bundle is found
                 later: then `scan` raises it.)
         """
         self._settings = settings
+        self._open_clip = partial(open_clip, decoders=decoders or Decoders())
         self._info = read_bundle(settings.bundle_folder)
         second = find_second(settings, self._info.manifest)
         self._second = SecondModel(second, settings) if isinstance(second, BundleInfo) else None
@@ -174,7 +176,7 @@ class Scanner:
         decode = self._settings.decode
         limits = Limits(decode.deadline, cpu=decode.budget, megapixels=decode.megapixels)
         try:
-            with open_clip(file, sampling, limits, waiting=progress.repeat) as clip:
+            with self._open_clip(file, sampling, limits, waiting=progress.repeat) as clip:
                 work.fill(clip=clip.clip)
                 try:
                     self._score_faces(clip, work, progress)

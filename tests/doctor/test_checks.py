@@ -14,6 +14,9 @@ from gpiozero.pins.mock import MockFactory, MockPin
 from edge.doctor import PARTS, Operator, hardware, run_checks
 from edge.doctor.context import Context, Result, State
 from edge.history.writer import History
+from edge.scan.media import confinement
+from edge.scan.media.confinement import Confinement
+from edge.scan.media.protocol import LAYERS
 from edge.settings import Settings, load_settings
 
 HARDWARE = ("lamps", "display", "button", "camera")
@@ -379,8 +382,14 @@ def test_the_sandbox(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (("limits", "no_new_privs", "landlock_files"), State.FAILURE),
         ((), State.FAILURE),
     ):
-        monkeypatch.setattr("edge.scan.media.process.sandbox_layers", lambda held=held: held)
+        found = Confinement(held, own_user=False, unit_expected=False)
+        monkeypatch.setattr(confinement, "try_confinement", lambda found=found: found)
         result = check("sandbox", machine(root))
         assert result.state is state
         assert "(Landlock, Linux 6.7)" in result.sentence
         assert "libseccomp2" in result.remedy
+    shared = Confinement(tuple(LAYERS), own_user=False, unit_expected=True)
+    monkeypatch.setattr(confinement, "try_confinement", lambda: shared)
+    result = check("sandbox", machine(root))
+    assert (result.state, "a user of its own" in result.sentence) == (State.WARNING, True)
+    assert "truelight-decoder.socket" in result.remedy

@@ -22,5 +22,6 @@ box_ready() {
 
 in_box() { # [NSPAWN OPTION...] COMMAND...
     contained --console=pipe --directory="$BOX/tree" --bind-ro="$REPOSITORY:/run/source" \
-        --bind-ro="$CERTIFICATES:/run/certificates" --setenv=SSL_CERT_FILE=/run/certificates "$@"
+        --bind-ro="$CERTIFICATES:/run/certificates" --setenv=SSL_CERT_FILE=/run/certificates \
+        --setenv=PIP_CERT=/run/certificates "$@"
 }

@@ -27,7 +27,7 @@ from edge.box.views.status import Trouble, TroubleKind
 from edge.errors import TruelightError
 from edge.finding import Finding
 from edge.scan.collect import clips_within
-from edge.text import name_text, one_line, path_text
+from edge.text import json_text, name_text, one_line, path_text
 
 if TYPE_CHECKING:
     from edge.history.report import Report
@@ -150,7 +150,7 @@ class Inbox:
 
     def keep(self, clip: Path, finding: Finding) -> None:
         """Write the finding beside its clip, within a time limit; `deliver` tries again."""
-        text = finding.model_dump_json(indent=2) + "\n"
+        text = json_text(finding.model_dump_json(indent=2)) + "\n"
         try:
             call_within(KEEP_SECONDS, lambda: atomic_write(result_of(clip), text))
         except (OSError, TimeoutError) as failure:
@@ -222,7 +222,8 @@ def write_results(folder: Path, entries: Iterable[Entry], report: Report) -> Non
     except OSError as failure:
         raise TruelightError("Results not written.", f"{folder}: {failure.strerror}.") from failure
     contents = {
-        result_of(clips[entry.finding.path]): entry.finding.model_dump_json(indent=2) + "\n"
+        result_of(clips[entry.finding.path]): json_text(entry.finding.model_dump_json(indent=2))
+        + "\n"
         for entry in entries
         if entry.finding.path in clips
     }

@@ -1,8 +1,8 @@
 """Opens a clip in a decoder process, and checks everything that comes back.
 
 The decoder process gets the clip's read-only descriptor, shared memory that it cannot resize, and
-two pipes of fixed-size integer messages. What comes from it is named `untrusted_*` until its range
-is checked. If it crashes, hangs or sends invalid data, that costs this clip only: `ClipError`.
+messages of ten integers. What comes from it is named `untrusted_*` until its range is checked. If
+it crashes, hangs or sends invalid data, that costs this clip only: `ClipError`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -22,7 +22,7 @@ import numpy.typing as npt
 from edge.finding import Clip, Part
 from edge.scan.frames import Frame
 from edge.scan.media.clip_file import ClipFile, PixelLimits
-from edge.scan.media.process import DecoderProcess
+from edge.scan.media.decoders import Decoders
 from edge.scan.media.protocol import (
     MICROSECONDS,
     ClipError,
@@ -65,7 +65,7 @@ class Limits:
 class OpenClip:
     """A clip in its decoder process; a context manager, used by one thread.
 
-    The process starts at once and works while the program does other things. `clip` and `frames`
+    The process works while the program does other things. `clip` and `frames`
     wait for it and raise ClipError if the clip is unreadable.
     """
 
@@ -74,7 +74,7 @@ class OpenClip:
         file: ClipFile,
         sampling: Sampling,
         limits: Limits,
-        command: Sequence[str] | None,
+        decoders: Decoders,
         waiting: Callable[[], None],
     ) -> None:
         self.frames_read = 0
@@ -99,11 +99,15 @@ class OpenClip:
         self._waited = 0.0
         self._alive_messages = 0
         self._began = time.monotonic()
-        self._process = DecoderProcess(file, limits.grace, command)
+        if file.size == 0:
+            raise ClipError(Fault.EMPTY)
+        self._decoders = decoders
+        self._process = decoders.take(waiting, limits.grace)
         self._process.send(
             *(Request.OPEN, sampling.window_frames, round(sampling.window_rate * MICROSECONDS)),
             *(sampling.max_windows, sampling.first or 0),
             *(*limits.pixels, limits.cpu, limits.memory),
+            clip=file.descriptor,
         )
 
     @property
@@ -186,8 +190,9 @@ class OpenClip:
             raise ClipError(Fault.NOTHING_DECODED)
 
     def close(self) -> None:
-        """End the decoder process. May be called again."""
+        """End the decoder process, and start a spare one if wanted. May be called again."""
         self._process.end()
+        self._decoders.renew()
 
     def __enter__(self) -> Self:
         return self
@@ -283,16 +288,13 @@ def open_clip(
     sampling: Sampling,
     limits: Limits | None = None,
     *,
-    command: Sequence[str] | None = None,
+    decoders: Decoders | None = None,
     waiting: Callable[[], None] = lambda: None,
 ) -> OpenClip:
-    """Start a decoder process on this file and return at once; a context manager.
+    """Open this file in a decoder process, which `decoders` may have ready; a context manager.
 
-    Raises ClipError here if the file does not exist or may not be read; `OpenClip.clip` and
-    `OpenClip.frames` raise it for all that only the decoder process finds out. `command` replaces
-    the decoder process in tests: it is started with four descriptors as arguments (requests,
-    replies, clip, memory). `waiting` is called now and then while the program waits.
+    Raises ClipError if it may not be read. `waiting` is called now and then while it waits.
     """
     with contextlib.ExitStack() as stack:  # the decoder process has its own descriptor
         opened = stack.enter_context(ClipFile(file)) if isinstance(file, Path) else file
-        return OpenClip(opened, sampling, limits or Limits(), command, waiting)
+        return OpenClip(opened, sampling, limits or Limits(), decoders or Decoders(), waiting)

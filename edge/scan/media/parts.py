@@ -100,6 +100,14 @@ def import_readers(file: DescriptorFile) -> None:
         _video_readers()
 
 
+def import_all(stop: Callable[[], bool]) -> None:
+    """Import what any file may need, piece by piece, until `stop`."""
+    for load in (_video_readers, _picture_reader, _heif_opener):
+        if stop():
+            return
+        load()
+
+
 def open_part(part: Part, limits: PixelLimits, alive: Callable[[int], None]) -> ClipReader[Any]:
     """Open a part, which has a file. Raises ClipError if it cannot be read."""
     assert part.file is not None
@@ -114,11 +122,19 @@ def open_part(part: Part, limits: PixelLimits, alive: Callable[[int], None]) -> 
 
 
 def _image_reader(form: ClipFormat) -> type[ImageReader]:
+    if form.container == "heic":
+        _heif_opener()
+    return _picture_reader()
+
+
+def _picture_reader() -> type[ImageReader]:
     from edge.scan.media.images import ImageReader
 
-    if form.container == "heic":
-        from edge.scan.media import heif  # noqa: F401 (registers itself)
     return ImageReader
+
+
+def _heif_opener() -> None:
+    from edge.scan.media import heif  # noqa: F401 (registers itself)
 
 
 def _video_readers() -> tuple[type[VideoReader], type[JoinedReader]]:

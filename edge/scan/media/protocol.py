@@ -1,7 +1,8 @@
 """The messages between the program and the decoder process, and the reasons for refusing a clip.
 
-Only integers cross, in messages of one fixed size; texts are looked up on the trusted side. Pixels
-lie in shared memory of a size that the program has sealed.
+Only integers cross, in messages of one fixed size, and with OPEN three descriptors: the clip's, the
+shared memory's and that of a pipe for what is written to stderr. Texts are looked up on the trusted
+side. Pixels lie in shared memory of a size that the program has sealed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Request(IntEnum):
     START = 2  # number of slots, pixels that may be decoded
     RELEASE = 3  # slot
     NEXT = 4  # go on to the next part of the file
+    TRY_SANDBOX = 5  # instead of OPEN: CPU seconds, memory bytes
 
 
 class Reply(IntEnum):
@@ -39,6 +41,23 @@ class Reply(IntEnum):
     FAILED = 5  # fault, two numbers for its text
     REMARKS = 6  # before DONE: a number for each `Remark`
     PART = 7  # before OPENED, of each part behind the first: its kind, its number
+    READY = 8  # unasked, first: user, process
+    CONFINED = 9  # for each of `LAYERS` a bit, 1 if it holds
+    ENDED = 10  # by the unit's supervisor, last: the signal that ended the process, else 0
+
+
+LAYERS = {
+    "limits": "limits on memory, processor time, file size and open files",
+    "no_new_privs": "no new privileges",
+    "landlock_files": "no access to files (Landlock)",
+    "landlock_network": "no TCP (Landlock, Linux 6.7)",
+    "landlock_scope": "no signals to other processes (Landlock, Linux 6.12)",
+    "seccomp": "only the system calls that decoding needs (seccomp)",
+}
+"""What confines the decoder process, in the order in which it is entered, in words.
+
+What holds crosses as a bit each.
+"""
 
 
 class ClipKind(IntEnum):
@@ -217,10 +236,10 @@ def pack(kind: IntEnum, *fields: int) -> bytes:
 
 
 def read_message(descriptor: int, deadline: float | None = None) -> tuple[int, ...] | None:
-    """One message from a pipe as ten integers; None when the other side has closed it.
+    """One message from a connection as ten integers; None when the other side has closed it.
 
     `deadline` is on `time.monotonic`'s clock. Raises TimeoutError when it passes, EOFError when the
-    pipe ends within a message.
+    connection ends within a message.
     """
     data = b""
     poll = select.poll()
@@ -228,7 +247,10 @@ def read_message(descriptor: int, deadline: float | None = None) -> tuple[int, .
     while len(data) < MESSAGE.size:
         if deadline is not None and not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
             raise TimeoutError
-        part = os.read(descriptor, MESSAGE.size - len(data))
+        try:
+            part = os.read(descriptor, MESSAGE.size - len(data))
+        except ConnectionResetError:
+            part = b""
         if not part and data:
             raise EOFError
         if not part:

@@ -1,7 +1,8 @@
 """The decoder process: opens one clip, hands out its frames, and ends.
 
-Started by `process` as a fresh interpreter. It has the clip's read-only descriptor, shared memory
-and two pipes, and nothing else; it never sees a path.
+Started by `process` or `supervisor` as a fresh interpreter, perhaps before there is a clip. It has
+one connection, and gets through it the clip's read-only descriptor, shared memory and a pipe for
+stderr; it never sees a path.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ import gc
 import mmap
 import os
 import select
+import socket
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any, NoReturn
 
 from edge.scan.media import sandbox
 from edge.scan.media.clip_file import DescriptorFile, PixelLimits
-from edge.scan.media.parts import Parts, import_readers
+from edge.scan.media.parts import Parts, import_all, import_readers
 from edge.scan.media.protocol import (
+    LAYERS,
+    MESSAGE,
     MICROSECONDS,
     ClipError,
     ClipKind,
@@ -38,6 +42,7 @@ from edge.scan.media.sampling import ClipReader, Sampling
 _ALIVE_SECONDS = 0.5
 _FRAMES_TO_COLLECT = 8
 _STDERR = 2
+_DESCRIPTORS = 3
 _CPU_MARGIN = 5
 """Seconds of processor time beyond the budget: a single frame may take long."""
 # Bytes of a frame that are compared, and how far they may be apart in the same picture.
@@ -83,14 +88,13 @@ class StillCheck:
 
 
 class ParentConnection:
-    """The two pipes to the program. If that ends, this process ends too."""
+    """The connection to the program. If that ends, this process ends too."""
 
-    def __init__(self, requests: int, replies: int) -> None:
+    def __init__(self, descriptor: int) -> None:
         self.budget = Budget()
+        self.descriptor = descriptor
         self.read_before = 0
         """Frames decoded of the parts before the current one."""
-        self._requests = requests
-        self._replies = replies
         self._last = 0.0
 
     def end_with_it(self) -> None:
@@ -98,11 +102,11 @@ class ParentConnection:
         threading.Thread(target=self._end_with_parent, daemon=True).start()
 
     def reply(self, kind: Reply, *fields: int) -> None:
-        """Send one message; messages are shorter than what a pipe takes whole."""
+        """Send one message; messages are shorter than what a connection takes whole."""
         self._last = time.monotonic()
         try:
-            os.write(self._replies, pack(kind, *fields))
-        except BrokenPipeError:
+            os.write(self.descriptor, pack(kind, *fields))
+        except (BrokenPipeError, ConnectionResetError):
             os._exit(0)
 
     def alive(self, frames_read: int) -> None:
@@ -111,31 +115,58 @@ class ParentConnection:
         if time.monotonic() - self._last > _ALIVE_SECONDS:
             self.reply(Reply.ALIVE, self.read_before + frames_read)
 
+    def has_request(self) -> bool:
+        """Whether a request is waiting, or the program has ended."""
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def first_request(self) -> tuple[tuple[int, ...], list[int]]:
+        """Wait for the first request, and the descriptors that come with it."""
+        with socket.socket(fileno=self.descriptor) as connection:
+            try:
+                data, descriptors, *_ = socket.recv_fds(connection, MESSAGE.size, _DESCRIPTORS)
+            except ConnectionResetError:
+                os._exit(0)
+            connection.detach()
+        if len(data) != MESSAGE.size:
+            os._exit(0)
+        return MESSAGE.unpack(data), descriptors
+
     def request(self, expected: Request) -> tuple[int, ...]:
         """Wait for the next request, which must be of the expected kind; its fields.
 
         Slots that are given back when a part is done are of no use.
         """
-        message = read_message(self._requests)
+        message = read_message(self.descriptor)
         while expected is Request.NEXT and message and message[0] == Request.RELEASE:
-            message = read_message(self._requests)
+            message = read_message(self.descriptor)
         if message is None or message[0] != expected:
             os._exit(0)
         return message[1:]
 
     def _end_with_parent(self) -> None:
         poll = select.poll()
-        poll.register(self._requests, 0)
+        poll.register(self.descriptor, select.POLLRDHUP)
         poll.poll()
         os._exit(0)
 
 
-def main(requests: int, replies: int, clip: int, memory: int) -> NoReturn:
-    """Serve one clip over these descriptors, then exit without unwinding."""
+def main(descriptor: int) -> NoReturn:
+    """Serve one clip over this connection, then exit without unwinding."""
     gc.freeze()
-    parent = ParentConnection(requests, replies)
+    parent = ParentConnection(descriptor)
+    parent.reply(Reply.READY, os.getuid(), os.getpid())
+    import_all(parent.has_request)  # while it waits
+    (kind, *fields), descriptors = parent.first_request()
     try:
-        _serve(parent, clip, memory, (replies, _STDERR))
+        if kind == Request.TRY_SANDBOX:
+            _try_sandbox(parent, *fields[:2])
+        elif kind == Request.OPEN and len(descriptors) == _DESCRIPTORS:
+            clip, memory, log = descriptors
+            os.dup2(log, _STDERR)
+            os.close(log)
+            _serve(parent, fields, clip, memory)
     except ClipError as refusal:
         parent.reply(Reply.FAILED, refusal.fault, *refusal.numbers)
     except MemoryError:
@@ -145,12 +176,17 @@ def main(requests: int, replies: int, clip: int, memory: int) -> NoReturn:
     os._exit(0)
 
 
-def _serve(parent: ParentConnection, clip: int, memory: int, writable: Iterable[int]) -> None:
-    *sampled, handed_out, video, picture, cpu, space = parent.request(Request.OPEN)
+def _try_sandbox(parent: ParentConnection, cpu: int, space: int) -> None:
+    held = sandbox.enter(cpu, space, (parent.descriptor, _STDERR))
+    parent.reply(Reply.CONFINED, sum(1 << bit for bit, name in enumerate(LAYERS) if name in held))
+
+
+def _serve(parent: ParentConnection, fields: Sequence[int], clip: int, memory: int) -> None:
+    *sampled, handed_out, video, picture, cpu, space = fields
     with contextlib.suppress(ClipError):
         import_readers(DescriptorFile(clip))
     parent.budget.cpu_seconds = cpu
-    sandbox.enter(cpu + _CPU_MARGIN, space, writable)
+    sandbox.enter(cpu + _CPU_MARGIN, space, (parent.descriptor, _STDERR))
     parent.end_with_it()  # no thread before: some layers confine only the one that enters
     window_frames, micro_rate, max_windows, first = sampled
     sampling = Sampling(window_frames, micro_rate / MICROSECONDS, max_windows, first or None)
