@@ -11,6 +11,7 @@ from edge.box.views.camera import CameraImage, Framing
 from edge.box.views.status import Trouble
 from edge.finding import Verdict
 from edge.scan.progress import Progress
+from edge.skipped import NOTHING_SKIPPED, Skipped
 
 
 class Origin(StrEnum):
@@ -31,12 +32,16 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Batch:
-    """Clips that came together. `key` is unique, `name` is for people."""
+    """Clips that came together. `key` is unique, `name` is for people.
+
+    `skipped`: what was found with them and is not judged.
+    """
 
     origin: Origin
     key: str
     name: str
     clips: tuple[Path, ...]
+    skipped: Skipped = NOTHING_SKIPPED
 
 
 def recording_batch(clip: Path) -> Batch:

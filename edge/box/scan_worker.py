@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -44,10 +44,6 @@ if TYPE_CHECKING:
     from edge.history.report import Report
     from edge.scan.model.manifest import Manifest
 
-CRASHED: Final = (
-    "Skipped: two attempts to judge this file ended in a crash or a power cut. It is tried again "
-    "after an update."
-)
 HISTORY_SHUT: Final = Trouble(
     TroubleKind.DISK_FULL, "Cannot write the history.", "Run `truelight doctor`."
 )
@@ -55,7 +51,7 @@ RETRY_SECONDS: Final = 60.0
 """Between attempts to write a history that could not be written."""
 
 Post = Callable[[Event], None]
-Deliver = Callable[[Batch, list[Entry], "Report"], None]
+Deliver = Callable[[Batch, Iterable[Entry], "Report"], None]
 """Puts findings and report where a batch came from, and posts `ReportDone` at once or later."""
 Keep = Callable[[Batch, Path, Finding], None]
 """Puts a finding beside its clip at once, so that a batch goes on where it was interrupted."""
@@ -84,6 +80,8 @@ class ScanWorker:
         )
         self._recordings: Path | None = store / FOLDER
         self._crash_guard = CrashGuard(store / "attempts.json")
+        self.suspects_last = self._crash_guard.suspects_last
+        """The clips in the order in which to judge them. From any thread."""
         self._visits = VisitLog(store)
         self._cancelled = threading.Event()
         self._leaving = False
@@ -162,6 +160,7 @@ class ScanWorker:
             return
         self._settings = settings
         self._visits.open(settings.store)
+        self._crash_guard.use(self._visits.history)
         try:
             self._scanner = Scanner(settings)
             self._scanner.wait()
@@ -188,6 +187,12 @@ class ScanWorker:
             self._post(Refused(self._refusal))
             return
         try:
+            waiting = partial(self._progress, clip, Progress("opening"))
+            model = self._scanner.unreadable(clip, "").model
+            known = self._visits.take_over(batch, clip, model, waiting)
+            if known:
+                self._post(ClipJudged(clip, _shown(clip, known)))
+                return
             result = self._judge(self._scanner, clip)
         except Cancelled:
             self._post(ClipSkipped(clip))
@@ -202,8 +207,9 @@ class ScanWorker:
 
     def _judge(self, scanner: Scanner, clip: Path) -> ScanResult:
         """Judge the clip, unless attempts at it ended the program or the machine."""
-        if not self._crash_guard.begin(clip):
-            return ScanResult(scanner.unreadable(clip, CRASHED), {})
+        self._crash_guard.use(self._visits.history)
+        if refusal := self._crash_guard.begin(clip):
+            return ScanResult(scanner.unreadable(clip, refusal), {})
         try:
             self._progress(clip, Progress("opening"))
             progress = partial(self._progress, clip)
@@ -257,7 +263,8 @@ class ScanWorker:
 
         try:
             visit, entries = self._visits.read(batch)
-            self._deliver(batch, entries, make_report(visit, entries, self._described()))
+            report = make_report(visit, entries, self._described(), self._visits.full)
+            self._deliver(batch, map(self._visits.full, entries), report)
         except Exception:
             _log.exception("The report on %s failed.", one_line(batch.name))
             self._post(ReportDone(batch.key, False, "The report failed. Safe to remove."))

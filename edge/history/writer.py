@@ -20,6 +20,7 @@ import numpy.typing as npt
 from edge.finding import Finding
 from edge.history.database import FILE, HistoryError, NewerError, connect, is_damage, put_aside
 from edge.history.reader import Entry, Filter, HistoryReader, Visit, open_history, timestamp
+from edge.skipped import Skipped
 
 __all__ = ["Entry", "Filter", "History", "HistoryError", "HistoryReader", "Visit", "open_history"]
 
@@ -38,6 +39,10 @@ _QUALITY = 82
 
 _DELETED_AT_ONCE = 8
 """Entries that are deleted together when the history is too large."""
+
+_DELETE_EMPTY_VISIT = (
+    "DELETE FROM visits WHERE id = ? AND NOT EXISTS (SELECT 1 FROM entries WHERE visit = visits.id)"
+)
 
 log = logging.getLogger("truelight")
 
@@ -65,7 +70,7 @@ class History(HistoryReader):
         self.remark = ""
         """If the history had to be renamed: a sentence that says so."""
         super().__init__(self._connect())
-        self._write(self._prune)
+        self.write(self._prune)
 
     def close(self) -> None:
         """Close the file; open visits stay open. May be called again."""
@@ -81,7 +86,7 @@ class History(HistoryReader):
         """
         values = (origin, name, timestamp(self._clock()))
         query = "INSERT INTO visits (origin, name, began) VALUES (?, ?, ?)"
-        visit = self._write(lambda database: _insert(database, query, values))
+        visit = self.write(lambda database: _insert(database, query, values))
         self._open[visit] = values
         return visit
 
@@ -112,20 +117,38 @@ class History(HistoryReader):
             self._prune(database, keep=entry)
             return entry
 
-        return self._write(insert)
+        return self.write(insert)
 
-    def close_visit(self, visit: int, ending: str, report: str) -> None:
+    def close_visit(
+        self, visit: int, ending: str, report: str, skipped: Skipped | None = None
+    ) -> None:
         """End a visit: `ending` is `complete`, `cancelled` or `pulled out`.
 
         Raises:
             HistoryError: it cannot be written.
         """
-        values = (timestamp(self._clock()), ending, report, visit)
-        query = "UPDATE visits SET ended = ?, ending = ?, report = ? WHERE id = ?"
-        self._write(lambda database: database.execute(query, values))
+        text = skipped.model_dump_json() if skipped and skipped.total else ""
+        values = (timestamp(self._clock()), ending, report, text, visit)
+        query = "UPDATE visits SET ended = ?, ending = ?, report = ?, skipped = ? WHERE id = ?"
+        self.write(lambda database: database.execute(query, values))
         self._open.pop(visit, None)
 
-    def _write(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
+    def move(self, entry: int, visit: int) -> None:
+        """Make an entry of a visit that was interrupted one of the visit that goes on with it.
+
+        Raises:
+            HistoryError: it cannot be written.
+        """
+
+        def move(database: sqlite3.Connection) -> None:
+            query = "SELECT visit FROM entries WHERE id = ?"
+            before = database.execute(query, [entry]).fetchone()
+            database.execute("UPDATE entries SET visit = ? WHERE id = ?", (visit, entry))
+            database.execute(_DELETE_EMPTY_VISIT, before)
+
+        self.write(move)
+
+    def write(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Do `work` whole or not at all; if the file is damaged, once more on a new one."""
         with self._lock:
             try:
@@ -193,12 +216,8 @@ class History(HistoryReader):
             if not deleted and not self._drop_portraits(database, keep):
                 break
             visits += deleted
-        query = (
-            "DELETE FROM visits WHERE id = ? AND "
-            "NOT EXISTS (SELECT 1 FROM entries WHERE visit = visits.id)"
-        )
         closed = [row for row in visits if row[0] not in self._open]
-        database.executemany(query, closed)
+        database.executemany(_DELETE_EMPTY_VISIT, closed)
 
     def _drop_portraits(self, database: sqlite3.Connection, keep: int) -> bool:
         """Delete the portraits of the oldest entry that has some, of a FAKE one last."""

@@ -14,7 +14,7 @@ import pytest
 from frontdoor import ROOT
 from waiting import until
 
-from edge.box.crash_guard import CrashGuard
+from edge.box.crash_guard import CRASHED
 from edge.box.events import (
     Batch,
     ClipJudged,
@@ -28,7 +28,7 @@ from edge.box.events import (
     ReportDone,
     ScanProgressed,
 )
-from edge.box.scan_worker import CRASHED, HISTORY_SHUT, ScanWorker
+from edge.box.scan_worker import HISTORY_SHUT, ScanWorker
 from edge.box.views.status import TroubleKind
 from edge.finding import Verdict
 from edge.history.report import Report
@@ -183,43 +183,6 @@ def test_a_clip_that_takes_the_program_down_does_so_twice_at_most(
     for clip in (clips / "red.mp4", Path(copy)):
         accused = bench.judge(clip).result
         assert (accused.verdict, accused.reason) == (Verdict.UNREADABLE, CRASHED)
-
-
-def test_attempts_count_across_clips_and_starts(tmp_path: Path) -> None:
-    """Two such clips in turn took the program down without end: it remembered one name only."""
-    note = tmp_path / "note"
-    clips = [tmp_path / name for name in "abc"]
-    for clip in clips:
-        clip.write_bytes(clip.name.encode())
-    skipped = []
-    for _ in range(3):  # three starts; b and c end the program
-        for clip in clips:
-            guard = CrashGuard(note, "1.0")
-            if not guard.begin(clip):
-                skipped.append(clip.name)
-            elif clip.name == "a":
-                guard.end()
-    assert skipped == ["b", "c"]
-    assert CrashGuard(note, "1.0").begin(clips[0]), "judged each time"
-    clips[1].write_bytes(b"another content")
-    assert CrashGuard(note, "1.0").begin(clips[1])
-    assert CrashGuard(note, "2.0").begin(clips[2]), "forgiven after an update"
-
-
-def test_a_cut_in_the_power_is_no_clips_fault(tmp_path: Path) -> None:
-    clip = tmp_path / "clip.mp4"
-    clip.write_bytes(b"content")
-    assert CrashGuard(tmp_path / "note").begin(clip)
-    guard = CrashGuard(tmp_path / "note")
-    assert guard.begin(clip)
-    guard.end()
-    assert not (tmp_path / "note").exists()
-
-
-@pytest.mark.parametrize("left", [b"", b"{", b"[]", b'{"version": 1}', b"\xff", b"7"])
-def test_a_note_that_makes_no_sense_accuses_nobody(tmp_path: Path, left: bytes) -> None:
-    (tmp_path / "note").write_bytes(left)
-    assert CrashGuard(tmp_path / "note").begin(tmp_path / "clip.mp4")
 
 
 def test_what_could_not_be_written_is_written_later(

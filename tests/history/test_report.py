@@ -18,7 +18,8 @@ from browser import Browser, browser
 from frontdoor import ROOT
 
 from edge.finding import Verdict
-from edge.history.report import Report, ReportDocument, make_report
+from edge.history.report import Report, make_report
+from edge.history.report_document import ReportDocument
 from edge.history.writer import Entry, History, Visit
 from edge.scan.model.bundle_info import manifest_with_figures, read_bundle
 from edge.scan.scanner import ScanResult
@@ -272,7 +273,14 @@ def test_a_large_stick_gets_a_page_of_bounded_size(tmp_path: Path, looks: Looks)
     report = make_report(visit, entries, None)
     assert len(report.html) < 20_000_000
     assert report.html.count("<tr>") >= 3000
-    assert "And 2000 more clips" in report.html
+    assert len(report.json) < 20_000_000
+    assert "more clips, none of them more suspicious" in report.html
+    made = json.loads(report.json)
+    assert (len(made["findings"]), made["left_out"]) == (3000, 0)
+    assert [judged["finding"]["faces"] != [] for judged in made["findings"]].count(False) == made[
+        "shortened"
+    ]
+    assert made["findings"][2999]["finding"]["faces"], "the FAKE one is whole"
     first = report.html.index('id="clip-1"')
     assert "data:image/jpeg" in report.html[first : report.html.index('id="clip-2"')]
     assert "2999.mp4" in report.html[first : report.html.index('id="clip-2"')]

@@ -126,6 +126,15 @@ class FileHash:
         self._hex = state.hexdigest()
 
 
+def sha256_of(path: Path, waiting: Callable[[], None], seconds: float = 20.0) -> str | None:
+    """The hash of a file's content in hex; None if it cannot be read, or not within `seconds`."""
+    try:
+        with ClipFile(path, follow_links=False) as file, FileHash(file.descriptor) as file_hash:
+            return file_hash.result(seconds, waiting)
+    except ClipError:
+        return None
+
+
 class DescriptorFile:
     """A read-only file over a descriptor with a position of its own: several can share one.
 
