@@ -6,7 +6,10 @@ import math
 import os
 from pathlib import Path
 
-from edge.finding import Face, Finding, ReasonCode, Verdict
+from edge.finding import Face, Finding, Model, ReasonCode, Verdict
+
+NOT_OURS = " (not from Truelight)"
+"""Behind the name of a bundle that Truelight did not ship."""
 
 SHORTCOMINGS = {
     ReasonCode.FACES_TOO_SMALL: "too small",
@@ -64,6 +67,12 @@ def verdict_text(verdict: Verdict) -> str:
 def probability_text(probability: float | None) -> str:
     """A probability in per cent; empty if there is none."""
     return "" if probability is None else percent(probability)
+
+
+def model_text(model: Model, *, version: bool = False) -> str:
+    """A model's name, and that it is not from Truelight if so."""
+    name = f"{model.name} {model.version}" if version else model.name
+    return one_line(name) + (NOT_OURS if model.shipped is False else "")
 
 
 def shortcomings(face: Face) -> str:

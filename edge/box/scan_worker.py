@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 HISTORY_SHUT: Final = Trouble(
     TroubleKind.DISK_FULL, "Cannot write the history.", "Run `truelight doctor`."
 )
+NOT_SHIPPED: Final = " The model is not from Truelight."
 RETRY_SECONDS: Final = 60.0
 """Between attempts to write a history that could not be written."""
 
@@ -189,8 +190,7 @@ class ScanWorker:
         try:
             waiting = partial(self._progress, clip, Progress("opening"))
             model = self._scanner.unreadable(clip, "").model
-            known = self._visits.take_over(batch, clip, model, waiting)
-            if known:
+            if known := self._visits.take_over(batch, clip, model, waiting):
                 self._post(ClipJudged(clip, _shown(clip, known)))
                 return
             result = self._judge(self._scanner, clip)
@@ -296,4 +296,5 @@ class ScanWorker:
 def _shown(clip: Path, finding: Finding) -> ClipResult:
     """The part of a finding that is shown."""
     reason = finding.reasons[0].text if finding.reasons else ""
+    reason += NOT_SHIPPED if finding.model.shipped is False and finding.clip else ""
     return ClipResult(name_text(clip), finding.verdict, finding.fake_probability, reason)

@@ -26,6 +26,7 @@ from edge.text import (
     both_opinions,
     clock,
     count,
+    model_text,
     one_line,
     path_text,
     probability_text,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 BLOCKS = "▁▂▃▄▅▆▇█"
 NOT_SCORED = "·"
 SHORTEST_LINE, LONGEST_LINE = 4, 48
-"""Columns of a face's score over time, as the terminal has them."""
+"""Columns of a face's score over time."""
 _STEP = 0.15
 """A window's last crop stands for some time after it: at most this part of the window."""
 
@@ -235,12 +236,11 @@ def _facts(finding: Finding, clip: Clip) -> str:
     facts = [f"{clip.codec} {clip.width} x {clip.height}"]
     if clip.kind == "video":
         facts.append(clock(clip.seconds))
-    facts.append(f"{count(finding.frames_scored, 'frame')} scored")
-    facts.append(f"in {finding.seconds['total']:.1f} s")
-    facts.append(f"by {finding.model.name}")
+    scored, took = count(finding.frames_scored, "frame"), f"in {finding.seconds['total']:.1f} s"
+    facts += [f"{scored} scored", took, f"by {model_text(finding.model)}"]
     if second := finding.second_opinion:
-        crops = count(second.crops, "crop")
-        facts.append(f"{second.seconds:.1f} s of it by {second.model.name} ({crops})")
+        by = f"{model_text(second.model)} ({count(second.crops, 'crop')})"
+        facts.append(f"{second.seconds:.1f} s of it by {by}")
     return ", ".join(facts)
 
 

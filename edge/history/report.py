@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from edge import __version__
-from edge.finding import Verdict, verdict_of
+from edge.finding import Model, Verdict, verdict_of
 from edge.history.reader import Entry, Visit
 from edge.history.report_document import MOST_BYTES, Full, document
 from edge.history.report_page import (
@@ -30,6 +30,7 @@ from edge.text import (
     both_opinions,
     clock,
     count,
+    model_text,
     one_line,
     percent,
     probability_text,
@@ -114,8 +115,8 @@ def _page(visit: Visit, entries: Sequence[Entry], model: ModelSummary | None, fu
         articles=articles,
         has_heat=any("coloured where it raises" in article for article in articles),
         skipped=visit.skipped.sentences(named=_MOST_NAMED),
-        models=_names(versions),
-        second_models=_names({(each.model.name, each.model.version) for each in second if each}),
+        models=_names(models),
+        second_models=_names({each.model for each in second if each}),
         licence=one_line(known.licence) if known else "",
         summary=one_line(known.summary) if known else "",
         accuracy=accuracy(known.figures) if known else [],
@@ -149,8 +150,8 @@ def _fitting(pieces: Iterable[str], most_bytes: int) -> list[str]:
     return fitting
 
 
-def _names(models: set[tuple[str, str]]) -> list[str]:
-    return [f"{one_line(name)} {one_line(version)}" for name, version in sorted(models)]
+def _names(models: set[Model]) -> list[str]:
+    return sorted({model_text(model, version=True) for model in models})
 
 
 _TEMPLATES = ("report.css", "report_parts.html", "report.html")

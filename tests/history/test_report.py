@@ -316,7 +316,7 @@ def test_the_models_figures_are_shown_if_it_judged(
     other = manifest.model_copy(update={"version": "2"})
     for card in (other, None):
         html = make_report(visit, entries, card).html
-        assert "Judged by red 1." in html
+        assert "Judged by red 1 (not from Truelight)." in html
         assert said not in html
 
 
