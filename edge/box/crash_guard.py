@@ -142,7 +142,7 @@ def clip_identity(clip: Path) -> str:
     """Size and a hash of beginning and end: the same for a copy under another name."""
     state = hashlib.sha256()
     try:
-        descriptor = open_regular(clip)
+        descriptor = open_regular(clip, clip.parent)
         try:
             size = os.fstat(descriptor).st_size
             for position in (0, max(0, size - _PART_BYTES)):

@@ -17,7 +17,6 @@ from edge.box.crash_guard import CrashGuard
 from edge.box.events import (
     Batch,
     ClipJudged,
-    ClipResult,
     ClipsArrived,
     ClipSkipped,
     Ending,
@@ -27,6 +26,7 @@ from edge.box.events import (
     Refused,
     ReportDone,
     ScanProgressed,
+    clip_result,
     recording_batch,
 )
 from edge.box.views.status import Trouble, TroubleKind
@@ -38,7 +38,7 @@ from edge.scan.media.process import log_sandbox_layers
 from edge.scan.progress import Cancelled, Progress
 from edge.scan.scanner import Scanner, ScanResult
 from edge.settings import Settings
-from edge.text import name_text, one_line, percent
+from edge.text import one_line, percent
 
 if TYPE_CHECKING:
     from edge.history.report import Report
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 HISTORY_SHUT: Final = Trouble(
     TroubleKind.DISK_FULL, "Cannot write the history.", "Run `truelight doctor`."
 )
-NOT_SHIPPED: Final = " The model is not from Truelight."
 RETRY_SECONDS: Final = 60.0
 """Between attempts to write a history that could not be written."""
 
@@ -191,9 +190,9 @@ class ScanWorker:
             waiting = partial(self._progress, clip, Progress("opening"))
             model = self._scanner.unreadable(clip, "").model
             if known := self._visits.take_over(batch, clip, model, waiting):
-                self._post(ClipJudged(clip, _shown(clip, known)))
+                self._post(ClipJudged(clip, clip_result(clip, known)))
                 return
-            result = self._judge(self._scanner, clip)
+            result = self._judge(self._scanner, batch, clip)
         except Cancelled:
             self._post(ClipSkipped(clip))
             if self._leaving:
@@ -205,7 +204,7 @@ class ScanWorker:
             self._store(batch, clip, result)
         self._delete_recording(batch)
 
-    def _judge(self, scanner: Scanner, clip: Path) -> ScanResult:
+    def _judge(self, scanner: Scanner, batch: Batch, clip: Path) -> ScanResult:
         """Judge the clip, unless attempts at it ended the program or the machine."""
         self._crash_guard.use(self._visits.history)
         if refusal := self._crash_guard.begin(clip):
@@ -213,7 +212,7 @@ class ScanWorker:
         try:
             self._progress(clip, Progress("opening"))
             progress = partial(self._progress, clip)
-            return scanner.scan_with_pictures(clip, progress, follow_links=False)
+            return scanner.scan_with_pictures(clip, progress, beneath=batch.beneath(clip))
         finally:
             self._crash_guard.end()
 
@@ -231,7 +230,7 @@ class ScanWorker:
             return
         self._visits.add(batch, result)
         self._keep(batch, clip, finding)
-        shown = _shown(clip, finding)
+        shown = clip_result(clip, finding)
         model = f"{finding.model.name} {finding.model.version}"
         fields = {
             "TRUELIGHT_CLIP": finding.path,
@@ -282,8 +281,9 @@ class ScanWorker:
         """Recordings that were not judged before the program ended are judged now, once."""
         folder, self._recordings = self._recordings, None
         if folder and not self._settings.camera.keep:
-            for clip in sorted(folder.glob("[!.]*")):
-                self._post(ClipsArrived(recording_batch(clip)))
+            with contextlib.suppress(OSError):
+                for clip in sorted(folder.glob("[!.]*")):
+                    self._post(ClipsArrived(recording_batch(clip)))
 
     def _delete_recording(self, batch: Batch) -> None:
         """Delete a recording, unless recordings are kept."""
@@ -291,10 +291,3 @@ class ScanWorker:
             for clip in batch.clips:
                 with contextlib.suppress(OSError):
                     clip.unlink(missing_ok=True)
-
-
-def _shown(clip: Path, finding: Finding) -> ClipResult:
-    """The part of a finding that is shown."""
-    reason = finding.reasons[0].text if finding.reasons else ""
-    reason += NOT_SHIPPED if finding.model.shipped is False and finding.clip else ""
-    return ClipResult(name_text(clip), finding.verdict, finding.fake_probability, reason)

@@ -134,7 +134,7 @@ class VisitLog:
             entry = self._history.entry_on(before.id, path_text(clip), **same)
             if entry is None or entry.finding.sha256 is None or entry.finding.model != model:
                 return None
-            if sha256_of(clip, waiting) != entry.finding.sha256:
+            if sha256_of(clip, batch.beneath(clip), waiting) != entry.finding.sha256:
                 return None
             self._history.move(entry.id, opened.visit.id)
             opened.entries.append(_in_short(replace(entry, visit=opened.visit.id)))

@@ -97,7 +97,8 @@ def run(chosen: argparse.Namespace) -> int:
 def _locked(store: Path) -> Iterator[None]:
     """Hold the store's lock, so that one daemon at a time uses it.
 
-    A disk that is full, worn out or read-only costs the lock, and not the box.
+    A disk that is full, worn out or read-only costs the lock, and not the box; under systemd any
+    other fault of the folder neither.
     """
     import errno
     import fcntl
@@ -107,7 +108,9 @@ def _locked(store: Path) -> Iterator[None]:
         store.mkdir(parents=True, exist_ok=True)
         lock = (store / "lock").open("a", encoding="ascii")
     except OSError as failure:
-        if failure.errno in (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        # The box goes on without its store; a person gets the chance to name another.
+        worn = failure.errno in (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
+        if worn or "NOTIFY_SOCKET" in os.environ:
             text = "Cannot use the folder %s: %s. Clips are judged all the same."
             logging.getLogger("truelight").error(text, store, failure.strerror)
             yield

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,8 @@ _QUALITY = 82
 
 _DELETED_AT_ONCE = 8
 """Entries that are deleted together when the history is too large."""
+
+_FIRST_TIME = "2026-01-01"
 
 _DELETE_EMPTY_VISIT = (
     "DELETE FROM visits WHERE id = ? AND NOT EXISTS (SELECT 1 FROM entries WHERE visit = visits.id)"
@@ -67,9 +69,14 @@ class History(HistoryReader):
         self._most_age = timedelta(days=most_days)
         self._clock = clock
         self._open: dict[int, tuple[str, str, str]] = {}
+        self._latest = clock()
+        """The latest time that is known, of the clock or an entry."""
+        self._has_jumped = False
         self.remark = ""
         """If the history had to be renamed: a sentence that says so."""
         super().__init__(self._connect())
+        latest = next(self.find(), None)
+        self._latest = latest.judged if latest else self._latest
         self.write(self._prune)
 
     def close(self) -> None:
@@ -190,6 +197,15 @@ class History(HistoryReader):
             raise _unwritable(failure) from failure
         return database
 
+    def _is_age_known(self) -> bool:
+        """Whether the clock may be right: after a jump forward everything would be too old."""
+        before, self._latest = self._latest, self._clock()
+        if self._latest - before >= self._most_age and not self._has_jumped:
+            self._has_jumped = True
+            text = "The clock went from %s to %s: nothing is deleted for its age until a restart."
+            log.warning(text, f"{before:%Y-%m-%d}", f"{self._latest:%Y-%m-%d}")
+        return not self._has_jumped
+
     def _put_aside(self, why: str) -> None:
         aside = put_aside(self._file, self._clock())
         self.remark = f"The history {why}. It is now {aside.name}; a new one was begun."
@@ -203,10 +219,7 @@ class History(HistoryReader):
         """
         open_visits = ", ".join(map(str, self._open)) or "0"
         free = f"visit NOT IN ({open_visits}) AND id <> ?"
-        oldest = timestamp(self._clock() - self._most_age)
-        query = f"DELETE FROM entries WHERE judged < ? AND {free} RETURNING visit"
-        visits = database.execute(query, (oldest, keep)).fetchall()
-        visits += database.execute("SELECT id FROM visits WHERE began < ?", (oldest,)).fetchall()
+        visits = self._delete_old(database, free, keep) if self._is_age_known() else []
         while _used_bytes(database) > self._most_bytes:
             query = (
                 f"DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE {free} "
@@ -218,6 +231,17 @@ class History(HistoryReader):
             visits += deleted
         closed = [row for row in visits if row[0] not in self._open]
         database.executemany(_DELETE_EMPTY_VISIT, closed)
+
+    def _delete_old(self, database: sqlite3.Connection, free: str, keep: int) -> list[Any]:
+        """Delete entries that are too old; the visits that may be empty now.
+
+        A time before this program existed is no age: the clock was not set.
+        """
+        span = (_FIRST_TIME, timestamp(self._clock() - self._most_age))
+        query = f"DELETE FROM entries WHERE judged BETWEEN ? AND ? AND {free} RETURNING visit"
+        visits = database.execute(query, (*span, keep)).fetchall()
+        query = "SELECT id FROM visits WHERE began BETWEEN ? AND ?"
+        return visits + database.execute(query, span).fetchall()
 
     def _drop_portraits(self, database: sqlite3.Connection, keep: int) -> bool:
         """Delete the portraits of the oldest entry that has some, of a FAKE one last."""

@@ -218,8 +218,9 @@ class _Walk:
         ending = path.suffix.lower()
         if ending in READ_ENDINGS:
             return _CLIP if self.device is None or path.is_file() else _special(path)
+        beneath = None if self.device is None else path.parent
         try:
-            with os.fdopen(open_regular(path), "rb", buffering=0) as file:
+            with os.fdopen(open_regular(path, beneath), "rb", buffering=0) as file:
                 form = recognise(DescriptorFile(file.fileno()))
         except OSError:
             return SkipReason.UNREADABLE

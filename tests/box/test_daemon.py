@@ -8,9 +8,10 @@ import socket
 import sqlite3
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -26,7 +27,15 @@ WATCHDOG_SECONDS = 1.0
 class Box:
     """`truelight run` as systemd starts it, and all that it tells systemd."""
 
-    def __init__(self, folder: Path, bundle: Path, *, wrong: str = "", **more: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        bundle: Path,
+        *,
+        wrong: str = "",
+        environment: Mapping[str, str] = MappingProxyType({}),
+        **more: object,
+    ) -> None:
         self.store, self.config = folder / "store", folder / "settings.yaml"
         self.inbox = self.store / "inbox"
         self.settings = {"model": {"bundle": str(bundle)}, "camera": {"kind": "none"}, **more}
@@ -35,11 +44,15 @@ class Box:
         self._listener.bind(str(folder / "notify"))
         self.messages: list[str] = []
         threading.Thread(target=self._listen, daemon=True).start()
-        environment = os.environ | {
-            "NOTIFY_SOCKET": str(folder / "notify"),
-            "WATCHDOG_USEC": str(int(WATCHDOG_SECONDS * 1e6)),
-            "RUNTIME_DIRECTORY": str(folder / "run"),
-        }
+        environment = (
+            os.environ
+            | dict(environment)
+            | {
+                "NOTIFY_SOCKET": str(folder / "notify"),
+                "WATCHDOG_USEC": str(int(WATCHDOG_SECONDS * 1e6)),
+                "RUNTIME_DIRECTORY": str(folder / "run"),
+            }
+        )
         self.process = subprocess.Popen(
             command("run", "--panel", "none", "--store", self.store, "--config", self.config),
             cwd=ROOT,
@@ -247,6 +260,55 @@ def test_a_store_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     done = run("run", "--panel", "none", "--store", tmp_path / "file")
     assert done.returncode == 2
     assert f"Cannot use the folder {tmp_path / 'file'}" in done.stderr
+
+
+def test_the_box_goes_on_without_a_store(start: Start, tmp_path: Path, clips: Path) -> None:
+    inbox = tmp_path / "elsewhere"
+    inbox.mkdir()
+    shutil.copy(clips / "red.jpg", inbox / "photo.jpg")
+    (tmp_path / "store").write_text("a file where the folder should be")
+    box = start(inbox={"folder": str(inbox)})
+    box.says("STATUS=FAKE: photo.jpg")
+    assert "disk-full" in box.lines("STATUS=FAKE")[0], "the mark of a history that is shut"
+    assert (inbox / "photo.jpg.truelight.json").is_file()
+    assert box.process.poll() is None
+    assert box.end() == 0
+
+
+@pytest.mark.parametrize("every", [1, 3, 7])
+def test_a_disk_that_fails_costs_no_verdict(
+    start: Start, tmp_path: Path, clips: Path, every: int
+) -> None:
+    """EIO at each, each third, each seventh write: clips are judged, and what was kept is whole."""
+    compiler = shutil.which("cc") or pytest.skip("there is no C compiler")
+    shim = tmp_path / "failing.so"
+    source = ROOT / "tests" / "box" / "failing_disk.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", shim, source, "-ldl"], check=True)
+    inbox = tmp_path / "elsewhere"
+    inbox.mkdir()
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        shutil.copy(clips / "red.jpg", inbox / name)
+    failing = {"LD_PRELOAD": str(shim), "FAIL_EVERY": str(every), "FAIL_IN": "/store/"}
+    box = start(environment=failing, inbox={"folder": str(inbox)})
+    box.says("STATUS=All clips are judged")
+    assert box.end() == 0
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        found = json.loads((inbox / f"{name}.truelight.json").read_text())
+        assert found["verdict"] == "FAKE"
+    assert "a.jpg" in (inbox / "TRUELIGHT-REPORT.html").read_text()
+    assert ("the history" in box.log.read_text()) or every > 1, "it says so"
+    (inbox / "d.jpg").write_bytes((clips / "red.jpg").read_bytes())
+    box = start(inbox={"folder": str(inbox)})  # the disk is well again
+    box.says("STATUS=FAKE: d.jpg")
+    assert box.end() == 0
+    with closing(sqlite3.connect(box.store / "history.sqlite")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    archive = open_history(box.store)
+    assert archive
+    with archive:
+        names = [Path(entry.finding.path).name for entry in archive.find()]
+    assert len(names) == len(set(names))
+    assert "d.jpg" in names
 
 
 def test_a_terminal_is_needed_to_draw_in(tmp_path: Path) -> None:

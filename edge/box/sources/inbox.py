@@ -140,7 +140,9 @@ class Inbox:
                 clips, again = self._arrivals.look(found, time.monotonic(), time.time())
             if clips:
                 key, new = f"inbox {number}", self._newly_skipped(skipped)
-                self._post(ClipsArrived(Batch(Origin.INBOX, key, "Inbox", clips, new)))
+                self._post(
+                    ClipsArrived(Batch(Origin.INBOX, key, "Inbox", clips, new, self._folder))
+                )
 
     def _newly_skipped(self, skipped: Skipped) -> Skipped:
         """What no batch has named yet of the files that are not judged."""

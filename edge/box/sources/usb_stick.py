@@ -199,8 +199,10 @@ class UsbSticks:
         """List the clips of a stick, in a thread of its own."""
         answer: Event
         try:
-            media = self._collect(self._folder / stick.device)
-            answer = ClipsArrived(Batch(Origin.STICK, stick.key, stick.name, *media))
+            folder = self._folder / stick.device
+            clips, skipped = self._collect(folder)
+            batch = Batch(Origin.STICK, stick.key, stick.name, clips, skipped, folder)
+            answer = ClipsArrived(batch)
         except OSError as failure:
             _log.warning("Stick %s cannot be read: %s", stick.device, failure)
             answer = StickUnusable(
