@@ -36,9 +36,9 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
-def count(number: int, noun: str) -> str:
-    """A number of things: "1 clip", "3 clips"."""
-    return f"{number} {noun}{'s' * (number != 1)}"
+def count(number: int, noun: str, nouns: str = "") -> str:
+    """A number of things: "1 clip", "3 clips"; `nouns` if the plural has no s."""
+    return f"{number} {noun if number == 1 else nouns or f'{noun}s'}"
 
 
 def path_text(path: Path) -> str:

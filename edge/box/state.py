@@ -246,5 +246,5 @@ def _result(state: State) -> View:
 
 
 def _note(run: Run) -> str:
-    """What was not judged, and where the report is."""
-    return f"{run.batch.skipped.summary()} {run.note}".strip()
+    """Where the report is, and what was not judged."""
+    return f"{run.note} {run.batch.skipped.summary()}".strip()

@@ -114,6 +114,7 @@ def _page(visit: Visit, entries: Sequence[Entry], model: ModelSummary | None, fu
         rows=rows,
         articles=articles,
         has_heat=any("coloured where it raises" in article for article in articles),
+        skipped_total=visit.skipped.total,
         skipped=visit.skipped.sentences(named=_MOST_NAMED),
         models=_names(models),
         second_models=_names({each.model for each in second if each}),

@@ -247,7 +247,7 @@ def test_what_was_not_judged_is_in_the_summary() -> None:
     box.judge(Verdict.REAL)
     box.judge(Verdict.REAL)
     box.on(ReportDone("a", True, "Safe to remove."))
-    note = "1 file is neither a video nor a picture. Safe to remove."
+    note = "Safe to remove. 1 file is neither a video nor a picture."
     assert box.view() == BatchSummary("stick a", {Verdict.REAL: 2}, 1, note)
 
 

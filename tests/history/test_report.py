@@ -23,6 +23,7 @@ from edge.history.report_document import ReportDocument
 from edge.history.writer import Entry, History, Visit
 from edge.scan.model.bundle_info import manifest_with_figures, read_bundle
 from edge.scan.scanner import ScanResult
+from edge.skipped import SkipList, SkipReason
 
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
 NAMES = ("nobody.mp4", "pale.mp4", "red.jpg", "red.mp4", "text.mp4", "two.mp4")
@@ -304,6 +305,22 @@ def test_of_a_crowd_the_worst_are_shown_and_the_others_counted(
     )
     assert html.count("data:image/jpeg") == 8
     assert "And 32 more faces" in html
+
+
+def test_files_that_were_not_judged_are_named(tmp_path: Path, looks: Looks, bundle: Path) -> None:
+    visit, entries = kept(tmp_path, [looks["red.jpg"]])
+    files = SkipList()
+    files.add(Path("/s/a<b>.txt"), SkipReason.NOT_MEDIA)
+    files.add(Path("/s/.c"), SkipReason.HIDDEN)
+    visit = replace(visit, skipped=files.result())
+    for judged in (entries, []):
+        report = make_report(visit, judged, None)
+        assert "1 file is neither a video nor a picture: a&lt;b&gt;.txt." in report.html
+        assert ("2 files and folders were" in report.html) == bool(judged)
+        made = json.loads(report.json)
+        jsonschema.validate(made, SCHEMA)
+        assert made["skipped"]["counts"] == {"not-media": 1, "hidden": 1}
+    assert "No clip was judged." in report.html
 
 
 def test_the_models_figures_are_shown_if_it_judged(
