@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -36,6 +37,7 @@ CUT: Final = (
 )
 
 _PART_BYTES = 1 << 20
+_PATIENCE = 5.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _log = logging.getLogger("truelight")
 
@@ -63,14 +65,16 @@ class CrashGuard:
         self._current = ""
         self._attempts: dict[str, Attempt] = {}
         self._suspects = frozenset[str]()
+        self._known = threading.Event()
 
     def use(self, history: History | None) -> None:
         """Keep attempts in this history, and count those that it holds as ended."""
-        if history is self._history:
-            return
-        self._history = history
-        if history is None:
-            return
+        if history is not None and history is not self._history:
+            self._history = history
+            self._read(history)
+        self._known.set()
+
+    def _read(self, history: History) -> None:
         with contextlib.suppress(HistoryError):
             for clip, attempt in read_attempts(history, self._version).items():
                 if attempt.boot is not None and clip not in self._attempts:
@@ -105,7 +109,11 @@ class CrashGuard:
             self._suspects = frozenset(self._attempts)
 
     def suspects_last(self, clips: Iterable[Path]) -> tuple[Path, ...]:
-        """The clips, with those last whose attempts did not end. From any thread."""
+        """The clips, with those last whose attempts did not end. From any thread.
+
+        At the start of the program it waits a moment until these are known.
+        """
+        self._known.wait(_PATIENCE)
         sizes = {identity.partition(" ")[0] for identity in self._suspects}
         return tuple(sorted(clips, key=lambda clip: self._is_suspect(clip, sizes)))
 

@@ -179,6 +179,7 @@ class ScanWorker:
     def _refuse(self, trouble: Trouble) -> None:
         _log.error("%s %s", trouble.message, trouble.remedy)
         self._unload()
+        self._crash_guard.use(self._visits.history)
         self._refusal = trouble
         self._post(Refused(trouble))
 

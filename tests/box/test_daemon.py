@@ -341,6 +341,36 @@ def test_a_batch_goes_on_where_it_was_interrupted(start: Start, clips: Path) -> 
     assert names.count("a.mp4") == 1
 
 
+def test_a_stick_goes_on_where_the_program_was_killed(
+    start: Start, tmp_path: Path, clips: Path
+) -> None:
+    sticks = tmp_path / "run" / "sticks"
+    (sticks / "sda1").mkdir(parents=True)
+    (tmp_path / "run" / "reports").mkdir()
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        shutil.copy(clips / "red.mp4", sticks / "sda1" / name)
+        with (sticks / "sda1" / name).open("ab") as clip:
+            clip.write(name.encode())  # each its own content
+    (sticks / "sda1" / "letter.txt").write_text("words")
+    facts = {"name": "HOLIDAYS", "error": None, "plugged": 1}
+    (sticks / "sda1.json").write_text(json.dumps(facts))
+    box = start(stick={"report": False})
+    box.says("STATUS=Judging 2 of 3")
+    box.process.kill()
+    box.process.wait()
+    (sticks / "sda1.json").write_text(json.dumps(facts | {"plugged": 2}))
+    box = start(stick={"report": False})
+    box.says("STATUS=All clips are judged")
+    assert box.end() == 0
+    archive = open_history(box.store)
+    assert archive
+    with archive:
+        (visit,) = archive.visits()
+        names = [Path(entry.finding.path).name for entry in archive.entries(visit.id)]
+    assert names == ["a.mp4", "c.mp4", "b.mp4"], "b.mp4 was being judged and came last"
+    assert (visit.ending, visit.skipped.total) == ("complete", 1)
+
+
 def test_a_read_only_store_does_not_keep_the_box_dark(
     start: Start, tmp_path: Path, clips: Path
 ) -> None:
