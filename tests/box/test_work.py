@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -47,7 +47,7 @@ class Bench:
         self.reports: list[Report] = []
         self.worker = ScanWorker(store, self.events.put, self.deliver)
 
-    def deliver(self, batch: Batch, entries: list[Entry], report: Report) -> None:
+    def deliver(self, batch: Batch, entries: Iterable[Entry], report: Report) -> None:
         assert json.loads(report.json)["counts"].values()
         self.reports.append(report)
         self.events.put(ReportDone(batch.key, True, "Delivered."))
