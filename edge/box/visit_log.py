@@ -88,7 +88,7 @@ class VisitLog:
         with self._noted_failure():
             self._write_all()
             if self.failure:
-                _log.info("The history can be written again.")
+                _log.info("The history can be written again. %s", self._missing())
             self.failure = ""
 
     def close(self) -> None:
@@ -223,12 +223,13 @@ class VisitLog:
         for opened, place in waiting[:-MOST_WAITING]:
             del opened.waiting[place]
             opened.entries[place] = _in_short(opened.entries[place])
+            if not self.given_up:
+                _log.error("Too many findings wait for the history: the oldest are given up.")
             self.given_up += 1
-        if len(waiting) > MOST_WAITING:
-            _log.error(
-                "%s: not in the history, since it cannot be written.",
-                count(self.given_up, "finding"),
-            )
+
+    def _missing(self) -> str:
+        """How many findings the history will never have; empty if none."""
+        return f"It lacks {count(self.given_up, 'finding')}." if self.given_up else ""
 
     @property
     def history(self) -> History | None:

@@ -178,3 +178,36 @@ def test_a_stick_beyond_the_limit_keeps_its_first_fake(tmp_path: Path) -> None:
     first = log.full(entries[0])
     assert (first.finding.verdict, len(first.portraits)) == (Verdict.FAKE, FACES)
     log.close()
+
+
+def test_a_history_that_stays_shut_costs_bounded_memory_and_no_finding_of_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("edge.box.visit_log.MOST_WAITING", 20)
+    monkeypatch.setattr("edge.box.visit_log.MOST_PICTURES", 5)
+    obstacle = tmp_path / "history.sqlite"
+    obstacle.mkdir()
+    log = VisitLog(tmp_path)
+    log.open(StoreSettings())
+    for number in range(70):
+        log.add(STICK, result(number, Verdict.REAL))
+    log.end(STICK, Ending.COMPLETE)
+    visit, entries = log.read(STICK)
+    made = json.loads(make_report(visit, entries, None, log.full).json)
+    assert made["counts"]["REAL"] == 70
+    assert [len(judged["finding"]["faces"]) for judged in made["findings"]] == [0] * 50 + [8] * 20
+    assert log.given_up == 50
+    assert caplog.text.count("the oldest are given up") == 1
+    obstacle.rmdir()
+    with caplog.at_level("INFO", "truelight"):
+        log.retry()
+    assert "It lacks 50 findings." in caplog.text
+    assert log.failure == ""
+    log.close()
+    with History(tmp_path, 100, 365) as history:
+        (kept,) = history.visits()
+        written = history.entries(kept.id)
+    assert [entry.finding.path for entry in written] == [
+        f"/stick/{number:05}.mp4" for number in range(50, 70)
+    ]
+    assert [bool(entry.portraits) for entry in written] == [False] * 15 + [True] * 5
