@@ -1,10 +1,10 @@
 """Remembers the clips that ended the program or the machine, so that none does so for good.
 
 An attempt is noted in the history before a clip is judged, and deleted afterwards. One that is left
-over counts against the clip, which is known by its content. If the machine is still in the same
-boot, the program crashed: after two crashes the clip is skipped. If it is in another one, most
-likely someone pulled the plug: the clip is judged again, after all others, and skipped only after
-four. Both are forgiven when Truelight is updated.
+over counts against the clip, which is known by its content. If the program left a trace of a crash
+(`crash_log`), or was ended for want of memory: after two the clip is skipped. If not, most likely
+someone pulled the plug or killed the program: the clip is judged again, after all others, and
+skipped only after six. Both are forgiven when Truelight is updated.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from pathlib import Path
 from typing import Final
 
 from edge import __version__
+from edge.box.crash_log import oom_kills, take_crash
 from edge.history.attempts import MOST_CLIPS, Attempt, read_attempts, write_attempt
 from edge.history.writer import History, HistoryError
 from edge.scan.media.clip_file import open_regular
 from edge.scan.media.protocol import ClipError
 
 MOST_CRASHES: Final = 2
-MOST_CUTS: Final = 4
+MOST_CUTS: Final = 6
 CRASHED: Final = (
     "Skipped: two attempts to judge this file ended in a crash of the program. It is tried again "
     "after an update."
 )
 CUT: Final = (
-    "Skipped: in four attempts to judge this file the machine crashed or its power failed. It is "
-    "tried again after an update."
+    "Skipped: in six attempts to judge this file the power failed, or the machine or the program "
+    "was ended. It is tried again after an update."
 )
 
 _PART_BYTES = 1 << 20
@@ -56,9 +57,10 @@ class CrashGuard:
     While the history cannot be used, they are remembered in memory.
     """
 
-    def __init__(self, old_file: Path, version: str = __version__, boot: str | None = None) -> None:
-        """Take what an earlier version left in `old_file`, once the history can be used."""
-        self._old_file = old_file
+    def __init__(self, store: Path, version: str = __version__, boot: str | None = None) -> None:
+        """Look for traces in the folder `store`, and for what an earlier version left there."""
+        self._old_file = store / "attempts.json"
+        self._has_crashed = take_crash(store)
         self._version = version
         self._boot = boot or boot_id()
         self._history: History | None = None
@@ -78,13 +80,20 @@ class CrashGuard:
         with contextlib.suppress(HistoryError):
             for clip, attempt in read_attempts(history, self._version).items():
                 if attempt.boot is not None and clip not in self._attempts:
-                    attempt.crashes += attempt.boot == self._boot
-                    attempt.cuts += attempt.boot != self._boot
-                    attempt.boot = None
+                    self._count(attempt)
                     write_attempt(history, self._version, clip, attempt)
                 self._attempts.setdefault(clip, attempt)
             self._take_old_file(history)
         self._suspects = frozenset(self._attempts)
+
+    def _count(self, attempt: Attempt) -> None:
+        """Count an attempt that did not end."""
+        out_of_memory = attempt.boot == self._boot and oom_kills() > attempt.oom_kills
+        if self._has_crashed or out_of_memory:
+            attempt.crashes += 1
+        else:
+            attempt.cuts += 1
+        attempt.boot = None
 
     def begin(self, clip: Path) -> str:
         """Note an attempt at this clip; if it had too many, the reason to skip it instead."""
@@ -98,7 +107,7 @@ class CrashGuard:
         if refusal:
             self._current = ""
         else:
-            attempt.boot = self._boot
+            attempt.boot, attempt.oom_kills = self._boot, oom_kills()
             self._write(identity, attempt)
         return refusal
 

@@ -79,7 +79,7 @@ class ScanWorker:
             TroubleKind.MODEL_REFUSED, "No model is loaded yet.", "Wait a moment."
         )
         self._recordings: Path | None = store / FOLDER
-        self._crash_guard = CrashGuard(store / "attempts.json")
+        self._crash_guard = CrashGuard(store)
         self.suspects_last = self._crash_guard.suspects_last
         """The clips in the order in which to judge them. From any thread."""
         self._visits = VisitLog(store)

@@ -83,12 +83,15 @@ def run(chosen: argparse.Namespace) -> int:
         remedy = "Start it in a terminal, or use --panel none."
         raise TruelightError("--panel terminal needs an interactive terminal.", remedy)
     with _locked(start.store_folder), _logging(start):
+        from edge.box.crash_log import note_crash, watch_crashes
         from edge.box.daemon import Daemon
 
+        watch_crashes(start.store_folder)
         daemon = Daemon(load, start)
         _post_signals(daemon.post)
         ended_well = daemon.run()
     if not ended_well:
+        note_crash(start.store_folder, "A part of the program died, or did not end in time.")
         _kill_everything()
     return 0
 
@@ -132,13 +135,10 @@ def _locked(store: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _logging(settings: Settings) -> Iterator[None]:
     """Log to a file while the terminal is the panel, else to the journal or stderr."""
-    import faulthandler
-
     from edge.box import systemd
 
     if settings.panel.kind != "terminal":
         systemd.start_log()
-        faulthandler.enable()
         yield
         return
     file = settings.store_folder / "truelight.log"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Final
 
 from edge.history.writer import History
@@ -17,11 +17,13 @@ class Attempt:
     """What is known against a clip."""
 
     crashes: int = 0
-    """Attempts in which the program ended and the machine went on."""
+    """Attempts in which the program crashed."""
     cuts: int = 0
-    """Attempts in which the machine ended: mostly someone pulled the plug."""
+    """Attempts in which program or machine ended for another reason: mostly a pulled plug."""
     boot: str | None = None
     """Id of the machine's start in which an attempt runs; None if none does."""
+    oom_kills: int = 0
+    """Programs that the kernel had ended for want of memory when the attempt began."""
 
 
 def read_attempts(history: History, version: str) -> dict[str, Attempt]:
@@ -33,7 +35,7 @@ def read_attempts(history: History, version: str) -> dict[str, Attempt]:
 
     def read(database: sqlite3.Connection) -> dict[str, Attempt]:
         database.execute("DELETE FROM attempts WHERE version <> ?", [version])
-        query = "SELECT clip, crashes, cuts, boot FROM attempts"
+        query = "SELECT clip, crashes, cuts, boot, oom_kills FROM attempts"
         return {clip: Attempt(*values) for clip, *values in database.execute(query)}
 
     return history.write(read)
@@ -49,9 +51,10 @@ def write_attempt(history: History, version: str, clip: str, attempt: Attempt | 
     def write(database: sqlite3.Connection) -> None:
         database.execute("DELETE FROM attempts WHERE clip = ?", [clip])
         if attempt:
-            values = (clip, version, attempt.crashes, attempt.cuts, attempt.boot)
+            values = (clip, version, *astuple(attempt))
             query = (
-                "INSERT INTO attempts (clip, version, crashes, cuts, boot) VALUES (?, ?, ?, ?, ?)"
+                "INSERT INTO attempts (clip, version, crashes, cuts, boot, oom_kills) "
+                "VALUES (?, ?, ?, ?, ?, ?)"
             )
             database.execute(query, values)
             database.execute(

@@ -57,7 +57,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             version TEXT NOT NULL,
             crashes INTEGER NOT NULL DEFAULT 0,
             cuts INTEGER NOT NULL DEFAULT 0,
-            boot TEXT
+            boot TEXT,
+            oom_kills INTEGER NOT NULL DEFAULT 0
         )""",
     ),
 )

@@ -8,16 +8,21 @@ from pathlib import Path
 import pytest
 
 from edge.box.crash_guard import CRASHED, CUT, MOST_CUTS, CrashGuard, clip_identity
+from edge.box.crash_log import note_crash, oom_kills
 from edge.history.writer import History
 
 
 @contextmanager
-def started(store: Path, boot: str = "boot 1", version: str = "1.0") -> Iterator[CrashGuard]:
-    """The guard of a program that starts; it ends without a word."""
+def started(
+    store: Path, boot: str = "boot 1", version: str = "1.0", crash: bool = True
+) -> Iterator[CrashGuard]:
+    """The guard of a program that starts; in the end it crashes, or is killed."""
     with History(store, 100, 365) as history:
-        guard = CrashGuard(store / "attempts.json", version, boot)
+        guard = CrashGuard(store, version, boot)
         guard.use(history)
         yield guard
+    if crash:
+        note_crash(store, "Fatal Python error: Segmentation fault")
 
 
 @pytest.fixture
@@ -51,14 +56,17 @@ def test_a_clip_that_crashes_the_program_is_skipped_after_two(
         assert guard.begin(tmp_path / "another name") == "", "forgiven after an update"
 
 
-def test_a_pulled_plug_is_no_clips_fault(tmp_path: Path, clips: list[Path]) -> None:
+@pytest.mark.parametrize("plug", [True, False], ids=["plug", "kill"])
+def test_a_pulled_plug_and_a_kill_are_no_clips_fault(
+    tmp_path: Path, clips: list[Path], plug: bool
+) -> None:
     """The clip is judged last from then on, and skipped only if that goes on and on."""
     for boot in range(MOST_CUTS):
-        with started(tmp_path, f"boot {boot}") as guard:
+        with started(tmp_path, f"boot {boot * plug}", crash=False) as guard:
             last = (clips[1], clips[2], clips[0])
             assert guard.suspects_last(clips) == (last if boot else tuple(clips))
             assert guard.begin(clips[0]) == ""
-    with started(tmp_path, "boot after") as guard:
+    with started(tmp_path, "boot after", crash=False) as guard:
         assert guard.begin(clips[0]) == CUT
     with started(tmp_path, "boot after", "2.0") as guard:
         assert guard.begin(clips[0]) == ""
@@ -73,10 +81,24 @@ def test_a_clip_that_was_judged_is_forgiven(tmp_path: Path, clips: list[Path]) -
                 assert guard.suspects_last(clips) == tuple(clips)
 
 
+def test_want_of_memory_is_a_crash(
+    tmp_path: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills = 5
+    monkeypatch.setattr("edge.box.crash_guard.oom_kills", lambda: kills)
+    for _ in range(2):
+        with started(tmp_path, crash=False) as guard:
+            assert guard.begin(clips[0]) == ""
+        kills += 1
+    with started(tmp_path, crash=False) as guard:
+        assert guard.begin(clips[0]) == CRASHED
+    assert oom_kills() >= 0
+
+
 def test_without_a_history_attempts_are_remembered_until_there_is_one(
     tmp_path: Path, clips: list[Path]
 ) -> None:
-    guard = CrashGuard(tmp_path / "attempts.json", "1.0", "boot 1")
+    guard = CrashGuard(tmp_path, "1.0", "boot 1")
     assert guard.begin(clips[0]) == ""
     guard.end()
     assert guard.begin(clips[1]) == ""

@@ -132,7 +132,7 @@ def start(tmp_path: Path, bundle: Path) -> Iterator[Start]:
 
 def leftovers(store: Path) -> list[str]:
     """What lies in the store beside what shall lie there."""
-    shall = ("history.sqlite", "inbox", "lock", "recordings")
+    shall = ("crash.log", "history.sqlite", "inbox", "lock", "recordings")
     return sorted(path.name for path in store.iterdir() if not path.name.startswith(shall))
 
 
