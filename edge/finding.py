@@ -145,6 +145,9 @@ class Model(_Part):
     name: str
     version: str
     sha256: str = Field(description="Of bundle.json, which holds the hashes of the other files.")
+    shipped: bool | None = Field(
+        default=None, description="Whether this very bundle is from Truelight; null if not known."
+    )
 
 
 class Thresholds(_Part):
