@@ -83,7 +83,7 @@ class VideoReader(ClipReader[DecodedFrame]):
         while current is not None:
             time, frame = current
             following = None
-            if frame.interlaced_frame or looks_combed(frame):
+            if frame.interlaced_frame or (self._is_wanted(time) and looks_combed(frame)):
                 following = self._next()
                 # At an end of the clip the one neighbour stands for both.
                 after = following[1] if following is not None else before or frame
@@ -224,9 +224,14 @@ class VideoReader(ClipReader[DecodedFrame]):
         return frames
 
     def _matters(self, packet: av.Packet[VideoStream]) -> bool:
-        if self._times is None or self.period is None or packet.pts is None:
+        if packet.pts is None:
+            return True
+        return self._is_wanted(self._demuxer.seconds_of(packet.pts))
+
+    def _is_wanted(self, time: float) -> bool:
+        """Whether a frame of that time, or a neighbour of it, may be chosen."""
+        if self._times is None or self.period is None:
             return True
         reach = 1.5 * self.period
-        time = self._demuxer.seconds_of(packet.pts)
         place = bisect_left(self._times, time - reach)
         return place < len(self._times) and self._times[place] <= time + reach
