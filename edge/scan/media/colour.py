@@ -43,7 +43,7 @@ _PRIMARIES = {
     12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), _D65),
 }
 # H.273, table 3: how values become light.
-YCGCO, ICTCP = 8, 14
+YCGCO, CONSTANT_LUMINANCE, ICTCP = 8, 10, 14
 """Matrices that swscale does not know, by their number in H.273's table 4."""
 _GAMMA_28, _LINEAR, _LOG_100, _LOG_316, _PQ, _ST428, _HLG = 5, 8, 9, 10, 16, 17, 18
 
@@ -82,8 +82,8 @@ _LIGHT = {
 class ColourSpace(NamedTuple):
     """Primaries and transfer, by the numbers of ITU-T H.273.
 
-    With `matrix`, `YCGCO` or `ICTCP`, values are not R, G and B but Y, Cg and Co, or I, Ct and Cp,
-    the last two plus a half.
+    With one of the matrices above, values are not red, green and blue but a luma and two
+    differences of colour, these plus a half.
     """
 
     primaries: int
@@ -128,6 +128,8 @@ class ColourSpace(NamedTuple):
             light = (y - cg + co, y + cg, y - cg - co)
             yield from (round(65535 * min(1.0, max(0.0, value))) for value in light)
             return
+        if self.matrix == CONSTANT_LUMINANCE:
+            light = _from_constant_luminance(first, second - 0.5, third - 0.5)
         is_hlg = self.transfer == _HLG
         if self.matrix == ICTCP:
             light = _from_ictcp(first, second - 0.5, third - 0.5, is_hlg)
@@ -154,6 +156,21 @@ def _from_ictcp(i: float, ct: float, cp: float, is_hlg: bool) -> tuple[float, fl
     lms = tuple(light(min(1.0, max(0.0, i + a * ct + b * cp))) for a, b in weights)
     red, green, blue = _applied(_RGB_OF_LMS, lms)
     return red, green, blue
+
+
+def _from_constant_luminance(y: float, cb: float, cr: float) -> tuple[float, float, float]:
+    """Light of red, green and blue, of BT.2020's table 4 with constant luminance."""
+    red = min(1.0, max(0.0, y + cr * (1.7184 if cr <= 0 else 0.9936)))
+    blue = min(1.0, max(0.0, y + cb * (1.9404 if cb <= 0 else 1.5816)))
+    of_red, of_green, of_blue = _LUMA_2020
+    light = (_scene_light(y) - of_red * _scene_light(red) - of_blue * _scene_light(blue)) / of_green
+    light = min(1.0, max(0.0, light))
+    green = 4.5 * light if light < 0.018 else 1.0993 * math.pow(light, 0.45) - 0.0993
+    return _plain_light(red), _plain_light(green), _plain_light(blue)
+
+
+def _scene_light(value: float) -> float:
+    return value / 4.5 if value < 0.081 else math.pow((value + 0.0993) / 1.0993, 1 / 0.45)
 
 
 def _plain_light(value: float) -> float:

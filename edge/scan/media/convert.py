@@ -13,7 +13,7 @@ import av
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from edge.scan.media import filters
-from edge.scan.media.colour import ICTCP, YCGCO, ColourSpace
+from edge.scan.media.colour import CONSTANT_LUMINANCE, ICTCP, YCGCO, ColourSpace
 from edge.scan.media.protocol import ClipError, Fault
 
 # From the number of a frame's colour matrix to swscale's number for it.
@@ -23,6 +23,7 @@ _COLORSPACES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _DERIVED, _UNKNOWN = (12, 13), (11, 15, 16, 17)
 _BY_PRIMARIES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 _HD_HEIGHT = 720
+_BY_TABLE = frozenset((YCGCO, CONSTANT_LUMINANCE, ICTCP))
 _UNSPECIFIED = 2
 # Pixel formats of 16 bits, without and with transparency.
 _DEEP = ("rgb48le", "rgba64le")
@@ -91,7 +92,9 @@ class FrameConverter:
         size: tuple[int, int] | None = None,
     ) -> None:
         transposed, columns_reversed, rows_reversed = _orientation(first)
-        self._aspect, self._most_pixels = aspect, most_pixels
+        self.aspect = aspect
+        """Width of a stored pixel over its height; may change with the clip's frames."""
+        self._most_pixels = most_pixels
         if size is None:
             self._size = _fit(first.width, first.height, aspect, most_pixels)
         else:
@@ -123,7 +126,7 @@ class FrameConverter:
         frame = decoded.frame
         colorspace, color_range = _colours(frame)
         named = int(frame.colorspace)
-        by_planes = named in {ICTCP, YCGCO} and not frame.format.is_rgb
+        by_planes = named in _BY_TABLE and not frame.format.is_rgb
         space = ColourSpace(
             int(frame.color_primaries), int(frame.color_trc), named if by_planes else 0
         )
@@ -159,7 +162,7 @@ class FrameConverter:
     def _shown_size(self, frame: av.VideoFrame) -> tuple[int, int]:
         """Width and height of the frame within what is handed out; its shape may have changed."""
         width, height = self._size
-        own = _fit(frame.width, frame.height, self._aspect, self._most_pixels)
+        own = _fit(frame.width, frame.height, self.aspect, self._most_pixels)
         scale = min(width / own[0], height / own[1])
         fitted = max(1, round(own[0] * scale)), max(1, round(own[1] * scale))
         apart = max(1 - fitted[0] / width, 1 - fitted[1] / height)

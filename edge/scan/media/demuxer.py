@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from edge.scan.media import structure
 from edge.scan.media.clip_file import DescriptorFile, too_large
+from edge.scan.media.cut_short import gif_is_cut_short, png_is_cut_short
 from edge.scan.media.formats import ClipFormat
 from edge.scan.media.protocol import CODECS, ClipError, Fault
 from edge.scan.media.streams import codec_number, video_stream
@@ -35,6 +36,7 @@ _LEAST_RATE, _MOST_RATE = 0.01, 300.0
 _AGREEMENT = 0.5
 _FAR_PACKETS = 250
 _MARGIN = 4096
+_CUT_SHORT = {"gif": gif_is_cut_short, "apng": png_is_cut_short}
 _BARE_STREAMS = frozenset(("h264", "hevc", "m4v", "mpegvideo", "mjpeg"))
 _DECODERS = ",".join((*CODECS, "libdav1d", "libvpx", "libvpx-vp9", "flv"))
 
@@ -61,6 +63,7 @@ class Demuxer:
         self._form = form
         self._max_pixels = max_pixels
         self._can_seek = form.seekable
+        self._first_aspect: Fraction | None = None
         self._seen: av.Packet[VideoStream] | None = None
         """Read already, to find out where a seek went."""
 
@@ -82,7 +85,11 @@ class Demuxer:
     def aspect(self) -> Fraction | None:
         """Width of a stored pixel over its height; None if the clip does not say."""
         context: Any = self.stream.codec_context
-        return self.stream.sample_aspect_ratio or context.sample_aspect_ratio
+        own: Fraction | None = context.sample_aspect_ratio
+        if self._first_aspect is None:
+            self._first_aspect = own
+        changed = own != self._first_aspect
+        return own if changed else self.stream.sample_aspect_ratio or own
 
     @property
     def frame_rate(self) -> float:
@@ -121,6 +128,8 @@ class Demuxer:
             noted = None if film.fragments else _noted_entries(entries)
         elif self._form.demuxer in {"matroska", "avi"}:
             self.damaged |= structure.is_cut_short(self._file.part())
+        elif self._form.demuxer in _CUT_SHORT:
+            self.damaged |= _CUT_SHORT[self._form.demuxer](self._file.part())
         packets = noted if noted is not None else self._noted(container, stream, alive)
         self.index = PacketIndex(packets, base, self._stated_rate)
         # Some demuxers take the beginning of what lies behind for a packet.

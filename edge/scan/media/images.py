@@ -161,6 +161,8 @@ class ImageReader(ClipReader[Image.Image]):
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
         if image is None:
+            if self.form.container == "jpg" and structure.is_lossless_jpeg(self._file):
+                raise ClipError(Fault.UNSUPPORTED, number_of("lossless JPEG picture"))
             heif = self.form.container in {"avif", "heic"}
             raise ClipError(Fault.STILL_FORMAT if heif else Fault.BROKEN)
         return image

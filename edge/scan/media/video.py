@@ -69,9 +69,9 @@ class VideoReader(ClipReader[DecodedFrame]):
         self.codec, self.frame_rate = self._demuxer.codec, self._demuxer.frame_rate
         single = form.container in _PICTURES and len(index) == 1
         self.kind = ClipKind.IMAGE if single else form.kind
+        self.damaged |= self._demuxer.damaged
         if not single:
             self.seconds = self._demuxer.length()
-            self.damaged |= self._demuxer.damaged
         self._remark(index.complete, index.counted)
         self._converter = FrameConverter(first, self._demuxer.aspect, limits.handed_out, size)
         self.width, self.height = self._converter.width, self._converter.height
@@ -115,6 +115,7 @@ class VideoReader(ClipReader[DecodedFrame]):
 
     def paint(self, frame: DecodedFrame, target: memoryview) -> None:
         """See `ClipReader`."""
+        self._converter.aspect = self._demuxer.aspect
         self._converter.paint(frame, target)
 
     def shown_until(self) -> float:
