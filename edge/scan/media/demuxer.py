@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 import av
 import av.audio.stream
 import av.error
-import av.subtitles.stream  # PyAV imports these when it opens a file; the sandbox forbids that
+import av.subtitles.codeccontext  # PyAV imports these when it opens a file; the sandbox forbids it
+import av.subtitles.stream
 from av.container import InputContainer
 from av.index import IndexEntries
 from av.video.stream import VideoStream
