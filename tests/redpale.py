@@ -17,7 +17,7 @@ Pixels = NDArray[np.uint8]
 
 RATE = 10
 RED = (1.0, 0.5, 0.25)
-PALE = (0.4, 0.7, 1.0)
+PALE = (0.55, 0.72, 0.95)
 STRIDE = 4
 HEIGHT, WIDTH = 720, 1280
 
