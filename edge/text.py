@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from pathlib import Path
 
-from edge.finding import Face, Finding, ReasonCode, Verdict
+from edge.finding import Face, Finding, Part, ReasonCode, Verdict
 
 SHORTCOMINGS = {
     ReasonCode.FACES_TOO_SMALL: "too small",
@@ -54,6 +55,39 @@ def one_line(text: str) -> str:
 def name_text(path: Path) -> str:
     """A file's name for every display, journal and terminal: a stranger chose it."""
     return one_line(path_text(Path(path.name)))
+
+
+_PART_NAMES = {
+    "track": "video track {}",
+    "page": "page {}",
+    "picture": "picture {}",
+    "video": "the video behind the picture",
+    "joined": "joined file {}",
+}
+
+
+def part_text(part: Part | None, preposition: str = "") -> str:
+    """Which part of a file: "page 3", "in video track 2"; empty for what players show."""
+    if part is None:
+        return ""
+    if preposition and part.kind == "page":
+        preposition = "on"
+    return f"{preposition} {_PART_NAMES[part.kind].format(part.number)}".lstrip()
+
+
+_OTHER_PARTS = {
+    "track": "more video track",
+    "page": "more page",
+    "picture": "more picture",
+    "video": "more video",
+    "joined": "joined file",
+}
+
+
+def other_parts(finding: Finding) -> str:
+    """What else in the file was scanned: "2 more pages, 1 more video"."""
+    counts = Counter(part.kind for part in finding.parts)
+    return ", ".join(count(number, _OTHER_PARTS[kind]) for kind, number in counts.items())
 
 
 def verdict_text(verdict: Verdict) -> str:

@@ -27,6 +27,8 @@ from edge.text import (
     clock,
     count,
     one_line,
+    other_parts,
+    part_text,
     path_text,
     probability_text,
     shortcomings,
@@ -174,7 +176,7 @@ def _paragraph(finding: Finding) -> Iterator[RenderableType]:
         yield indented(reason.text)
     faces = grid("left", "right")
     for face in finding.faces:
-        faces.add_row(*_face_cells(face, finding, finding.clip))
+        faces.add_row(*_face_cells(face, finding, finding.clip_of(face)))
     if finding.faces:
         yield indented(faces)
     if finding.clip:
@@ -185,7 +187,8 @@ def _face_cells(face: Face, finding: Finding, clip: Clip | None) -> Iterator[Ren
     """A face's number, probability, score over time, and why it does not count if so."""
     style = "" if face.counted else "dim"
     colour = _colour(face.fake_probability, finding.thresholds) if face.counted else "dim"
-    yield Text(f"face {face.id}", style)
+    part = part_text(finding.part_of(face))
+    yield Text(f"face {face.id}, {part}" if part else f"face {face.id}", style)
     yield Text(probability_text(face.fake_probability), colour)
     if clip and clip.kind == "video" and face.windows:
         end = max(clip.seconds, face.last_second)
@@ -235,6 +238,8 @@ def _facts(finding: Finding, clip: Clip) -> str:
     facts = [f"{clip.codec} {clip.width} x {clip.height}"]
     if clip.kind == "video":
         facts.append(clock(clip.seconds))
+    if finding.parts:
+        facts.append(f"with {other_parts(finding)}")
     facts.append(f"{count(finding.frames_scored, 'frame')} scored")
     facts.append(f"in {finding.seconds['total']:.1f} s")
     facts.append(f"by {finding.model.name}")

@@ -32,6 +32,7 @@ from edge.text import (
     clock,
     count,
     one_line,
+    part_text,
     percent,
     probability_text,
     shortcomings,
@@ -175,7 +176,7 @@ def _template() -> tuple[str, jinja2.Template]:
         function.__name__: function
         for function in (
             *(both_opinions, clock, count, facts, faces_worst_first, one_line, percent),
-            *(probability_text, shortcomings, verdict_text),
+            *(part_text, probability_text, shortcomings, verdict_text),
         )
     }
     environment.filters |= {

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from edge.finding import Face, Verdict
 from edge.history.reader import Entry
-from edge.text import clock, count, one_line
+from edge.text import clock, count, one_line, other_parts
 
 WORST_FIRST = (Verdict.FAKE, Verdict.UNSURE, Verdict.UNREADABLE, Verdict.REAL, Verdict.NO_FACE)
 
@@ -53,6 +53,8 @@ def facts(entry: Entry) -> Iterator[tuple[str, str]]:
         words = [clip.container, *codec, f"{clip.width} x {clip.height}"]
         if clip.kind == "video":
             words += [clock(clip.seconds), f"{clip.frame_rate:.3g} frames per second"]
+        if finding.parts:
+            words.append(f"with {other_parts(finding)}")
         yield "File", ", ".join(words)
         frames = count(finding.frames_scored, "frame")
         yield "Examined", f"{frames} with a face, {finding.frames_read} decoded"

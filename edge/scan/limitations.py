@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from edge.finding import Finding, Reason, ReasonCode, Verdict
-from edge.scan.media.protocol import Remark
+from edge.scan.media.protocol import LEFT_OUT, Remark
 from edge.text import clock
 
 _TEXTS = {
@@ -29,13 +29,9 @@ _TEXTS = {
         "Another file is joined behind the clip; it was not scanned.",
         "{} other files are joined behind the clip; they were not scanned.",
     ),
-    Remark.STILL: (
-        ReasonCode.SINGLE_PICTURE,
-        "This is a single picture: the motion of the face could not be judged.",
-        "All {} scanned frames show the same picture: the motion of the face could not be judged.",
-    ),
 }
 
+_OF_THE_FILE = frozenset(LEFT_OUT.values())
 _NOT_SCANNED = frozenset(
     (
         *(ReasonCode.OTHER_TRACKS, ReasonCode.OTHER_PICTURES, ReasonCode.VIDEO_BEHIND),
@@ -45,10 +41,28 @@ _NOT_SCANNED = frozenset(
 )
 
 
-def limitations(remarks: Mapping[Remark, int]) -> tuple[Reason, ...]:
-    """The reasons, in a fixed order."""
+def limitations(parts: Sequence[Mapping[Remark, int]]) -> tuple[Reason, ...]:
+    """The reasons in a fixed order, from what is remarked of each part that was scanned.
+
+    What was not scanned counts for the whole file: the last part's remarks hold it.
+    """
+    whole = {remark: number for remark, number in parts[-1].items() if remark in _OF_THE_FILE}
+    of_parts = [
+        {remark: number for remark, number in each.items() if remark not in _OF_THE_FILE}
+        for each in parts
+    ]
+    reasons: dict[ReasonCode, Reason] = {}
+    for remarks in (whole, *of_parts):
+        for reason in _reasons(remarks):
+            reasons.setdefault(reason.code, reason)
+    return tuple(reasons.values())
+
+
+def _reasons(remarks: Mapping[Remark, int]) -> list[Reason]:
     reasons = []
     for remark, number in sorted(remarks.items()):
+        if remark is Remark.STILL:
+            continue  # the verdict says so if it depends on that part
         if remark is Remark.UNINDEXED:
             code = ReasonCode.TOO_LONG
             text = f"The clip is too long: only its first {clock(number)} was scanned."
@@ -59,7 +73,7 @@ def limitations(remarks: Mapping[Remark, int]) -> tuple[Reason, ...]:
             code, one, many = _TEXTS[remark]
             text = one if number == 1 else many.format(number)
         reasons.append(Reason(code=code, text=text))
-    return tuple(reasons)
+    return reasons
 
 
 def more_faces(found: int, most: int) -> tuple[Reason, ...]:

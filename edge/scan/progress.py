@@ -48,9 +48,9 @@ class ProgressReporter:
         self.report(*self._last)
 
     def expect(self, frames: int) -> None:
-        """Start the clock; `frames` is the expected number of frames."""
+        """`frames` is the expected number of frames; the first time, the clock starts."""
+        self._start = self._start if self._expected else time.monotonic()
         self._expected = frames
-        self._start = time.monotonic()
 
     def _left(self, done: int) -> float | None:
         if not done:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
@@ -29,12 +29,10 @@ from edge.scan.model.inference import Inference
 from edge.scan.model.manifest import Manifest
 from edge.scan.model.second_opinion import SecondModel, find_second
 from edge.scan.progress import Cancelled, ProgressListener, ProgressReporter
-from edge.scan.verdict import ClipContext, judge, seconds_a_frame, unreadable
+from edge.scan.verdict import judge, unreadable
+from edge.scan.work import Work
 from edge.settings import Settings
 from edge.text import path_text
-
-if TYPE_CHECKING:
-    from edge.scan.tracks import ClipFaces, Track
 
 log = logging.getLogger("truelight")
 
@@ -146,7 +144,7 @@ class Scanner:
     ) -> ScanResult:
         start = time.perf_counter()
         progress = ProgressReporter(listener)
-        work = _Work(self._new_finding(path))
+        work = Work(self._new_finding(path))
         drawn: dict[int, Pixels] = {}
         try:
             with ClipFile(path, follow_links=follow_links) as file:
@@ -168,7 +166,7 @@ class Scanner:
         portraits = {face.id: work.track(face.id).portrait for face in work.finding.faces}
         return ScanResult(work.finding, portraits, drawn)
 
-    def _read_and_judge(self, file: ClipFile, work: _Work, progress: ProgressReporter) -> None:
+    def _read_and_judge(self, file: ClipFile, work: Work, progress: ProgressReporter) -> None:
         """Open a clip and judge it; a failure with this clip is its finding."""
         progress.report("opening")
         window, scan = self.manifest.window, self._settings.scan
@@ -182,7 +180,7 @@ class Scanner:
                     self._score_faces(clip, work, progress)
                 finally:
                     work.fill(frames_read=clip.frames_read)
-                    work.seconds |= clip.seconds
+                    work.spend_all(clip.seconds)
             self._decide(work, clip, progress)
             work.finding = withhold_real(work.finding)
         except ClipError as failure:
@@ -194,49 +192,60 @@ class Scanner:
             text = f"The program failed on this clip: {failure!r}."
             work.finding = unreadable(work.finding, text)
 
-    def _score_faces(self, clip: OpenClip, work: _Work, progress: ProgressReporter) -> None:
-        """Find the faces in the frames of an opened clip, and score them meanwhile."""
-        progress.expect(clip.expected_frames)
-        work.faces = faces = self._faces.result().start_clip()
+    def _score_faces(self, clip: OpenClip, work: Work, progress: ProgressReporter) -> None:
+        """Find the faces in all parts of an opened file, and score them meanwhile."""
+        until = time.thread_time() + self._settings.decode.budget
+        while True:
+            self._score_part(clip, work, progress, until)
+            if work.stopped or not clip.open_next():
+                return
+
+    def _score_part(
+        self, clip: OpenClip, work: Work, progress: ProgressReporter, until: float
+    ) -> None:
+        """Find and score the faces of one part; stop when the thread's time passes `until`."""
+        progress.expect(work.frames + clip.expected_frames)
+        faces = work.start_part(self._faces.result(), clip)
         with Inference(self._bundle.result, self.manifest) as inference:
-            until = time.thread_time() + self._settings.decode.budget
             for frame in clip.frames():
                 start = time.perf_counter()
                 found = faces.add(frame)
                 work.spend("faces", time.perf_counter() - start)
                 crops = {face.track: crop.pixels for face, crop in found}
                 inference.add(frame.window, frame.time, crops)
-                work.fill(frames_scored=faces.frames_with_face)
-                progress.report("looking", faces.frames)
-                work.stopped = time.thread_time() > until
+                work.fill(frames_scored=work.frames_with_face)
+                progress.report("looking", work.frames)
+                work.stopped = time.thread_time() > until or work.has_too_many_faces
                 if work.stopped:
                     break
-            progress.report("judging", faces.frames)
+            progress.report("judging", work.frames)
             windows = inference.finish()
-            work.seconds |= inference.seconds
-        work.fill(faces=tuple(track.face(windows[id_]) for id_, track in faces.tracks.items()))
+            work.spend_all(inference.seconds)
+        work.finish_part(clip, windows)
 
-    def _decide(self, work: _Work, clip: OpenClip, progress: ProgressReporter) -> None:
+    def _decide(self, work: Work, clip: OpenClip, progress: ProgressReporter) -> None:
         """Give the verdict; ask the second model if it lies between the thresholds."""
-        faces, first = work.faces, self._settings.scan.first
-        assert faces is not None, "the faces were scored before"
         rate = self.manifest.window.rate if self.manifest.window.frames == 1 else 0.0
-        step = faces.step or seconds_a_frame(faces.frames, clip.clip.seconds, rate)
-        stopped = clip.stopped or work.stopped
-        crowd = more_faces(faces.most_in_a_frame, self._settings.faces.most)
-        remarks = (*limitations(clip.remarks), *crowd)
-        context = ClipContext(faces.frames, step, first, clip.damaged, stopped, remarks)
+        crowd = more_faces(work.most_in_a_frame, self._settings.faces.most)
+        first, *others = (part.context(rate, self._settings.scan.first) for part in work.parts)
+        context = replace(
+            first,
+            damaged=clip.damaged,
+            stopped=clip.stopped or work.stopped,
+            limitations=(*limitations([part.remarks for part in work.parts]), *crowd),
+            parts=tuple(others),
+        )
         work.finding = judge(work.finding, self.manifest, context)
-        self._ask_second_model(work, faces, progress)
+        self._ask_second_model(work, progress)
 
-    def _ask_second_model(self, work: _Work, faces: ClipFaces, progress: ProgressReporter) -> None:
+    def _ask_second_model(self, work: Work, progress: ProgressReporter) -> None:
         if self._second is None:
             return
         doubtful = in_doubt(work.finding, always=self._second.always)
         if not doubtful:
             return
         start = time.perf_counter()
-        crops = {face: faces.best_crops(face) for face in doubtful}
+        crops = {face: work.best_crops(face) for face in doubtful}
         if not all(crops.values()):
             why = "there are too many faces."
             work.finding = without_second_opinion(work.finding, why)
@@ -250,7 +259,7 @@ class Scanner:
         work.spend("second", seconds)
         work.finding = reconsider(work.finding, logits, self._second.info, seconds)
 
-    def _draw_heat(self, work: _Work) -> dict[int, Pixels]:
+    def _draw_heat(self, work: Work) -> dict[int, Pixels]:
         """The saliency of the faces that count."""
         if work.finding.fake_probability is None:
             return {}
@@ -266,32 +275,3 @@ class Scanner:
         )
         work.spend("heat", time.perf_counter() - start)
         return drawn
-
-
-@dataclass
-class _Work:
-    """A finding while it is being filled, with its faces and the time spent."""
-
-    finding: Finding
-    faces: ClipFaces | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
-    stopped: bool = False
-    """Whether finding the faces took the time that a clip may take."""
-
-    @property
-    def frames(self) -> int:
-        """Frames that were scanned so far."""
-        return self.faces.frames if self.faces else 0
-
-    def fill(self, **values: object) -> None:
-        """Fill in fields of the finding."""
-        self.finding = self.finding.replaced(**values)
-
-    def track(self, face: int) -> Track:
-        """The track of a face of the finding."""
-        assert self.faces is not None, "a finding with faces has their tracks"
-        return self.faces.tracks[face]
-
-    def spend(self, stage: str, seconds: float) -> None:
-        """Add to the time of a stage."""
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds

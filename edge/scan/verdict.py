@@ -20,7 +20,7 @@ from edge.finding import (
     verdict_of,
 )
 from edge.scan.model.manifest import Manifest
-from edge.text import percent
+from edge.text import count, part_text, percent
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,24 @@ class ClipContext:
     """Seconds of the clip that a frame stands for; 0 for a single one."""
     first: int | None = None
     """Set if only the first frames were requested."""
+    is_still: bool = False
+    """Whether all frames, at least two, show the same picture."""
     damaged: bool = False
     stopped: bool = False
     """Whether the limit of work was reached before the last planned frame."""
     limitations: tuple[Reason, ...] = ()
     """What else was not scanned, or is uncertain."""
+    parts: tuple[ClipContext, ...] = ()
+    """Of other parts of the file that were scanned."""
+
+    def of(self, part: int) -> ClipContext:
+        """Of one part; 0 is the first."""
+        return self.parts[part - 1] if part else self
+
+    @property
+    def all_frames(self) -> int:
+        """Frames that were scanned of all parts."""
+        return self.frames + sum(part.frames for part in self.parts)
 
 
 def unreadable(finding: Finding, text: str) -> Finding:
@@ -61,13 +74,13 @@ def judge(finding: Finding, manifest: Manifest, context: ClipContext) -> Finding
         probability = max(counted.values())
         verdict = verdict_of(probability, manifest.thresholds)
         reasons = [explain(finding, manifest.thresholds)]
-    reasons += _limitations(context)
+    reasons += _limitations(faces, context)
     return finding.replaced(verdict=verdict, fake_probability=probability, reasons=tuple(reasons))
 
 
 def _judge_face(face: Face, manifest: Manifest, context: ClipContext) -> Face:
     """A face alone: the mean logit of its windows, calibrated, and whether it counts."""
-    reasons, probability = tuple(_too_low(face, manifest, context)), None
+    reasons, probability = tuple(_too_low(face, manifest, context.of(face.part))), None
     if face.windows:
         probability = manifest.calibration.probability(mean_logit(face))
     return face.replaced(
@@ -207,15 +220,16 @@ def _swapped(finding: Finding, thresholds: Thresholds) -> str:
         return f"No face{judged} looks swapped."
     if len(swapped) > 1:
         return f"{len(swapped)} faces look swapped."
-    who = "The face" if len(finding.faces) == 1 else f"Face {swapped[0]}"
-    return f"{who} looks swapped."
+    (face,) = (face for face in finding.faces if face.id == swapped[0])
+    who = "The face" if len(finding.faces) == 1 else f"Face {face.id}"
+    part = finding.part_of(face)
+    return f"{who} {part_text(part, 'in')} looks swapped." if part else f"{who} looks swapped."
 
 
-def _limitations(context: ClipContext) -> list[Reason]:
+def _limitations(faces: Sequence[Face], context: ClipContext) -> list[Reason]:
     """Limitations of any verdict on this clip."""
     remarks = []
-    if context.frames == 1:
-        text = "This is a single picture: the motion of the face could not be judged."
+    if text := _single_picture(faces, context):
         remarks.append(Reason(code=ReasonCode.SINGLE_PICTURE, text=text))
     if context.first is not None and context.frames > 1:
         text = f"Only the first {context.frames} frames were scanned, as requested."
@@ -224,9 +238,27 @@ def _limitations(context: ClipContext) -> list[Reason]:
         text = "The file is damaged: only the parts that could be decoded were scanned."
         remarks.append(Reason(code=ReasonCode.DAMAGED, text=text))
     if context.stopped:
-        text = f"The clip exceeds the limit of work: only {context.frames} frames were scanned."
+        frames = count(context.all_frames, "frame")
+        verb = "was" if context.all_frames == 1 else "were"
+        text = f"The clip exceeds the limit of work: only {frames} {verb} scanned."
         remarks.append(Reason(code=ReasonCode.WORK_LIMIT, text=text))
     return [*remarks, *context.limitations]
+
+
+def _single_picture(faces: Sequence[Face], context: ClipContext) -> str:
+    """What to say if motion could not be judged; empty if it could."""
+    single = [each.frames == 1 or each.is_still for each in (context, *context.parts)]
+    if all(single) and context.parts:
+        return "These are single pictures: the motion of the faces could not be judged."
+    if all(single):
+        alike = f"All {context.frames} scanned frames show the same picture"
+        which = alike if context.is_still else "This is a single picture"
+        return f"{which}: the motion of the face could not be judged."
+    counted = counted_faces(faces)
+    worst = max(counted, key=lambda face: counted[face], default=0)
+    if any(face.id == worst and single[face.part] for face in faces):
+        return f"Face {worst} is in a single picture: its motion could not be judged."
+    return ""
 
 
 def seconds_a_frame(frames: int, seconds: float, rate: float) -> float:

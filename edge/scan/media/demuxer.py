@@ -23,7 +23,7 @@ from edge.scan.media import structure
 from edge.scan.media.clip_file import DescriptorFile, too_large
 from edge.scan.media.formats import ClipFormat
 from edge.scan.media.protocol import CODECS, ClipError, Fault
-from edge.scan.media.streams import codec_number, video_stream
+from edge.scan.media.streams import codec_number, video_streams
 from edge.scan.media.timestamps import Packet, PacketIndex
 
 ERRORS = (av.error.FFmpegError, ValueError, RuntimeError, OSError)
@@ -45,21 +45,26 @@ class Demuxer:
     Its packets have numbers, in decoding order, and stamps that never restart.
     """
 
-    def __init__(self, file: DescriptorFile, form: ClipFormat, max_pixels: int) -> None:
+    def __init__(
+        self, file: DescriptorFile, form: ClipFormat, max_pixels: int, track: int = 0
+    ) -> None:
+        """`track` chooses among the video streams that can be read; see `VideoStreams`."""
         self.damaged = False
         """Whether packets could not be read."""
         self.origin: int | None = None
         """Time stamp of the clip's first frame, from which seconds count; set by the decoder."""
         self.position = 0
         """Number of the next packet."""
-        self.other_tracks = 0
-        """Number of video streams that are not read; cover art does not count."""
-        self.has_other_part = False
-        """Whether another video lies behind the last packet."""
+        self.tracks: list[int] = []
+        """The numbers of the video streams that can be read, the default one first."""
+        self.unreadable_tracks = 0
+        self.behind: DescriptorFile | None = None
+        """Another video that lies behind the last packet."""
         self.index: PacketIndex | None = None
         self._file = file
         self._form = form
         self._max_pixels = max_pixels
+        self._track = track
         self._can_seek = form.seekable
         self._seen: av.Packet[VideoStream] | None = None
         """Read already, to find out where a seek went."""
@@ -67,7 +72,7 @@ class Demuxer:
     def restart(self) -> None:
         """Open the file at its start, with a fresh decoder. Raises ClipError."""
         self._container = self._opened()
-        self.stream, self.other_tracks = video_stream(self._container, self._form)
+        self.stream = self._chosen(self._container)
         self.position, self._seen = 0, None
         context = self.stream.codec_context
         if context.width * context.height > self._max_pixels:
@@ -112,7 +117,7 @@ class Demuxer:
 
     def make_index(self, alive: Callable[[], None]) -> PacketIndex:
         """Note all packets in a pass over the file; `alive` is called for each."""
-        stream, _ = video_stream(container := self._opened(), self._form)
+        stream = self._chosen(container := self._opened())
         base = float(stream.time_base or Fraction(1, av.time_base))
         entries, noted = stream.index_entries, None
         if self._form.demuxer == "mov" and len(entries):
@@ -124,8 +129,14 @@ class Demuxer:
         packets = noted if noted is not None else self._noted(container, stream, alive)
         self.index = PacketIndex(packets, base, self._stated_rate)
         # Some demuxers take the beginning of what lies behind for a packet.
-        behind = max(0, min(self.index.last_place, self._file.size) - _MARGIN)
-        self.has_other_part = structure.has_video_behind(self._file.part(behind))
+        last = max(0, min(self.index.last_place, self._file.size) - _MARGIN)
+        place = structure.video_behind(self._file, last)
+        if place is not None:
+            self.behind = self._file.part(place)
+            self._file = self._file.part(0, place)
+            self.damaged = False
+            self.restart()
+            return self.make_index(alive)
         self._can_seek &= not (self.index.restarts or self.index.counted)
         return self.index
 
@@ -202,6 +213,13 @@ class Demuxer:
     def seconds_at(self, number: int) -> float:
         """When a packet is decoded, seconds from the first frame."""
         return self.seconds_of(self.index.time(number)) if self.index is not None else 0.0
+
+    def _chosen(self, container: InputContainer) -> VideoStream:
+        streams = video_streams(container, self._form)
+        self.tracks, self.unreadable_tracks = streams.numbers, streams.unreadable
+        if self._track >= len(streams.readable):
+            raise ClipError(Fault.NO_PICTURE)
+        return streams.readable[self._track]
 
     def _noted(
         self, container: InputContainer, stream: VideoStream, alive: Callable[[], None]

@@ -149,6 +149,16 @@ def _format(container: str, demuxer: str = "", kind: ClipKind = ClipKind.VIDEO) 
     return _BY_CONTAINER[container, demuxer, kind]
 
 
+def still_form(container: str) -> ClipFormat:
+    """How a picture is opened."""
+    return _format(container, "", _STILL)
+
+
+def moving_form(container: str) -> ClipFormat:
+    """How an image sequence of this container is opened."""
+    return _format(container, "mov")
+
+
 def refusal_text(refused: ClipError, path: PurePath) -> str:
     """Why a file is not read; where its content does not say what it is, its name may."""
     name = UNREAD_ENDINGS.get(path.suffix.lower())

@@ -103,16 +103,15 @@ class DecoderProcess:
             raise ClipError(self._how_it_ended())
         return message
 
-    def share(self, slots: int, height: int, width: int) -> npt.NDArray[np.uint8]:
-        """The shared memory as uint8 `[slots, height, width, 3]`, read-only on this side.
+    def share(self, size: int) -> npt.NDArray[np.uint8]:
+        """The shared memory as uint8 `[size]`, read-only on this side. Pages exist once written.
 
         Sealed: if the decoder process could shrink it, reading would kill this one.
         """
-        size = slots * height * width * 3
         os.ftruncate(self._memory, size)
         fcntl.fcntl(self._memory, fcntl.F_ADD_SEALS, _SEALS)
         shared = mmap.mmap(self._memory, size, prot=mmap.PROT_READ)
-        return np.frombuffer(shared, np.uint8).reshape(slots, height, width, 3)
+        return np.frombuffer(shared, np.uint8)
 
     def end(self) -> None:
         """Close the pipes, which ends it; kill it if that does not; leave no zombie."""

@@ -26,6 +26,7 @@ class Request(IntEnum):
     #           video pixels, picture pixels, CPU seconds, memory bytes
     START = 2  # number of slots, pixels that may be decoded
     RELEASE = 3  # slot
+    NEXT = 4  # go on to the next part of the file
 
 
 class Reply(IntEnum):
@@ -34,9 +35,10 @@ class Reply(IntEnum):
     OPENED = 1  # kind, container, codec, width, height, duration (us), rate (milli Hz), open (us)
     FRAME = 2  # slot, window, time (us), frames decoded, damaged
     ALIVE = 3  # frames decoded
-    DONE = 4  # frames decoded, damaged, decode (us), stopped
+    DONE = 4  # frames decoded, damaged, decode (us), stopped, whether another part follows
     FAILED = 5  # fault, two numbers for its text
     REMARKS = 6  # before DONE: a number for each `Remark`
+    PART = 7  # before OPENED, of each part behind the first: its kind, its number
 
 
 class ClipKind(IntEnum):
@@ -44,6 +46,17 @@ class ClipKind(IntEnum):
 
     VIDEO = 0
     IMAGE = 1
+
+
+class PartKind(IntEnum):
+    """What a part of a file is. A player shows the first part, and hides or lists the others."""
+
+    FIRST = 0
+    TRACK = 1  # another video track
+    PAGE = 2  # of a TIFF
+    PICTURE = 3  # angle, burst, cover
+    VIDEO = 4  # behind or within a picture
+    JOINED = 5  # another file, joined behind
 
 
 # A container or a codec crosses as its index in these tables. Only these are ever opened.
@@ -109,11 +122,22 @@ class Remark(IntEnum):
 
     OTHER_TRACKS = 0  # video tracks that were not looked at
     OTHER_PICTURES = 1  # pictures in the file that were not looked at: pages, angles
-    VIDEO_BEHIND = 2  # 1 if a video lies behind a picture and was not looked at
+    VIDEO_BEHIND = 2  # videos behind a picture that were not looked at
     OTHER_PARTS = 3  # joined files behind the first that were not looked at
+    # Of the part that was handed out last:
     UNINDEXED = 4  # seconds that were looked at, of a clip too long to be indexed
     COUNTED_TIMES = 5  # frames a second, thousandths, by which times were counted
     STILL = 6  # frames, if all show the same picture
+
+
+LEFT_OUT = {
+    PartKind.TRACK: Remark.OTHER_TRACKS,
+    PartKind.PAGE: Remark.OTHER_PICTURES,
+    PartKind.PICTURE: Remark.OTHER_PICTURES,
+    PartKind.VIDEO: Remark.VIDEO_BEHIND,
+    PartKind.JOINED: Remark.OTHER_PARTS,
+}
+"""The remark that counts the parts of a kind that were not looked at."""
 
 
 _CHOOSE = "Choose a video or picture file."

@@ -1,11 +1,11 @@
-"""Which of a file's video streams is scanned.
+"""Which of a file's video streams are scanned, and in which order.
 
 Runs in the decoder process only.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from av.container import InputContainer
 from av.stream import Disposition
@@ -15,11 +15,18 @@ from edge.scan.media.formats import ClipFormat
 from edge.scan.media.protocol import CODECS, OTHER_CODECS, ClipError, Fault
 
 
-def video_stream(container: InputContainer, form: ClipFormat) -> tuple[VideoStream, int]:
-    """The one that players show, and the number of others; cover art is none.
+class VideoStreams(NamedTuple):
+    """A file's video streams without its cover art."""
 
-    That is the first readable one of those that the file marks as default.
-    """
+    readable: list[VideoStream]
+    """The first is the one that players show: the first that the file marks as default."""
+    numbers: list[int]
+    """Of the readable ones, their places in the file, from 1."""
+    unreadable: int
+
+
+def video_streams(container: InputContainer, form: ClipFormat) -> VideoStreams:
+    """Find them. Raises ClipError if none can be read."""
     streams = [
         stream
         for stream in container.streams.video
@@ -27,16 +34,15 @@ def video_stream(container: InputContainer, form: ClipFormat) -> tuple[VideoStre
     ]
     if not streams:
         raise ClipError(Fault.NO_PICTURE)
+    if form.container in {"avif", "heic"}:
+        # The cover of a moving picture is a stream of one frame.
+        streams = [stream for stream in streams if stream.frames > 1] or streams
     readable = [stream for stream in streams if codec_number(stream) >= 0]
     if not readable:
         raise ClipError(Fault.CODEC, _other_codec_number(streams[0]))
-    if form.container in {"avif", "heic"}:
-        # The cover of a moving picture is a stream of one frame.
-        moving = [stream for stream in readable if stream.frames > 1]
-        others = [stream for stream in streams if stream.frames != 1]
-        readable, streams = moving or readable, others or streams
-    marked = [stream for stream in readable if stream.disposition & Disposition.default]
-    return (marked or readable)[0], len(streams) - 1
+    readable.sort(key=lambda stream: not stream.disposition & Disposition.default)
+    numbers = [streams.index(stream) + 1 for stream in readable]
+    return VideoStreams(readable, numbers, len(streams) - len(readable))
 
 
 def _other_codec_number(stream: VideoStream) -> int:

@@ -24,6 +24,7 @@ _DOLBY_ALONE = re.compile(rb"dv[cv]C[\1\2].[\x0a\x0b].[\0-\x0f]", re.DOTALL)
 _MOST_STEPS = 200_000
 _MOST_MOOV = 1 << 24
 _MOST_JPEG = 1 << 27
+_HEAD = 64
 # How videos begin that lie behind a picture or another video.
 _VIDEO = re.compile(
     rb"\0\0\0[\x10-\xff]ftyp(?:mp4|isom|iso[2-9]|qt  |avc1|M4V |3gp|MSNV|hvc1|mmp4)"
@@ -230,7 +231,11 @@ def has_jpegs_in_a_row(file: DescriptorFile) -> bool:
     return behind.startswith(b"\xff\xd8\xff")
 
 
-def has_video_behind(file: DescriptorFile) -> bool:
-    """Whether a video lies behind or within a picture (motion photograph) or another video."""
-    file.seek(0)
-    return _VIDEO.search(file.read(_MOST_JPEG), 64) is not None
+def video_behind(file: DescriptorFile, start: int = 0) -> int | None:
+    """Where a video begins that lies behind or within a picture (motion photograph) or a video.
+
+    It is searched from shortly behind the byte `start` on.
+    """
+    behind = file.part(start)
+    found = _VIDEO.search(behind.read(_MOST_JPEG), _HEAD)
+    return None if found is None else start + found.start()

@@ -16,9 +16,9 @@ from av.video.stream import VideoStream
 from edge.scan.media.clip_file import DescriptorFile, PixelLimits
 from edge.scan.media.convert import DecodedFrame, FrameConverter, looks_combed
 from edge.scan.media.demuxer import ERRORS, USUAL_RATE, Demuxer
-from edge.scan.media.formats import ClipFormat
-from edge.scan.media.protocol import ClipError, ClipKind, Fault, Remark
-from edge.scan.media.sampling import ClipReader
+from edge.scan.media.formats import ClipFormat, still_form
+from edge.scan.media.protocol import ClipError, ClipKind, Fault, PartKind, Remark
+from edge.scan.media.sampling import ClipReader, Part
 from edge.scan.media.timestamps import SteadyRate, steady_times
 
 _THREADS = 2
@@ -48,6 +48,7 @@ class VideoReader(ClipReader[DecodedFrame]):
         limits: PixelLimits,
         alive: Callable[[int], None],
         size: tuple[int, int] | None = None,
+        track: int = 0,
     ) -> None:
         super().__init__(form)
         self._alive = alive
@@ -56,7 +57,7 @@ class VideoReader(ClipReader[DecodedFrame]):
         self._latest = -1.0
         self._can_jump = True
         self._jumped_to = -1
-        self._demuxer = Demuxer(file, form, limits.of(form))
+        self._demuxer = Demuxer(file, form, limits.of(form), track)
         self._restart()
         index = self._demuxer.make_index(lambda: alive(self.frames_read))
         self.period = self._demuxer.period
@@ -73,6 +74,8 @@ class VideoReader(ClipReader[DecodedFrame]):
             self.seconds = self._demuxer.length()
             self.damaged |= self._demuxer.damaged
         self._remark(index.complete, index.counted)
+        if not track:
+            self._name_others()
         self._converter = FrameConverter(first, self._demuxer.aspect, limits.handed_out, size)
         self.width, self.height = self._converter.width, self._converter.height
 
@@ -106,12 +109,24 @@ class VideoReader(ClipReader[DecodedFrame]):
 
     def _remark(self, complete: bool, counted: bool) -> None:
         """Note what must be known of the clip."""
-        self.remarks[Remark.OTHER_TRACKS] = self._demuxer.other_tracks
-        self.remarks[Remark.OTHER_PARTS] = int(self._demuxer.has_other_part)
         if not complete:
             self.remarks[Remark.UNINDEXED] = max(1, int(self.seconds))
         if counted and self.kind is ClipKind.VIDEO:
             self.remarks[Remark.COUNTED_TIMES] = int(self._demuxer.frame_rate * 1000)
+
+    def _name_others(self) -> None:
+        """Note what else the file holds."""
+        demuxer = self._demuxer
+        self.remarks[Remark.OTHER_TRACKS] = demuxer.unreadable_tracks
+        self.others += [
+            Part(PartKind.TRACK, number, index)
+            for index, number in enumerate(demuxer.tracks)
+            if index
+        ]
+        if self.form.container in {"avif", "heic"} and self.kind is ClipKind.VIDEO:
+            self.others.append(Part(PartKind.PICTURE, 1, form=still_form(self.form.container)))
+        if demuxer.behind is not None:
+            self.others.append(Part(PartKind.JOINED, 2, file=demuxer.behind))
 
     def paint(self, frame: DecodedFrame, target: memoryview) -> None:
         """See `ClipReader`."""

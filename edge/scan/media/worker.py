@@ -13,19 +13,20 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-from edge.scan.media import sandbox, structure
+from edge.scan.media import sandbox
 from edge.scan.media.clip_file import DescriptorFile, PixelLimits
-from edge.scan.media.formats import ClipFormat, recognise
+from edge.scan.media.parts import Parts, import_readers
 from edge.scan.media.protocol import (
     MICROSECONDS,
     ClipError,
     ClipKind,
     Fault,
+    PartKind,
     Remark,
     Reply,
     Request,
@@ -33,11 +34,6 @@ from edge.scan.media.protocol import (
     read_message,
 )
 from edge.scan.media.sampling import ClipReader, Sampling
-
-if TYPE_CHECKING:
-    from edge.scan.media.images import ImageReader
-    from edge.scan.media.joined import JoinedReader
-    from edge.scan.media.video import VideoReader
 
 _ALIVE_SECONDS = 0.5
 _FRAMES_TO_COLLECT = 8
@@ -49,43 +45,9 @@ _COMPARED = 20_000
 _SAME = 16
 
 
-def open_reader(
-    descriptor: int, limits: PixelLimits, alive: Callable[[int], None]
-) -> ClipReader[Any]:
-    """Open the clip by its content. Raises ClipError if it cannot be read.
-
-    `alive` is called with the number of decoded frames while work goes on.
-    """
-    file = DescriptorFile(descriptor)
-    form = recognise(file)
-    parts = structure.parts(file) if form.demuxer else [file]
-    if len(parts) == 1:
-        return _reader_class(form)(file, form, limits, alive)
-    return _joined_reader()(parts, form, limits, alive)
-
-
-def _joined_reader() -> type[JoinedReader]:
-    from edge.scan.media.joined import JoinedReader
-
-    return JoinedReader
-
-
-def _reader_class(form: ClipFormat) -> type[VideoReader] | type[ImageReader]:
-    """Import what decodes this format."""
-    if form.demuxer:
-        from edge.scan.media.video import VideoReader
-
-        return VideoReader
-    from edge.scan.media.images import ImageReader
-
-    if form.container == "heic":
-        from edge.scan.media import heif  # noqa: F401 (registers itself)
-    return ImageReader
-
-
 @dataclass
 class Budget:
-    """How much work the clip may still cost, whatever it claims."""
+    """How much work the file may still cost, whatever it claims."""
 
     cpu_seconds: float = inf
     pixels: float = inf
@@ -95,6 +57,10 @@ class Budget:
         """Raises ClipError if that many frames, or the time so far, are too much."""
         if frames_read * self.frame_pixels > self.pixels or time.process_time() > self.cpu_seconds:
             raise ClipError(Fault.TOO_MUCH_WORK)
+
+    def spend(self, frames_read: int) -> None:
+        """A part is read, with that many frames."""
+        self.pixels -= frames_read * self.frame_pixels
 
 
 class StillCheck:
@@ -121,6 +87,8 @@ class ParentConnection:
 
     def __init__(self, requests: int, replies: int) -> None:
         self.budget = Budget()
+        self.read_before = 0
+        """Frames decoded of the parts before the current one."""
         self._requests = requests
         self._replies = replies
         self._last = 0.0
@@ -141,11 +109,16 @@ class ParentConnection:
         """Report now and then that work goes on. Raises ClipError when it exceeds the budget."""
         self.budget.check(frames_read)
         if time.monotonic() - self._last > _ALIVE_SECONDS:
-            self.reply(Reply.ALIVE, frames_read)
+            self.reply(Reply.ALIVE, self.read_before + frames_read)
 
     def request(self, expected: Request) -> tuple[int, ...]:
-        """Wait for the next request, which must be of the expected kind; its fields."""
+        """Wait for the next request, which must be of the expected kind; its fields.
+
+        Slots that are given back when a part is done are of no use.
+        """
         message = read_message(self._requests)
+        while expected is Request.NEXT and message and message[0] == Request.RELEASE:
+            message = read_message(self._requests)
         if message is None or message[0] != expected:
             os._exit(0)
         return message[1:]
@@ -175,16 +148,38 @@ def main(requests: int, replies: int, clip: int, memory: int) -> NoReturn:
 def _serve(parent: ParentConnection, clip: int, memory: int, writable: Iterable[int]) -> None:
     *sampled, handed_out, video, picture, cpu, space = parent.request(Request.OPEN)
     with contextlib.suppress(ClipError):
-        # Import what this kind of clip needs, while files may still be opened.
-        form = recognise(DescriptorFile(clip))
-        _reader_class(form)
-        if form.demuxer:
-            _joined_reader()
+        import_readers(DescriptorFile(clip))
     parent.budget.cpu_seconds = cpu
     sandbox.enter(cpu + _CPU_MARGIN, space, writable)
     parent.end_with_it()  # no thread before: some layers confine only the one that enters
-    began = time.monotonic()
-    reader = open_reader(clip, PixelLimits(handed_out, video, picture), parent.alive)
+    window_frames, micro_rate, max_windows, first = sampled
+    sampling = Sampling(window_frames, micro_rate / MICROSECONDS, max_windows, first or None)
+    limits = PixelLimits(handed_out, video, picture)
+    parts = Parts(DescriptorFile(clip), limits, parent.alive)
+    while (reader := _open_next(parent, parts)) is not None:
+        slots, pixels, *_ = parent.request(Request.START)
+        parent.budget.pixels = min(pixels, parent.budget.pixels)
+        parent.budget.frame_pixels = reader.frame_pixels
+        shared = mmap.mmap(memory, slots * reader.width * reader.height * 3)
+        if not _hand_out(parent, parts, reader, sampling, memoryview(shared), slots):
+            return
+        parent.request(Request.NEXT)
+
+
+def _open_next(parent: ParentConnection, parts: Parts) -> ClipReader[Any] | None:
+    """Open the next part and describe it, or say that there is none."""
+    began, stopped, reader = time.monotonic(), False, None
+    try:
+        reader = parts.open_next()
+    except ClipError:
+        stopped = parts.current.kind is not PartKind.FIRST
+        if not stopped:
+            raise
+    if reader is None:
+        _reply_done(parent, parts, parts.left_out, 0, stopped, follows=False)
+        return None
+    if parts.current.kind is not PartKind.FIRST:
+        parent.reply(Reply.PART, parts.current.kind, parts.current.number)
     parent.reply(
         Reply.OPENED,
         *(reader.kind, reader.form.number, reader.codec, reader.width, reader.height),
@@ -192,21 +187,18 @@ def _serve(parent: ParentConnection, clip: int, memory: int, writable: Iterable[
         int(reader.frame_rate * 1000) if reader.kind is ClipKind.VIDEO else 0,
         int((time.monotonic() - began) * MICROSECONDS),
     )
-    slots, pixels, *_ = parent.request(Request.START)
-    parent.budget.pixels, parent.budget.frame_pixels = pixels, reader.frame_pixels
-    window_frames, micro_rate, max_windows, first = sampled
-    sampling = Sampling(window_frames, micro_rate / MICROSECONDS, max_windows, first or None)
-    shared = mmap.mmap(memory, slots * reader.width * reader.height * 3)
-    _hand_out(parent, reader, sampling, memoryview(shared), slots)
+    return reader
 
 
 def _hand_out(
     parent: ParentConnection,
+    parts: Parts,
     reader: ClipReader[Any],
     sampling: Sampling,
     shared: memoryview,
     slots: int,
-) -> None:
+) -> bool:
+    """Hand out the wanted frames of a part; whether another one follows."""
     free = list(range(slots))
     size = reader.width * reader.height * 3
     busy, resumed = 0.0, time.monotonic()
@@ -223,20 +215,35 @@ def _hand_out(
             still.add(pixels)
             parent.reply(
                 *(Reply.FRAME, slot, chosen.window, int(chosen.time * MICROSECONDS)),
-                *(reader.frames_read, int(reader.damaged)),
+                *(parent.read_before + reader.frames_read, int(parts.damaged or reader.damaged)),
             )
             del chosen  # else its frame would stay in memory while the next one is decoded
             if reader.frames_read < _FRAMES_TO_COLLECT:
                 gc.collect()  # PyAV ties a frame whose side data was read to itself
     except ClipError as refusal:
-        stopped = still.frames > 0 and refusal.fault is Fault.TOO_MUCH_WORK
-        if not stopped:
+        is_first = parts.current.kind is PartKind.FIRST
+        stopped = refusal.fault is Fault.TOO_MUCH_WORK and (still.frames > 0 or not is_first)
+        if not stopped and is_first:
             raise
     busy += time.monotonic() - resumed
     if still.frames > 1 and still.is_still:
         reader.remarks[Remark.STILL] = still.frames
-    parent.reply(Reply.REMARKS, *(reader.remarks.get(remark, 0) for remark in Remark))
-    parent.reply(
-        *(Reply.DONE, reader.frames_read, int(reader.damaged), int(busy * MICROSECONDS)),
-        int(stopped),
-    )
+    parent.budget.spend(reader.frames_read)
+    parent.read_before += reader.frames_read
+    remarks = parts.finish(reader, still.frames)
+    follows = parts.follows and not stopped
+    _reply_done(parent, parts, remarks, int(busy * MICROSECONDS), stopped, follows)
+    return follows
+
+
+def _reply_done(
+    parent: ParentConnection,
+    parts: Parts,
+    remarks: Mapping[Remark, int],
+    busy: int,
+    stopped: bool,
+    follows: bool,
+) -> None:
+    parent.reply(Reply.REMARKS, *(remarks.get(remark, 0) for remark in Remark))
+    read, damaged = parent.read_before, int(parts.damaged)
+    parent.reply(Reply.DONE, read, damaged, busy, int(stopped), int(follows))
