@@ -65,7 +65,10 @@ def _reasons(remarks: Mapping[Remark, int]) -> list[Reason]:
             continue  # the verdict says so if it depends on that part
         if remark is Remark.UNINDEXED:
             code = ReasonCode.TOO_LONG
-            text = f"The clip is too long: only its first {clock(number)} was scanned."
+            text = (
+                f"The clip is too long: only its first {clock(number)} was indexed; "
+                "the rest was sampled by its estimated length."
+            )
         elif remark is Remark.COUNTED_TIMES:
             code = ReasonCode.COUNTED_TIMES
             text = f"The file has no time stamps: times assume {number / 1000:g} frames a second."

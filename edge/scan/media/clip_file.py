@@ -139,6 +139,8 @@ class DescriptorFile:
         self._start = start
         self.size = (os.lseek(descriptor, 0, os.SEEK_END) if end is None else end) - start
         """Bytes."""
+        self.allowance: int | None = None
+        """Bytes that may still be read before the file seems to end; None: all."""
         self._position = 0
 
     def part(self, start: int = 0, end: int | None = None) -> DescriptorFile:
@@ -150,6 +152,9 @@ class DescriptorFile:
         """Up to `count` bytes from the position on; all that are left if it is negative."""
         left = max(0, self.size - self._position)
         wanted = left if count < 0 else min(count, left)
+        if self.allowance is not None:
+            wanted = min(wanted, self.allowance)
+            self.allowance -= wanted
         data = os.pread(self._descriptor, wanted, self._start + self._position)
         self._position += len(data)
         return data

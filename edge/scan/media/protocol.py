@@ -125,7 +125,7 @@ class Remark(IntEnum):
     VIDEO_BEHIND = 2  # videos behind a picture that were not looked at
     OTHER_PARTS = 3  # joined files behind the first that were not looked at
     # Of the part that was handed out last:
-    UNINDEXED = 4  # seconds that were looked at, of a clip too long to be indexed
+    UNINDEXED = 4  # seconds that are indexed, of a clip too long to be indexed whole
     COUNTED_TIMES = 5  # frames a second, thousandths, by which times were counted
     STILL = 6  # frames, if all show the same picture
 

@@ -1,18 +1,61 @@
-"""Which of a file's video streams are scanned, and in which order.
+"""Opens a file with FFmpeg; which of its video streams are scanned, and in which order.
 
 Runs in the decoder process only.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, NamedTuple, NoReturn
 
+import av
+import av.audio.stream
+import av.error
+import av.subtitles.stream  # PyAV imports these when it opens a file; the sandbox forbids that
 from av.container import InputContainer
+from av.index import IndexEntries
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from edge.scan.media.clip_file import DescriptorFile
 from edge.scan.media.formats import ClipFormat
 from edge.scan.media.protocol import CODECS, OTHER_CODECS, ClipError, Fault
+from edge.scan.media.timestamps import Packet
+
+ERRORS = (av.error.FFmpegError, ValueError, RuntimeError, OSError)
+USUAL_RATE = 25.0
+MOST_RATE = 300.0
+_LEAST_RATE = 0.01
+_BUFFER_BYTES = 65536
+_BARE_STREAMS = frozenset(("h264", "hevc", "m4v", "mpegvideo", "mjpeg"))
+_DECODERS = ",".join((*CODECS, "libdav1d", "libvpx", "libvpx-vp9", "flv"))
+
+
+def open_container(file: DescriptorFile, form: ClipFormat, max_pixels: int) -> InputContainer:
+    """Open a file with the demuxer of its format, which may open no other. Raises ClipError."""
+    try:
+        return av.open(
+            file,
+            mode="r",
+            format=form.demuxer,
+            options={
+                "codec_whitelist": _DECODERS,
+                "format_whitelist": av.format.ContainerFormat(form.demuxer, "r").name,
+                "protocol_whitelist": "none",
+                "max_pixels": str(max_pixels),
+            },
+            metadata_errors="replace",
+            buffer_size=_BUFFER_BYTES,
+            io_open=_deny,
+        )
+    except ERRORS as error:
+        no_memory = isinstance(error, MemoryError)
+        raise ClipError(Fault.MEMORY if no_memory else Fault.BROKEN) from None
+
+
+def _deny(*_: object) -> NoReturn:
+    raise PermissionError("a clip may not open other files")
 
 
 class VideoStreams(NamedTuple):
@@ -57,3 +100,33 @@ def codec_number(stream: VideoStream) -> int:
     context: Any = stream.codec_context
     name = context.codec.canonical_name if context is not None else ""
     return CODECS.index(name) if name in CODECS else -1
+
+
+def pixel_aspect(stream: VideoStream) -> Fraction | None:
+    """Width of a stored pixel over its height; None if the file does not say."""
+    context: Any = stream.codec_context
+    return stream.sample_aspect_ratio or context.sample_aspect_ratio
+
+
+def stated_rate(stream: VideoStream, form: ClipFormat) -> float:
+    """Frames a second as the file says, if that can be believed; else the usual rate."""
+    rates = [stream.average_rate, stream.guessed_rate]
+    if form.demuxer in _BARE_STREAMS:
+        rates.reverse()  # the demuxer's own rate is a constant
+    believed = [float(rate) for rate in rates if rate and _LEAST_RATE <= rate <= MOST_RATE]
+    return believed[0] if believed else USUAL_RATE
+
+
+def stated_period(stream: VideoStream) -> float | None:
+    """Seconds between frames if all figures of the file agree; None for a variable rate."""
+    mean, base = stream.average_rate, stream.base_rate
+    if not mean or not base or abs(mean - base) > base / 1000:
+        return None
+    return float(1 / mean)
+
+
+def noted_entries(entries: IndexEntries) -> Iterator[Packet]:
+    """Packets by the table of an MP4: when they are decoded, not when they are shown."""
+    for entry in entries:
+        shown = not entry.is_discard
+        yield Packet(entry.timestamp, None, 0, entry.is_keyframe, entry.pos, shown)

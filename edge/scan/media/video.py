@@ -15,10 +15,11 @@ from av.video.stream import VideoStream
 
 from edge.scan.media.clip_file import DescriptorFile, PixelLimits
 from edge.scan.media.convert import DecodedFrame, FrameConverter, looks_combed
-from edge.scan.media.demuxer import ERRORS, USUAL_RATE, Demuxer
+from edge.scan.media.demuxer import Demuxer
 from edge.scan.media.formats import ClipFormat, still_form
 from edge.scan.media.protocol import ClipError, ClipKind, Fault, PartKind, Remark
 from edge.scan.media.sampling import ClipReader, Part
+from edge.scan.media.streams import ERRORS, USUAL_RATE, codec_number, pixel_aspect
 from edge.scan.media.timestamps import SteadyRate, steady_times
 
 _THREADS = 2
@@ -26,6 +27,8 @@ _LARGE_PIXELS = 4096 * 2304
 # Packets that a jump must leave out to be worth an empty decoder.
 _LEAST_JUMP = 12
 _LONGEST_SHOWN = 60.0
+# Seconds that a jump behind the index must be away from the one before.
+_LEAST_JUMP_BEYOND = 10.0
 _EARLIER = 1.0
 _TICK = 1e-3
 # A clip whose frames end this many seconds before its packets has lost its end.
@@ -57,6 +60,7 @@ class VideoReader(ClipReader[DecodedFrame]):
         self._latest = -1.0
         self._can_jump = True
         self._jumped_to = -1
+        self._jumped_beyond = 0.0
         self._demuxer = Demuxer(file, form, limits.of(form), track)
         self._restart()
         index = self._demuxer.make_index(lambda: alive(self.frames_read))
@@ -67,7 +71,8 @@ class VideoReader(ClipReader[DecodedFrame]):
         first = self._pending[1]
         self.frame_pixels = first.width * first.height
         self.large = self.frame_pixels > _LARGE_PIXELS
-        self.codec, self.frame_rate = self._demuxer.codec, self._demuxer.frame_rate
+        stream = self._demuxer.stream
+        self.codec, self.frame_rate = codec_number(stream), self._demuxer.frame_rate
         single = form.container in _PICTURES and len(index) == 1
         self.kind = ClipKind.IMAGE if single else form.kind
         if not single:
@@ -76,7 +81,7 @@ class VideoReader(ClipReader[DecodedFrame]):
         self._remark(index.complete, index.counted)
         if not track:
             self._name_others()
-        self._converter = FrameConverter(first, self._demuxer.aspect, limits.handed_out, size)
+        self._converter = FrameConverter(first, pixel_aspect(stream), limits.handed_out, size)
         self.width, self.height = self._converter.width, self._converter.height
 
     def frames(self) -> Iterator[tuple[float, DecodedFrame]]:
@@ -110,7 +115,7 @@ class VideoReader(ClipReader[DecodedFrame]):
     def _remark(self, complete: bool, counted: bool) -> None:
         """Note what must be known of the clip."""
         if not complete:
-            self.remarks[Remark.UNINDEXED] = max(1, int(self.seconds))
+            self.remarks[Remark.UNINDEXED] = max(1, int(self._demuxer.indexed_seconds))
         if counted and self.kind is ClipKind.VIDEO:
             self.remarks[Remark.COUNTED_TIMES] = int(self._demuxer.frame_rate * 1000)
 
@@ -150,6 +155,8 @@ class VideoReader(ClipReader[DecodedFrame]):
         jump that lands behind the target is mended by one to an earlier key frame.
         """
         demuxer = self._demuxer
+        if not demuxer.is_indexed(target):
+            return self._can_jump and self._jump_beyond(target)
         key = demuxer.key_before(target)
         if not self._can_jump or key in {0, self._jumped_to}:
             return False
@@ -170,6 +177,14 @@ class VideoReader(ClipReader[DecodedFrame]):
         self._restart()
         return True
 
+    def _jump_beyond(self, target: float) -> bool:
+        if target < max(self._jumped_beyond, self._latest) + _LEAST_JUMP_BEYOND:
+            return False
+        self._jumped_beyond = target
+        self._demuxer.go_beyond(target, lambda: self._alive(self.frames_read))
+        self._decoded, self._pending = self._steady(), None
+        return True
+
     def _restart(self) -> None:
         self._demuxer.restart()
         context: Any = self._demuxer.stream.codec_context
@@ -184,7 +199,8 @@ class VideoReader(ClipReader[DecodedFrame]):
         while arrived is None or arrived[0] <= self._latest:
             arrived = next(self._decoded, None)
             if arrived is None:
-                self.damaged |= self.shown_until() + _MISSING_END < self.seconds
+                known = self._demuxer.is_indexed(self.seconds)  # else it is an estimate
+                self.damaged |= known and self.shown_until() + _MISSING_END < self.seconds
                 self._check_last_part()
                 return None
         self._latest = arrived[0]
