@@ -71,7 +71,8 @@ def _reasons(remarks: Mapping[Remark, int]) -> list[Reason]:
             )
         elif remark is Remark.COUNTED_TIMES:
             code = ReasonCode.COUNTED_TIMES
-            text = f"The file has no time stamps: times assume {number / 1000:g} frames a second."
+            rate = f"{number / 1000:g} frames a second"
+            text = f"The file has no usable time stamps: times assume {rate}."
         else:
             code, one, many = _TEXTS[remark]
             text = one if number == 1 else many.format(number)
@@ -93,4 +94,7 @@ def withhold_real(finding: Finding) -> Finding:
     left_out = any(reason.code in _NOT_SCANNED for reason in finding.reasons)
     if finding.verdict is not Verdict.REAL or not left_out:
         return finding
-    return finding.replaced(verdict=Verdict.UNSURE)
+    first, *others = finding.reasons
+    text = f"{first.text} A part was not scanned, so the verdict is not REAL."
+    reasons = (first.replaced(text=text), *others)
+    return finding.replaced(verdict=Verdict.UNSURE, reasons=reasons)

@@ -160,7 +160,7 @@ class Scanner:
                     work.finding = unreadable(work.finding, CHANGED)
                     work.fill(sha256=None)
         except ClipError as failure:
-            work.finding = unreadable(work.finding, failure.message)
+            work.finding = unreadable(work.finding, str(failure))
         work.seconds["total"] = time.perf_counter() - start
         work.fill(seconds=work.seconds)
         portraits = {face.id: work.track(face.id).portrait for face in work.finding.faces}

@@ -112,6 +112,7 @@ _TOO_LOW = {
     ReasonCode.TOO_BLURRED: "The face is too blurred: sharpness {}; the minimum is {}.",
     ReasonCode.SEEN_TOO_BRIEFLY: "The face is visible for {} s; the minimum is {} s.",
 }
+_MOST_DECIMALS = 4
 _TOO_FEW = "The face was found in {} of {} frames; the minimum is {}."
 _ALL_TOO_LOW = {
     ReasonCode.FACES_TOO_SMALL: "The faces are too small.",
@@ -195,20 +196,22 @@ def explain(finding: Finding, thresholds: Thresholds) -> Reason:
         ),
     }[verdict_of(highest, thresholds)]
     which = "Probability" if len(counted) == 1 else "Highest probability"
-    shown = percent(highest, decimals)
+    # More decimals would not be read; with these, it would look the same as the limit.
+    hair = "just over " if decimals == _MOST_DECIMALS else ""
+    shown = f"{hair}{percent(highest, decimals)}"
     return Reason(code=code, text=f"{text} {which} of FAKE {shown}; {limits}.")
 
 
 def _decimals(probability: float, thresholds: Thresholds) -> int:
     """The fewest decimals of per cent with which the rounded numbers give the same verdict."""
     values = (probability, thresholds.real, thresholds.fake)
-    for decimals in range(4):
+    for decimals in range(_MOST_DECIMALS):
         unit = 10 ** (2 + decimals)
         shown, real, fake = (math.floor(value * unit + 1e-9) / unit for value in values)
         rounded = Thresholds(real=real, fake=fake)
         if verdict_of(shown, rounded) is verdict_of(probability, thresholds):
             return decimals
-    return 4
+    return _MOST_DECIMALS
 
 
 def _swapped(finding: Finding, thresholds: Thresholds) -> str:
@@ -249,11 +252,11 @@ def _single_picture(faces: Sequence[Face], context: ClipContext) -> str:
     """What to say if motion could not be judged; empty if it could."""
     single = [each.frames == 1 or each.is_still for each in (context, *context.parts)]
     if all(single) and context.parts:
-        return "These are single pictures: the motion of the faces could not be judged."
+        return "These are single pictures: motion could not be judged."
     if all(single):
         alike = f"All {context.frames} scanned frames show the same picture"
         which = alike if context.is_still else "This is a single picture"
-        return f"{which}: the motion of the face could not be judged."
+        return f"{which}: motion could not be judged."
     counted = counted_faces(faces)
     worst = max(counted, key=lambda face: counted[face], default=0)
     if any(face.id == worst and single[face.part] for face in faces):

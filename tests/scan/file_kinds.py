@@ -111,6 +111,25 @@ def web_camera(folder: Path) -> Path:
     return path
 
 
+def dahua(folder: Path) -> Path:
+    """A recorder's file: H.264 in blocks between "DHAV" and "dhav", with the time of each."""
+    path, blocks = folder / "v.dav", []
+    stream = write_clip(folder / "a.h264", 50)
+    size = b"\x82\0\0\0" + struct.pack("<HH", 320, 240) + b"\x81\0\x02\x19"
+    with av.open(str(stream)) as given:
+        for number, packet in enumerate(p for p in given.demux(video=0) if p.size):
+            length = 24 + len(size) + packet.size + 8
+            second, milliseconds = divmod(number * 40, 1000)
+            moment = 21 << 26 | 5 << 22 | 6 << 17 | 7 << 12 | 8 << 6 | second
+            kind = 0xFD if packet.is_keyframe else 0xFC
+            times = number, length, moment, second * 1000 + milliseconds
+            head = struct.pack("<4B3IHBB", kind, 0, 0, 0, *times, len(size), 0)
+            tail = b"dhav" + struct.pack("<I", length)
+            blocks.append(b"DHAV" + head + size + bytes(packet) + tail)
+    path.write_bytes(b"".join(blocks))
+    return path
+
+
 def beginning_with(box: bytes) -> Maker:
     def make(folder: Path) -> Path:
         path = write_clip(folder / "v.mp4", 50)
@@ -214,3 +233,8 @@ def moving_avif(folder: Path, brand: bytes = b"") -> Path:
     data = path.read_bytes()
     path.write_bytes(data[:8] + brand + data[8 + len(brand) :])
     return path
+
+
+def big_tiff(folder: Path) -> Path:
+    Image.fromarray(card()).save(folder / "big.tif", big_tiff=True)
+    return folder / "big.tif"

@@ -18,9 +18,11 @@ from decoding import FOUR_HERTZ, Pixels, is_card, look, numbers, refusal
 from file_kinds import (
     Maker,
     beginning_with,
+    big_tiff,
     branded,
     changed,
     clip,
+    dahua,
     heif,
     long_matroska,
     motion_jpeg,
@@ -97,6 +99,7 @@ ROWS = {
     "ivf": Row(clip("v.ivf", "libvpx"), 2.0, tolerance=12),
     "nut": Row(clip("v.nut", "mpeg4"), 2.0),
     "mxf": Row(clip("v.mxf", "mpeg2video"), 2.0),
+    "dav": Row(dahua, 2.0),
     "y4m": Row(clip("v.y4m", "wrapped_avframe"), 2.0),
     "mp4 behind styp": Row(beginning_with(b"styp"), 2.0),
     "mp4 behind uuid": Row(beginning_with(b"uuid"), 2.0),
@@ -137,6 +140,7 @@ def test_a_long_film_with_one_key_frame_is_seen_to_its_end(tmp_path: Path) -> No
 
 STILLS: dict[str, tuple[Maker, str]] = {
     "heic": (heif, "heic"),
+    "BigTIFF": (big_tiff, "tiff"),
     "avif": (lambda folder: heif(folder, kind="AVIF"), "avif"),
 }
 

@@ -73,6 +73,7 @@ READ = (
     KnownFormat("DV video", (".dv", ".dif"), "dv", "dv", _VIDEO),
     KnownFormat("MXF video", (".mxf",), "mxf", "mxf"),
     KnownFormat("IVF video", (".ivf",), "ivf", "ivf"),
+    KnownFormat("Dahua recording", (".dav",), "dav", "dhav"),
     KnownFormat("YUV4MPEG2 video", (".y4m",), "y4m", "yuv4mpegpipe", _VIDEO),
     KnownFormat("NUT video", (".nut",), "nut", "nut"),
     KnownFormat("GIF", (".gif",), "gif", "gif", _VIDEO),
@@ -106,6 +107,8 @@ _BEGINNINGS = (
     (b"GIF87a", "gif", "gif"),
     (b"GIF89a", "gif", "gif"),
     (b"DKIF", "ivf", "ivf"),
+    (b"DHAV", "dav", "dhav"),
+    (b"DAHUA", "dav", "dhav"),
     (b"YUV4MPEG2 ", "y4m", "yuv4mpegpipe"),
     (b"nut/multimedia container\0", "nut", "nut"),
     (b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02", "mxf", "mxf"),
@@ -116,6 +119,8 @@ _STILLS = (
     (b"BM", "bmp"),
     (b"II*\0", "tiff"),
     (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),
+    (b"MM\0+", "tiff"),
 )
 _SOUND = (b"ID3", b"fLaC", b"OggS", b"MThd", b"\xff\xfb", b"\xff\xf3", b"\xff\xf1", b"#!AMR")
 _OGG_VIDEO = (b"\x80theora", b"OVP80", b"BBCD\0", b"\1video\0")
@@ -160,11 +165,14 @@ def moving_form(container: str) -> ClipFormat:
 
 
 def refusal_text(refused: ClipError, path: PurePath) -> str:
-    """Why a file is not read; where its content does not say what it is, its name may."""
+    """Why a file is not read, and the remedy.
+
+    Where its content does not say what it is, its name may.
+    """
     name = UNREAD_ENDINGS.get(path.suffix.lower())
     if refused.fault is not Fault.NOT_A_CLIP or name is None:
-        return refused.message
-    return ClipError(Fault.UNSUPPORTED, number_of(name)).message
+        return str(refused)
+    return str(ClipError(Fault.UNSUPPORTED, number_of(name)))
 
 
 def number_of(name: str) -> int:

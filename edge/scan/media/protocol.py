@@ -63,7 +63,7 @@ class PartKind(IntEnum):
 CONTAINERS = (
     *("mp4", "mov", "m4v", "3gp", "mkv", "webm", "avi", "wmv", "flv", "mpg", "ts"),
     *("gif", "apng", "webp", "jpg", "png", "bmp", "tiff"),
-    *("h264", "hevc", "mjpeg", "ogv", "dv", "mxf", "ivf", "y4m", "nut", "heic", "avif"),
+    *("h264", "hevc", "mjpeg", "ogv", "dv", "mxf", "ivf", "y4m", "nut", "heic", "avif", "dav"),
 )
 CODECS = (
     *("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3"),
@@ -152,7 +152,10 @@ FAULTS: dict[Fault, tuple[str, str]] = {
     Fault.EMPTY: ("The file is empty.", _COPY),
     Fault.TEXT: ("This is a text file.", _CHOOSE),
     Fault.SOUND: ("This is an audio file without pictures.", _CHOOSE),
-    Fault.NOT_A_CLIP: ("Unsupported file type: neither a video nor a picture.", _CONVERT),
+    Fault.NOT_A_CLIP: (
+        "Unsupported file type: no known video or picture.",
+        "If it is one, convert it to MP4 (H.264), JPEG or PNG.",
+    ),
     Fault.NO_PICTURE: ("The file contains no video, only audio or data.", _CHOOSE),
     Fault.CODEC: ("Unsupported video codec{name}.", _CONVERT),
     Fault.BROKEN: ("The file is damaged or incomplete and cannot be opened.", _COPY),
@@ -163,11 +166,14 @@ FAULTS: dict[Fault, tuple[str, str]] = {
     ),
     Fault.STILL_FORMAT: ("This HEIC or AVIF picture cannot be decoded.", "Convert it to JPEG."),
     Fault.INPUT: ("Reading the file failed.", "Check the disk or stick that holds it."),
-    Fault.MEMORY: ("Decoding exceeded the memory limit.", _CONVERT),
+    Fault.MEMORY: ("Decoding exceeded the memory limit.", "Scale it down, or convert it."),
     Fault.CRASHED: ("The decoder crashed on this file.", _DISTRUST),
     Fault.HUNG: ("The decoder stopped responding on this file.", _DISTRUST),
     Fault.INVALID_DATA: ("The decoder returned invalid data.", _DISTRUST),
-    Fault.TOO_MUCH_WORK: ("Decoding exceeded the time limit.", _CONVERT),
+    Fault.TOO_MUCH_WORK: (
+        "Decoding exceeded the time limit.",
+        "Convert it to MP4 (H.264), or copy it to a faster disk.",
+    ),
     Fault.NOT_STARTED: ("The decoder process cannot be started.", "Run `truelight doctor`."),
     Fault.PIXEL_FORMAT: ("Unsupported pixel format.", _CONVERT),
     Fault.UNSUPPORTED: ("{name}: not supported.", _CONVERT),
