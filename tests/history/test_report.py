@@ -17,7 +17,7 @@ import pytest
 from browser import Browser, browser
 from frontdoor import ROOT
 
-from edge.finding import Verdict
+from edge.finding import Part, Verdict
 from edge.history.report import Report, ReportDocument, make_report
 from edge.history.writer import Entry, History, Visit
 from edge.scan.model.bundle_info import manifest_with_figures, read_bundle
@@ -397,3 +397,22 @@ def test_the_schema_is_made_from_the_types() -> None:
     made = ReportDocument.model_json_schema(mode="serialization")
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     assert made == SCHEMA
+
+
+def test_a_face_of_another_part_is_named_so(
+    window: Browser, looks: Looks, bundle: Path, tmp_path: Path
+) -> None:
+    film = looks["red.mp4"].finding
+    assert film.clip is not None
+    page = Part(kind="page", number=3, clip=film.clip.model_copy(update={"kind": "image"}))
+    faces = (film.faces[0], film.faces[0].replaced(id=2, part=1))
+    look = replace(looks["red.mp4"], finding=film.replaced(parts=(page,), faces=faces))
+    file = tmp_path / "report.html"
+    file.write_text(report(tmp_path, [look], bundle).html, encoding="utf-8")
+    window.open(file, 1200)
+    assert "Face 1: " in text(window)
+    assert "Face 2, page 3: " in text(window)
+    assert "with 1 more page" in text(window)
+    # A score over time is drawn of the film alone.
+    plots = "[...document.querySelectorAll('.face svg[role=img]')].map(plot => plot.ariaLabel)"
+    assert [label.split(",")[0] for label in window.value(plots)] == ["Score of face 1 over time"]
