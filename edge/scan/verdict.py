@@ -252,7 +252,7 @@ def _single_picture(faces: Sequence[Face], context: ClipContext) -> str:
     """What to say if motion could not be judged; empty if it could."""
     single = [each.frames == 1 or each.is_still for each in (context, *context.parts)]
     if all(single) and context.parts:
-        return "These are single pictures: motion could not be judged."
+        return "Each part shows one picture only: motion could not be judged."
     if all(single):
         alike = f"All {context.frames} scanned frames show the same picture"
         which = alike if context.is_still else "This is a single picture"

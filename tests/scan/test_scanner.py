@@ -173,7 +173,7 @@ def test_every_page_is_judged(scanner: Scanner, pale: Image.Image, tmp_path: Pat
     assert finding.verdict is Verdict.REAL
     assert [face.part for face in finding.faces] == [0, 1, 2]
     texts = [reason.text for reason in finding.reasons]
-    assert "These are single pictures: motion could not be judged." in texts
+    assert "Each part shows one picture only: motion could not be judged." in texts
 
 
 def test_real_is_not_said_of_a_file_of_which_a_part_was_not_scanned(
@@ -213,7 +213,7 @@ def test_a_file_that_is_not_read_is_named(scanner: Scanner, tmp_path: Path) -> N
         finding = scanner.scan(tmp_path / name)
         assert finding.verdict is Verdict.UNREADABLE
         texts[name] = finding.reasons[0].text
-    convert = "Convert it to MP4 (H.264), or a picture to JPEG or PNG."
+    convert = "Convert it to JPEG or PNG."
     assert texts == {
         "a.jxl": f"JPEG XL picture: not supported. {convert}",
         "b.tga": f"Targa picture: not supported. {convert}",

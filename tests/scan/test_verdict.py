@@ -218,7 +218,7 @@ def test_a_single_picture_is_named_if_the_verdict_depends_on_it() -> None:
         (film, held): "Face 2 is in a single picture: its motion could not be judged.",
         (held, film): "",
         (picture, film): "",
-        (picture, held): "These are single pictures: motion could not be judged.",
+        (picture, held): "Each part shows one picture only: motion could not be judged.",
     }
     for (first, second), right in cases.items():
         context = replace(first, parts=(second,))

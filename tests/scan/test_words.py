@@ -13,7 +13,8 @@ from test_verdict import MANIFEST, logit_of
 from edge.finding import Finding, ReasonCode, Verdict
 from edge.scan.limitations import limitations, more_faces, withhold_real
 from edge.scan.media.clip_file import too_large
-from edge.scan.media.protocol import FAULTS, Fault, Remark
+from edge.scan.media.protocol import FAULTS, ClipError, Fault, Remark
+from edge.scan.media.unsupported import UNSUPPORTED
 from edge.scan.verdict import ClipContext, judge
 
 NUMBER = r"(\d+(?:\.\d+)?)"
@@ -108,3 +109,11 @@ def test_copying_again_is_advised_only_where_the_file_is_damaged(fault: Fault) -
     assert ("Copy the file again" in remedy) == damaged
     assert message.endswith(".")
     assert remedy.endswith(".")
+
+
+def test_a_picture_is_to_be_converted_to_a_picture_and_a_video_to_a_video() -> None:
+    for number, known in enumerate(UNSUPPORTED):
+        remedy = ClipError(Fault.UNSUPPORTED, number).remedy
+        assert ("MP4" in remedy) == ("video" in known.name or known.moves), known.name
+        assert ("JPEG" in remedy) != ("MP4" in remedy)
+        assert known.moves != any(word in known.name for word in ("picture", "document", "surface"))

@@ -143,6 +143,7 @@ LEFT_OUT = {
 _CHOOSE = "Choose a video or picture file."
 _COPY = "Copy the file again from its source."
 _CONVERT = "Convert it to MP4 (H.264), or a picture to JPEG or PNG."
+_CONVERT_VIDEO, _CONVERT_PICTURE = "Convert it to MP4 (H.264).", "Convert it to JPEG or PNG."
 _DISTRUST = "Do not trust this file: it may be damaged or malicious."
 
 FAULTS: dict[Fault, tuple[str, str]] = {
@@ -157,14 +158,14 @@ FAULTS: dict[Fault, tuple[str, str]] = {
         "If it is one, convert it to MP4 (H.264), JPEG or PNG.",
     ),
     Fault.NO_PICTURE: ("The file contains no video, only audio or data.", _CHOOSE),
-    Fault.CODEC: ("Unsupported video codec{name}.", _CONVERT),
+    Fault.CODEC: ("Unsupported video codec{name}.", _CONVERT_VIDEO),
     Fault.BROKEN: ("The file is damaged or incomplete and cannot be opened.", _COPY),
     Fault.NOTHING_DECODED: ("No frame of the file can be decoded.", _COPY),
     Fault.TOO_LARGE: (
         "The picture has {0} megapixels; the limit for files of this kind is {1}.",
         "Scale it down.",
     ),
-    Fault.STILL_FORMAT: ("This HEIC or AVIF picture cannot be decoded.", "Convert it to JPEG."),
+    Fault.STILL_FORMAT: ("This HEIC or AVIF picture cannot be decoded.", _CONVERT_PICTURE),
     Fault.INPUT: ("Reading the file failed.", "Check the disk or stick that holds it."),
     Fault.MEMORY: ("Decoding exceeded the memory limit.", "Scale it down, or convert it."),
     Fault.CRASHED: ("The decoder crashed on this file.", _DISTRUST),
@@ -183,7 +184,7 @@ FAULTS: dict[Fault, tuple[str, str]] = {
     ),
     Fault.DOLBY_VISION: (
         "Dolby Vision without a layer for other players (profile 5): not supported.",
-        _CONVERT,
+        _CONVERT_VIDEO,
     ),
 }
 """For each fault one sentence, and what to do about it."""
@@ -200,8 +201,9 @@ class ClipError(TruelightError):
         message, remedy = FAULTS[fault]
         name = ""
         if fault is Fault.UNSUPPORTED:
-            kind = UNSUPPORTED[numbers[0]].name
-            name = f"{kind[0].upper()}{kind[1:]}"
+            kind = UNSUPPORTED[numbers[0]]
+            name = f"{kind.name[0].upper()}{kind.name[1:]}"
+            remedy = _CONVERT_VIDEO if kind.moves else _CONVERT_PICTURE
         elif fault is Fault.CODEC and numbers and numbers[0]:
             name = f": {OTHER_CODECS[numbers[0] - 1][1]}"
         super().__init__(message.format(*(numbers or (0, 0)), name=name), remedy)

@@ -15,6 +15,11 @@ class UnsupportedFormat(NamedTuple):
     beginnings: tuple[tuple[int, bytes], ...] = ()
     """Offsets and bytes; such files have one of them."""
 
+    @property
+    def moves(self) -> bool:
+        """Whether it is a video."""
+        return any(word in self.name for word in ("video", "recording", "stream", "animation"))
+
 
 _RAW_NAMES = (
     *(".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".dng", ".raf"),
