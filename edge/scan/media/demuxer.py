@@ -97,11 +97,6 @@ class Demuxer:
         return stated_period(self.stream)
 
     @property
-    def indexed_seconds(self) -> float:
-        """Seconds from the first frame that are indexed."""
-        return self.index.seconds if self.index is not None else 0.0
-
-    @property
     def _stated_rate(self) -> float:
         return stated_rate(self.stream, self._form)
 
@@ -130,6 +125,12 @@ class Demuxer:
             return self.make_index(alive)
         self._can_seek &= not (self.index.restarts or self.index.counted)
         return self.index
+
+    def behind_restart(self) -> DescriptorFile | None:
+        """The transport stream that begins where the clock was reset; None if unknown."""
+        place = self.index.restart_place if self.index is not None else -1
+        known = self._form.demuxer == "mpegts" and place >= 0
+        return self._file.part(structure.program_table(self._file, place)) if known else None
 
     def packets(self) -> Iterator[av.Packet[VideoStream]]:
         """The stream's packets from the current position on, in decoding order."""

@@ -25,6 +25,8 @@ _MOST_STEPS = 200_000
 _MOST_MOOV = 1 << 24
 _MOST_JPEG = 1 << 27
 _HEAD = 64
+_TS_PACKET = 188
+_MOST_TS = 200 * _TS_PACKET
 # How videos begin that lie behind a picture or another video.
 _VIDEO = re.compile(
     rb"\0\0\0[\x10-\xff]ftyp(?:mp4|isom|iso[2-9]|qt  |avc1|M4V |3gp|MSNV|hvc1|mmp4)"
@@ -191,6 +193,20 @@ def _avi_starts(file: DescriptorFile) -> Iterator[int]:
         if size < 4:
             return
         place += 8 + size + size % 2
+
+
+def program_table(file: DescriptorFile, place: int) -> int:
+    """Where the last program table of a transport stream begins before a packet at `place`.
+
+    `place` itself without one.
+    """
+    start = max(0, place - _MOST_TS)
+    file.seek(start)
+    before = file.read(place - start)
+    for back in range(_TS_PACKET, len(before) + 1, _TS_PACKET):
+        if before[-back:][:3] == b"G\x40\0":
+            return place - back
+    return place
 
 
 class Jpeg(NamedTuple):
