@@ -216,6 +216,7 @@ class Scanner:
                 crops = {face.track: crop.pixels for face, crop in found}
                 inference.add(frame.window, frame.time, crops)
                 work.fill(frames_scored=work.frames_with_face)
+                progress.fake_probability = inference.probability_so_far()
                 progress.report("looking", work.frames)
                 work.stopped = time.thread_time() > until or work.has_too_many_faces
                 if work.stopped:
