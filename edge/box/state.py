@@ -197,6 +197,7 @@ def _judging(state: State, now: float) -> View:
         source="" if is_camera else run.batch.name,
         camera_next=state.camera_next,
         cancelling=run.ending is Ending.CANCELLED,
+        so_far=state.progress.fake_probability if state.progress else None,
     )
 
 

@@ -291,16 +291,7 @@ def progress_bar(
                 completed=progress.frames_done,
                 total=progress.frames_expected or None,
                 stage=progress.stage,
-                numbers=_numbers(progress),
+                numbers=progress.numbers,
             )
 
         yield listen
-
-
-def _numbers(progress: Progress) -> str:
-    """Frames and time left: "48/96 · 0:03 left"."""
-    if not progress.frames_expected:
-        return ""
-    frames = f"{progress.frames_done}/{progress.frames_expected}"
-    left = progress.seconds_left
-    return frames if left is None else f"{frames} · {clock(left + 0.5)} left"

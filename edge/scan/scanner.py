@@ -144,7 +144,6 @@ class Scanner:
         heat: bool,
         beneath: Path | None = None,
     ) -> ScanResult:
-        start = time.perf_counter()
         progress = ProgressReporter(listener)
         work = Work(self._new_finding(path))
         drawn: dict[int, Pixels] = {}
@@ -163,7 +162,7 @@ class Scanner:
                     work.fill(sha256=None)
         except ClipError as failure:
             work.finding = unreadable(work.finding, str(failure))
-        work.seconds["total"] = time.perf_counter() - start
+        work.seconds["total"] = time.perf_counter() - work.began
         work.fill(seconds=work.seconds)
         portraits = {face.id: work.track(face.id).portrait for face in work.finding.faces}
         return ScanResult(work.finding, portraits, drawn)
@@ -211,11 +210,13 @@ class Scanner:
         with Inference(self._bundle.result, self.manifest) as inference:
             for frame in clip.frames():
                 start = time.perf_counter()
+                work.seconds.setdefault("first_frame", start - work.began)
                 found = faces.add(frame)
                 work.spend("faces", time.perf_counter() - start)
                 crops = {face.track: crop.pixels for face, crop in found}
                 inference.add(frame.window, frame.time, crops)
                 work.fill(frames_scored=work.frames_with_face)
+                progress.fake_probability = inference.probability_so_far()
                 progress.report("looking", work.frames)
                 work.stopped = time.thread_time() > until or work.has_too_many_faces
                 if work.stopped:

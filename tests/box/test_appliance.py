@@ -80,6 +80,8 @@ def test_a_press_films_judges_and_shows_a_verdict() -> None:
     assert isinstance(scan, Scan) and scan.clip == clip
     box.on(ScanProgressed(clip, Progress("looking", 10, 40, 3.0)))
     assert box.view() == Judging("", 1, 1, 0.25, 3.0)
+    box.on(ScanProgressed(clip, Progress("looking", 20, 40, 2.0, 0.41)))
+    assert box.view() == Judging("", 1, 1, 0.5, 2.0, so_far=0.41)
     (finish,) = box.judge(Verdict.FAKE)
     assert isinstance(finish, Finish) and finish.ending is Ending.COMPLETE
     assert box.view() == ClipVerdict(Verdict.FAKE, 0.5, "", "A reason.")
