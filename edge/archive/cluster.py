@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import tempfile
@@ -49,7 +50,7 @@ def own_cluster(workers: int, memory: int, spool: str | None) -> Iterator[Client
             host=_LOOPBACK,
             dashboard_address=f"{_LOOPBACK}:0",
             local_directory=folder,
-            silence_logs=50,
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
     ):
@@ -63,6 +64,8 @@ def joined_cluster(scheduler: str | None) -> Iterator[Client]:
     Raises:
         TruelightError: it does not answer.
     """
+    for handler in logging.getLogger("distributed").handlers:  # an error is our own sentence
+        handler.setLevel(logging.CRITICAL + 1)
     try:
         client = Client(scheduler, timeout=_PATIENCE)
     except (OSError, ValueError, TimeoutError) as failure:

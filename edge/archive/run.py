@@ -6,6 +6,7 @@ each finding down when it arrives.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 
 _LEAST_AHEAD = 32
 """Clips handed to a cluster that is not ours, which may start workers when there is work."""
+
+_COUNT_EVERY = 5.0
+_LOST = (
+    "The scheduler of the cluster was lost.",
+    "Nothing that was judged is lost. Run the same command again.",
+)
 
 
 @dataclass
@@ -61,6 +68,9 @@ class ArchiveRun:
     _tasks: dict[Future, _Task] = field(default_factory=dict)
     _waiting: dict[str, list[ArchiveFile]] = field(default_factory=dict)
     """Copies, by the hash of content that is being judged."""
+    _threads: int = 0
+    _counted: float = -math.inf
+    """When the cluster's threads were counted: its workers may come and go."""
 
     def run(self, files: list[ArchiveFile]) -> ArchiveProgress:
         """Judge the files in their order; a run that ends early keeps what it has.
@@ -68,6 +78,12 @@ class ArchiveRun:
         Raises:
             TruelightError: the cluster is lost, its workers cannot judge, or the disk is full.
         """
+        try:
+            return self._run(files)
+        except OSError as failure:  # of a connection: the store has errors of its own
+            raise TruelightError(*_LOST) from failure
+
+    def _run(self, files: list[ArchiveFile]) -> ArchiveProgress:
         self._progress = ArchiveProgress(len(files))
         done = self.store.done()
         self._known = set(done["sha256"].to_pylist()) - {None}
@@ -108,7 +124,9 @@ class ArchiveRun:
 
         A clip that waits on a worker would be suspected when another takes that worker down.
         """
-        threads: int = sum(self.client.nthreads().values())
+        if (now := time.monotonic()) > self._counted + _COUNT_EVERY:
+            self._threads, self._counted = sum(self.client.nthreads().values()), now
+        threads = self._threads
         return max(1, threads) if self.own_cluster else max(_LEAST_AHEAD, 2 * threads)
 
     def _begin(self, file: ArchiveFile) -> None:
@@ -174,10 +192,7 @@ class ArchiveRun:
             clip: JudgedClip = future.result()
             return clip
         if future.status == "cancelled":
-            raise TruelightError(
-                "The scheduler of the cluster was lost.",
-                "Nothing that was judged is lost. Run the same command again.",
-            )
+            raise TruelightError(*_LOST)
         failure = future.exception()
         if isinstance(failure, KilledWorker):
             text = (
