@@ -36,6 +36,7 @@ class ReasonCode(StrEnum):
     FACES_TOO_SMALL = "faces-too-small"
     TOO_DARK = "too-dark"
     TOO_BLURRED = "too-blurred"
+    FALSE_COLOURS = "false-colours"
     SEEN_TOO_BRIEFLY = "seen-too-briefly"
     MORE_FACES = "more-faces"
     SINGLE_PICTURE = "single-picture"
@@ -94,6 +95,9 @@ class Quality(_Part):
     roll: float = Field(
         default=0.0, description="Tilt of the head, degrees from 0 (upright) to 180 (on its head)."
     )
+    warmth: float = Field(
+        default=0.0, description="Red less blue of the face, as a share of its mean value."
+    )
 
 
 class Face(_Part):
@@ -145,6 +149,9 @@ class Model(_Part):
     name: str
     version: str
     sha256: str = Field(description="Of bundle.json, which holds the hashes of the other files.")
+    shipped: bool | None = Field(
+        default=None, description="Whether this very bundle is from Truelight; null if not known."
+    )
 
 
 class Thresholds(_Part):

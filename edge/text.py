@@ -8,12 +8,16 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from edge.finding import Face, Finding, Part, ReasonCode, Verdict
+from edge.finding import Face, Finding, Model, Part, ReasonCode, Verdict
+
+NOT_OURS = " (not from Truelight)"
+"""Behind the name of a bundle that Truelight did not ship."""
 
 SHORTCOMINGS = {
     ReasonCode.FACES_TOO_SMALL: "too small",
     ReasonCode.TOO_DARK: "too dark",
     ReasonCode.TOO_BLURRED: "too blurred",
+    ReasonCode.FALSE_COLOURS: "in false colours",
     ReasonCode.SEEN_TOO_BRIEFLY: "seen too briefly",
 }
 
@@ -35,9 +39,9 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
-def count(number: int, noun: str) -> str:
-    """A number of things: "1 clip", "3 clips"."""
-    return f"{number} {noun}{'s' * (number != 1)}"
+def count(number: int, noun: str, nouns: str = "") -> str:
+    """A number of things: "1 clip", "3 clips"; `nouns` if the plural has no s."""
+    return f"{number} {noun if number == 1 else nouns or f'{noun}s'}"
 
 
 def path_text(path: Path) -> str:
@@ -110,6 +114,12 @@ def verdict_text(verdict: Verdict) -> str:
 def probability_text(probability: float | None) -> str:
     """A probability in per cent; empty if there is none."""
     return "" if probability is None else percent(probability)
+
+
+def model_text(model: Model, *, version: bool = False) -> str:
+    """A model's name, and that it is not from Truelight if so."""
+    name = f"{model.name} {model.version}" if version else model.name
+    return one_line(name) + (NOT_OURS if model.shipped is False else "")
 
 
 def shortcomings(face: Face) -> str:

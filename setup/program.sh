@@ -122,6 +122,19 @@ command_thorough() { # fetches the weights, published by others, of the model fo
     say "From now on it is asked whenever the first model is unsure. To check: truelight doctor --only second"
 }
 
+# ---- archive
+
+command_archive() { # installs what `truelight archive` needs
+    local lock=$ROOT/constraints/archive.txt
+    say "Setting up"
+    ensure_all
+    if ! fresh "$VENV/.installed-archive" "$lock"; then
+        pip_install_locked "$VENV" "Installing the packages for archives (about 150 MB)" "$lock"
+        remember "$VENV/.installed-archive" "$lock"
+    fi
+    say "To begin: .venv/bin/truelight archive PATH... --out FOLDER --report"
+}
+
 judge() { # PATH...
     local status=0
     "$VENV/bin/truelight" scan "$@" || status=$?

@@ -9,8 +9,10 @@ from typing import dataclass_transform
 
 from edge.box.views.camera import CameraImage, Framing
 from edge.box.views.status import Trouble
-from edge.finding import Verdict
+from edge.finding import Finding, Verdict
 from edge.scan.progress import Progress
+from edge.skipped import NOTHING_SKIPPED, Skipped
+from edge.text import name_text
 
 
 class Origin(StrEnum):
@@ -31,12 +33,22 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Batch:
-    """Clips that came together. `key` is unique, `name` is for people."""
+    """Clips that came together. `key` is unique, `name` is for people.
+
+    `skipped`: what was found with them and is not judged. `folder`: beneath it lie the clips, and
+    no link on the way from there is followed.
+    """
 
     origin: Origin
     key: str
     name: str
     clips: tuple[Path, ...]
+    skipped: Skipped = NOTHING_SKIPPED
+    folder: Path | None = None
+
+    def beneath(self, clip: Path) -> Path:
+        """The folder beneath which a clip is opened."""
+        return self.folder or clip.parent
 
 
 def recording_batch(clip: Path) -> Batch:
@@ -52,6 +64,14 @@ class ClipResult:
     verdict: Verdict
     fake_probability: float | None
     reason: str
+
+
+def clip_result(clip: Path, finding: Finding) -> ClipResult:
+    """The part of a finding that is shown."""
+    reason = finding.reasons[0].text if finding.reasons else ""
+    if finding.model.shipped is False and finding.clip:
+        reason += " The model is not from Truelight."
+    return ClipResult(name_text(clip), finding.verdict, finding.fake_probability, reason)
 
 
 @dataclass_transform(frozen_default=True)

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -17,7 +17,6 @@ from edge.box.crash_guard import CrashGuard
 from edge.box.events import (
     Batch,
     ClipJudged,
-    ClipResult,
     ClipsArrived,
     ClipSkipped,
     Ending,
@@ -27,6 +26,7 @@ from edge.box.events import (
     Refused,
     ReportDone,
     ScanProgressed,
+    clip_result,
     recording_batch,
 )
 from edge.box.views.status import Trouble, TroubleKind
@@ -39,16 +39,12 @@ from edge.scan.media.decoders import Decoders
 from edge.scan.progress import Cancelled, Progress
 from edge.scan.scanner import Scanner, ScanResult
 from edge.settings import Settings
-from edge.text import name_text, one_line, percent
+from edge.text import one_line, percent
 
 if TYPE_CHECKING:
     from edge.history.report import Report
     from edge.scan.model.manifest import Manifest
 
-CRASHED: Final = (
-    "Skipped: two attempts to judge this file ended in a crash or a power cut. It is tried again "
-    "after an update."
-)
 HISTORY_SHUT: Final = Trouble(
     TroubleKind.DISK_FULL, "Cannot write the history.", "Run `truelight doctor`."
 )
@@ -56,7 +52,7 @@ RETRY_SECONDS: Final = 60.0
 """Between attempts to write a history that could not be written."""
 
 Post = Callable[[Event], None]
-Deliver = Callable[[Batch, list[Entry], "Report"], None]
+Deliver = Callable[[Batch, Iterable[Entry], "Report"], None]
 """Puts findings and report where a batch came from, and posts `ReportDone` at once or later."""
 Keep = Callable[[Batch, Path, Finding], None]
 """Puts a finding beside its clip at once, so that a batch goes on where it was interrupted."""
@@ -85,7 +81,9 @@ class ScanWorker:
         )
         self._recordings: Path | None = store / FOLDER
         self._decoders = Decoders(spare=True)
-        self._crash_guard = CrashGuard(store / "attempts.json")
+        self._crash_guard = CrashGuard(store)
+        self.suspects_last = self._crash_guard.suspects_last
+        """The clips in the order in which to judge them. From any thread."""
         self._visits = VisitLog(store)
         self._cancelled = threading.Event()
         self._leaving = False
@@ -165,6 +163,7 @@ class ScanWorker:
             return
         self._settings = settings
         self._visits.open(settings.store)
+        self._crash_guard.use(self._visits.history)
         try:
             self._decoders.renew()
             self._scanner = Scanner(settings, self._decoders)
@@ -184,6 +183,7 @@ class ScanWorker:
     def _refuse(self, trouble: Trouble) -> None:
         _log.error("%s %s", trouble.message, trouble.remedy)
         self._unload()
+        self._crash_guard.use(self._visits.history)
         self._refusal = trouble
         self._post(Refused(trouble))
 
@@ -192,7 +192,12 @@ class ScanWorker:
             self._post(Refused(self._refusal))
             return
         try:
-            result = self._judge(self._scanner, clip)
+            waiting = partial(self._progress, clip, Progress("opening"))
+            model = self._scanner.unreadable(clip, "").model
+            if known := self._visits.take_over(batch, clip, model, waiting):
+                self._post(ClipJudged(clip, clip_result(clip, known)))
+                return
+            result = self._judge(self._scanner, batch, clip)
         except Cancelled:
             self._post(ClipSkipped(clip))
             if self._leaving:
@@ -204,14 +209,15 @@ class ScanWorker:
             self._store(batch, clip, result)
         self._delete_recording(batch)
 
-    def _judge(self, scanner: Scanner, clip: Path) -> ScanResult:
+    def _judge(self, scanner: Scanner, batch: Batch, clip: Path) -> ScanResult:
         """Judge the clip, unless attempts at it ended the program or the machine."""
-        if not self._crash_guard.begin(clip):
-            return ScanResult(scanner.unreadable(clip, CRASHED), {})
+        self._crash_guard.use(self._visits.history)
+        if refusal := self._crash_guard.begin(clip):
+            return ScanResult(scanner.unreadable(clip, refusal), {})
         try:
             self._progress(clip, Progress("opening"))
             progress = partial(self._progress, clip)
-            return scanner.scan_with_pictures(clip, progress, follow_links=False)
+            return scanner.scan_with_pictures(clip, progress, beneath=batch.beneath(clip))
         finally:
             self._crash_guard.end()
 
@@ -229,7 +235,7 @@ class ScanWorker:
             return
         self._visits.add(batch, result)
         self._keep(batch, clip, finding)
-        shown = _shown(clip, finding)
+        shown = clip_result(clip, finding)
         model = f"{finding.model.name} {finding.model.version}"
         fields = {
             "TRUELIGHT_CLIP": one_line(finding.path),
@@ -261,7 +267,8 @@ class ScanWorker:
 
         try:
             visit, entries = self._visits.read(batch)
-            self._deliver(batch, entries, make_report(visit, entries, self._described()))
+            report = make_report(visit, entries, self._described(), self._visits.full)
+            self._deliver(batch, map(self._visits.full, entries), report)
         except Exception:
             _log.exception("The report on %s failed.", one_line(batch.name))
             self._post(ReportDone(batch.key, False, "The report failed. Safe to remove."))
@@ -279,8 +286,9 @@ class ScanWorker:
         """Recordings that were not judged before the program ended are judged now, once."""
         folder, self._recordings = self._recordings, None
         if folder and not self._settings.camera.keep:
-            for clip in sorted(folder.glob("[!.]*")):
-                self._post(ClipsArrived(recording_batch(clip)))
+            with contextlib.suppress(OSError):
+                for clip in sorted(folder.glob("[!.]*")):
+                    self._post(ClipsArrived(recording_batch(clip)))
 
     def _delete_recording(self, batch: Batch) -> None:
         """Delete a recording, unless recordings are kept."""
@@ -288,9 +296,3 @@ class ScanWorker:
             for clip in batch.clips:
                 with contextlib.suppress(OSError):
                     clip.unlink(missing_ok=True)
-
-
-def _shown(clip: Path, finding: Finding) -> ClipResult:
-    """The part of a finding that is shown."""
-    reason = finding.reasons[0].text if finding.reasons else ""
-    return ClipResult(name_text(clip), finding.verdict, finding.fake_probability, reason)

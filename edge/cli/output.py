@@ -27,6 +27,7 @@ from edge.text import (
     clock,
     count,
     json_text,
+    model_text,
     one_line,
     other_parts,
     part_text,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 BLOCKS = "▁▂▃▄▅▆▇█"
 NOT_SCORED = "·"
 SHORTEST_LINE, LONGEST_LINE = 4, 48
-"""Columns of a face's score over time, as the terminal has them."""
+"""Columns of a face's score over time."""
 _STEP = 0.15
 """A window's last crop stands for some time after it: at most this part of the window."""
 
@@ -241,12 +242,11 @@ def _facts(finding: Finding, clip: Clip) -> str:
         facts.append(clock(clip.seconds))
     if finding.parts:
         facts.append(f"with {other_parts(finding)}")
-    facts.append(f"{count(finding.frames_scored, 'frame')} scored")
-    facts.append(f"in {finding.seconds['total']:.1f} s")
-    facts.append(f"by {finding.model.name}")
+    scored, took = count(finding.frames_scored, "frame"), f"in {finding.seconds['total']:.1f} s"
+    facts += [f"{scored} scored", took, f"by {model_text(finding.model)}"]
     if second := finding.second_opinion:
-        crops = count(second.crops, "crop")
-        facts.append(f"{second.seconds:.1f} s of it by {second.model.name} ({crops})")
+        by = f"{model_text(second.model)} ({count(second.crops, 'crop')})"
+        facts.append(f"{second.seconds:.1f} s of it by {by}")
     return ", ".join(facts)
 
 
@@ -291,16 +291,7 @@ def progress_bar(
                 completed=progress.frames_done,
                 total=progress.frames_expected or None,
                 stage=progress.stage,
-                numbers=_numbers(progress),
+                numbers=progress.numbers,
             )
 
         yield listen
-
-
-def _numbers(progress: Progress) -> str:
-    """Frames and time left: "48/96 · 0:03 left"."""
-    if not progress.frames_expected:
-        return ""
-    frames = f"{progress.frames_done}/{progress.frames_expected}"
-    left = progress.seconds_left
-    return frames if left is None else f"{frames} · {clock(left + 0.5)} left"

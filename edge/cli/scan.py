@@ -14,6 +14,7 @@ from edge.errors import TruelightError
 if TYPE_CHECKING:
     from edge.scan.collect import Collection
     from edge.scan.media.decoders import Decoders
+    from edge.skipped import Skipped
 
 UNREADABLE = 1
 
@@ -39,7 +40,9 @@ def add_parser(commands: Commands) -> None:
         "--formats", action="store_true", help="list the kinds of files that are read, and end"
     )
     command.add_argument(
-        "--json", action="store_true", help="print one JSON object per clip and line, nothing else"
+        "--json",
+        action="store_true",
+        help="print one JSON object per clip and line, and a last one of files not judged, if any",
     )
     command.add_argument("--bundle", metavar="NAME|DIR", help="use another model bundle")
     command.add_argument(
@@ -96,6 +99,8 @@ def _judge(chosen: argparse.Namespace, decoders: Decoders) -> int:
     collection = collect(chosen.paths)
     status = _report_skipped(collection)
     if not collection.clips:
+        if chosen.json:
+            _print_skipped(collection.skipped)
         return status
     terminal = open_terminal()
     with Scanner(settings, decoders) as scanner:
@@ -111,6 +116,8 @@ def _judge(chosen: argparse.Namespace, decoders: Decoders) -> int:
             if finding.verdict is Verdict.UNREADABLE:
                 status = UNREADABLE
         text.end()
+    if chosen.json:
+        _print_skipped(collection.skipped)
     return status
 
 
@@ -138,16 +145,21 @@ def run_schema(_: argparse.Namespace) -> int:
 
 def _report_skipped(collection: Collection) -> int:
     """Name on stderr what is not judged, and why; the exit status for that alone."""
-    from edge.scan.collect import unread_summary
-    from edge.text import count, one_line, path_text
+    from edge.text import one_line, path_text
 
     for folder in collection.closed:
         print(f"{one_line(path_text(folder))}: cannot read this folder.", file=sys.stderr)
     for folder in collection.empty:
         print(f"{one_line(path_text(folder))}: no videos or pictures here.", file=sys.stderr)
-    if collection.unread:
-        print(unread_summary(collection.unread), file=sys.stderr)
-    if number := collection.skipped:
-        verb = "is" if number == 1 else "are"
-        print(f"Skipped {count(number, 'file')} that {verb} not media.", file=sys.stderr)
+    for sentence in collection.skipped.sentences():
+        print(f"Not judged: {sentence}", file=sys.stderr)
     return UNREADABLE if collection.closed else 0
+
+
+def _print_skipped(skipped: Skipped) -> None:
+    """Print what is not judged as the last line of JSON."""
+    from edge.cli.output import print_json
+    from edge.skipped import SkippedLine
+
+    if skipped.total:
+        print_json(SkippedLine(counts=skipped.counts, files=skipped.files).model_dump_json())

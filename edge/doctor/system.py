@@ -143,11 +143,23 @@ def check_sticks(context: Context) -> Result:
     if not runtime.is_dir():
         remedy = "Restart the machine, or: sudo systemd-tmpfiles --create"
         return Result(State.FAILURE, f"Missing: {runtime}.", remedy)
+    return _kernel_warning(context) or Result(
+        State.OK, f"Installed, for {', '.join(FILE_SYSTEMS)}."
+    )
+
+
+def _kernel_warning(context: Context) -> Result | None:
+    """A warning if the kernel lacks a file system, or uses whatever is plugged in."""
+    root = context.root
     unknown = [name for name in FILE_SYSTEMS if not _kernel_supports(root, name)]
     if unknown:
         sentence = f"The kernel does not support {', '.join(unknown)}."
         return Result(State.WARNING, sentence, "Update: sudo apt full-upgrade")
-    return Result(State.OK, f"Installed, for {', '.join(FILE_SYSTEMS)}.")
+    hubs = (root / "sys/bus/usb/devices").glob("usb*/authorized_default")
+    if any(_lines(hub) != ["0"] for hub in hubs) and not context.settings.usb.upkeep:
+        sentence = "A keyboard or network card that is plugged in would be used."
+        return Result(State.WARNING, sentence, "sudo systemctl restart truelight-usb")
+    return None
 
 
 def _user_problem(etc: Path) -> str:

@@ -108,7 +108,7 @@ class Scanner:
         path: Path,
         listener: ProgressListener | None = None,
         *,
-        follow_links: bool = True,
+        beneath: Path | None = None,
     ) -> ScanResult:
         """Judge one clip, reporting the progress to `listener`, and keep pictures of its faces.
 
@@ -118,7 +118,7 @@ class Scanner:
             TruelightError: the model or the detector cannot be used; no clip could be judged.
             Cancelled: raised by the listener.
         """
-        return self._scan(path, listener, heat=self._settings.scan.heat, follow_links=follow_links)
+        return self._scan(path, listener, heat=self._settings.scan.heat, beneath=beneath)
 
     def unreadable(self, path: Path, text: str) -> Finding:
         """A finding on a clip that is not scanned: `UNREADABLE`, for the reason `text`."""
@@ -142,14 +142,13 @@ class Scanner:
         listener: ProgressListener | None,
         *,
         heat: bool,
-        follow_links: bool = True,
+        beneath: Path | None = None,
     ) -> ScanResult:
-        start = time.perf_counter()
         progress = ProgressReporter(listener)
         work = Work(self._new_finding(path))
         drawn: dict[int, Pixels] = {}
         try:
-            with ClipFile(path, follow_links=follow_links) as file:
+            with ClipFile(path, beneath) as file:
                 work.fill(size=file.size, modified_ns=file.modified_ns)
                 with FileHash(file.descriptor) as file_hash:
                     self._read_and_judge(file, work, progress)
@@ -163,7 +162,7 @@ class Scanner:
                     work.fill(sha256=None)
         except ClipError as failure:
             work.finding = unreadable(work.finding, str(failure))
-        work.seconds["total"] = time.perf_counter() - start
+        work.seconds["total"] = time.perf_counter() - work.began
         work.fill(seconds=work.seconds)
         portraits = {face.id: work.track(face.id).portrait for face in work.finding.faces}
         return ScanResult(work.finding, portraits, drawn)
@@ -211,11 +210,13 @@ class Scanner:
         with Inference(self._bundle.result, self.manifest) as inference:
             for frame in clip.frames():
                 start = time.perf_counter()
+                work.seconds.setdefault("first_frame", start - work.began)
                 found = faces.add(frame)
                 work.spend("faces", time.perf_counter() - start)
                 crops = {face.track: crop.pixels for face, crop in found}
                 inference.add(frame.window, frame.time, crops)
                 work.fill(frames_scored=work.frames_with_face)
+                progress.fake_probability = inference.probability_so_far()
                 progress.report("looking", work.frames)
                 work.stopped = time.thread_time() > until or work.has_too_many_faces
                 if work.stopped:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ class Work:
     finding: Finding
     parts: list[ScannedPart] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    began: float = field(default_factory=time.perf_counter)
     stopped: bool = False
     """Whether finding the faces took the time that a file may take."""
 

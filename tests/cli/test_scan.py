@@ -172,9 +172,16 @@ def test_a_folder_is_judged_in_order_and_the_rest_is_counted(
     (tmp_path / "notes.txt").write_text("notes")
     (tmp_path / ".hidden.mp4").write_text("hidden")
     ran = run("scan", "--json", "--bundle", bundle, tmp_path)
-    found = [Path(finding["path"]).name for finding in objects(ran.stdout)]
-    assert found == ["a.jpg", "picture.dat"]
-    assert ran.stderr == "Skipped 1 file that is not media.\n"
+    *lines, last = ran.stdout.splitlines(keepends=True)
+    findings, skipped = objects("".join(lines)), json.loads(last)
+    assert [Path(finding["path"]).name for finding in findings] == ["a.jpg", "picture.dat"]
+    assert ran.stderr == (
+        "Not judged: 1 file is neither a video nor a picture: notes.txt.\n"
+        "Not judged: 1 file or folder is hidden: .hidden.mp4.\n"
+    )
+    assert (skipped["kind"], skipped["schema_version"]) == ("truelight-skipped", 1)
+    assert skipped["counts"] == {"hidden": 1, "not-media": 1}
+    assert [file["reason"] for file in skipped["files"]] == ["hidden", "not-media"]
 
 
 def test_an_empty_folder_is_reported(bundle: Path, tmp_path: Path) -> None:

@@ -185,6 +185,14 @@ def test_usb_sticks_are_read(installed: Path) -> None:
     assert check("sticks", machine(installed)) == expected
 
 
+def test_ports_that_nobody_guards_are_named(installed: Path) -> None:
+    hub = installed / "sys/bus/usb/devices/usb1"
+    hub.mkdir(parents=True)
+    for value, state in (("1", State.WARNING), ("0", State.OK)):
+        (hub / "authorized_default").write_text(f"{value}\n")
+        assert check("sticks", machine(installed)).state is state
+
+
 @pytest.mark.parametrize(
     ("file", "text", "state", "sentence"),
     [

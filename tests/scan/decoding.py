@@ -34,7 +34,8 @@ def look_at_all(
     """Each part of a file with its reader and what is seen of it; and what is left out."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        parts, looked = Parts(DescriptorFile(descriptor), limits, lambda _: None), []
+        parts = Parts(DescriptorFile(descriptor), limits, lambda _: None)
+        looked: list[tuple[Part, ClipReader[Any], list[Seen]]] = []
         while len(looked) < most and (reader := parts.open_next()):
             seen = []
             for chosen in reader.choose(sampling):

@@ -38,7 +38,7 @@ from file_kinds import (
 )
 
 from edge.finding import ReasonCode
-from edge.scan.collect import collect, unread_summary
+from edge.scan.collect import collect
 from edge.scan.limitations import limitations
 from edge.scan.media.client import open_clip
 from edge.scan.media.formats import READ
@@ -220,10 +220,10 @@ def test_nothing_is_passed_over_in_silence(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("notes")
     found = collect([tmp_path])
     assert [path.name for path in found.clips] == ["d.h264"]
-    assert (len(found.unread), found.skipped) == (3, 1)
-    assert unread_summary(found.unread) == (
-        "3 files are of a kind that is not read: a.jxl (JPEG XL picture), b.dat (JPEG 2000 "
-        "picture), c.tga (Targa picture)."
+    assert found.skipped.sentences() == (
+        "3 files are not of a kind that is read: a.jxl (JPEG XL picture), b.dat (JPEG 2000 "
+        "picture), c.tga (Targa picture).",
+        "1 file is neither a video nor a picture: notes.txt.",
     )
 
 

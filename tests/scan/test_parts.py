@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from clips import write_clip
-from decoding import FOUR_HERTZ, is_card, look, look_at_all, numbers
+from decoding import FOUR_HERTZ, is_card, look_at_all, numbers
 from file_kinds import (
     Maker,
     behind,
@@ -60,6 +60,14 @@ PARTS: dict[str, tuple[Maker, list[tuple[PartKind, int, int, int]]]] = {
     ),
     "ts before mp4": (
         behind(piece("a.ts", "libx264", 0), piece("b.mp4", "libx264", 25)),
+        [(FIRST, 1, 0, 24), (JOINED, 2, 25, 49)],
+    ),
+    "ts of two codecs": (
+        behind(piece("a.ts", "mpeg2video", 0), piece("b.ts", "libx264", 25)),
+        [(FIRST, 1, 0, 24), (JOINED, 2, 25, 49)],
+    ),
+    "ts of two codecs, the newer first": (
+        behind(piece("a.ts", "libx264", 0), piece("b.ts", "mpeg2video", 25)),
         [(FIRST, 1, 0, 24), (JOINED, 2, 25, 49)],
     ),
     "joined wmv": (twice("v.wmv", "wmv2"), [(FIRST, 1, 0, 24), (JOINED, 2, 25, 49)]),
@@ -132,12 +140,6 @@ def test_what_cannot_be_read_beside_the_first_part_is_counted(tmp_path: Path) ->
     assert (len(looked), left_out) == (2, {Remark.OTHER_TRACKS: 1})
     many, left_out = look_at_all(tiff_pages(tmp_path, MOST_PARTS + 20, side=40))
     assert (len(many), left_out) == (MOST_PARTS, {Remark.OTHER_PICTURES: 20})
-
-
-def test_another_codec_in_the_same_stream_is_remarked(tmp_path: Path) -> None:
-    make = behind(piece("a.ts", "mpeg2video", 0), piece("b.ts", "libx264", 25))
-    reader, _ = look(make(tmp_path))
-    assert reader.remarks[Remark.OTHER_PARTS] == 1
 
 
 def test_a_broken_video_behind_a_picture_is_remarked(tmp_path: Path) -> None:

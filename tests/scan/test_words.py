@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_verdict import MANIFEST, logit_of
 
-from edge.finding import Finding, ReasonCode, Verdict
+from edge.finding import Face, Finding, ReasonCode, Verdict
 from edge.scan.limitations import limitations, more_faces, withhold_real
 from edge.scan.media.clip_file import too_large
 from edge.scan.media.protocol import FAULTS, ClipError, Fault, Remark
@@ -72,7 +72,12 @@ def checked(finding: Finding) -> None:
     st.dictionaries(st.sampled_from(Remark), st.integers(1, 100_000)),
 )
 def test_reasons_agree_with_their_numbers(
-    found: list, frames: int, still: bool, first: int | None, stopped: bool, remarks: dict
+    found: list[Face],
+    frames: int,
+    still: bool,
+    first: int | None,
+    stopped: bool,
+    remarks: dict[Remark, int],
 ) -> None:
     context = ClipContext(
         frames=frames,

@@ -78,6 +78,13 @@ class Machine:
     def pull(self) -> None:
         self._order(f"device_del stick{self._sticks}")
 
+    def add(self, device: str, name: str) -> None:
+        """Plug in another USB device, as QEMU calls it."""
+        self._order(f"device_add {device},id={name},bus=xhci.0")
+
+    def remove(self, name: str) -> None:
+        self._order(f"device_del {name}")
+
     def end(self) -> None:
         self._process.kill()
         self._process.wait()
@@ -199,12 +206,35 @@ def try_kind(machine: Machine, kind: str) -> None:
     print(f"{kind}: write-protected, it is judged and the report is kept")
 
 
+def try_intruders(machine: Machine) -> None:
+    """A keyboard and a network card that are plugged in are refused, and work for upkeep."""
+    used = "cat /proc/bus/input/devices; ls /sys/class/net"
+    before = machine.ask(used)
+    for device in ("usb-kbd", "usb-net"):
+        machine.add(device, "intruder")
+        refused = "/run/truelight/sticks/usb-*.json"
+        facts = json.loads(
+            machine.ask(f"for _ in $(seq 300); do cat {refused} && exit; sleep 0.1; done; exit 1")
+        )
+        assert facts["error"].startswith("USB device refused"), facts
+        assert machine.ask(used) == before
+        machine.remove("intruder")
+        machine.ask(f"while ls {refused}; do sleep 0.1; done")
+        print(f"{device}: {facts['error']}", flush=True)
+    machine.ask("systemctl stop truelight-usb")
+    machine.add("usb-kbd", "upkeep")
+    machine.ask("while ! grep 'QEMU USB Keyboard' /proc/bus/input/devices; do sleep 0.1; done")
+    machine.remove("upkeep")
+    machine.ask("systemctl start truelight-usb")
+
+
 def main() -> None:
     machine = Machine()
     try:
         start = time.monotonic()
         machine.ask("while ! systemctl is-active -q truelight; do sleep 0.2; done", 400)
         print(f"booted within {time.monotonic() - start:.0f} s", flush=True)
+        try_intruders(machine)
         for kind in KINDS:
             try_kind(machine, kind)
     finally:

@@ -1,7 +1,6 @@
 """A clip's packets, read with FFmpeg: the video stream, its times and length, and seeking.
 
-Runs in the decoder process only. The file is read through a descriptor that is already open; FFmpeg
-gets the demuxer by name and may open nothing else, so a clip cannot make it read another file.
+Runs in the decoder process only, on an open descriptor. FFmpeg gets the demuxer by name.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from av.video.stream import VideoStream
 
 from edge.scan.media import structure
 from edge.scan.media.clip_file import DescriptorFile, too_large
+from edge.scan.media.cut_short import gif_is_cut_short, png_is_cut_short
 from edge.scan.media.formats import ClipFormat
 from edge.scan.media.protocol import ClipError, Fault
 from edge.scan.media.streams import (
@@ -40,6 +40,7 @@ _MARGIN = 4096
 # Bytes that a seek may read; some containers are searched from front to back.
 _SEEK_BYTES = 1 << 26
 _LONGEST_GROUP = 10.0
+_CUT_SHORT = {"gif": gif_is_cut_short, "apng": png_is_cut_short}
 
 
 class Demuxer:
@@ -97,11 +98,6 @@ class Demuxer:
         return stated_period(self.stream)
 
     @property
-    def indexed_seconds(self) -> float:
-        """Seconds from the first frame that are indexed."""
-        return self.index.seconds if self.index is not None else 0.0
-
-    @property
     def _stated_rate(self) -> float:
         return stated_rate(self.stream, self._form)
 
@@ -116,6 +112,8 @@ class Demuxer:
             noted = None if film.fragments else noted_entries(entries)
         elif self._form.demuxer in {"matroska", "avi"}:
             self.damaged |= structure.is_cut_short(self._file.part())
+        elif self._form.demuxer in _CUT_SHORT:
+            self.damaged |= _CUT_SHORT[self._form.demuxer](self._file.part())
         packets = noted if noted is not None else self._noted(container, stream, alive)
         until = monotonic() + INDEX_SECONDS
         self.index = PacketIndex(packets, base, self._stated_rate, lambda: monotonic() < until)
@@ -130,6 +128,12 @@ class Demuxer:
             return self.make_index(alive)
         self._can_seek &= not (self.index.restarts or self.index.counted)
         return self.index
+
+    def behind_restart(self) -> DescriptorFile | None:
+        """The transport stream that begins where the clock was reset; None if unknown."""
+        place = self.index.restart_place if self.index is not None else -1
+        known = self._form.demuxer == "mpegts" and place >= 0
+        return self._file.part(structure.program_table(self._file, place)) if known else None
 
     def packets(self) -> Iterator[av.Packet[VideoStream]]:
         """The stream's packets from the current position on, in decoding order."""
@@ -231,8 +235,7 @@ class Demuxer:
     def length(self) -> float:
         """Seconds from the first frame to the end, by the packets.
 
-        Where a header agrees with them, it is more precise: some tables tell when packets are
-        decoded, not when frames are shown.
+        A header that agrees with them is more precise: some tables give the times of decoding.
         """
         assert self.index is not None
         seconds = min(_MOST_SECONDS, self.index.seconds)

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, NoReturn
 import av
 import av.audio.stream
 import av.error
-import av.subtitles.stream  # PyAV imports these when it opens a file; the sandbox forbids that
+import av.subtitles.codeccontext  # PyAV imports these when it opens a file; the sandbox forbids it
+import av.subtitles.stream
 from av.container import InputContainer
 from av.index import IndexEntries
 from av.stream import Disposition
@@ -95,17 +96,27 @@ def _other_codec_number(stream: VideoStream) -> int:
     return named.index(name) + 1 if name in named else 0
 
 
+class PixelAspect:
+    """Width of a stored pixel over its height: the container's, until a frame changes it."""
+
+    def __init__(self) -> None:
+        self._first: Fraction | None = None
+
+    def of(self, stream: VideoStream) -> Fraction | None:
+        """The aspect of the frame that was decoded last; None if the clip does not say."""
+        context: Any = stream.codec_context
+        own: Fraction | None = context.sample_aspect_ratio
+        if self._first is None:
+            self._first = own
+        changed = own != self._first
+        return own if changed else stream.sample_aspect_ratio or own
+
+
 def codec_number(stream: VideoStream) -> int:
     """The index of a stream's codec in the protocol's table; -1 if it is not read."""
     context: Any = stream.codec_context
     name = context.codec.canonical_name if context is not None else ""
     return CODECS.index(name) if name in CODECS else -1
-
-
-def pixel_aspect(stream: VideoStream) -> Fraction | None:
-    """Width of a stored pixel over its height; None if the file does not say."""
-    context: Any = stream.codec_context
-    return stream.sample_aspect_ratio or context.sample_aspect_ratio
 
 
 def stated_rate(stream: VideoStream, form: ClipFormat) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from edge.scan.media.clip_file import DescriptorFile
 
@@ -25,6 +25,8 @@ _MOST_STEPS = 200_000
 _MOST_MOOV = 1 << 24
 _MOST_JPEG = 1 << 27
 _HEAD = 64
+_TS_PACKET = 188
+_MOST_TS = 200 * _TS_PACKET
 # How videos begin that lie behind a picture or another video.
 _VIDEO = re.compile(
     rb"\0\0\0[\x10-\xff]ftyp(?:mp4|isom|iso[2-9]|qt  |avc1|M4V |3gp|MSNV|hvc1|mmp4)"
@@ -40,6 +42,9 @@ _VIDEO = re.compile(
     ),
     re.DOTALL,
 )
+# Markers of frames, by how they are coded; DHT, JPG and DAC lie between them.
+_FRAMES = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
+_LOSSLESS = frozenset((0xC3, 0xC7, 0xCB, 0xCF, 0xF7))
 # A marker that ends or interrupts the data of a scan: no stuffing, restart or fill.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
@@ -193,6 +198,20 @@ def _avi_starts(file: DescriptorFile) -> Iterator[int]:
         place += 8 + size + size % 2
 
 
+def program_table(file: DescriptorFile, place: int) -> int:
+    """Where the last program table of a transport stream begins before a packet at `place`.
+
+    `place` itself without one.
+    """
+    start = max(0, place - _MOST_TS)
+    file.seek(start)
+    before = file.read(place - start)
+    for back in range(_TS_PACKET, len(before) + 1, _TS_PACKET):
+        if before[-back:][:3] == b"G\x40\0":
+            return place - back
+    return place
+
+
 class Jpeg(NamedTuple):
     """One JPEG picture in a file."""
 
@@ -218,6 +237,18 @@ def read_jpeg(data: bytes, place: int = 0) -> Jpeg:
         names_others |= marker == 0xE2 and data[place + 2 : place + 6] == b"MPF\0"
         place += int.from_bytes(data[place : place + 2], "big")
     return Jpeg(None, names_others)
+
+
+def is_lossless_jpeg(file: BinaryIO | DescriptorFile) -> bool:
+    """Whether a JPEG's frame is coded without loss, by the first part of ISO 10918 or JPEG-LS."""
+    file.seek(0)
+    head, place = file.read(1 << 20), 2
+    while (found := _MARKER.search(head, place)) is not None:
+        marker, place = head[found.start() + 1], found.end()
+        if marker in _FRAMES:
+            return marker in _LOSSLESS
+        place += int.from_bytes(head[place : place + 2], "big")
+    return False
 
 
 def has_jpegs_in_a_row(file: DescriptorFile) -> bool:

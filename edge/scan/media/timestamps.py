@@ -29,7 +29,7 @@ _TICK = 1e-6
 _MOST_STAMP = 1 << 60
 _MOST_PLACES = 100_000
 # Packets before and behind a joint whose errors are the joint's.
-_JOINT = 3
+_JOINT = 4
 # As a fraction of the period. Matroska rounds its times to milliseconds.
 _OFF_RATE = 0.3
 _MOST_REORDERED = 16
@@ -84,6 +84,8 @@ class PacketIndex:
         self._times = array("q")
         """When each packet is decoded, in the stream's units, without restarts."""
         self._restart: int | None = None
+        self.restart_place = -1
+        """The byte of the first packet after the last reset of the clock; -1 if unknown."""
         self._starts = [0]
         self._shifts = [0]
         """From which packet on how much is to be added to stamps."""
@@ -112,6 +114,10 @@ class PacketIndex:
     def last_restart(self) -> int | None:
         """When the first frame after the last reset of the clock is shown; None without a reset."""
         return self._restart
+
+    def is_behind_restart(self, number: int) -> bool:
+        """Whether a packet lies behind the last reset of the clock."""
+        return self.restarts > 0 and number >= self._starts[-1]
 
     def is_joint(self, number: int) -> bool:
         """Whether a packet lies where the clock was reset: there nothing is damage."""
@@ -160,7 +166,7 @@ class PacketIndex:
                 if -lapse <= stamp - suspect.stamp <= leap:
                     # The clock was reset: time goes on from where it was.
                     shown = suspect.stamp if suspect.pts is None else suspect.pts
-                    self._restart = self._end
+                    self._restart, self.restart_place = self._end, suspect.place
                     self._starts.append(number - 1)
                     self._shifts.append(self._end - shown)
                     last = self._times[-1] = suspect.stamp + self._shifts[-1]

@@ -19,7 +19,7 @@ from edge.scan.media.demuxer import Demuxer
 from edge.scan.media.formats import ClipFormat, still_form
 from edge.scan.media.protocol import ClipError, ClipKind, Fault, PartKind, Remark
 from edge.scan.media.sampling import ClipReader, Part
-from edge.scan.media.streams import ERRORS, USUAL_RATE, codec_number, pixel_aspect
+from edge.scan.media.streams import ERRORS, USUAL_RATE, PixelAspect, codec_number
 from edge.scan.media.timestamps import SteadyRate, steady_times
 
 _THREADS = 2
@@ -61,6 +61,7 @@ class VideoReader(ClipReader[DecodedFrame]):
         self._can_jump = True
         self._jumped_to = -1
         self._jumped_beyond = 0.0
+        self._damaged_at_end = False
         self._demuxer = Demuxer(file, form, limits.of(form), track)
         self._restart()
         index = self._demuxer.make_index(lambda: alive(self.frames_read))
@@ -75,13 +76,14 @@ class VideoReader(ClipReader[DecodedFrame]):
         self.codec, self.frame_rate = codec_number(stream), self._demuxer.frame_rate
         single = form.container in _PICTURES and len(index) == 1
         self.kind = ClipKind.IMAGE if single else form.kind
+        self.damaged |= self._demuxer.damaged
         if not single:
             self.seconds = self._demuxer.length()
-            self.damaged |= self._demuxer.damaged
         self._remark(index.complete, index.counted)
         if not track:
             self._name_others()
-        self._converter = FrameConverter(first, pixel_aspect(stream), limits.handed_out, size)
+        self._aspect = PixelAspect()
+        self._converter = FrameConverter(first, self._aspect.of(stream), limits.handed_out, size)
         self.width, self.height = self._converter.width, self._converter.height
 
     def frames(self) -> Iterator[tuple[float, DecodedFrame]]:
@@ -91,7 +93,7 @@ class VideoReader(ClipReader[DecodedFrame]):
         while current is not None:
             time, frame = current
             following = None
-            if frame.interlaced_frame or looks_combed(frame):
+            if frame.interlaced_frame or (self._is_wanted(time) and looks_combed(frame)):
                 following = self._next()
                 # At an end of the clip the one neighbour stands for both.
                 after = following[1] if following is not None else before or frame
@@ -104,18 +106,28 @@ class VideoReader(ClipReader[DecodedFrame]):
             del current, frame
             current = following if following is not None else self._next()
 
-    def _check_last_part(self) -> None:
-        """Remark if no frame could be decoded since the last reset of the clock."""
+    def _finish(self) -> None:
+        """All frames are read: what is damaged, and what could not be decoded as one clip."""
         index = self._demuxer.index
         if index is not None and index.last_restart is not None:
             restart = self._demuxer.seconds_of(index.last_restart)
             if self._latest <= restart + _TICK:
-                self.remarks[Remark.OTHER_PARTS] = 1
+                # Not one frame since the last reset of the clock: another codec.
+                behind = self._demuxer.behind_restart()
+                if behind is None:
+                    self.remarks[Remark.OTHER_PARTS] = 1
+                else:
+                    self.others.append(Part(PartKind.JOINED, 2, file=behind))
+                return
+        known = self._demuxer.is_indexed(self.seconds)  # else it is an estimate
+        self.damaged |= known and self.shown_until() + _MISSING_END < self.seconds
+        self.damaged |= self._damaged_at_end
 
     def _remark(self, complete: bool, counted: bool) -> None:
         """Note what must be known of the clip."""
         if not complete:
-            self.remarks[Remark.UNINDEXED] = max(1, int(self._demuxer.indexed_seconds))
+            indexed = self._demuxer.index.seconds if self._demuxer.index else 0.0
+            self.remarks[Remark.UNINDEXED] = max(1, int(indexed))
         if counted and self.kind is ClipKind.VIDEO:
             self.remarks[Remark.COUNTED_TIMES] = int(self._demuxer.frame_rate * 1000)
 
@@ -135,6 +147,7 @@ class VideoReader(ClipReader[DecodedFrame]):
 
     def paint(self, frame: DecodedFrame, target: memoryview) -> None:
         """See `ClipReader`."""
+        self._converter.aspect = self._aspect.of(self._demuxer.stream)
         self._converter.paint(frame, target)
 
     def shown_until(self) -> float:
@@ -199,9 +212,7 @@ class VideoReader(ClipReader[DecodedFrame]):
         while arrived is None or arrived[0] <= self._latest:
             arrived = next(self._decoded, None)
             if arrived is None:
-                known = self._demuxer.is_indexed(self.seconds)  # else it is an estimate
-                self.damaged |= known and self.shown_until() + _MISSING_END < self.seconds
-                self._check_last_part()
+                self._finish()
                 return None
         self._latest = arrived[0]
         return arrived
@@ -239,25 +250,41 @@ class VideoReader(ClipReader[DecodedFrame]):
     def _frames_of(self, packet: av.Packet[VideoStream] | None) -> list[av.VideoFrame]:
         """What a packet decodes to; None asks for the frames that the decoder still holds."""
         context: Any = self._demuxer.stream.codec_context
-        index = self._demuxer.index
-        whole = index is not None and index.is_joint(self._demuxer.position - 1)
+        damaged = False
         try:
             if packet is not None:
-                self.damaged |= packet.is_corrupt and not whole
+                damaged = packet.is_corrupt
                 context.skip_frame = "DEFAULT" if self._matters(packet) else "NONREF"
             frames: list[av.VideoFrame] = context.decode(packet)
         except EOFError:
-            return []
+            frames = []
         except ERRORS:
-            self.damaged |= not whole
-            return []
-        self.damaged |= any(frame.is_corrupt for frame in frames) and not whole
+            damaged, frames = True, []
+        self._note_damage(damaged or any(frame.is_corrupt for frame in frames))
         return frames
 
+    def _note_damage(self, damaged: bool) -> None:
+        """Take note of damage to the latest packet or its frames, but for where files are joined.
+
+        Behind the last reset of the clock it may be another codec: see `_finish`.
+        """
+        index, number = self._demuxer.index, self._demuxer.position - 1
+        if not damaged or (index is not None and index.is_joint(number)):
+            return
+        if index is not None and index.is_behind_restart(number):
+            self._damaged_at_end = True
+        else:
+            self.damaged = True
+
     def _matters(self, packet: av.Packet[VideoStream]) -> bool:
-        if self._times is None or self.period is None or packet.pts is None:
+        if packet.pts is None:
+            return True
+        return self._is_wanted(self._demuxer.seconds_of(packet.pts))
+
+    def _is_wanted(self, time: float) -> bool:
+        """Whether a frame of that time, or a neighbour of it, may be chosen."""
+        if self._times is None or self.period is None:
             return True
         reach = 1.5 * self.period
-        time = self._demuxer.seconds_of(packet.pts)
         place = bisect_left(self._times, time - reach)
         return place < len(self._times) and self._times[place] <= time + reach
