@@ -85,15 +85,16 @@ def exists(pid: int) -> bool:
 
 def test_a_spare_process_gets_the_next_clip(clip: Path) -> None:
     before = descriptors()
+    seen = set()
     with Decoders(spare=True) as decoders:
         decoders.renew()
-        seen = set()
         for _ in range(3):
             waiting = decoders.spare_pid
             with open_clip(clip, FOUR_HERTZ, decoders=decoders) as opened:
                 assert opened.pid == waiting
                 assert len(list(opened.frames())) == 8
             seen.add(waiting)
+        del opened  # it holds the frames
         assert len(seen) == 3, "each gets one clip only"
         last = decoders.spare_pid
         assert last
