@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import socket
 import struct
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from machine import Machine
+
 FOLDER = Path(sys.argv[1])
-SHARE = FOLDER / "share"
 SIZE = 64 * 1024**2
 FIRST = 2048  # sector of the partition, where there is one
 
@@ -29,87 +28,6 @@ KINDS = {  # how each is made, on the whole stick or on a partition
 }
 DRIVERS = {"vfat": "vfat", "exfat": "exfat", "ntfs": "ntfs3", "ext4": "ext4"}
 SAFE = {"ro", "nosuid", "nodev", "noexec", "noatime", "nosymfollow"}
-
-
-class Machine:
-    """A virtual machine. No KVM: it may be there and boot nothing. A newer CPU panics at times."""
-
-    def __init__(self) -> None:
-        self._monitor = FOLDER / "monitor"
-        self._sticks = 0
-        share = f"local,id=host,path={SHARE},security_model=none"
-        drive = f"file={FOLDER}/vm.img,format=raw,if=virtio,cache=unsafe"
-        self._process = subprocess.Popen(
-            [
-                *("nice", "qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=512"),
-                *("-cpu", "Nehalem", "-machine", "q35", "-m", "2048", "-smp", "2"),
-                *("-kernel", FOLDER / "vmlinuz", "-initrd", FOLDER / "small.img"),
-                *("-append", "root=/dev/vda rw console=ttyS0 panic=-1 quiet"),
-                *("-drive", drive, "-fsdev", share),
-                *("-device", "virtio-9p-pci,fsdev=host,mount_tag=host"),
-                *("-device", "qemu-xhci,id=xhci", "-nic", "none", "-no-reboot"),
-                *("-display", "none", "-serial", f"file:{FOLDER}/console.log"),
-                *("-monitor", f"unix:{self._monitor},server,nowait"),
-            ],
-            stdin=subprocess.DEVNULL,
-        )
-
-    def ask(self, script: str, seconds: float = 300) -> str:
-        """Have the system run a script as root; what it says."""
-        (SHARE / "status").unlink(missing_ok=True)
-        (SHARE / "ask.new").write_text(script)
-        (SHARE / "ask.new").rename(SHARE / "ask")
-        until(f"an answer to {script}", (SHARE / "status").exists, seconds, self.is_alive)
-        output = (SHARE / "output").read_text(errors="replace")
-        status = (SHARE / "status").read_text().strip()
-        assert status == "0", f"{script}\n{output}\nstatus {status}"
-        return output.strip()
-
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
-
-    def plug(self, image: Path, *, protected: bool = False) -> None:
-        self._sticks += 1
-        name = f"stick{self._sticks}"
-        flag = ",readonly=on" if protected else ""
-        self._order(f"drive_add 0 if=none,id={name},file={image},format=raw{flag}")
-        self._order(f"device_add usb-storage,id={name},bus=xhci.0,drive={name},removable=on")
-
-    def pull(self) -> None:
-        self._order(f"device_del stick{self._sticks}")
-
-    def add(self, device: str, name: str) -> None:
-        """Plug in another USB device, as QEMU calls it."""
-        self._order(f"device_add {device},id={name},bus=xhci.0")
-
-    def remove(self, name: str) -> None:
-        self._order(f"device_del {name}")
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def _order(self, line: str) -> None:
-        with socket.socket(socket.AF_UNIX) as monitor:
-            monitor.settimeout(60)
-            monitor.connect(str(self._monitor))
-            while b"(qemu)" not in monitor.recv(4096):
-                pass
-            monitor.sendall(line.encode() + b"\n")
-            answer = b""
-            while not answer.endswith(b"(qemu) "):
-                answer += monitor.recv(4096)
-
-
-def until(what: str, ready: Callable[[], bool], seconds: float, alive: Callable[[], bool]) -> float:
-    start = time.monotonic()
-    while not ready():
-        if time.monotonic() - start > seconds or not alive():
-            raise SystemExit(
-                f"not within {seconds} s: {what}\n{(FOLDER / 'console.log').read_text()[-3000:]}"
-            )
-        time.sleep(0.1)
-    return time.monotonic() - start
 
 
 @contextmanager
@@ -229,7 +147,7 @@ def try_intruders(machine: Machine) -> None:
 
 
 def main() -> None:
-    machine = Machine()
+    machine = Machine(FOLDER)
     try:
         start = time.monotonic()
         machine.ask("while ! systemctl is-active -q truelight; do sleep 0.2; done", 400)
