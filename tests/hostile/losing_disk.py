@@ -9,12 +9,14 @@ and of the sectors written since the last flush only some remain, in no order), 
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import random
 import stat
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from typing import Any
 SECTOR = 4096
 """Of flash: it is written whole or not at all. Of 512 bytes, a superblock of ext4 is torn."""
 NAME = "/disk"
+_CLONE_NEWNS = 0x00020000
 
 
 class Sectors:
@@ -126,6 +129,9 @@ class LosingDisk:
     """An ext4 on such a disk, mounted at `place`. For root."""
 
     def __init__(self, folder: Path, size: int = 96 * 1024**2) -> None:
+        # Unseen by other mount namespaces, which would hold the file system when it is unmounted.
+        assert ctypes.CDLL(None).unshare(_CLONE_NEWNS) == 0, "only root may mount"
+        _do("mount", "--make-rprivate", "/")
         self.place, self._under = folder / "ext4", folder / "fuse"
         self.place.mkdir()
         self._under.mkdir()
@@ -150,6 +156,12 @@ class LosingDisk:
         """The power is back: the file system is mounted again. Nothing may have it open."""
         _do("umount", str(self.place))
         _do("losetup", "--detach", self._loop)
+        # A mount namespace of a process that was killed may hold it for a moment, and write.
+        backing = Path("/sys/block", Path(self._loop).name, "loop", "backing_file")
+        deadline = time.monotonic() + 30
+        while backing.exists() and backing.read_text().startswith(str(self._under)):
+            assert time.monotonic() < deadline, f"{self._loop} is still in use"
+            time.sleep(0.01)
         self._order("revive")
         self._attach()
         _do("mount", self._loop, str(self.place))

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from machine import BOOT_SECONDS, Machine
+from machine import Machine
 
 TESTS = "tests/scan/test_sandbox.py"
 PYTHON = "/opt/truelight/.venv/bin/python"
@@ -20,7 +20,7 @@ def main() -> None:
     machine = Machine(Path(sys.argv[1]), "arm64")
     try:
         start = time.monotonic()
-        kernel = machine.ask("uname -mr", BOOT_SECONDS)
+        kernel = machine.booted("uname -mr")
         print(f"booted within {time.monotonic() - start:.0f} s: {kernel}", flush=True)
         print(machine.ask("truelight doctor --no-questions --only sandbox 2>&1 || true", 600))
         print(

@@ -23,4 +23,4 @@ box_ready stick
 machine_ready "$BOX" "$BOX/tree"
 cp "$BOX/tree/boot/small.img" "$BOX/small.img"
 
-python3 -B "$VM/stick.py" "$BOX"
+python3 -B "$VM/stick.py" "$BOX" "${PULLS:-12}"
