@@ -50,7 +50,7 @@ def skipped_frames(path: Path, width: int, height: int, count: int, interval: Fr
             output.mux(stream.encode(frame))
         output.mux(stream.encode())
     encoded.seek(0)
-    with av.open(encoded, format="h264") as source, av.open(str(path), "w") as target:
+    with av.open(encoded, "r", format="h264") as source, av.open(str(path), "w") as target:
         packets = [bytes(packet) for packet in source.demux() if packet.size]
         assert len(packets) == 1 + _CYCLE
         copy: Any = target.add_stream_from_template(source.streams.video[0])
@@ -152,7 +152,10 @@ def costs(names: list[str]) -> Iterator[Cost]:
                 continue
             with _times() as took:
                 finding = scanner.scan(path)
-            yield Cost(name, *took, f"{finding.verdict}, {finding.reasons[-1].code}")
+            wall, decoder, program = took
+            yield Cost(
+                name, wall, decoder, program, f"{finding.verdict}, {finding.reasons[-1].code}"
+            )
             path.unlink()
 
 

@@ -26,7 +26,8 @@ from hostile.kills import kills
 from hostile.losing_disk import LosingDisk
 from hostile.power import cuts, loses
 from redpale import write_clips
-from test_sandbox import ATTEMPTS, SUCCESS, confined
+from takeover import ATTEMPTS, SUCCESS
+from test_sandbox import confined
 
 HEAD = ("| what | tried | result |", "| --- | --- | --- |")
 SEED = 5

@@ -75,10 +75,10 @@ def serve_requests(descriptor: int) -> NoReturn:
                 os.close(each)
             main(*passed)
         os.waitpid(first, 0)  # from now on the decoder process is a child of the program
-        pid = os.read(between, 20)
+        answer = os.read(between, 20)
         for each in (*descriptors, between, to):
             os.close(each)
-        requests.send(pid)
+        requests.send(answer)
 
 
 def serve_connections(descriptor: int) -> NoReturn:

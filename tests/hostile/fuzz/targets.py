@@ -132,7 +132,8 @@ def manifest(data: bytes) -> None:
 
 def finding(data: bytes) -> None:
     """A finding that lies beside a clip, put there by anybody."""
-    from edge.box.sources.inbox import Stamp, _is_judged, result_of
+    from edge.box.sources.arrivals import Stamp
+    from edge.box.sources.inbox import _is_judged, result_of
 
     clip = FOLDER / "x.mp4"
     clip.write_bytes(b"x")
