@@ -36,6 +36,7 @@ class ReasonCode(StrEnum):
     FACES_TOO_SMALL = "faces-too-small"
     TOO_DARK = "too-dark"
     TOO_BLURRED = "too-blurred"
+    FALSE_COLOURS = "false-colours"
     SEEN_TOO_BRIEFLY = "seen-too-briefly"
     MORE_FACES = "more-faces"
     SINGLE_PICTURE = "single-picture"
@@ -93,6 +94,9 @@ class Quality(_Part):
     sharpness: float = Field(description="Variance of the Laplacian of the crop's luma.")
     roll: float = Field(
         default=0.0, description="Tilt of the head, degrees from 0 (upright) to 180 (on its head)."
+    )
+    warmth: float = Field(
+        default=0.0, description="Red less blue of the face, as a share of its mean value."
     )
 
 

@@ -17,6 +17,7 @@ SHORTCOMINGS = {
     ReasonCode.FACES_TOO_SMALL: "too small",
     ReasonCode.TOO_DARK: "too dark",
     ReasonCode.TOO_BLURRED: "too blurred",
+    ReasonCode.FALSE_COLOURS: "in false colours",
     ReasonCode.SEEN_TOO_BRIEFLY: "seen too briefly",
 }
 

@@ -147,6 +147,7 @@ class Track:
                 light=median(quality.light for quality in self._qualities),
                 sharpness=median(quality.sharpness for quality in self._qualities),
                 roll=median(quality.roll for quality in self._qualities),
+                warmth=median(quality.warmth for quality in self._qualities),
             ),
             counted=False,
             fake_probability=None,

@@ -105,9 +105,9 @@ def test_every_face_has_a_portrait_that_shows_it(scanner: Scanner, clips: Path) 
         assert pixels.dtype == np.uint8
         around = np.pad(pixels, ((40, 40), (40, 40), (0, 0)), constant_values=110)
         (found,) = detector().detect(around)
-        assert 90 < found.box.width < 125  # the whole head, with some of what is around it
+        assert 80 < found.box.width < 125  # the whole head, with some of what is around it
     assert red[..., 0].mean() > 2 * red[..., 2].mean()
-    assert pale[..., 2].mean() > 1.5 * pale[..., 0].mean()
+    assert pale[..., 1].mean() > 1.3 * pale[..., 0].mean()
 
 
 def test_a_clip_may_be_passed_over_with_a_reason(scanner: Scanner, clips: Path) -> None:

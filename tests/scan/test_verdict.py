@@ -129,6 +129,7 @@ def test_the_worst_face_that_counts_decides() -> None:
         ({"face_px": 47.9}, "faces-too-small"),
         ({"light": 24.0}, "too-dark"),
         ({"sharpness": 9.0}, "too-blurred"),
+        ({"warmth": -0.2}, "false-colours"),
         ({"seen": 0.875}, "seen-too-briefly"),
     ],
 )

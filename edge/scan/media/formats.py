@@ -125,6 +125,7 @@ _STILLS = (
 _SOUND = (b"ID3", b"fLaC", b"OggS", b"MThd", b"\xff\xfb", b"\xff\xf3", b"\xff\xf1", b"#!AMR")
 _OGG_VIDEO = (b"\x80theora", b"OVP80", b"BBCD\0", b"\1video\0")
 _TS_PACKETS = (188, 192, 204)
+_MOST_JUNK = 4096
 _ANIMATED = 2
 
 
@@ -272,7 +273,7 @@ def _bare_stream(head: bytes) -> ClipFormat | None:
 def _transport_stream(head: bytes) -> ClipFormat | None:
     """Sync bytes at a steady distance; recorders may put some bytes of junk before the first."""
     for size in _TS_PACKETS:
-        for start in range(min(size, len(head))):
+        for start in range(min(_MOST_JUNK, len(head))):
             places = head[start : start + 5 * size : size]
             if len(places) == 5 and places == b"G" * 5:
                 return _format("ts", "mpegts")

@@ -14,13 +14,15 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageFile
 
 from edge.scan.media import structure
 from edge.scan.media.clip_file import HEAD_BYTES, DescriptorFile, PixelLimits, too_large
+from edge.scan.media.colour import ColourSpace
 from edge.scan.media.formats import ClipFormat, moving_form, number_of
 from edge.scan.media.protocol import CODECS, ClipError, ClipKind, Fault, PartKind
 from edge.scan.media.sampling import ClipReader, Part
+from edge.scan.media.still_colours import on_screen, stored_space
 
 # Pillow imports plugins when it opens a file; by then the sandbox may forbid that.
 for _plugin in ("Avif", "Bmp", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):
@@ -28,17 +30,13 @@ for _plugin in ("Avif", "Bmp", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):
 Image.preinit()
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
-_BACKDROP = (128, 128, 128)
 _MOST_CHUNKS = 400_000
 _ORIENTATION = 0x0112
-_MODES = frozenset(("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK"))
 _PILLOW_FORMATS = {
     **{"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "tiff": "TIFF"},
     **{"heic": "HEIF", "avif": "AVIF"},
 }
 _MOST_PAGES = 1000
-_MOST_PROFILE = 4 << 20
-_SRGB = ImageCms.createProfile("sRGB")
 _SUBFILE_TYPE, _REDUCED_OR_MASK = 254, 0b101
 _MULTI_PICTURE_ENTRIES = 0xB002
 # What lies in a second picture that only adds brightness to the first.
@@ -77,6 +75,7 @@ class ImageReader(ClipReader[Image.Image]):
         self._most_pixels = limits.handed_out
         self._number = number
         self._file: Any = file.part()
+        self._space: ColourSpace | None = None
         self._durations = [0.0]
         self._end = 0.0
         # Pillow warns at this number of pixels and refuses at twice as many.
@@ -84,10 +83,12 @@ class ImageReader(ClipReader[Image.Image]):
         self._most_allowed = limits.of(form)
         if form.kind is ClipKind.VIDEO:
             self._prepare_moving()
+        elif form.container == "png":
+            self._space = stored_space(self._file.read(HEAD_BYTES))
         elif form.container in {"avif", "heic"}:
-            # The libraries know fewer brands than there are.
-            self._file.seek(0)
             data = self._file.read()
+            self._space = stored_space(data)
+            # The libraries know fewer brands than there are.
             self._file = io.BytesIO(data[:8] + form.container.encode() + data[12:])
         self._first = self._read() or self._read_damaged()
         self.width, self.height = self._first.size
@@ -171,6 +172,8 @@ class ImageReader(ClipReader[Image.Image]):
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
         if image is None:
+            if self.form.container == "jpg" and structure.is_lossless_jpeg(self._file):
+                raise ClipError(Fault.UNSUPPORTED, number_of("lossless JPEG picture"))
             heif = self.form.container in {"avif", "heic"}
             raise ClipError(Fault.STILL_FORMAT if heif else Fault.BROKEN)
         return image
@@ -182,7 +185,7 @@ class ImageReader(ClipReader[Image.Image]):
                 image.seek(index)
             if image.width * image.height > self._most_allowed:
                 raise too_large(image.width * image.height, self._most_allowed)
-            return _upright(image, self._most_pixels)
+            return _upright(image, self._most_pixels, self._space)
         except (ClipError, MemoryError):
             raise
         except Exception:
@@ -226,7 +229,7 @@ def _is_picture(entry: dict[str, Any], image: Image.Image, file: DescriptorFile)
     return kind.startswith("Multi") or not _GAIN_MAP.search(file.read(HEAD_BYTES))
 
 
-def _upright(image: Image.Image, most_pixels: int) -> Image.Image:
+def _upright(image: Image.Image, most_pixels: int, space: ColourSpace | None = None) -> Image.Image:
     """A decoded copy: RGB on grey, upright, with at most `most_pixels` pixels."""
     # A JPEG is decoded at a half, a quarter or an eighth if that suffices.
     image.draft(None, _fitted(image, most_pixels))
@@ -235,7 +238,7 @@ def _upright(image: Image.Image, most_pixels: int) -> Image.Image:
     orientation = 1
     with suppress(Exception):
         orientation = image.getexif().get(_ORIENTATION, 1)
-    picture = _as_rgb(_in_srgb(image))
+    picture = on_screen(image, space)
     if picture.size != size:
         picture = picture.resize(size, Image.Resampling.BILINEAR)
     elif picture is image:
@@ -263,30 +266,3 @@ def _webp_frames(data: bytes) -> tuple[list[float], int]:
             durations.append(int.from_bytes(data[place + 20 : place + 23], "little") / 1000)
         place = following
     return durations, place
-
-
-def _in_srgb(image: Image.Image) -> Image.Image:
-    """The picture with the colours that its profile (ICC) gives them."""
-    profile = image.info.get("icc_profile")
-    if not profile or image.mode not in {"RGB", "CMYK"} or len(profile) > _MOST_PROFILE:
-        return image
-    with suppress(Exception):  # a damaged profile leaves the colours as they are stored
-        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "srgb" not in ImageCms.getProfileDescription(given).lower():
-            shown = ImageCms.profileToProfile(image, given, _SRGB, outputMode="RGB")
-            return shown or image
-    return image
-
-
-def _as_rgb(image: Image.Image) -> Image.Image:
-    """The picture in RGB, on grey where it is transparent; 16 bits are reduced to 8."""
-    if image.mode.startswith("I;16"):
-        image = image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
-    if image.mode not in _MODES:
-        raise ClipError(Fault.PIXEL_FORMAT)
-    if image.has_transparency_data:
-        ground = Image.new("RGB", image.size, _BACKDROP)
-        rgba = image.convert("RGBA")
-        ground.paste(rgba, mask=rgba)
-        return ground
-    return image if image.mode == "RGB" else image.convert("RGB")

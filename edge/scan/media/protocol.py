@@ -104,6 +104,16 @@ OTHER_CODECS = (
     *(("lagarith", "Lagarith"), ("fraps", "Fraps"), ("g2m", "GoToMeeting"), ("tscc", "TechSmith")),
     *(("mss2", "Windows Media Screen"), ("wmv3image", "Windows Media Image"), ("apv", "APV")),
     *(("prores_raw", "ProRes RAW"), ("jpegls", "JPEG-LS"), ("aic", "Apple Intermediate")),
+    *(("asv1", "ASUS V1"), ("asv2", "ASUS V2"), ("cljr", "Cirrus Logic"), ("r210", "r210")),
+    *(("r10k", "AJA 10 bit"), ("smc", "QuickTime Graphics"), ("dxv", "DXV"), ("zmbv", "DOSBox")),
+    *(
+        ("speedhq", "SpeedHQ"),
+        ("zlib", "LCL ZLIB"),
+        ("mszh", "LCL MSZH"),
+        ("msrle", "Microsoft RLE"),
+    ),
+    *(("8bps", "QuickTime 8BPS"), ("v308", "v308"), ("v408", "v408"), ("v410", "v410")),
+    *(("tscc2", "TechSmith 2"), ("mss1", "Windows Media Screen 7"), ("wnv1", "Winnov")),
 )
 
 

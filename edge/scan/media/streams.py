@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, NoReturn
 import av
 import av.audio.stream
 import av.error
-import av.subtitles.stream  # PyAV imports these when it opens a file; the sandbox forbids that
+import av.subtitles.codeccontext  # PyAV imports these when it opens a file; the sandbox forbids it
+import av.subtitles.stream
 from av.container import InputContainer
 from av.index import IndexEntries
 from av.stream import Disposition
@@ -100,6 +101,13 @@ def codec_number(stream: VideoStream) -> int:
     context: Any = stream.codec_context
     name = context.codec.canonical_name if context is not None else ""
     return CODECS.index(name) if name in CODECS else -1
+
+
+def own_aspect(stream: VideoStream) -> Fraction | None:
+    """What the frames themselves say of `pixel_aspect`, whatever the container does."""
+    context: Any = stream.codec_context
+    aspect: Fraction | None = context.sample_aspect_ratio
+    return aspect
 
 
 def pixel_aspect(stream: VideoStream) -> Fraction | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from edge.scan.media.clip_file import DescriptorFile
 
@@ -40,6 +40,9 @@ _VIDEO = re.compile(
     ),
     re.DOTALL,
 )
+# Markers of frames, by how they are coded; DHT, JPG and DAC lie between them.
+_FRAMES = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
+_LOSSLESS = frozenset((0xC3, 0xC7, 0xCB, 0xCF, 0xF7))
 # A marker that ends or interrupts the data of a scan: no stuffing, restart or fill.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
@@ -218,6 +221,18 @@ def read_jpeg(data: bytes, place: int = 0) -> Jpeg:
         names_others |= marker == 0xE2 and data[place + 2 : place + 6] == b"MPF\0"
         place += int.from_bytes(data[place : place + 2], "big")
     return Jpeg(None, names_others)
+
+
+def is_lossless_jpeg(file: BinaryIO | DescriptorFile) -> bool:
+    """Whether a JPEG's frame is coded without loss, by the first part of ISO 10918 or JPEG-LS."""
+    file.seek(0)
+    head, place = file.read(1 << 20), 2
+    while (found := _MARKER.search(head, place)) is not None:
+        marker, place = head[found.start() + 1], found.end()
+        if marker in _FRAMES:
+            return marker in _LOSSLESS
+        place += int.from_bytes(head[place : place + 2], "big")
+    return False
 
 
 def has_jpegs_in_a_row(file: DescriptorFile) -> bool:

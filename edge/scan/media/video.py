@@ -19,7 +19,7 @@ from edge.scan.media.demuxer import Demuxer
 from edge.scan.media.formats import ClipFormat, still_form
 from edge.scan.media.protocol import ClipError, ClipKind, Fault, PartKind, Remark
 from edge.scan.media.sampling import ClipReader, Part
-from edge.scan.media.streams import ERRORS, USUAL_RATE, codec_number, pixel_aspect
+from edge.scan.media.streams import ERRORS, USUAL_RATE, codec_number, own_aspect, pixel_aspect
 from edge.scan.media.timestamps import SteadyRate, steady_times
 
 _THREADS = 2
@@ -75,12 +75,13 @@ class VideoReader(ClipReader[DecodedFrame]):
         self.codec, self.frame_rate = codec_number(stream), self._demuxer.frame_rate
         single = form.container in _PICTURES and len(index) == 1
         self.kind = ClipKind.IMAGE if single else form.kind
+        self.damaged |= self._demuxer.damaged
         if not single:
             self.seconds = self._demuxer.length()
-            self.damaged |= self._demuxer.damaged
         self._remark(index.complete, index.counted)
         if not track:
             self._name_others()
+        self._aspect = own_aspect(stream)
         self._converter = FrameConverter(first, pixel_aspect(stream), limits.handed_out, size)
         self.width, self.height = self._converter.width, self._converter.height
 
@@ -91,7 +92,7 @@ class VideoReader(ClipReader[DecodedFrame]):
         while current is not None:
             time, frame = current
             following = None
-            if frame.interlaced_frame or looks_combed(frame):
+            if frame.interlaced_frame or (self._is_wanted(time) and looks_combed(frame)):
                 following = self._next()
                 # At an end of the clip the one neighbour stands for both.
                 after = following[1] if following is not None else before or frame
@@ -135,6 +136,10 @@ class VideoReader(ClipReader[DecodedFrame]):
 
     def paint(self, frame: DecodedFrame, target: memoryview) -> None:
         """See `ClipReader`."""
+        stream = self._demuxer.stream
+        own = own_aspect(stream)
+        # The frames' own counts once it changes within the clip.
+        self._converter.aspect = pixel_aspect(stream) if own == self._aspect else own
         self._converter.paint(frame, target)
 
     def shown_until(self) -> float:
@@ -255,9 +260,14 @@ class VideoReader(ClipReader[DecodedFrame]):
         return frames
 
     def _matters(self, packet: av.Packet[VideoStream]) -> bool:
-        if self._times is None or self.period is None or packet.pts is None:
+        if packet.pts is None:
+            return True
+        return self._is_wanted(self._demuxer.seconds_of(packet.pts))
+
+    def _is_wanted(self, time: float) -> bool:
+        """Whether a frame of that time, or a neighbour of it, may be chosen."""
+        if self._times is None or self.period is None:
             return True
         reach = 1.5 * self.period
-        time = self._demuxer.seconds_of(packet.pts)
         place = bisect_left(self._times, time - reach)
         return place < len(self._times) and self._times[place] <= time + reach
