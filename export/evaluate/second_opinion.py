@@ -34,10 +34,10 @@ from edge.scan.model.manifest import (
     MeasuredFigure,
     Window,
 )
+from export.clip.adapter import LeftOutHeads, read_adapter
 from export.clip.graph import Encoder, Tap, features_graph
 from export.clip.probe import FeatureDataset, Head, feature_datasets, fit_head
 from export.clip.teacher import load_features
-from export.clip.vit import read_adapter
 from export.convert.bundle import refuse_existing, write_bundle
 from export.convert.proofs import golden_vector
 from export.convert.sequence_graph import linear_sequence
@@ -93,6 +93,7 @@ class _Head:
     weight: NDArray[np.float32]
     bias: float
     figures: Sequence[MeasuredFigure] = ()
+    left_out: LeftOutHeads | None = None
 
 
 def make_second_opinion(request: SecondOpinionRequest, report: StageProgress) -> Manifest:
@@ -118,6 +119,7 @@ def make_second_opinion(request: SecondOpinionRequest, report: StageProgress) ->
             request.clips,
             workshop,
             lambda done, total: report("scanning", done, total),
+            head.left_out,
         )
         alone, joined = fit_alone(clips, request.error), fit_joined(clips, request.error)
         figures = [*head.figures, *_rule_figures(request.data, clips, alone, joined)]
@@ -149,7 +151,14 @@ def _fitted(request: SecondOpinionRequest, report: StageProgress) -> _Head:
 def _tuned(file: Path, tower: Encoder) -> _Head:
     """Layer norms and head as they were tuned together."""
     tuned = read_adapter(file, tower)
-    return _Head(tuned.taps, CENTRE_CROP.extent, tuned.norms, tuned.weight, tuned.bias)
+    return _Head(
+        tuned.taps,
+        CENTRE_CROP.extent,
+        tuned.norms,
+        tuned.weight,
+        tuned.bias,
+        left_out=tuned.left_out,
+    )
 
 
 def _graphs(tower: Encoder, head: _Head, beside: Path) -> dict[File, bytes]:

@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 import pytest
 from checkpoints import noise
-from encoders import write_encoder
+from encoders import WIDTH, write_encoder
 from redpale import PALE, RED, tinted
 
 from export.cli.main import main
-from export.clip.graph import read_encoder
-from export.clip.vit import read_adapter
+from export.clip.adapter import Adapter, hash_of, read_adapter, write_adapter
+from export.clip.graph import read_encoder, read_taps
+from export.clip.teacher import load_features
 from export.evaluate.makers import LabelledFace, leave_makers_out, maker_weights
 
 TAPS = "3:class,3:mean"
@@ -53,6 +54,44 @@ def test_a_maker_is_found_if_others_make_fakes_alike(
     assert "worst" in shown
     adapter = read_adapter(head, read_encoder(tmp_path / "their.onnx", sha256))
     assert (str(adapter.taps[0]), len(adapter.taps), adapter.norms) == ("3:mean", 1, {})
+
+
+def test_a_head_is_added_to_a_given_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    crops = write_crops(tmp_path / "crops")
+    sha256 = write_encoder(tmp_path / "their.onnx")
+    tower = ["--tower", str(tmp_path / "their.onnx"), "--sha256", sha256]
+    rng = np.random.default_rng(4)
+    # This tower has no layer norms.
+    norms = {"vision_model.embeddings.class_embedding": rng.normal(2, 1, WIDTH).astype(np.float32)}
+    weight = rng.normal(0, 1, WIDTH).astype(np.float32)
+    given = Adapter(read_taps("3:mean"), sha256, norms, weight, 0.5)
+    tuned, head, kept = tmp_path / "tuned.pt", tmp_path / "head.pt", tmp_path / "kept"
+    write_adapter(tuned, given, 0)
+    plain = tmp_path / "plain"
+    with_norms = [*tower, "--taps", TAPS, "--tuned", str(tuned)]
+    assert main(["teach", str(crops), *with_norms, "--out", str(kept)]) == 0
+    assert main(["teach", str(crops), *tower, "--taps", TAPS, "--out", str(plain)]) == 0
+    add = ["--crops", str(crops), "--tuned", str(tuned), *tower, "--share", "0.5"]
+    capsys.readouterr()
+    assert main(["heads", str(plain), *add]) == 1
+    assert "other layer norms" in capsys.readouterr().err
+    assert main(["heads", str(kept), *add, "--out", str(head)]) == 0
+    assert re.search(r"[+-]0\.\d+ \([+-]0\.\d+ to [+-]0\.\d+\) against", capsys.readouterr().out)
+
+    made = read_adapter(head, read_encoder(tmp_path / "their.onnx", sha256))
+    assert hash_of(made.norms) == hash_of(norms) != ""
+    features = load_features(kept).matrix.astype(np.float64)
+    before = features[:, WIDTH:] @ weight + 0.5
+    added = features @ made.weight + made.bias - before
+    assert added.std() == pytest.approx(0.5 * before.std(), rel=1e-3)
+
+    # A source's left-out head saw nothing of its maker, so it differs from the whole one.
+    heads = made.left_out
+    assert heads is not None
+    assert heads.groups["alpha0"] == heads.groups["alpha1"] != heads.groups["beta1"]
+    assert heads.logit("nobody", features[0]) is None
+    whole = float(features[0] @ made.weight + made.bias)
+    assert heads.logit("alpha0", features[0]) != pytest.approx(whole, abs=1e-3)
 
 
 def test_nothing_of_a_left_out_maker_is_learned_from() -> None:

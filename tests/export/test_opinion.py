@@ -23,6 +23,7 @@ from edge.scan.model.manifest import Calibration
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
 from export.cli.main import main
+from export.clip.adapter import read_adapter
 from export.clip.graph import features_graph, read_encoder, read_taps
 from export.clip.probe import balanced, fit_head
 from export.convert.bundle import amend
@@ -137,6 +138,21 @@ def test_a_tuned_tower_becomes_a_second_opinion(
     session = open_graph(plain, 1, "plain", tmp_path)
     assert abs(session.run(["features"], {"crops": crops})[0] - features).max() > 0.1
     assert str(taps[0]) in bundle.manifest.graphs.quantization
+
+    # The bundle gives back what it was made of.
+    back = tmp_path / "back.pt"
+    assert main(["recover", str(tmp_path / "thorough"), "--out", str(back)]) == 0
+    found = read_adapter(back, tower)
+    assert (found.taps, found.bias) == (tuple(taps), 0.5)
+    assert found.weight == pytest.approx(kept["weight"].numpy())
+
+    # Clips that a head learned from are scored by one that did not.
+    nothing = {"weight": torch.zeros(1, WIDTH), "bias": torch.zeros(1)}
+    groups = {"obama": 0, "biden": 0}
+    torch.save({**kept, "left_out": {"groups": groups, **nothing}}, tmp_path / "tuned.pt")
+    assert main([*command, "--out", str(tmp_path / "blind")]) == 0
+    figures = {f.name: f.value for f in manifest_with_figures(tmp_path / "blind").figures}
+    assert figures["AUC, this model alone"] == 0.5
 
     # Its rule is fitted again on other clips.
     out, clips = str(tmp_path / "thorough"), str(tmp_path / "clips")

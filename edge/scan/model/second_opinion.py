@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from edge.errors import TruelightError
-from edge.scan.frames import Pixels
+from edge.scan.frames import Crops, Floats, Pixels
 from edge.scan.model.bundle_info import TOWER_BATCH, BundleInfo, read_bundle
 from edge.scan.model.manifest import Manifest
 from edge.scan.progress import Cancelled
@@ -171,7 +171,7 @@ class SecondModel:
         with self._lock:
             try:
                 bundle = self._bundle = self._bundle or self._load()
-                return {face: _logits(bundle, kept, check) for face, kept in crops.items()}
+                return {face: self._logits(bundle, kept, check) for face, kept in crops.items()}
             except (TruelightError, Cancelled):
                 raise
             except Exception as failure:
@@ -180,6 +180,20 @@ class SecondModel:
             finally:
                 self._used = time.monotonic()
                 _trim_heap()
+
+    def _logits(
+        self, bundle: Bundle, crops: Sequence[Pixels], waiting: Callable[[], None]
+    ) -> list[float]:
+        logits: list[float] = []
+        for at in range(0, len(crops), TOWER_BATCH):
+            waiting()
+            features = self._features(bundle, np.stack(crops[at : at + TOWER_BATCH]))
+            logits += map(float, bundle.sequence(features[:, None]))
+        return logits
+
+    def _features(self, bundle: Bundle, crops: Crops) -> Floats:
+        """Of one batch."""
+        return bundle.features(crops)
 
     def _load(self) -> Bundle:
         """The verified model; a bundle that was refused is not tried again."""
@@ -219,12 +233,3 @@ def _trim_heap() -> None:
     """Have the C library return free memory: it would keep 120 MB after every use."""
     with contextlib.suppress(AttributeError):  # only GNU's library has this function
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def _logits(bundle: Bundle, crops: Sequence[Pixels], waiting: Callable[[], None]) -> list[float]:
-    logits: list[float] = []
-    for at in range(0, len(crops), TOWER_BATCH):
-        waiting()
-        features = bundle.features(np.stack(crops[at : at + TOWER_BATCH]))
-        logits += map(float, bundle.sequence(features[:, None]))
-    return logits
