@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -52,6 +53,19 @@ class LeftOutHeads:
 
 
 @dataclass(frozen=True)
+class GeneratedHead:
+    """A head that says whether a face was generated whole."""
+
+    weight: NDArray[np.float32]
+    bias: float
+    fake_at: float
+    """Logit from which a face is called FAKE."""
+    real_at: float
+    """Logit up to which it may be called REAL."""
+    left_out: LeftOutHeads
+
+
+@dataclass(frozen=True)
 class Adapter:
     """Layer norms and a head on an encoder's features."""
 
@@ -61,6 +75,7 @@ class Adapter:
     weight: NDArray[np.float32]  # `[D]`: logit of FAKE = features @ weight + bias
     bias: float
     left_out: LeftOutHeads | None = None
+    generated: GeneratedHead | None = None
 
     def placed(self, taps: tuple[Tap, ...]) -> NDArray[np.float32]:
         """The head's weight for the features of other taps, which must include its own.
@@ -96,6 +111,7 @@ def read_adapter(file: Path, encoder: Encoder) -> Adapter:
             kept["weight"].float().numpy(),
             float(kept["bias"]),
             _left_out(kept["left_out"]) if "left_out" in kept else None,
+            _generated(kept["generated"]) if "generated" in kept else None,
         )
     except OSError as failure:
         raise TruelightError(f"{file} cannot be read: {failure.strerror}.") from None
@@ -111,12 +127,20 @@ def read_adapter(file: Path, encoder: Encoder) -> Adapter:
     return adapter
 
 
-def _left_out(kept: dict[str, object]) -> LeftOutHeads:
-    weight, bias, groups = kept["weight"], kept["bias"], kept["groups"]
-    assert isinstance(weight, torch.Tensor)
-    assert isinstance(bias, torch.Tensor)
-    assert isinstance(groups, dict)
-    return LeftOutHeads(groups, weight.float().numpy(), bias.float().numpy())
+def _left_out(kept: dict[str, Any]) -> LeftOutHeads:
+    return LeftOutHeads(
+        kept["groups"], kept["weight"].float().numpy(), kept["bias"].float().numpy()
+    )
+
+
+def _generated(kept: dict[str, Any]) -> GeneratedHead:
+    return GeneratedHead(
+        kept["weight"].float().numpy(),
+        float(kept["bias"]),
+        float(kept["fake_at"]),
+        float(kept["real_at"]),
+        _left_out(kept["left_out"]),
+    )
 
 
 def write_adapter(file: Path, adapter: Adapter, steps: int) -> None:
@@ -132,12 +156,24 @@ def write_adapter(file: Path, adapter: Adapter, steps: int) -> None:
         "steps": steps,
     }
     if (heads := adapter.left_out) is not None:
-        content["left_out"] = {
-            "groups": dict(heads.groups),
-            "weight": torch.from_numpy(heads.weight),
-            "bias": torch.from_numpy(heads.bias),
+        content["left_out"] = _stored(heads)
+    if (head := adapter.generated) is not None:
+        content["generated"] = {
+            "weight": torch.from_numpy(head.weight),
+            "bias": head.bias,
+            "fake_at": head.fake_at,
+            "real_at": head.real_at,
+            "left_out": _stored(head.left_out),
         }
     save(file, content)
+
+
+def _stored(heads: LeftOutHeads) -> dict[str, object]:
+    return {
+        "groups": dict(heads.groups),
+        "weight": torch.from_numpy(heads.weight),
+        "bias": torch.from_numpy(heads.bias),
+    }
 
 
 def bundle_adapter(folder: Path) -> Adapter:

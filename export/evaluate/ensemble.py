@@ -16,12 +16,13 @@ from edge.finding import Finding, Thresholds, Verdict, verdict_of
 from edge.scan.model.bundle_info import read_bundle
 from edge.scan.model.manifest import FEATURES, SEQUENCE, EnsembleRule, Manifest
 from edge.settings import load_settings
-from export.clip.adapter import LeftOutHeads
+from export.clip.adapter import GeneratedHead, LeftOutHeads
 from export.convert.bundle import amend
 from export.data.folders import Progress
 from export.evaluate.calibrate import Fit, Sample, fit
 from export.evaluate.recording import RecordingScanner
 from export.evaluate.scans import scan_clips
+from export.metrics import Floats
 
 UNDECIDED = Thresholds(real=0.0, fake=1.0)
 """Neither verdict is given, so the first model asks about every clip."""
@@ -40,6 +41,8 @@ class PairedClip:
     faces: tuple[LogitPair, ...]
     first: Verdict
     """The first model's own verdict."""
+    generated: float | None = None
+    """The highest logit of a face that was generated whole, if the second model says so."""
 
 
 def unfitted(first: Manifest, crops: int) -> EnsembleRule:
@@ -63,6 +66,7 @@ def scan_with_both(
     workshop: Path,
     progress: Progress,
     left_out: LeftOutHeads | None = None,
+    generated: GeneratedHead | None = None,
 ) -> list[PairedClip]:
     """Scan the clips that a folder's labels.tsv names, as the box does, asking about all of them.
 
@@ -99,10 +103,18 @@ def scan_with_both(
         if p.finding and (faces := _faces(p.finding, other)):
             worst = max(manifest.calibration.probability(pair[0]) for pair in faces)
             verdict = verdict_of(worst, manifest.thresholds)
-            paired.append(PairedClip(p.fake, p.source, faces, verdict))
+            means = [known[face].mean(0) for face in known]
+            logits = [_generated(generated, p.source, mean) for mean in means] if generated else []
+            paired.append(PairedClip(p.fake, p.source, faces, verdict, max(logits, default=None)))
     if not paired:
         raise TruelightError(f"The second model was asked about no clip of {clips}.")
     return paired
+
+
+def _generated(head: GeneratedHead, source: str, features: Floats) -> float:
+    """By a head that did not learn from the source."""
+    logit = head.left_out.logit(source, features)
+    return float(features @ head.weight + head.bias) if logit is None else logit
 
 
 def scan_beside(

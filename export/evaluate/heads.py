@@ -9,7 +9,7 @@ other data: the sum of two linear heads is a linear head.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,8 +84,11 @@ def read_heads(
     taps: Sequence[Tap] = (),
     given: Adapter | None = None,
     share: float = 1.0,
+    use: Callable[[str, LabelledFace], bool] = lambda name, face: True,
 ) -> HeadData:
     """The cached features of labelled crops; of some taps only if given.
+
+    `use` says which are used, by key.
 
     Raises TruelightError if the caches differ, lack a tap or have none of the labelled crops, or if
     they were made with other layer norms than the given head's.
@@ -104,7 +107,7 @@ def read_heads(
     chosen = tuple(taps) or known
     width = caches[0].matrix.shape[1] // len(known)
     columns = np.concatenate([np.arange(width) + known.index(tap) * width for tap in chosen])
-    labelled = read_faces(folders)
+    labelled = {name: face for name, face in read_faces(folders).items() if use(name, face)}
     rows: dict[str, NDArray[np.float32]] = {}
     for cache in caches:
         for name, row in zip(cache.names, cache.matrix, strict=True):
@@ -202,7 +205,7 @@ def _fitted(data: HeadData, part: NDArray[np.bool_], penalty: float) -> Logistic
     faces = [data.faces[row] for row in rows]
     x, fakes = data.features[rows], np.array([face.fake for face in faces])
     weights = maker_weights(faces, POWER)
-    if len(pairs := _pairs(faces)):
+    if len(pairs := differences(faces)):
         off = x[pairs[:, 0]] - x[pairs[:, 1]]
         x = np.concatenate([x, off, -off])
         fakes = np.concatenate([fakes, np.ones(len(off), bool), np.zeros(len(off), bool)])
@@ -213,11 +216,16 @@ def _fitted(data: HeadData, part: NDArray[np.bool_], penalty: float) -> Logistic
     return model
 
 
-def _pairs(faces: Sequence[LabelledFace]) -> NDArray[np.int64]:
-    """Rows of fakes, each with a real of the same source and set: [n, 2]."""
+def differences(faces: Sequence[LabelledFace]) -> NDArray[np.int64]:
+    """Rows of fakes, each with a real that was treated alike: [n, 2].
+
+    Where it is not known which were, each with a real of the same source and set.
+    """
+    known = any(face.pair for face in faces)
     sets: dict[tuple[str, str], tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for row, face in enumerate(faces):
-        sets[face.maker, face.source][face.fake].append(row)
+        if face.pair or not known:
+            sets[face.maker, face.pair or face.source][face.fake].append(row)
     return np.array(
         [
             (fake, reals[at % len(reals)])

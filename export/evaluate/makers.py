@@ -41,6 +41,10 @@ class LabelledFace:
     """Who made the fake, or published it together with this real image; else `NOBODY`."""
     clip: str
     """Crops of one clip are scored together."""
+    camera: str = ""
+    """What it was taken with, or the data set, where that is known."""
+    pair: str = ""
+    """Shared by a fake and a real that were treated alike, if that is known."""
     derived: bool = False
     """Whether it was made of an image of another set, as a blend is."""
 
@@ -61,7 +65,16 @@ def read_faces(folders: Sequence[Path]) -> dict[str, LabelledFace]:
                 clip = f"{name}/{row.get('clip') or row['file']}"
                 maker = row.get("with") or name
                 derived = "with" not in row
-                faces[key] = LabelledFace(example.fake, example.source, maker, clip, derived)
+                pair = f"{name}/{row['pair']}" if row.get("pair") else ""
+                faces[key] = LabelledFace(
+                    example.fake,
+                    example.source,
+                    maker,
+                    clip,
+                    camera=row.get("camera") or "",
+                    pair=pair,
+                    derived=derived,
+                )
     return faces
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from edge.scan.frames import Crops, Floats, Pixels
 from edge.scan.model.bundle import Bundle
-from edge.scan.model.second_opinion import SecondModel
+from edge.scan.model.second_opinion import FaceAnswers, SecondModel
 from edge.scan.scanner import Scanner
 from edge.settings import Settings
 
@@ -38,15 +38,15 @@ class _RecordingModel(SecondModel):
         self._keep = keep
         self._batches: list[Floats] = []
 
-    def logits(
+    def answers(
         self, crops: Mapping[int, Sequence[Pixels]], waiting: Callable[[], None]
-    ) -> dict[int, list[float]]:
+    ) -> dict[int, FaceAnswers]:
         self._batches = []
-        logits = super().logits(crops, waiting)
+        answers = super().answers(crops, waiting)
         rows = np.concatenate(self._batches)
         ends = np.cumsum([len(kept) for kept in crops.values()])[:-1]
         self._keep(dict(zip(crops, np.split(rows, ends), strict=True)))
-        return logits
+        return answers
 
     def _features(self, bundle: Bundle, crops: Crops) -> Floats:
         self._batches.append(super()._features(bundle, crops))

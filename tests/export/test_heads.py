@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from export.cli.main import main
 from export.clip.adapter import Adapter, hash_of, read_adapter, write_adapter
 from export.clip.graph import read_encoder, read_taps
 from export.clip.teacher import load_features
+from export.evaluate.heads import differences
 from export.evaluate.makers import LabelledFace, leave_makers_out, maker_weights
 
 TAPS = "3:class,3:mean"
@@ -94,6 +96,44 @@ def test_a_head_is_added_to_a_given_one(tmp_path: Path, capsys: pytest.CaptureFi
     assert heads.logit("alpha0", features[0]) != pytest.approx(whole, abs=1e-3)
 
 
+def test_generated_faces_are_found_and_not_called_real(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sha256 = write_encoder(tmp_path / "their.onnx")
+    tower = ["--tower", str(tmp_path / "their.onnx"), "--sha256", sha256]
+    folders = {"reals": ("REAL", PALE), "made": ("FAKE", RED)}
+    for name, (label, tint) in folders.items():
+        (tmp_path / name).mkdir()
+        rows = ["file\tlabel\tsource\tcamera"]
+        for at, image in enumerate(noise(60, 40, seed=9)):
+            cv2.imwrite(str(tmp_path / name / f"{at}.png"), tinted(image, tint)[..., ::-1])
+            rows.append(f"{at}.png\t{label}\t{name}{at}\t{name}")
+        (tmp_path / name / "labels.tsv").write_text("\n".join(rows) + "\n")
+    crops = [str(tmp_path / name) for name in folders]
+    kept, swaps, both = tmp_path / "kept", tmp_path / "swaps.pt", tmp_path / "both.pt"
+    assert main(["teach", *crops, *tower, "--taps", TAPS, "--out", str(kept)]) == 0
+    weight = np.ones(WIDTH, np.float32)
+    write_adapter(swaps, Adapter(read_taps("3:mean"), sha256, {}, weight, 0.5), 0)
+    command = ["generated", str(kept), "--crops", crops[0], "--generated", crops[1], *tower]
+    capsys.readouterr()
+    assert main([*command, "--tuned", str(swaps), "--out", str(both)]) == 0
+    assert "Of 60 generated faces 100.0% are called FAKE" in capsys.readouterr().out
+
+    made = read_adapter(both, read_encoder(tmp_path / "their.onnx", sha256))
+    head = made.generated
+    assert head is not None
+    assert head.real_at < head.fake_at
+    assert (made.weight[:WIDTH] == 0).all()
+    assert (made.weight[WIDTH:] == 1).all()
+    names, features = load_features(kept).names, load_features(kept).matrix.astype(np.float64)
+    logits = features @ head.weight + head.bias
+    fakes = np.array([name.startswith("made") for name in names])
+    assert (logits[fakes] > head.fake_at).mean() > 0.95
+    assert (logits[~fakes] <= head.real_at).mean() > 0.5
+    other = [head.left_out.logit(name.split("/")[0] + "0", features[0]) for name in names[:1]]
+    assert other[0] != pytest.approx(logits[0])
+
+
 def test_nothing_of_a_left_out_maker_is_learned_from() -> None:
     faces = [
         LabelledFace(fake, f"{maker}{source}", maker, f"{maker}{source}{fake}")
@@ -134,3 +174,13 @@ def test_a_makers_many_pictures_of_one_person_weigh_little() -> None:
     assert weights.sum() == pytest.approx(1)
     assert weights[916:].sum() == pytest.approx(0.5)
     assert weights[900:916].sum() == pytest.approx(2 * weights[:900].sum())
+
+
+def test_a_fake_is_compared_with_what_was_treated_like_it() -> None:
+    def face(fake: bool, pair: str) -> LabelledFace:
+        return LabelledFace(fake, "one", "alpha", pair, pair=pair)
+
+    faces = [face(False, "1"), face(False, "2"), face(True, "2"), face(True, "1"), face(True, "")]
+    assert differences(faces).tolist() == [[3, 0], [2, 1]]
+    unknown = [dataclasses.replace(each, pair="") for each in faces]
+    assert differences(unknown).tolist() == [[2, 0], [3, 1], [4, 0]]
