@@ -182,6 +182,11 @@ class SecondFace(_Part):
     logit: float = Field(description="Mean over these crops; positive leans to FAKE.")
     fake_probability: Probability = Field(description="By the second model alone, calibrated.")
     probability_before: Probability = Field(description="By the first model alone.")
+    generated_probability: Probability | None = Field(
+        default=None,
+        description="That the face was generated whole; the higher one of this and the probability"
+        " that it was swapped decides. Null if the model does not say so.",
+    )
 
 
 class SecondOpinion(_Part):

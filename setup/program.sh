@@ -40,10 +40,10 @@ ensure_detector() {
 }
 
 ensure_samples() {
-    [ -d "$CLIPS" ] && fresh "$CLIPS/.made" "$ROOT"/samples/*.py && return
+    [ -d "$CLIPS" ] && fresh "$VENV/.samples" "$ROOT"/samples/*.py && return
     step "Making the sample clips" "$VENV/bin/python" "$ROOT/samples/make.py" "$CLIPS" ||
         die "The sample clips could not be made." "The lines above say why."
-    remember "$CLIPS/.made" "$ROOT"/samples/*.py
+    remember "$VENV/.samples" "$ROOT"/samples/*.py
 }
 
 ensure_all() { # everything that this folder needs to judge clips

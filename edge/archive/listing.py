@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from edge.errors import TruelightError
 from edge.scan.collect import collect
 from edge.scan.media.formats import READ_ENDINGS, UNREAD_ENDINGS
+from edge.skipped import SkipList, SkipReason
 from edge.text import path_text
 
 NANOSECONDS = 1_000_000_000
@@ -43,10 +44,8 @@ class Listing:
     """What was found in the places that were named."""
 
     files: list[ArchiveFile] = field(default_factory=list)
-    skipped: int = 0
-    """Files in folders that are not media by their name or content."""
-    closed: list[str] = field(default_factory=list)
-    """Folders that could not be read."""
+    skipped: SkipList = field(default_factory=SkipList)
+    """What is not judged of folders."""
 
 
 def is_address(place: str) -> bool:
@@ -55,7 +54,7 @@ def is_address(place: str) -> bool:
     return bool(found) and scheme.replace("+", "").isalnum()
 
 
-def list_places(places: Iterable[str]) -> Listing:
+def list_places(places: Sequence[str]) -> Listing:
     """List files, folders and addresses, each file once.
 
     Of addresses that are not local, files are chosen by the endings of their names alone, since
@@ -64,18 +63,13 @@ def list_places(places: Iterable[str]) -> Listing:
     Raises:
         TruelightError: an address cannot be listed.
     """
-    listing = Listing()
-    local: list[Path] = []
-    for place in places:
-        if is_address(place):
-            _list_remote(place, listing)
-        else:
-            local.append(Path(place).absolute())
-    found = collect(local)
-    listing.skipped += found.skipped
-    listing.closed += [path_text(folder) for folder in found.closed]
+    addresses = [place for place in places if is_address(place)]
+    found = collect(Path(place).absolute() for place in places if not is_address(place))
     unread = (file.path for file in found.unread)
-    listing.files += [_local_file(path) for path in (*found.clips, *unread)]
+    files = [_local_file(path) for path in (*found.clips, *unread)]
+    listing = Listing(files, SkipList(found.other.result()))
+    for address in addresses:
+        _list_remote(address, listing)
     listing.files = list({file.path: file for file in listing.files}.values())
     return listing
 
@@ -120,7 +114,7 @@ def _list_remote(address: str, listing: Listing) -> None:
         if name == path or ending in READ_ENDINGS or ending in UNREAD_ENDINGS:
             listing.files.append(_remote_file(storage.unstrip_protocol(name), entry))
         else:
-            listing.skipped += 1
+            listing.skipped.add(Path(name), SkipReason.NOT_MEDIA)
 
 
 def _entries(storage: Any, path: str) -> dict[str, Mapping[str, Any]]:  # noqa: ANN401 (fsspec's)

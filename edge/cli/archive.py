@@ -143,30 +143,32 @@ def run(chosen: argparse.Namespace) -> int:
             console.print(f"Trying {number} again that could not be read.")
         places = [*chosen.paths, *(read_list(chosen.list) if chosen.list else [])]
         listing = list_places(places)
-        _report_listing(listing)
+        closed = _report_listing(listing)
         files = order(remaining(listing.files, store.done()), chosen.first)
         known = len(listing.files) - len(files)
-        console.print(_plan(len(files), known, listing.skipped))
+        console.print(_plan(len(files), known))
         status = _judge(chosen, settings, store, files) if files else 0
         if chosen.report:
             store.flush()
             atomic_write(chosen.out / PAGE, make_page(store))
             console.print(f"The report is {chosen.out / PAGE}.")
-    return UNREADABLE if listing.closed else status
+    return max(closed, status)
 
 
-def _report_listing(listing: Listing) -> None:
-    from edge.text import one_line
+def _report_listing(listing: Listing) -> int:
+    """Name on stderr what is not judged, and why; the exit status for that alone."""
+    from edge.skipped import SkipReason
 
-    for folder in listing.closed:
-        print(f"{one_line(folder)}: cannot read this folder.", file=sys.stderr)
+    skipped = listing.skipped.result()
+    for sentence in skipped.sentences():
+        print(f"Not judged: {sentence}", file=sys.stderr)
+    return UNREADABLE if SkipReason.UNREADABLE in skipped.counts else 0
 
 
-def _plan(new: int, known: int, skipped: int) -> str:
+def _plan(new: int, known: int) -> str:
     """What is about to be done, in a sentence."""
     parts = [f"{new} to judge"]
     parts += [f"{known} judged before"] * bool(known)
-    parts += [f"{skipped} skipped that {'is' if skipped == 1 else 'are'} not media"] * bool(skipped)
     return f"Clips: {', '.join(parts)}."
 
 

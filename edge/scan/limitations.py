@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from edge.finding import Finding, Reason, ReasonCode, Verdict
 from edge.scan.media.protocol import LEFT_OUT, Remark
+from edge.scan.model.manifest import QualityLimits
 from edge.text import clock
 
 _TEXTS = {
@@ -32,6 +33,11 @@ _TEXTS = {
 }
 
 _OF_THE_FILE = frozenset(LEFT_OUT.values())
+_NEVER_REAL = (
+    "A single picture is never called REAL, since generated faces are not always recognised."
+)
+_PART_LEFT_OUT = "A part was not scanned, so the verdict is not REAL."
+
 _NOT_SCANNED = frozenset(
     (
         *(ReasonCode.OTHER_TRACKS, ReasonCode.OTHER_PICTURES, ReasonCode.VIDEO_BEHIND),
@@ -89,12 +95,22 @@ def more_faces(found: int, most: int) -> tuple[Reason, ...]:
     return (Reason(code=ReasonCode.MORE_FACES, text=text),)
 
 
-def withhold_real(finding: Finding) -> Finding:
-    """UNSURE instead of REAL where a part was not scanned that could show a face."""
-    left_out = any(reason.code in _NOT_SCANNED for reason in finding.reasons)
-    if finding.verdict is not Verdict.REAL or not left_out:
+def withhold_real(finding: Finding, limits: QualityLimits) -> Finding:
+    """UNSURE instead of REAL where a part was not scanned that could show a face.
+
+    So it is with a single picture by a model that cannot be relied on to find generated faces.
+    """
+    if finding.verdict is not Verdict.REAL:
         return finding
+    codes = {reason.code for reason in finding.reasons}
+    if codes & _NOT_SCANNED:
+        return _withheld(finding, _PART_LEFT_OUT)
+    if ReasonCode.SINGLE_PICTURE in codes and not limits.real_pictures:
+        return _withheld(finding, _NEVER_REAL)
+    return finding
+
+
+def _withheld(finding: Finding, why: str) -> Finding:
     first, *others = finding.reasons
-    text = f"{first.text} A part was not scanned, so the verdict is not REAL."
-    reasons = (first.replaced(text=text), *others)
+    reasons = (first.replaced(text=f"{first.text} {why}"), *others)
     return finding.replaced(verdict=Verdict.UNSURE, reasons=reasons)

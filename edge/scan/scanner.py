@@ -183,7 +183,7 @@ class Scanner:
                     work.fill(frames_read=clip.frames_read)
                     work.spend_all(clip.seconds)
             self._decide(work, clip, progress)
-            work.finding = withhold_real(work.finding)
+            work.finding = withhold_real(work.finding, self.manifest.quality)
         except ClipError as failure:
             work.finding = unreadable(work.finding, refusal_text(failure, Path(work.finding.path)))
         except (TruelightError, Cancelled):
@@ -254,13 +254,13 @@ class Scanner:
             work.finding = without_second_opinion(work.finding, why)
             return
         try:
-            logits = self._second.logits(crops, progress.repeat)
+            answers = self._second.answers(crops, progress.repeat)
         except TruelightError as failure:
             work.finding = without_second_opinion(work.finding, failure.message)
             return
         seconds = time.perf_counter() - start
         work.spend("second", seconds)
-        work.finding = reconsider(work.finding, logits, self._second.info, seconds)
+        work.finding = reconsider(work.finding, answers, self._second.info, seconds)
 
     def _draw_heat(self, work: Work) -> dict[int, Pixels]:
         """The saliency of the faces that count."""

@@ -225,18 +225,34 @@ def _decimals(probability: float, thresholds: Thresholds) -> int:
 
 
 def _swapped(finding: Finding, thresholds: Thresholds) -> str:
-    """Which faces look swapped, in words."""
-    counted = counted_faces(finding.faces)
-    swapped = [id_ for id_, p in counted.items() if verdict_of(p, thresholds) is Verdict.FAKE]
-    if not swapped:
+    """Which faces look swapped or generated, in words."""
+    counted, generated = counted_faces(finding.faces), _generated(finding)
+    fakes = [id_ for id_, p in counted.items() if verdict_of(p, thresholds) is Verdict.FAKE]
+    if not fakes:
         judged = "" if len(counted) == len(finding.faces) else " that could be judged"
-        return f"No face{judged} looks swapped."
-    if len(swapped) > 1:
-        return f"{len(swapped)} faces look swapped."
-    (face,) = (face for face in finding.faces if face.id == swapped[0])
+        return f"No face{judged} looks {'swapped' if generated is None else EITHER}."
+    kinds = {id_ in (generated or ()) for id_ in fakes}
+    how = EITHER if len(kinds) > 1 else "generated" if kinds == {True} else "swapped"
+    if len(fakes) > 1:
+        return f"{len(fakes)} faces look {how}."
+    (face,) = (face for face in finding.faces if face.id == fakes[0])
     who = "The face" if len(finding.faces) == 1 else f"Face {face.id}"
     part = finding.part_of(face)
-    return f"{who} {part_text(part, 'in')} looks swapped." if part else f"{who} looks swapped."
+    return f"{who} {part_text(part, 'in')} looks {how}." if part else f"{who} looks {how}."
+
+
+EITHER = "swapped or generated"
+
+
+def _generated(finding: Finding) -> set[int] | None:
+    """The faces whose probability is that of being generated; None if that was not asked."""
+    asked = {
+        face.id: face.generated_probability
+        for face in (finding.second_opinion.faces if finding.second_opinion else ())
+        if face.generated_probability is not None
+    }
+    counted = counted_faces(finding.faces)
+    return {id_ for id_, p in asked.items() if p >= counted.get(id_, 1.0)} if asked else None
 
 
 def _limitations(faces: Sequence[Face], context: ClipContext) -> list[Reason]:

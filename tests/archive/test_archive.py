@@ -105,7 +105,8 @@ def test_unreadable_files_have_rows_and_can_be_tried_again(
     shutil.copy(clips / "red.jpg", folder)
     ran = archive(folder, "--out", out, "--bundle", bundle, "--workers", 1, "--report")
     assert ran.returncode == 1
-    assert "Clips: 2 to judge, 1 skipped that is not media." in ran.stdout, ran.stderr
+    assert "Clips: 2 to judge." in ran.stdout, ran.stderr
+    assert "Not judged: 1 file is neither a video nor a picture: notes.txt." in ran.stderr
     assert "2 clips judged, 1 could not be read." in ran.stdout
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "text.mp4" in page

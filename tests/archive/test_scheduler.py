@@ -40,8 +40,8 @@ def scheduler(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         process = stack.enter_context(dask("scheduler", *options, "--scheduler-file", file))
         until(lambda: file.exists() and file.read_bytes().endswith(b"}"), 60)
         address = json.loads(file.read_text(encoding="utf-8"))["address"]
-        options = ("--nthreads", 1, "--no-dashboard", "--local-directory", tmp_path / "worker")
-        stack.enter_context(dask("worker", address, *options))
+        limits = ("--nthreads", 1, "--no-dashboard", "--local-directory", tmp_path / "worker")
+        stack.enter_context(dask("worker", address, *limits))
         yield address, process
 
 

@@ -48,7 +48,8 @@ def test_clips_in_object_storage(s3: str, bundle: Path, clips: Path, tmp_path: P
     options = (s3, "--out", out, "--bundle", bundle, "--workers", 1, "--spool", tmp_path)
     ran = archive(*options)
     assert ran.returncode == 0, ran.stderr
-    assert "2 to judge, 1 skipped that is not media" in ran.stdout
+    assert "2 to judge." in ran.stdout
+    assert "Not judged: 1 file is neither a video nor a picture: notes.txt." in ran.stderr
     found = {row["path"]: json.loads(row["finding"]) for row in rows(out)}
     for name in ("red.mp4", "pale.mp4"):
         scanned = json.loads(run("scan", "--json", "--bundle", bundle, clips / name).stdout)

@@ -23,9 +23,9 @@ STICK=$BOX/stick.img
 
 # A display that keeps what it is sent when the system goes down.
 cp "$REPOSITORY/tests/vm/display.py" "$BOX/tree/var/tmp/display.py"
-rm -f "$BOX/tree/var/tmp/display.hex"
+rm -f "$BOX/tree/var/tmp/display.hex" "$BOX/tree/var/lib/truelight/display.hex"
 for packages in "$BOX"/tree/opt/truelight/.venv/lib/python3*/site-packages; do
-    echo 'import sys; "edge.box.panel.display" in sys.orig_argv and exec(open("/var/tmp/display.py").read(), {})' \
+    echo 'import sys; {"edge.box.panel.display", "run"} & set(sys.orig_argv) and exec(open("/var/tmp/display.py").read(), {})' \
         >"$packages/display.pth"
 done
 
@@ -73,9 +73,13 @@ while kill -0 "$NSPAWN" 2>/dev/null; do
     sleep 0.1
 done
 NSPAWN=
+SCREENS=$ARTIFACTS/screens
+rm -rf "$SCREENS"
+mkdir -p "$SCREENS"
 echo "switched off $((SECONDS - STARTED)) s after it was asked for"
 in_box --setenv=PYTHONPATH=/run/source/tests/box/panel --setenv=PYTHONDONTWRITEBYTECODE=1 \
-    /opt/truelight/.venv/bin/python /run/source/tests/vm/display.py
+    --bind="$SCREENS:/run/screens" \
+    /opt/truelight/.venv/bin/python /run/source/tests/vm/display.py /run/screens
 
 # ---- What is on the stick now
 

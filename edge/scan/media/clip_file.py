@@ -166,6 +166,8 @@ class DescriptorFile:
         if self.allowance is not None:
             wanted = min(wanted, self.allowance)
             self.allowance -= wanted
+        if not wanted:
+            return b""  # the position may be beyond what the system can take
         data = os.pread(self._descriptor, wanted, self._start + self._position)
         self._position += len(data)
         return data

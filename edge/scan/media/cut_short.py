@@ -1,10 +1,11 @@
-"""Whether a GIF or PNG ends before its last picture does: FFmpeg fills the rest without a word.
+"""Whether a file ends before its last picture does: FFmpeg fills the rest without a word.
 
 Standard library only. Every walk ends after a number of steps that is set here.
 """
 
 from __future__ import annotations
 
+from edge.scan.media import structure
 from edge.scan.media.clip_file import DescriptorFile
 
 _MOST_STEPS = 2_000_000
@@ -47,3 +48,12 @@ def _colours(data: bytes, place: int) -> int:
     """Bytes of the table of colours that the flags at this place announce."""
     flags = data[place] if place < len(data) else 0
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+CUT_SHORT = {
+    "matroska": structure.is_cut_short,
+    "avi": structure.is_cut_short,
+    "gif": gif_is_cut_short,
+    "apng": png_is_cut_short,
+}
+"""By the name of FFmpeg's demuxer."""

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from edge.scan.media import structure
 from edge.scan.media.clip_file import DescriptorFile, too_large
-from edge.scan.media.cut_short import gif_is_cut_short, png_is_cut_short
+from edge.scan.media.cut_short import CUT_SHORT
 from edge.scan.media.formats import ClipFormat
 from edge.scan.media.protocol import ClipError, Fault
 from edge.scan.media.streams import (
@@ -40,7 +40,6 @@ _MARGIN = 4096
 # Bytes that a seek may read; some containers are searched from front to back.
 _SEEK_BYTES = 1 << 26
 _LONGEST_GROUP = 10.0
-_CUT_SHORT = {"gif": gif_is_cut_short, "apng": png_is_cut_short}
 
 
 class Demuxer:
@@ -110,10 +109,8 @@ class Demuxer:
             film = structure.read_mov(self._file.part())
             self.damaged |= film.truncated
             noted = None if film.fragments else noted_entries(entries)
-        elif self._form.demuxer in {"matroska", "avi"}:
-            self.damaged |= structure.is_cut_short(self._file.part())
-        elif self._form.demuxer in _CUT_SHORT:
-            self.damaged |= _CUT_SHORT[self._form.demuxer](self._file.part())
+        elif self._form.demuxer in CUT_SHORT:
+            self.damaged |= CUT_SHORT[self._form.demuxer](self._file.part())
         packets = noted if noted is not None else self._noted(container, stream, alive)
         until = monotonic() + INDEX_SECONDS
         self.index = PacketIndex(packets, base, self._stated_rate, lambda: monotonic() < until)

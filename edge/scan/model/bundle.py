@@ -69,6 +69,16 @@ class Sessions:
         logits: Floats = self._sequence.run(["logits"], {"features": features})[0]
         return logits
 
+    def generated(self, features: Floats) -> Floats:
+        """The same: the windows' logits of a face that was generated whole."""
+        logits: Floats = self._sequence.run(["generated"], {"features": features})[0]
+        return logits
+
+    @property
+    def asks_generated(self) -> bool:
+        """Whether the sequence graph says if a face was generated whole."""
+        return any(output.name == "generated" for output in self._sequence.get_outputs())
+
 
 class Bundle(Sessions):
     """A verified model. Made by `load_bundle`."""
@@ -146,13 +156,17 @@ def check_golden(sessions: Sessions, golden: bytes, path: Path) -> None:
             FEATURES: (features, g["features"], g["features_tolerance"]),
             SEQUENCE: (logits, g["logits"], g["logits_tolerance"]),
         }
+        if "generated" in g:
+            logits = sessions.generated(g["features"][g["slots"]])
+            answers["generated"] = (logits, g["generated"], g["logits_tolerance"])
     except BundleError:
         raise
     except Exception as failure:  # whatever a broken archive or a wrong graph may raise
         raise BundleError(f"{path}: the golden vector cannot be run: {failure}", REMEDY) from None
     for file, (got, expected, tolerance) in answers.items():
         if got.shape != expected.shape or not _distance(got, expected) <= float(tolerance):
-            raise BundleError(f"{path / file} gives other answers than when exported.", REMEDY)
+            name = SEQUENCE if file == "generated" else file
+            raise BundleError(f"{path / name} gives other answers than when exported.", REMEDY)
 
 
 def _unpacked_bytes(archive: bytes) -> int:
