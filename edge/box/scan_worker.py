@@ -195,6 +195,7 @@ class ScanWorker:
             waiting = partial(self._progress, clip, Progress("opening"))
             model = self._scanner.unreadable(clip, "").model
             if known := self._visits.take_over(batch, clip, model, waiting):
+                self._keep(batch, clip, known)
                 self._post(ClipJudged(clip, clip_result(clip, known)))
                 return
             result = self._judge(self._scanner, batch, clip)
