@@ -341,6 +341,14 @@ ROWS = (
         board_unknown(),
         "Sticks and files are judged all the same. Run `sudo truelight doctor`.",
     ),
+    Row(
+        "Pairing",
+        shown(
+            events.ModelReady(),
+            events.PairingRequested("2718 2818", ":".join(["A1", "B2", "C3", "D4"] * 8), 300.0),
+        ),
+        "Type the code on the page; compare the certificate there.",
+    ),
     Row("Shutting down", shown(events.ModelReady(), events.HeldLong()), "Leave the plug in."),
     Row(
         "Halted",

@@ -11,6 +11,8 @@ from edge.box.views.camera import CameraImage, Framing
 from edge.box.views.status import Trouble
 from edge.finding import Verdict
 from edge.scan.progress import Progress
+from edge.socket_messages import scan_page
+from edge.text import name_text
 
 
 class Origin(StrEnum):
@@ -19,6 +21,7 @@ class Origin(StrEnum):
     CAMERA = "camera"
     STICK = "stick"
     INBOX = "inbox"
+    WEB = "web"
 
 
 class Ending(StrEnum):
@@ -31,12 +34,30 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Batch:
-    """Clips that came together. `key` is unique, `name` is for people."""
+    """Clips that came together. `key` is unique, `name` is for people.
+
+    Of an upload, `name` is the clip's name: its file is called by its number.
+    """
 
     origin: Origin
     key: str
     name: str
     clips: tuple[Path, ...]
+    first: int | None = None
+    """Judge only so many frames, the first ones; None is as the settings say."""
+
+    def path_of(self, clip: Path) -> Path:
+        """A clip's path as findings name it: of an upload, the name that it came with."""
+        return Path(self.name) if self.origin is Origin.WEB else clip
+
+    def name_of(self, clip: Path) -> str:
+        """A clip's name for people."""
+        return name_text(self.path_of(clip))
+
+    @property
+    def page(self) -> str:
+        """Where an upload's finding is shown, noted in the history; empty for other batches."""
+        return scan_page(self.key) if self.origin is Origin.WEB else ""
 
 
 def recording_batch(clip: Path) -> Batch:
@@ -119,6 +140,27 @@ class StickPulled(Event):
     """A stick was pulled out."""
 
     key: str
+
+
+class ScanWithdrawn(Event):
+    """Someone deleted an upload, by the key of its batch, that is not judged yet."""
+
+    key: str
+
+
+class CameraRequested(Event):
+    """Someone asks for the camera, or to record at once where it is open, from afar."""
+
+
+class PairingRequested(Event):
+    """A device wants to be paired: show its code; an empty one ends that.
+
+    `fingerprint` is that of the page's certificate, empty without one.
+    """
+
+    code: str
+    fingerprint: str
+    seconds: float
 
 
 class FrameSeen(Event):

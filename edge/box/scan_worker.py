@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -38,7 +39,7 @@ from edge.scan.media.process import log_sandbox_layers
 from edge.scan.progress import Cancelled, Progress
 from edge.scan.scanner import Scanner, ScanResult
 from edge.settings import Settings
-from edge.text import name_text, one_line, percent
+from edge.text import one_line, path_text, percent
 
 if TYPE_CHECKING:
     from edge.history.report import Report
@@ -51,6 +52,7 @@ CRASHED: Final = (
 HISTORY_SHUT: Final = Trouble(
     TroubleKind.DISK_FULL, "Cannot write the history.", "Run `truelight doctor`."
 )
+NOT_LOADED: Final = Trouble(TroubleKind.MODEL_REFUSED, "No model is loaded.", "Wait a moment.")
 RETRY_SECONDS: Final = 60.0
 """Between attempts to write a history that could not be written."""
 
@@ -59,6 +61,7 @@ Deliver = Callable[[Batch, list[Entry], "Report"], None]
 """Puts findings and report where a batch came from, and posts `ReportDone` at once or later."""
 Keep = Callable[[Batch, Path, Finding], None]
 """Puts a finding beside its clip at once, so that a batch goes on where it was interrupted."""
+Release = Callable[[Batch], None]  # deletes an upload, whose finding is in the history
 
 _log = logging.getLogger("truelight")
 
@@ -71,17 +74,20 @@ class ScanWorker:
     """
 
     def __init__(
-        self, store: Path, post: Post, deliver: Deliver, keep: Keep = lambda *_: None
+        self,
+        store: Path,
+        post: Post,
+        deliver: Deliver,
+        keep: Keep = lambda *_: None,
+        release: Release = lambda _: None,
     ) -> None:
-        """Work in the folder `store`; `deliver` and `keep` are called from the thread."""
-        self._keep = keep
+        """Work in the folder `store`; the other functions are called from the thread."""
+        self._keep, self._release = keep, release
         self._post = post
         self._deliver = deliver
         self._settings = Settings()
         self._scanner: Scanner | None = None
-        self._refusal = Trouble(
-            TroubleKind.MODEL_REFUSED, "No model is loaded yet.", "Wait a moment."
-        )
+        self._refusal = NOT_LOADED
         self._recordings: Path | None = store / FOLDER
         self._crash_guard = CrashGuard(store / "attempts.json")
         self._visits = VisitLog(store)
@@ -118,6 +124,10 @@ class ScanWorker:
     def report_done(self, event: ReportDone) -> None:
         """Note in the history what became of a report."""
         self._jobs.put(partial(self._visits.note, event.key, event.note))
+
+    def delete(self, entry: int) -> bool:
+        """Delete a finding from the history at once; see `VisitLog.delete`."""
+        return self._visits.delete(entry)
 
     @property
     def troubles(self) -> tuple[Trouble, ...]:
@@ -188,7 +198,7 @@ class ScanWorker:
             self._post(Refused(self._refusal))
             return
         try:
-            result = self._judge(self._scanner, clip)
+            result = self._judge(self._scanner, batch, clip)
         except Cancelled:
             self._post(ClipSkipped(clip))
             if self._leaving:
@@ -200,14 +210,17 @@ class ScanWorker:
             self._store(batch, clip, result)
         self._delete_recording(batch)
 
-    def _judge(self, scanner: Scanner, clip: Path) -> ScanResult:
+    def _judge(self, scanner: Scanner, batch: Batch, clip: Path) -> ScanResult:
         """Judge the clip, unless attempts at it ended the program or the machine."""
         if not self._crash_guard.begin(clip):
-            return ScanResult(scanner.unreadable(clip, CRASHED), {})
+            return ScanResult(scanner.unreadable(batch.path_of(clip), CRASHED), {})
         try:
             self._progress(clip, Progress("opening"))
             progress = partial(self._progress, clip)
-            return scanner.scan_with_pictures(clip, progress, follow_links=False)
+            scanner = scanner.for_first_frames(batch.first)
+            result = scanner.scan_with_pictures(clip, progress, follow_links=False)
+            path = path_text(batch.path_of(clip))
+            return replace(result, finding=result.finding.replaced(path=path))
         finally:
             self._crash_guard.end()
 
@@ -225,14 +238,13 @@ class ScanWorker:
             return
         self._visits.add(batch, result)
         self._keep(batch, clip, finding)
-        shown = _shown(clip, finding)
-        model = f"{finding.model.name} {finding.model.version}"
+        reason, fake = finding.reasons[0].text if finding.reasons else "", finding.fake_probability
+        shown = ClipResult(batch.name_of(clip), finding.verdict, fake, reason)
         fields = {
             "TRUELIGHT_CLIP": finding.path,
             "TRUELIGHT_VERDICT": finding.verdict,
-            "TRUELIGHT_MODEL": model,
+            "TRUELIGHT_MODEL": f"{finding.model.name} {finding.model.version}",
         }
-        fake = finding.fake_probability
         figure = "" if fake is None else f", fake {percent(fake)}"
         _log.info("%s: %s%s", shown.name, shown.verdict, figure, extra=fields)
         self._post(ClipJudged(clip, shown))
@@ -241,8 +253,10 @@ class ScanWorker:
         self._last_progress = None  # a report on many clips takes time
         self._delete_recording(batch)
         self._visits.end(batch, ending)
-        if batch.origin is Origin.CAMERA:
-            self._visits.note(batch.key, "")
+        if batch.origin in (Origin.CAMERA, Origin.WEB):
+            self._visits.note(batch.key, batch.page)
+            if not self._visits.failure:
+                self._release(batch)
         elif ending is Ending.PULLED:
             self._visits.note(batch.key, "The stick was pulled out.")
         else:
@@ -284,9 +298,3 @@ class ScanWorker:
             for clip in batch.clips:
                 with contextlib.suppress(OSError):
                     clip.unlink(missing_ok=True)
-
-
-def _shown(clip: Path, finding: Finding) -> ClipResult:
-    """The part of a finding that is shown."""
-    reason = finding.reasons[0].text if finding.reasons else ""
-    return ClipResult(name_text(clip), finding.verdict, finding.fake_probability, reason)

@@ -4,49 +4,31 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge import __version__
-from edge.finding import Finding, Verdict, verdict_of
+from edge.finding import Finding, Verdict
 from edge.history.reader import Entry, Visit
 from edge.history.report_page import (
     WORST_FIRST,
     ModelSummary,
     accuracy,
     display_names,
-    faces_worst_first,
-    facts,
     worst_first,
 )
-from edge.text import (
-    both_opinions,
-    clock,
-    count,
-    one_line,
-    percent,
-    probability_text,
-    shortcomings,
-    verdict_text,
-)
-
-if TYPE_CHECKING:
-    import jinja2
+from edge.history.report_template import environment, style_sheet
+from edge.text import count, one_line
 
 HTML_NAME: Final = "TRUELIGHT-REPORT.html"
 JSON_NAME: Final = "truelight-report.json"
 SCHEMA_VERSION: Final = 1
 
-MOST_FACES = 8
-"""Faces shown per clip; the others are counted."""
 _MANY = 40
 """With more clips than this the portraits are made smaller, so that the page stays light."""
 MOST_DETAILED = 1000
@@ -124,27 +106,32 @@ def _page(visit: Visit, entries: Sequence[Entry], model: ModelSummary | None) ->
     versions = {(each.name, each.version) for each in models}
     known = model if model is not None and versions <= {(model.name, model.version)} else None
     second = {entry.finding.second_opinion for entry in entries} - {None}
-    style, template = _template()
-    return template.render(
-        style=style,
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-        version=__version__,
-        source=_source(visit),
-        time=_time(visit),
-        headline=_headline(counts, visit),
-        ending=_ENDINGS.get(visit.ending, _ENDINGS[""]),
-        total=len(entries),
-        counts=[(verdict, counts[verdict]) for verdict in WORST_FIRST],
-        entries=_with_pictures(worst_first(entries)),
-        names=display_names([entry.finding.path for entry in entries]),
-        most_faces=MOST_FACES,
-        most_detailed=MOST_DETAILED,
-        data_url=_small_url if len(entries) > _MANY else _data_url,
-        models=_names(versions),
-        second_models=_names({(each.model.name, each.model.version) for each in second if each}),
-        licence=one_line(known.licence) if known else "",
-        summary=one_line(known.summary) if known else "",
-        accuracy=accuracy(known.figures) if known else [],
+    style = style_sheet()
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            style=style,
+            style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+            version=__version__,
+            source=_source(visit),
+            time=_time(visit),
+            headline=_headline(counts, visit),
+            ending=_ENDINGS.get(visit.ending, _ENDINGS[""]),
+            total=len(entries),
+            counts=[(verdict, counts[verdict]) for verdict in WORST_FIRST],
+            entries=_with_pictures(worst_first(entries)),
+            names=display_names([entry.finding.path for entry in entries]),
+            most_detailed=MOST_DETAILED,
+            data_url=_small_url if len(entries) > _MANY else _data_url,
+            models=_names(versions),
+            second_models=_names(
+                {(each.model.name, each.model.version) for each in second if each}
+            ),
+            licence=one_line(known.licence) if known else "",
+            summary=one_line(known.summary) if known else "",
+            accuracy=accuracy(known.figures) if known else [],
+        )
     )
 
 
@@ -160,44 +147,6 @@ def _with_pictures(entries: Sequence[Entry]) -> list[Entry]:
 
 def _names(models: set[tuple[str, str]]) -> list[str]:
     return [f"{one_line(name)} {one_line(version)}" for name, version in sorted(models)]
-
-
-@cache
-def _template() -> tuple[str, jinja2.Template]:
-    """The page's style sheet and its template."""
-    import jinja2
-
-    folder = files("edge.history") / "templates"
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.globals |= {
-        function.__name__: function
-        for function in (
-            *(both_opinions, clock, count, facts, faces_worst_first, one_line, percent),
-            *(probability_text, shortcomings, verdict_text),
-        )
-    }
-    environment.filters |= {
-        "unbroken": _unbroken,
-        "breakable": _breakable,
-        "range": lambda probability, thresholds: verdict_of(probability, thresholds).lower(),
-        "width": lambda share: f"{100 * min(1.0, max(0.0, share)):.2f}%",
-    }
-    page = environment.from_string((folder / "report.html").read_text(encoding="utf-8"))
-    return (folder / "report.css").read_text(encoding="utf-8"), page
-
-
-def _unbroken(text: str) -> str:
-    """Keep a number and its % on one line."""
-    return text.replace(" %", "\N{NO-BREAK SPACE}%")
-
-
-def _breakable(name: str) -> str:
-    """Allow a long name to break where its parts meet."""
-    from markupsafe import Markup, escape
-
-    return Markup(re.sub(r"([/_])", r"\1<wbr>", str(escape(name))))
 
 
 _SOURCES = {"camera": "Camera recording", "stick": "USB stick", "inbox": "Inbox"}

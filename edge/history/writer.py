@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -114,6 +114,23 @@ class History(HistoryReader):
 
         return self._write(insert)
 
+    def delete(self, entry: int) -> bool:
+        """Delete an entry with its pictures, and its visit if nothing else is in it.
+
+        False if there is no such entry. What was deleted is overwritten in the file.
+
+        Raises:
+            HistoryError: it cannot be written.
+        """
+
+        def remove(database: sqlite3.Connection) -> bool:
+            query = "DELETE FROM entries WHERE id = ? RETURNING visit"
+            visits = database.execute(query, (entry,)).fetchall()
+            _drop_empty_visits(database, [row for row in visits if row[0] not in self._open])
+            return bool(visits)
+
+        return self._write(remove)
+
     def close_visit(self, visit: int, ending: str, report: str) -> None:
         """End a visit: `ending` is `complete`, `cancelled` or `pulled out`.
 
@@ -193,12 +210,7 @@ class History(HistoryReader):
             if not deleted and not self._drop_portraits(database, keep):
                 break
             visits += deleted
-        query = (
-            "DELETE FROM visits WHERE id = ? AND "
-            "NOT EXISTS (SELECT 1 FROM entries WHERE visit = visits.id)"
-        )
-        closed = [row for row in visits if row[0] not in self._open]
-        database.executemany(query, closed)
+        _drop_empty_visits(database, [row for row in visits if row[0] not in self._open])
 
     def _drop_portraits(self, database: sqlite3.Connection, keep: int) -> bool:
         """Delete the portraits of the oldest entry that has some, of a FAKE one last."""
@@ -208,6 +220,14 @@ class History(HistoryReader):
             "ORDER BY verdict = 'FAKE', id LIMIT 1) RETURNING entry"
         )
         return bool(database.execute(query, (keep,)).fetchall())
+
+
+def _drop_empty_visits(database: sqlite3.Connection, visits: Sequence[tuple[int]]) -> None:
+    query = (
+        "DELETE FROM visits WHERE id = ? AND "
+        "NOT EXISTS (SELECT 1 FROM entries WHERE visit = visits.id)"
+    )
+    database.executemany(query, visits)
 
 
 def _used_bytes(database: sqlite3.Connection) -> int:
