@@ -1,4 +1,4 @@
-"""What the daemon and the page's process say to each other over the box's socket.
+"""What the daemon and the page's process say to each other over the box's socket; the API's scan.
 
 One JSON object a line: a request and its answer, in turn, on one connection. `VERSION` is raised
 when the meaning of a key changes; keys may be added. The daemon answers; it never asks.
@@ -193,3 +193,23 @@ class Found(_Message):
     entries: tuple[EntryMessage, ...]
     visits: tuple[VisitMessage, ...]
     more: bool = False
+
+
+# ---- The API
+
+
+class Scan(_Message):
+    """A scan as it stands."""
+
+    id: str
+    name: str
+    status: Literal["receiving", "waiting", "judging", "done"]
+    received_bytes: int | None = Field(default=None, description="While it is being received.")
+    bytes: int | None = Field(default=None, description="Of the clip, while it is not judged.")
+    position: int | None = Field(default=None, description="In the queue; 1 is judged next.")
+    working: Working | None = Field(default=None, description="While it is being judged.")
+    seconds_left: float | None = Field(default=None, description="An estimate; null: not known.")
+    number: int | None = Field(default=None, description="Of its finding in the history.")
+    verdict: Verdict | None = None
+    finding: Finding | None = Field(default=None, description="When it is judged.")
+    url: str = Field(description="The page that shows it.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +74,8 @@ def run(chosen: argparse.Namespace) -> int:
     }
     settings = with_options(load_settings(chosen.config), options)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    # The server hands a signal on when it has ended: then the box behind it is ended, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     address = settings.web.address or ("::" if chosen.box else "127.0.0.1")
     state = os.environ.get("STATE_DIRECTORY")
     with _box(chosen, settings) as socket:

@@ -11,13 +11,13 @@ from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
 from edge.language import _
-from edge.socket_messages import SCAN_ID
+from edge.socket_messages import SCAN_ID, Scan
 from edge.web.box_client import BoxError
 from edge.web.devices import Device
 from edge.web.events import EVENT_STREAM, event, paced
 from edge.web.problems import Problem, described, sends
 from edge.web.receiving import FormReader, announced_length, receive_body
-from edge.web.scans import Scan, queued, scan_now
+from edge.web.scans import queued, scan_now
 from edge.web.services import Asker, Ours, Services
 from edge.web.spool import Meta, new_id
 

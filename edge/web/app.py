@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -21,8 +20,8 @@ from edge import __version__
 from edge.atomic_write import unfinished_file
 from edge.errors import TruelightError
 from edge.settings import Settings
-from edge.web import api, history_api, older, pages, pairing, uploads
-from edge.web.access import Access, Door
+from edge.web import api, assets, history_api, older, pages, pairing, uploads
+from edge.web.access import OLDER, Access, Door
 from edge.web.box_client import Box, Watch
 from edge.web.devices import Devices
 from edge.web.problems import ProblemDocument, answer, problem_of
@@ -31,7 +30,6 @@ from edge.web.services import Services
 from edge.web.spool import MEGABYTE, Bounds, Spool
 
 _HOUR: Final = 3600.0
-_log = logging.getLogger("truelight")
 
 DESCRIPTION: Final = (
     "Send a clip, follow how it is judged, read its finding. "
@@ -67,6 +65,7 @@ def make_app(config: Config) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     web = config.settings.web
     devices = Devices(config.state)
@@ -77,7 +76,7 @@ def make_app(config: Config) -> ASGIApp:
     app.state.services = Services(box, Watch(box), spool, devices, door, config.fingerprint)
     app.state.settings = config.settings
     app.state.announce = config.announce
-    for module in (api, uploads, history_api, older, pairing, pages):
+    for module in (api, uploads, history_api, older, pairing, pages, assets):
         app.include_router(module.router)
     _describe(app)
     for kind in (TruelightError, RequestValidationError, HTTPException, OSError, Exception):
@@ -103,10 +102,8 @@ def _form_key(folder: Path) -> bytes:
 async def _explain(request: Request, failure: Exception) -> Response:
     """Answer a failure: for programs as RFC 9457 says, for people as a page."""
     problem = problem_of(failure)
-    if problem.status >= 500 and not isinstance(failure, (TruelightError, HTTPException)):
-        _log.error("%s %s failed.", request.method, request.url.path, exc_info=failure)
     path = request.url.path
-    if path.startswith("/api/") or path == older.router.routes[0].path:  # type: ignore[attr-defined]
+    if path.startswith("/api/") or path == OLDER:
         return answer(problem)
     return problem_page(request, problem)
 

@@ -20,7 +20,7 @@ from edge.web.forms import check_form_token, read_form, redirect
 from edge.web.history_api import Wanted, as_entry, as_visit
 from edge.web.problems import Problem
 from edge.web.receiving import FormReader, announced_length
-from edge.web.rendering import extra, live_parts, page, part, static_file
+from edge.web.rendering import extra, live_parts, page, part
 from edge.web.reports import described_model
 from edge.web.scans import scan_now
 from edge.web.services import Asker, Ours, Services
@@ -32,14 +32,6 @@ ScanId = Annotated[str, Path(pattern=f"^{SCAN_ID.pattern}$")]
 Number = Annotated[int, Path(ge=1, le=2**62)]
 RECENT = 10
 LISTED = 50
-
-_TYPES = {
-    "css": "text/css; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-    "png": "image/png",
-    "svg": "image/svg+xml",
-    "webmanifest": "application/manifest+json",
-}
 
 
 @router.get("/")
@@ -268,40 +260,3 @@ async def health(request: Request, ours: Ours) -> HTMLResponse:
 async def api_documentation(request: Request) -> HTMLResponse:
     """Show the API's OpenAPI document for people."""
     return page(request, "api.html", api=request.app.openapi())
-
-
-# ---- Files
-
-
-@router.get("/static/{name}")
-async def static(name: str) -> Response:
-    """Send a style sheet, script or picture of ours."""
-    content = static_file(name)
-    if content is None:
-        raise Problem(404, "", _("There is no such file."))
-    headers = {"Cache-Control": "no-cache"}
-    return Response(content, media_type=_TYPES.get(name.rsplit(".", 1)[-1]), headers=headers)
-
-
-@router.get("/manifest.webmanifest")
-async def manifest() -> Response:
-    """Send what a phone needs to install the page."""
-    return await static("manifest.webmanifest")
-
-
-@router.get("/favicon.ico")
-async def favicon() -> Response:
-    """Send the small picture of the tab."""
-    return await static("icon-192.png")
-
-
-@router.get("/sw.js")
-async def service_worker() -> Response:
-    """Send the script that shows a sentence where the box cannot be reached."""
-    return await static("sw.js")
-
-
-@router.get("/offline")
-async def offline(request: Request) -> HTMLResponse:
-    """Show that sentence."""
-    return page(request, "offline.html")

@@ -45,7 +45,7 @@ SCRIPT_TEXTS: Final = {
 """What the page's script says; `_` is applied when they are sent."""
 
 
-def page(request: Request, name: str, status: int = 200, **more: object) -> HTMLResponse:
+def page(request: Request, template: str, status: int = 200, **more: object) -> HTMLResponse:
     """A whole page."""
     services = request.app.state.services
     context = {
@@ -56,7 +56,7 @@ def page(request: Request, name: str, status: int = 200, **more: object) -> HTML
         "live": "",
         **more,
     }
-    return HTMLResponse(_environment().get_template(name).render(context), status)
+    return HTMLResponse(_environment().get_template(template).render(context), status)
 
 
 def part(name: str, **context: object) -> str:

@@ -2,34 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from pydantic import BaseModel, Field
-
-from edge.finding import Finding, Verdict
-from edge.socket_messages import BoxState, Found, Queued, Working, scan_page
+from edge.socket_messages import BoxState, Found, Queued, Scan, scan_page
 from edge.web.box_client import BoxError
 from edge.web.problems import Problem
 from edge.web.services import Services
-
-Status = Literal["receiving", "waiting", "judging", "done"]
-
-
-class Scan(BaseModel):
-    """A scan as it stands."""
-
-    id: str
-    name: str
-    status: Status
-    received_bytes: int | None = Field(default=None, description="While it is being received.")
-    bytes: int | None = Field(default=None, description="Of the clip, while it is not judged.")
-    position: int | None = Field(default=None, description="In the queue; 1 is judged next.")
-    working: Working | None = Field(default=None, description="While it is being judged.")
-    seconds_left: float | None = Field(default=None, description="An estimate; null: not known.")
-    number: int | None = Field(default=None, description="Of its finding in the history.")
-    verdict: Verdict | None = None
-    finding: Finding | None = Field(default=None, description="When it is judged.")
-    url: str = Field(description="The page that shows it.")
 
 
 def from_history(found: Found, scan: str) -> Scan:

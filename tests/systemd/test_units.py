@@ -52,12 +52,23 @@ def test_systemd_has_nothing_to_say_about_the_units(units: Path) -> None:
     assert do("systemd-analyze", "verify", *(units / unit.name for unit in UNITS)) == ""
 
 
-def test_the_daemon_is_hardly_exposed(units: Path) -> None:
-    table = do(
-        "systemd-analyze", "security", "--offline=true", "--no-pager", units / "truelight.service"
-    )
+@pytest.mark.parametrize(
+    ("unit", "most"), [("truelight.service", MOST_EXPOSED), ("truelight-web.service", 1.5)]
+)
+def test_daemon_and_page_are_hardly_exposed(units: Path, unit: str, most: float) -> None:
+    table = do("systemd-analyze", "security", "--offline=true", "--no-pager", units / unit)
     exposure = float(re.findall(r"exposure level for .*: ([0-9.]+)", table)[0])
-    assert exposure <= MOST_EXPOSED
+    assert exposure <= most
+
+
+def test_the_page_shares_nothing_with_the_daemon_but_socket_and_spool() -> None:
+    page, daemon = (section(f"truelight{name}.service", "Service") for name in ("-web", ""))
+    assert page["User"] != daemon["User"]
+    assert "SupplementaryGroups" not in page
+    shared = set(page["ReadWritePaths"].split()) & set(daemon["ReadWritePaths"].split())
+    assert shared == {"/var/spool/truelight"}
+    assert "-/var/lib/truelight" in page["InaccessiblePaths"].split()
+    assert daemon["PrivateNetwork"] == "yes"
 
 
 def test_the_decoder_may_enter_its_sandbox() -> None:
@@ -141,7 +152,7 @@ def test_the_folders_are_made(tmp_path: Path) -> None:
     for _, path, mode, user, group in lines:
         made = tmp_path / path.lstrip("/")
         assert made.stat().st_mode & 0o7777 == int(mode, 8)
-        assert (user, group) in (("root", "root"), ("truelight", "truelight"))
+        assert {user, group} == {"root"} or {user, group} <= {"truelight", "truelight-web"}
     assert ["d", "/run/truelight/sticks", "0755", "root", "root"] in lines
 
 

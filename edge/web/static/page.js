@@ -3,6 +3,7 @@
 // It works without this script, too: then a clip is sent as a form, and pages are reloaded by hand.
 
 const texts = JSON.parse(document.getElementById("texts").textContent);
+const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const formToken = document.querySelector("meta[name=form-token]").content;
 
 // ---- The box, live
@@ -32,11 +33,12 @@ function replace(id, html) {
   const target = place.contains(document.activeElement) && document.activeElement.getAttribute("href");
   place.innerHTML = html;
   // Whoever tabs through a list must not lose their place when it changes.
+  lightLamps();
   if (target) [...place.querySelectorAll("a")].find((link) => link.getAttribute("href") === target)?.focus();
 }
 
 function lightLamps() {
-  const step = Math.floor(Date.now() / 125);
+  const step = still ? 0 : Math.floor(Date.now() / 125);
   for (const lamp of document.querySelectorAll(".lamp")) {
     const steps = lamp.dataset.steps;
     lamp.classList.toggle("lit", steps[step % steps.length] !== ".");
@@ -176,7 +178,8 @@ function takeUploads(form) {
 // ---- Start
 
 if (document.body.dataset.live) follow(document.body.dataset.live);
-setInterval(lightLamps, matchMedia("(prefers-reduced-motion: reduce)").matches ? 2000 : 125);
+lightLamps();
+if (!still) setInterval(lightLamps, 125);
 const form = document.getElementById("upload");
 if (form) takeUploads(form);
 const code = document.getElementById("code");
