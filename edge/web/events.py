@@ -10,8 +10,9 @@ from edge.socket_messages import BoxState
 from edge.web.box_client import Watch
 
 EVENT_STREAM: Final = "text/event-stream"
-ALIVE_SECONDS: Final = 15.0
-"""Without news a comment is sent, so that a client that is gone is noticed."""
+SOON_SECONDS, ALIVE_SECONDS = 0.5, 15.0
+"""After a change it is looked again soon, since the history follows the state a little later; then
+less and less often, so that a client that is gone is noticed."""
 
 
 def event(name: str, data: str) -> str:
@@ -24,12 +25,13 @@ async def paced(watch: Watch) -> AsyncIterator[BoxState | None]:
     """The states of the box, and the same one again where nothing changes for a while."""
     states = watch.states()
     state: BoxState | None = None
-    upcoming = asyncio.ensure_future(anext(states))
+    upcoming, pause = asyncio.ensure_future(anext(states)), ALIVE_SECONDS
     try:
         while True:
-            done, _pending = await asyncio.wait({upcoming}, timeout=ALIVE_SECONDS)
+            done, _pending = await asyncio.wait({upcoming}, timeout=pause)
+            pause = min(2 * pause, ALIVE_SECONDS)
             if done:
-                state = upcoming.result()
+                state, pause = upcoming.result(), SOON_SECONDS
                 upcoming = asyncio.ensure_future(anext(states))
             yield state
     finally:

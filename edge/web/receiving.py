@@ -16,7 +16,6 @@ from edge.language import _
 from edge.web.problems import Problem
 from edge.web.spool import Meta, Spool
 
-_BUFFER: Final = 1 << 20
 MOST_FIELD_BYTES: Final = 10_000
 MOST_FIELDS: Final = 20
 FORM_BYTES: Final = 16_384
@@ -29,29 +28,23 @@ class Appender:
     def __init__(self, spool: Spool, meta: Meta) -> None:
         self._descriptor = spool.open(meta.id)
         self._left = meta.length - spool.offset(meta.id)
-        self._buffer = bytearray()
         self.written = 0
 
     def __enter__(self) -> Appender:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Not in a thread: it must happen even where the client is gone.
-        if self._buffer:
-            self._write(bytes(self._buffer))
         os.close(self._descriptor)
 
     async def add(self, data: bytes) -> None:
-        """Write, now and then. Raises Problem when there is more than was announced."""
+        """Write a piece. Raises Problem when there is more than was announced."""
         if len(data) > self._left:
             message = _("More arrived than was announced.")
             raise Problem(413, "longer-than-announced", message, _("Send it again."))
         self._left -= len(data)
         self.written += len(data)
-        self._buffer += data
-        if len(self._buffer) >= _BUFFER:
-            full, self._buffer = bytes(self._buffer), bytearray()
-            await run_in_threadpool(self._write, full)
+        # Not on the event loop: a memory card may take its time.
+        await run_in_threadpool(self._write, data)
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
