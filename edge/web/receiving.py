@@ -102,6 +102,7 @@ class FormReader:
         self._form, self._part = Form(), _Part()
         self._header: tuple[bytearray, bytearray] = (bytearray(), bytearray())
         self._pending: list[bytes] = []
+        self._is_whole = False
         self._parser = MultipartParser(
             options[b"boundary"],
             {
@@ -112,6 +113,7 @@ class FormReader:
                 "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
                 "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
                 "on_header_end": self._end_header,
+                "on_end": self._end,
             },
         )
 
@@ -133,6 +135,8 @@ class FormReader:
                 raise Problem(400, "not-a-form", _("The form is damaged.")) from None
             except ClientDisconnect:
                 raise Problem(400, "gone", _("The connection was closed.")) from None
+        if not self._is_whole:
+            raise Problem(400, "not-a-form", _("The form is damaged: it has no end."))
         if self._form.file_bytes < 0:
             message = _("The form has no file in the field {name}.").format(name=self._names[0])
             raise Problem(400, "no-file", message)
@@ -141,6 +145,9 @@ class FormReader:
     @property
     def _is_file(self) -> bool:
         return self._part.file_name is not None and self._part.name in self._names
+
+    def _end(self) -> None:
+        self._is_whole = True
 
     def _begin_part(self) -> None:
         self._part = _Part()

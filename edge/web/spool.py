@@ -152,20 +152,17 @@ class Spool:
     def seal(self, meta: Meta) -> Upload:
         """The upload is whole: hand it to the daemon. Raises OSError."""
         part, clip = self._path(meta.id, PART), self._path(meta.id, CLIP)
-        upload = Upload(
-            id=meta.id,
-            name=meta.name,
-            size=_size(part),
-            received=datetime.now(UTC),
-            first=meta.first,
-            sender=meta.sender,
-        )
+        upload = _upload(meta, _size(part))
         _sync(part)
         part.rename(clip)
-        # The record makes it whole. Its folder has the daemon's group, which may read both.
-        atomic_write(self._path(meta.id, RECORD), upload.model_dump_json())
-        self._path(meta.id, META).unlink(missing_ok=True)
+        self._record(upload)
         return upload
+
+    def _record(self, upload: Upload) -> None:
+        """Write the record of an upload whose clip is in place."""
+        # The record makes it whole. Its folder has the daemon's group, which may read both.
+        atomic_write(self._path(upload.id, RECORD), upload.model_dump_json())
+        self._path(upload.id, META).unlink(missing_ok=True)
 
     def delete(self, scan: str) -> None:
         """Delete an upload that is under way."""
@@ -187,9 +184,12 @@ class Spool:
         for part in self._folder.glob(f"*{PART}"):
             if self._meta(part.stem) is None or now - part.stat().st_mtime > STALE_SECONDS:
                 self.delete(part.stem)
-        for meta in self._folder.glob(f"*{META}"):
-            if not meta.with_suffix(PART).exists():
-                meta.unlink(missing_ok=True)
+        for file in self._folder.glob(f"*{META}"):
+            meta = self._meta(file.stem)
+            if meta and _size(file.with_suffix(CLIP)) == meta.length > 0:
+                self._record(_upload(meta, meta.length))  # the power was cut in `seal`
+            elif not file.with_suffix(PART).exists():
+                file.unlink(missing_ok=True)
         for clip in self._folder.glob(f"*{CLIP}"):
             if not clip.with_suffix(RECORD).exists() and now - clip.stat().st_mtime > STALE_SECONDS:
                 clip.unlink(missing_ok=True)
@@ -203,6 +203,17 @@ class Spool:
     def _path(self, scan: str, ending: str) -> Path:
         assert SCAN_ID.fullmatch(scan), "a number of ours"
         return self._folder / f"{scan}{ending}"
+
+
+def _upload(meta: Meta, size: int) -> Upload:
+    return Upload(
+        id=meta.id,
+        name=meta.name,
+        size=size,
+        received=datetime.now(UTC),
+        first=meta.first,
+        sender=meta.sender,
+    )
 
 
 def megabytes(size: int) -> str:
