@@ -70,7 +70,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.room = threading.BoundedSemaphore(MOST_CONNECTIONS)
         super().__init__(path, _Connection)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+    def handle_error(self, *_: object) -> None:
         _log.exception("A connection to the box's socket failed.")
 
 

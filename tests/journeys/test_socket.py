@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from asking import Asking
@@ -41,10 +42,10 @@ def put(house: House, scan: str, clip: Path, name: str, **more: object) -> None:
     (spool / f"{scan}.json").write_text(json.dumps(record))
 
 
-def judged(asking: Asking, scan: str) -> dict[str, object]:
+def judged(asking: Asking, scan: str) -> dict[str, Any]:
     """The finding on an upload, when there is one."""
 
-    def done() -> dict[str, object] | None:
+    def done() -> dict[str, Any] | None:
         answer = asking.ask("scan", scan=scan)
         return None if answer["waiting"] else answer
 
@@ -63,7 +64,7 @@ def test_an_upload_is_judged_under_its_name_and_its_file_is_gone(
     shown = house.sees(ClipVerdict)
     assert (shown.name, shown.source) == ("Käthe's clip.mp4", "Upload")
     found = judged(asking, SCAN)
-    (entry,) = found["entries"]  # type: ignore[misc]
+    (entry,) = found["entries"]
     assert entry["finding"]["path"] == "Käthe's clip.mp4"
     assert entry["finding"]["verdict"] == "FAKE"
     codes = [reason["code"] for reason in entry["finding"]["reasons"]]
@@ -89,7 +90,7 @@ def test_what_lies_in_the_spool_at_the_start_is_judged_once(house: House, clips:
     until((house.run / "web" / "box.sock").exists)
     asking = Asking(house.run / "web" / "box.sock")
     try:
-        assert judged(asking, SCAN)["entries"][0]["finding"]["verdict"] == "REAL"  # type: ignore
+        assert judged(asking, SCAN)["entries"][0]["finding"]["verdict"] == "REAL"
         assert asking.refused("submit", scan=OTHER) == "failed"
         assert asking.refused("submit", scan="../../../etc/passwd") == "failed"
     finally:
@@ -118,7 +119,7 @@ def test_the_state_says_what_the_panel_shows(house: House, asking: Asking) -> No
     asking.ask("camera")
     house.sees(Viewfinder)
 
-    def sees() -> dict[str, object] | None:
+    def sees() -> dict[str, Any] | None:
         state = asking.ask("state")
         return state if state["viewfinder"] else None
 

@@ -64,6 +64,7 @@ def process() -> int:
 
 
 def comes_up() -> None:
+    until("systemd answers", Path("/run/systemd/private").exists)
     until("the system is up", lambda: show("ActiveState", "multi-user.target") == "active")
     until("READY=1", lambda: show("ActiveState") == "active")
     start, ready = (

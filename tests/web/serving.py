@@ -58,7 +58,7 @@ class Serving:
     def code(self) -> str:
         """The code that was printed last."""
         until(lambda: "Code to pair" in self.said)
-        return re.findall(r"Code to pair a device: (\d{4} \d{4})", self.said)[-1]
+        return str(re.findall(r"Code to pair a device: (\d{4} \d{4})", self.said)[-1])
 
     def fingerprint(self) -> str:
         found = re.search(r"SHA-256: ([0-9A-F ]+)", self.said)
@@ -114,9 +114,7 @@ class Visitor:
     form_token: str = ""
     headers: dict[str, str] = field(default_factory=dict)
 
-    def ask(
-        self, method: str, path: str, body: bytes | None = None, **headers: str
-    ) -> Answer:
+    def ask(self, method: str, path: str, body: bytes | None = None, /, **headers: str) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.serving.port, timeout=60)
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         given = self.headers | given
@@ -158,9 +156,7 @@ def paired(serving: Serving) -> tuple[Visitor, Client]:
     """A browser that is paired, and a program with a token."""
     visitor = Visitor(serving)
     visitor.pair()
-    client = Client(
-        serving.address, visitor.make_token(), fingerprint=serving.fingerprint()
-    )
+    client = Client(serving.address, visitor.make_token(), fingerprint=serving.fingerprint())
     return visitor, client
 
 

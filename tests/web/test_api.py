@@ -98,7 +98,7 @@ def test_a_piece_by_piece_upload_goes_on_where_it_stopped(
 ) -> None:
     clip = (clips / "red.mp4").read_bytes()
     tus = token | {"Tus-Resumable": "1.0.0"}
-    name = base64.b64encode("piece by piece.mp4".encode()).decode()
+    name = base64.b64encode(b"piece by piece.mp4").decode()
     begun = anybody.ask(
         "POST",
         "/api/v1/uploads",

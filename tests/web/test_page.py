@@ -74,12 +74,15 @@ def test_a_clip_is_sent_and_its_finding_read_and_deleted(
     assert person.faults() == []
     look(person, "finding")
     report = person.value("document.querySelector('a[href$=\"report.html\"]').href")
-    assert "This clip looks fake." in person.window.ask(
-        "Runtime.evaluate",
-        expression=f"fetch({report!r}).then(r => r.text())",
-        awaitPromise=True,
-        returnByValue=True,
-    )["result"]["value"]
+    assert (
+        "This clip looks fake."
+        in person.window.ask(
+            "Runtime.evaluate",
+            expression=f"fetch({report!r}).then(r => r.text())",
+            awaitPromise=True,
+            returnByValue=True,
+        )["result"]["value"]
+    )
     person.click("summary")
     person.click("button.danger")
     person.is_at("/history")

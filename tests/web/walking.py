@@ -18,7 +18,9 @@ AXE = files("axe_core_python").joinpath("axe.min.js")
 class Person:
     """Opens pages, clicks, types, and looks."""
 
-    def __init__(self, window: Browser, serving: Serving, width: int, *, dark: bool = False) -> None:
+    def __init__(
+        self, window: Browser, serving: Serving, width: int, *, dark: bool = False
+    ) -> None:
         self.window, self.serving = window, serving
         self.width, self.dark = width, dark
 
@@ -56,8 +58,10 @@ class Person:
     def is_at(self, beginning: str, seconds: float = 60) -> str:
         """Wait for a page whose path begins so; its path."""
         until(
-            lambda: self.value("location.pathname").startswith(beginning)
-            and self.value("document.readyState") == "complete",
+            lambda: (
+                self.value("location.pathname").startswith(beginning)
+                and self.value("document.readyState") == "complete"
+            ),
             seconds,
             lambda: f"at {self.value('location.pathname')}: {self.text()}",
         )
