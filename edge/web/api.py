@@ -17,7 +17,7 @@ from edge.web.devices import Device
 from edge.web.events import EVENT_STREAM, event, paced
 from edge.web.problems import Problem, described, sends
 from edge.web.receiving import FormReader, announced_length, receive_body
-from edge.web.scans import queued, scan_now
+from edge.web.scans import delete_scan, queued, scan_now
 from edge.web.services import Asker, Ours, Services
 from edge.web.spool import Meta, new_id
 
@@ -169,19 +169,9 @@ async def read_scan(ours: Ours, scan: ScanId) -> Scan:
 
 
 @router.delete("/scans/{scan}", status_code=204, responses=described(401, 403, 404, 422, 503))
-async def delete_scan(ours: Ours, scan: ScanId) -> Response:
+async def delete(ours: Ours, scan: ScanId) -> Response:
     """Delete a scan: its clip if it waits, its finding if it is judged."""
-    now = await scan_now(ours, scan)
-    if now.status == "receiving":
-        ours.spool.delete(scan)
-    elif now.number is not None:
-        await ours.box.ask("delete", number=now.number)
-    elif now.status != "done":
-        try:
-            await ours.box.ask("withdraw", scan=scan)
-        except BoxError as failure:
-            if failure.code != "missing":
-                raise
+    await delete_scan(ours, scan)
     return Response(status_code=204)
 
 

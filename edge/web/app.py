@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -103,9 +104,20 @@ async def _explain(request: Request, failure: Exception) -> Response:
     """Answer a failure: for programs as RFC 9457 says, for people as a page."""
     problem = problem_of(failure)
     path = request.url.path
+    if problem.status == 405:
+        problem.headers["Allow"] = ", ".join(_methods(request.app, path))
     if path.startswith("/api/") or path == OLDER:
         return answer(problem)
     return problem_page(request, problem)
+
+
+def _methods(app: FastAPI, path: str) -> list[str]:
+    """The methods of a path of the API; several routes may share it."""
+    for template, operations in app.openapi()["paths"].items():
+        pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template))
+        if re.fullmatch(pattern, path):
+            return sorted(method.upper() for method in operations)
+    return ["GET", "POST"]
 
 
 def _describe(app: FastAPI) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.responses import StreamingResponse
 
 from edge import __version__
@@ -28,6 +29,7 @@ router = APIRouter(prefix="/api/v1")
 
 Number = Annotated[int, Path(ge=1, le=2**62)]
 MOST_EXPORTED = 100_000
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class HealthDocument(BaseModel):
@@ -46,13 +48,23 @@ class FindingList(BaseModel):
     before: int | None = Field(description="Ask with this for older ones; null: there are none.")
 
 
+def _is_day(value: object) -> object:
+    """Refuse what is no date as it is written, such as a number of seconds."""
+    if isinstance(value, str) and not _DAY.fullmatch(value):
+        raise ValueError(_("a date is written as 2026-11-22"))
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_is_day)]
+
+
 class Wanted(BaseModel):
     """Which findings."""
 
     verdict: Verdict | None = None
     origin: Literal["camera", "stick", "inbox", "web"] | None = None
-    since: date | None = Field(default=None, description="From this day on.")
-    until: date | None = Field(default=None, description="Up to this day.")
+    since: Day | None = Field(default=None, description="From this day on.")
+    until: Day | None = Field(default=None, description="Up to this day.")
     text: str | None = Field(default=None, max_length=200, description="In the clip's name.")
 
     def moments(self) -> dict[str, str | None]:
@@ -155,7 +167,7 @@ async def read_face(
     "/visits/{number}/report.{form}",
     tags=["history"],
     response_class=Response,
-    responses=sends("text/html", 401, 404, 422, 503),
+    responses=sends("text/html", 401, 404, 422, 503, also="application/json"),
 )
 async def read_report(
     request: Request, ours: Ours, number: Number, form: Literal["html", "json"]
@@ -214,7 +226,7 @@ async def cancel_work(ours: Ours) -> BoxState:
     return await ours.box.state()
 
 
-@router.get("/health", tags=["box"], responses=described(401, 503))
+@router.get("/health", tags=["box"], responses=described(503), openapi_extra={"security": []})
 async def read_health(request: Request, ours: Ours) -> HealthDocument:
     """Tell whether the page and the box work; to paired devices, also how the box is."""
     try:

@@ -22,7 +22,7 @@ from edge.web.problems import Problem
 from edge.web.receiving import FormReader, announced_length
 from edge.web.rendering import extra, live_parts, page, part
 from edge.web.reports import described_model
-from edge.web.scans import scan_now
+from edge.web.scans import delete_scan, scan_now
 from edge.web.services import Asker, Ours, Services
 from edge.web.spool import Meta, new_id
 
@@ -162,7 +162,7 @@ async def show_scan(request: Request, ours: Ours, scan: ScanId) -> Response:
 async def withdraw(request: Request, ours: Ours, scan: ScanId) -> RedirectResponse:
     """Take a clip back that waits."""
     await read_form(request)
-    await ours.box.ask("withdraw", scan=scan)
+    await delete_scan(ours, scan)
     return redirect("/")
 
 

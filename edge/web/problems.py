@@ -68,7 +68,9 @@ def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def sends(media: str, *statuses: int, what: str = "Successful") -> dict[int | str, dict[str, Any]]:
+def sends(
+    media: str, *statuses: int, what: str = "Successful", also: str = ""
+) -> dict[int | str, dict[str, Any]]:
     """The same for a path that answers with something else than JSON."""
     schema: dict[str, str] = {"type": "string"}
     if not media.startswith("text/"):
@@ -76,6 +78,8 @@ def sends(media: str, *statuses: int, what: str = "Successful") -> dict[int | st
     good: dict[int | str, dict[str, Any]] = {
         200: {"description": what, "content": {media: {"schema": schema}}}
     }
+    if also:
+        good[200]["content"][also] = {"schema": {}}
     return good | described(*statuses)
 
 

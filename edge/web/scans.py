@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from typing import Final
+
 from edge.socket_messages import BoxState, Found, Queued, Scan, scan_page
 from edge.web.box_client import BoxError
 from edge.web.problems import Problem
 from edge.web.services import Services
+
+AGAIN_SECONDS: Final = 0.05
 
 
 def from_history(found: Found, scan: str) -> Scan:
@@ -36,7 +42,7 @@ async def scan_now(ours: Services, scan: str) -> Scan:
             return from_history(Found.model_validate(answer), scan)
         state = await ours.box.state()
     except BoxError as failure:
-        if failure.code == "missing" and upload:
+        if failure.code == "missing" and (upload := ours.spool.waiting(scan)):
             await ours.submit_again(scan)  # the box was away when it came
         elif failure.code != "away" or not upload:
             return receiving(ours, scan, failure)
@@ -78,3 +84,27 @@ def receiving(ours: Services, scan: str, failure: BoxError) -> Scan:
         bytes=meta.length,
         url=scan_page(scan),
     )
+
+
+async def delete_scan(ours: Services, scan: str) -> None:
+    """Delete a scan, whatever becomes of it meanwhile: its clip, or its finding.
+
+    Raises:
+        Problem: there is none.
+    """
+    now = await scan_now(ours, scan)
+    while True:
+        if now.status == "receiving":
+            ours.spool.delete(scan)
+        elif now.number is not None:
+            await ours.box.ask("delete", number=now.number)
+        elif now.status != "done":
+            with contextlib.suppress(BoxError):  # it may just have been judged
+                await ours.box.ask("withdraw", scan=scan)
+        try:
+            now = await scan_now(ours, scan)
+        except Problem as gone:
+            if gone.status == 404:
+                return
+            raise
+        await asyncio.sleep(AGAIN_SECONDS)

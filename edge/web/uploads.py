@@ -28,13 +28,20 @@ VERSION: Final = "1.0.0"
 CHUNK: Final = "application/offset+octet-stream"
 
 UploadId = Annotated[str, Path(pattern=f"^{SCAN_ID.pattern}$", description="The upload's number.")]
-Resumable = Annotated[str, Header(alias="Tus-Resumable", description="1.0.0")]
+Resumable = Annotated[
+    str,
+    Header(
+        alias="Tus-Resumable",
+        description="The version of the protocol.",
+        json_schema_extra={"enum": [VERSION]},
+    ),
+]
 
 _under_way: dict[str, asyncio.Lock] = {}
 """Uploads that are being added to: two at once would mix."""
 
 
-@router.options("", status_code=204)
+@router.options("", status_code=204, response_class=Response, responses=described(401))
 async def read_protocol(ours: Ours) -> Response:
     """Say which protocol is spoken, and how large a clip may be."""
     headers = {
@@ -45,7 +52,12 @@ async def read_protocol(ours: Ours) -> Response:
     return _empty(204, **headers)
 
 
-@router.post("", status_code=201, responses=described(400, 401, 403, 412, 413, 422, 503, 507))
+@router.post(
+    "",
+    status_code=201,
+    response_class=Response,
+    responses=described(400, 401, 403, 412, 413, 422, 503, 507),
+)
 async def begin_upload(
     ours: Ours,
     asker: Asker,
@@ -71,7 +83,7 @@ async def begin_upload(
     return _empty(201, Location=f"{router.prefix}/{meta.id}")
 
 
-@router.head("/{scan}", responses=described(401, 404, 412, 422))
+@router.head("/{scan}", response_class=Response, responses=described(401, 404, 412, 422))
 async def read_offset(ours: Ours, asker: Asker, scan: UploadId) -> Response:
     """Tell how much has arrived."""
     meta = _own(ours, asker, scan)
