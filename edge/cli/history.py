@@ -236,7 +236,8 @@ def _filter(chosen: argparse.Namespace) -> Filter:
 def _report(history: HistoryReader, visit: Visit, model: ModelSummary | None) -> Report:
     from edge.history.report import make_report
 
-    return make_report(visit, history.entries(visit.id), model)
+    entries = history.entries(visit.id, portraits=False)
+    return make_report(visit, entries, model, lambda entry: history.entry(entry.id) or entry)
 
 
 def _model(settings: Settings) -> ModelSummary | None:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from edge.finding import Face, Verdict
 from edge.history.reader import Entry
-from edge.text import clock, count, one_line
+from edge.text import clock, count, model_text, one_line, other_parts
 
 WORST_FIRST = (Verdict.FAKE, Verdict.UNSURE, Verdict.UNREADABLE, Verdict.REAL, Verdict.NO_FACE)
 
@@ -53,14 +53,16 @@ def facts(entry: Entry) -> Iterator[tuple[str, str]]:
         words = [clip.container, *codec, f"{clip.width} x {clip.height}"]
         if clip.kind == "video":
             words += [clock(clip.seconds), f"{clip.frame_rate:.3g} frames per second"]
+        if finding.parts:
+            words.append(f"with {other_parts(finding)}")
         yield "File", ", ".join(words)
         frames = count(finding.frames_scored, "frame")
         yield "Examined", f"{frames} with a face, {finding.frames_read} decoded"
     took = f" in {finding.seconds['total']:.1f} s" if "total" in finding.seconds else ""
-    model = one_line(f"{finding.model.name} {finding.model.version}")
+    model = model_text(finding.model, version=True)
     yield "Judged", f"{entry.judged:%Y-%m-%d %H:%M} UTC{took}, by {model}"
     if second := finding.second_opinion:
-        model = one_line(f"{second.model.name} {second.model.version}")
+        model = model_text(second.model, version=True)
         yield "Second opinion", f"{model}, {count(second.crops, 'crop')}, {second.seconds:.1f} s"
     yield "SHA-256", finding.sha256 or "not known: the file could not be read"
 

@@ -15,6 +15,7 @@ from edge.text import (
     clock,
     count,
     one_line,
+    part_text,
     percent,
     probability_text,
     shortcomings,
@@ -46,7 +47,7 @@ def environment(packages: Sequence[str] = ("edge.history",)) -> jinja2.Environme
         function.__name__: function
         for function in (
             *(both_opinions, clock, count, facts, faces_worst_first, one_line, percent),
-            *(probability_text, shortcomings, verdict_text),
+            *(part_text, probability_text, shortcomings, verdict_text),
         )
     } | {"most_faces": MOST_FACES}
     made.filters |= {
