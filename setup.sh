@@ -37,6 +37,8 @@ On any computer with Linux and Python 3.11 or newer; everything is kept in this 
                                 its panel; without a terminal, judge the sample clips
   ./setup.sh run PATH...        judge your own clips or folders
        --without-second         before the paths: do not fetch the model for second opinions
+  ./setup.sh serve              install what is missing, then serve the page and the API: send clips
+                                with a browser or a program, read their findings
   ./setup.sh test               install what the tests need, then run every check
   ./setup.sh thorough           add the model for second opinions (about 90 MB), which is asked
                                 whenever the first model is unsure; run and install add it where
@@ -65,6 +67,7 @@ main() {
     [ $# -eq 0 ] || shift
     case $command in
         run) command_run "$@" ;;
+        serve) command_serve "$@" ;;
         test) command_test "$@" ;;
         thorough) command_thorough "$@" ;;
         archive) command_archive "$@" ;;

@@ -63,6 +63,7 @@ class Settings(Section):
     inbox: schema.InboxSettings = schema.InboxSettings()
     store: schema.StoreSettings = schema.StoreSettings()
     health: schema.HealthSettings = schema.HealthSettings()
+    web: schema.WebSettings = schema.WebSettings()
 
     _layers: tuple[Layer, ...] = PrivateAttr(default=())
 
@@ -112,6 +113,15 @@ class Settings(Section):
         """The folder for incoming clips."""
         folder = self.inbox.folder
         return self.store_folder / "inbox" if folder is None else Path(folder).expanduser()
+
+    @property
+    def spool_folder(self) -> Path:
+        """The folder for uploads of the page, which its own user writes."""
+        if self.web.spool is not None:
+            return Path(self.web.spool).expanduser()
+        if os.environ.get("STATE_DIRECTORY"):
+            return Path("/var/spool/truelight")
+        return self.store_folder / "spool"
 
 
 def load_settings(config: Path | None = None) -> Settings:

@@ -142,6 +142,17 @@ class StoreSettings(Section):
     free_megabytes: int = Field(default=300, ge=50, le=1_000_000)
 
 
+class WebSettings(Section):
+    """The page and the API: `truelight serve`, and truelight-web.service."""
+
+    address: str | None = None
+    port: int = Field(default=8443, ge=1, le=65_535)
+    names: str = ""
+    spool: str | None = None
+    spool_megabytes: int = Field(default=1000, ge=10, le=1_000_000)
+    clip_megabytes: int = Field(default=500, ge=1, le=1_000_000)
+
+
 class HealthSettings(Section):
     """Limits of the box's health."""
 

@@ -67,11 +67,11 @@ write_list() {
     mv -f -- "$PLACED.new" "$PLACED"
 }
 
-units_to_enable() { # units with WantedBy=, except templates
+units_to_enable() { # units with WantedBy=, except templates, and the page, which its owner switches on
     local file
     for file in "$SOURCE"/systemd/*.service "$SOURCE"/systemd/*.path \
         "$SOURCE"/systemd/*.socket; do
-        case $file in *@.*) continue ;; esac
+        case $file in *@.* | */truelight-web.service) continue ;; esac
         grep -q '^WantedBy=' "$file" 2>/dev/null && printf '%s\n' "${file##*/}"
     done
     return 0

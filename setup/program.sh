@@ -108,6 +108,21 @@ command_run() { # [--without-second] [PATH...]
     judge samples/clips
 }
 
+# ---- serve
+
+command_serve() { # [--without-second] [OPTION...]: options of `truelight serve`
+    if [ "${1:-}" = --without-second ]; then
+        WITHOUT_SECOND=1
+        shift
+    fi
+    say "Setting up"
+    ensure_all
+    ensure_second || true
+    cd -- "$ROOT"
+    say "Serving the page; Ctrl-C ends it"
+    exec "$VENV/bin/truelight" serve "$@"
+}
+
 # ---- thorough
 
 command_thorough() { # fetches the weights, published by others, of the model for second opinions

@@ -48,7 +48,7 @@ remove_placed() {
 }
 
 purge() {
-    local user folder folders=("${OVERLAY%/*}" "$SYSTEM/var/lib/truelight")
+    local folder user folders=("${OVERLAY%/*}" "$SYSTEM"/var/{lib/truelight,lib/truelight-web,spool/truelight})
     if [ -z "$PURGE" ]; then
         for folder in "${folders[@]}"; do
             [ ! -e "$folder" ] || say "  Kept: $folder"
@@ -59,7 +59,7 @@ purge() {
     for folder in "${folders[@]}"; do
         [ ! -e "$folder" ] || must "Removing $folder" rm -rf -- "$folder"
     done
-    for user in truelight truelight-decoder; do
+    for user in truelight truelight-decoder truelight-web; do
         ! grep -q "^$user:" "$SYSTEM/etc/passwd" 2>/dev/null || must "Removing the user $user" userdel "$user"
     done
 }

@@ -49,14 +49,14 @@ class Browser:
                 return answer
             self.events.append(message)
 
-    def open(self, page: Path, width: int, dark: bool = False) -> None:
-        """Show a file and wait until it is loaded; forget earlier messages."""
+    def open(self, page: Path | str, width: int, dark: bool = False) -> None:
+        """Show a file or an address and wait until it is loaded; forget earlier messages."""
         metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self.ask("Emulation.setDeviceMetricsOverride", **metrics)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", features=[scheme])
         self.events.clear()
-        self.ask("Page.navigate", url=page.as_uri())
+        self.ask("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
         while "Page.loadEventFired" not in [event["method"] for event in self.events]:
             self.events.append(self._next())
 

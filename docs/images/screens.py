@@ -20,7 +20,7 @@ import numpy as np
 from gpiozero import BadPinFactory
 from PIL import Image
 
-from edge.box import events
+from edge.box import events, web_events
 from edge.box.events import Batch, ClipResult, Event, Origin
 from edge.box.health import HealthReading, Throttled, diagnose
 from edge.box.machine import step
@@ -340,6 +340,14 @@ ROWS = (
         "Board not known",
         board_unknown(),
         "Sticks and files are judged all the same. Run `sudo truelight doctor`.",
+    ),
+    Row(
+        "Pairing",
+        shown(
+            events.ModelReady(),
+            web_events.PairingRequested("2718 2818", ":".join(["A1", "B2", "C3", "D4"] * 8), 300.0),
+        ),
+        "Type the code on the page; compare the certificate there.",
     ),
     Row("Shutting down", shown(events.ModelReady(), events.HeldLong()), "Leave the plug in."),
     Row(

@@ -141,7 +141,8 @@ class CameraWorker:
         while not request.over.is_set():
             began = time.monotonic()
             pixels = self._camera.frame()
-            event = FrameSeen(CameraImage(small_image(pixels)), self._framing.update(pixels))
+            image = CameraImage(small_image(pixels), page_image(pixels))
+            event = FrameSeen(image, self._framing.update(pixels))
             self._post_for(request, event)
             request.over.wait(max(0.0, began + VIEW_SECONDS - time.monotonic()))
 
@@ -259,6 +260,13 @@ def judge_framing(
     if quality.light < limits.light * MARGIN:
         return Framing.LIGHT
     return Framing.GOOD
+
+
+def page_image(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A frame, RGB [h, w, 3], at most 480 wide."""
+    wide = min(480, pixels.shape[1])
+    size = wide, max(1, round(pixels.shape[0] * wide / pixels.shape[1]))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def small_image(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

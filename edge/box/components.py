@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,11 @@ from edge.box.events import Batch, CameraFailed, ClipsArrived, Event, Origin
 from edge.box.health import HealthWatch
 from edge.box.panel import NoPanel, Panel, open_panel
 from edge.box.scan_worker import ScanWorker
+from edge.box.socket_answers import SocketAnswers
+from edge.box.socket_server import SocketServer
 from edge.box.sources.camera import open_camera
 from edge.box.sources.inbox import Inbox
+from edge.box.sources.spool import Spool
 from edge.box.sources.usb_stick import UsbSticks
 from edge.box.systemd import RuntimePaths
 from edge.box.views.status import Trouble, TroubleKind
@@ -32,6 +36,8 @@ OpenHealth = Callable[[Settings], HealthWatch]
 
 WORK_SECONDS: Final = 3.0
 """To cancel the running scan. systemd wants the whole program to end within five."""
+
+_log = logging.getLogger("truelight")
 
 _SECTIONS: Final = {
     "panel": ("panel", "button", "lamps", "display"),
@@ -62,13 +68,29 @@ class Components:
         self._open_panel = open_panel
         self._panel_trouble: tuple[Trouble, ...] = ()
         self.panel = open_panel(settings, post)
-        self.scan_worker = ScanWorker(settings.store_folder, post, self._deliver, self._keep)
+        self._spool = Spool(settings.spool_folder, post)
+        self.scan_worker = ScanWorker(
+            settings.store_folder, post, self._deliver, self._keep, self._release
+        )
+        self.answers = SocketAnswers(settings, self._spool, post, self.scan_worker.delete)
+        self._socket = self._listen(paths.socket)
         self.camera = CameraWorker(settings, open_camera(settings), post)
         self._health = open_health(settings)
         self._inbox = Inbox(settings.inbox_folder, self._post_arrival)
         self._sticks = UsbSticks(
             paths.sticks, media_within, self._post_arrival, reports=paths.reports
         )
+
+    def _listen(self, path: Path) -> SocketServer | None:
+        """Take the uploads and open the socket, where there is a page."""
+        if not path.parent.is_dir():
+            return None
+        try:
+            self._spool.take_all(self.answers.judged)
+            return SocketServer(path, self.answers.asks)
+        except (OSError, TruelightError) as failure:
+            _log.error("The page's socket cannot be opened: %s", failure)
+            return None
 
     def adopt(self, settings: Settings) -> Settings:
         """Change to other settings, and return those in effect.
@@ -99,6 +121,8 @@ class Components:
 
     def close(self) -> bool:
         """End all of it; False if the running scan could not be cancelled in time."""
+        if self._socket:
+            self._socket.close()
         self._sticks.close()
         self._inbox.close()
         self.camera.end()
@@ -145,6 +169,11 @@ class Components:
         """Write the result of a clip of the inbox at once; sticks get theirs at the end."""
         if batch.origin is Origin.INBOX:
             self._inbox.keep(clip, finding)
+
+    def _release(self, batch: Batch) -> None:
+        """Delete an upload that is over."""
+        if batch.origin is Origin.WEB:
+            self._spool.delete(batch.key)
 
     def _deliver(self, batch: Batch, entries: Iterable[Entry], report: Report) -> None:
         """Put the results where the clips came from; `ReportDone` is posted at once or later."""

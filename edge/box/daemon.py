@@ -18,6 +18,7 @@ from edge.box.components import WORK_SECONDS, Components, OpenHealth, OpenPanel
 from edge.box.health import HealthWatch
 from edge.box.machine import step
 from edge.box.panel import open_panel
+from edge.box.snapshot import Moment
 from edge.box.state import State, scene
 from edge.box.systemd import RuntimePaths
 from edge.box.views.status import Trouble, TroubleKind
@@ -54,6 +55,8 @@ class Daemon:
         self._ending = self._broken = False
         self._troubles: tuple[Trouble, ...] = ()
         self._status = ""
+        self._subject: tuple[object, ...] = ()
+        self._subject_since = 0.0
         self._next_tick = 0.0
         self._next_watchdog = 0.0
         self._watchdog = systemd.watchdog_seconds()
@@ -109,6 +112,11 @@ class Daemon:
             self._step(events.TroublesChanged(troubles), now)
         shown = scene(self._state, now, self._settings)
         self._components.panel.show(shown)
+        if (subject := shown.view.subject) != self._subject:
+            self._subject, self._subject_since = subject, now
+        self._components.answers.publish(
+            Moment(self._state, shown, self._settings, now, self._subject_since)
+        )
         if (status := shown.status) != self._status:
             self._status = status
             systemd.status(status)

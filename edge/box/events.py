@@ -12,7 +12,8 @@ from edge.box.views.status import Trouble
 from edge.finding import Finding, Verdict
 from edge.scan.progress import Progress
 from edge.skipped import NOTHING_SKIPPED, Skipped
-from edge.text import name_text
+from edge.socket_messages import scan_page
+from edge.text import name_text, path_text
 
 
 class Origin(StrEnum):
@@ -21,6 +22,7 @@ class Origin(StrEnum):
     CAMERA = "camera"
     STICK = "stick"
     INBOX = "inbox"
+    WEB = "web"
 
 
 class Ending(StrEnum):
@@ -35,8 +37,9 @@ class Ending(StrEnum):
 class Batch:
     """Clips that came together. `key` is unique, `name` is for people.
 
-    `skipped`: what was found with them and is not judged. `folder`: beneath it lie the clips, and
-    no link on the way from there is followed.
+    Of an upload, `name` is the clip's name: its file is called by its number. `skipped`: what was
+    found with them and is not judged. `folder`: beneath it lie the clips, and no link on the way
+    from there is followed. `first`: judge only so many frames; None is as the settings say.
     """
 
     origin: Origin
@@ -45,10 +48,28 @@ class Batch:
     clips: tuple[Path, ...]
     skipped: Skipped = NOTHING_SKIPPED
     folder: Path | None = None
+    first: int | None = None
 
     def beneath(self, clip: Path) -> Path:
         """The folder beneath which a clip is opened."""
         return self.folder or clip.parent
+
+    def path_of(self, clip: Path) -> Path:
+        """A clip's path as findings name it: of an upload, the name that it came with."""
+        return Path(self.name) if self.origin is Origin.WEB else clip
+
+    def named(self, clip: Path, finding: Finding) -> Finding:
+        """A finding that names the clip so."""
+        return finding.replaced(path=path_text(self.path_of(clip)))
+
+    @property
+    def page(self) -> str:
+        """Where an upload's finding is shown; empty for other batches."""
+        return scan_page(self.key) if self.origin is Origin.WEB else ""
+
+    def name_of(self, clip: Path) -> str:
+        """A clip's name for people."""
+        return name_text(self.path_of(clip))
 
 
 def recording_batch(clip: Path) -> Batch:

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -36,6 +37,7 @@ from edge.finding import Finding, Verdict
 from edge.history.writer import Entry
 from edge.scan.media.confinement import log_confinement
 from edge.scan.media.decoders import Decoders
+from edge.scan.model.bundle_info import described_manifest
 from edge.scan.progress import Cancelled, Progress
 from edge.scan.scanner import Scanner, ScanResult
 from edge.settings import Settings
@@ -43,11 +45,11 @@ from edge.text import one_line, percent
 
 if TYPE_CHECKING:
     from edge.history.report import Report
-    from edge.scan.model.manifest import Manifest
 
 HISTORY_SHUT: Final = Trouble(
     TroubleKind.DISK_FULL, "Cannot write the history.", "Run `truelight doctor`."
 )
+NOT_LOADED: Final = Trouble(TroubleKind.MODEL_REFUSED, "No model is loaded.", "Wait a moment.")
 RETRY_SECONDS: Final = 60.0
 """Between attempts to write a history that could not be written."""
 
@@ -56,6 +58,7 @@ Deliver = Callable[[Batch, Iterable[Entry], "Report"], None]
 """Puts findings and report where a batch came from, and posts `ReportDone` at once or later."""
 Keep = Callable[[Batch, Path, Finding], None]
 """Puts a finding beside its clip at once, so that a batch goes on where it was interrupted."""
+Release = Callable[[Batch], None]  # deletes an upload, whose finding is in the history
 
 _log = logging.getLogger("truelight")
 
@@ -68,23 +71,27 @@ class ScanWorker:
     """
 
     def __init__(
-        self, store: Path, post: Post, deliver: Deliver, keep: Keep = lambda *_: None
+        self,
+        store: Path,
+        post: Post,
+        deliver: Deliver,
+        keep: Keep = lambda *_: None,
+        release: Release = lambda _: None,
     ) -> None:
-        """Work in the folder `store`; `deliver` and `keep` are called from the thread."""
-        self._keep = keep
+        """Work in the folder `store`; the other functions are called from the thread."""
+        self._keep, self._release = keep, release
         self._post = post
         self._deliver = deliver
         self._settings = Settings()
         self._scanner: Scanner | None = None
-        self._refusal = Trouble(
-            TroubleKind.MODEL_REFUSED, "No model is loaded yet.", "Wait a moment."
-        )
+        self._refusal = NOT_LOADED
         self._recordings: Path | None = store / FOLDER
         self._decoders = Decoders(spare=True)
         self._crash_guard = CrashGuard(store)
         self.suspects_last = self._crash_guard.suspects_last
         """The clips in the order in which to judge them. From any thread."""
         self._visits = VisitLog(store)
+        self.delete = self._visits.delete
         self._cancelled = threading.Event()
         self._leaving = False
         self._last_progress: float | None = None
@@ -214,11 +221,13 @@ class ScanWorker:
         """Judge the clip, unless attempts at it ended the program or the machine."""
         self._crash_guard.use(self._visits.history)
         if refusal := self._crash_guard.begin(clip):
-            return ScanResult(scanner.unreadable(clip, refusal), {})
+            return ScanResult(scanner.unreadable(batch.path_of(clip), refusal), {})
         try:
             self._progress(clip, Progress("opening"))
-            progress = partial(self._progress, clip)
-            return scanner.scan_with_pictures(clip, progress, beneath=batch.beneath(clip))
+            progress, folder = partial(self._progress, clip), batch.beneath(clip)
+            scanner = scanner.for_first_frames(batch.first)
+            result = scanner.scan_with_pictures(clip, progress, beneath=folder)
+            return replace(result, finding=batch.named(clip, result.finding))
         finally:
             self._crash_guard.end()
 
@@ -236,12 +245,11 @@ class ScanWorker:
             return
         self._visits.add(batch, result)
         self._keep(batch, clip, finding)
-        shown = clip_result(clip, finding)
-        model = f"{finding.model.name} {finding.model.version}"
+        shown = clip_result(batch.path_of(clip), finding)
         fields = {
             "TRUELIGHT_CLIP": one_line(finding.path),
             "TRUELIGHT_VERDICT": finding.verdict,
-            "TRUELIGHT_MODEL": model,
+            "TRUELIGHT_MODEL": f"{finding.model.name} {finding.model.version}",
         }
         fake = finding.fake_probability
         figure = "" if fake is None else f", fake {percent(fake)}"
@@ -252,8 +260,10 @@ class ScanWorker:
         self._last_progress = None  # a report on many clips takes time
         self._delete_recording(batch)
         self._visits.end(batch, ending)
-        if batch.origin is Origin.CAMERA:
-            self._visits.note(batch.key, "")
+        if batch.origin in (Origin.CAMERA, Origin.WEB):
+            self._visits.note(batch.key, batch.page)
+            if not self._visits.failure:
+                self._release(batch)
         elif ending is Ending.PULLED:
             self._visits.note(batch.key, "The stick was pulled out.")
         else:
@@ -268,20 +278,12 @@ class ScanWorker:
 
         try:
             visit, entries = self._visits.read(batch)
-            report = make_report(visit, entries, self._described(), self._visits.full)
+            manifest = described_manifest(self._settings.bundle_folder)
+            report = make_report(visit, entries, manifest, self._visits.full)
             self._deliver(batch, map(self._visits.full, entries), report)
         except Exception:
             _log.exception("The report on %s failed.", one_line(batch.name))
             self._post(ReportDone(batch.key, False, "The report failed. Safe to remove."))
-
-    def _described(self) -> Manifest | None:
-        """The manifest with its figures, for the report; None where they cannot be read."""
-        from edge.scan.model.bundle_info import BundleError, manifest_with_figures
-
-        try:
-            return manifest_with_figures(self._settings.bundle_folder)
-        except BundleError:
-            return None
 
     def _post_recordings(self) -> None:
         """Recordings that were not judged before the program ended are judged now, once."""

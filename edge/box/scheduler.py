@@ -92,7 +92,10 @@ def finish(state: State, run: Run, now: Now) -> Step:
     if run.ending is Ending.PULLED:
         pending = (*state.pending, pulled_notice(run))
         return go_on(replace(state, run=None, pending=pending), now).after(effect)
-    if run.batch.origin is Origin.CAMERA:
+    if run.batch.origin is Origin.WEB and (state.waiting or state.pending or state.camera_next):
+        # Uploads come one by one, and each would hold the next one up for as long as it is shown.
+        return go_on(replace(state, run=None), now).after(effect)
+    if run.batch.origin in (Origin.CAMERA, Origin.WEB):
         return Step(show_results(replace(state, run=None), run, now), (effect,))
     return Step(replace(state, run=run).enter(Phase.WRITING, now.seconds), (effect,))
 

@@ -22,10 +22,9 @@ from edge.box.views.clips import (
     Stopped,
     WritingReport,
 )
-from edge.box.views.status import Halted, Ready, ShuttingDown, Starting, Trouble
+from edge.box.views.status import Halted, Pairing, Ready, ShuttingDown, Starting, Trouble
 from edge.scan.progress import Progress
 from edge.settings import Settings
-from edge.text import name_text
 
 COUNTDOWN_SECONDS = 3.0
 
@@ -85,6 +84,15 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class PairingCode:
+    """The code of a device that wants to be paired, shown `until` then; see `PairingRequested`."""
+
+    code: str
+    fingerprint: str
+    until: float
+
+
+@dataclass(frozen=True)
 class State:
     """Everything the state machine knows. Times are those of `time.monotonic`, in seconds."""
 
@@ -116,6 +124,7 @@ class State:
     """What is wrong at present: shown at rest, marked at work."""
     sticks: bool = True
     """Whether anything mounts sticks."""
+    pairing: PairingCode | None = None
 
     def enter(self, phase: Phase, now: float) -> State:
         """The same in another phase, which begins now."""
@@ -145,7 +154,10 @@ def brightness(state: State, now: float, settings: Settings) -> Brightness:
 
 
 def view(state: State, now: float, settings: Settings) -> View:  # noqa: PLR0911
-    """The view of a phase."""
+    """The view of a phase; a code to be read off goes first, except before the camera."""
+    pairing = state.pairing
+    if pairing and now < pairing.until and state.phase in (*RESTING, Phase.JUDGING, Phase.WRITING):
+        return Pairing(pairing.code, pairing.fingerprint)
     match state.phase:
         case Phase.STARTING:
             return Starting()
@@ -186,22 +198,22 @@ def _judging(state: State, now: float) -> View:
         return WritingReport(run.batch.name)
     of = len(run.batch.clips)
     clip = run.batch.clips[min(run.done, of - 1)] if of else None
-    fraction = 1.0 if state.phase is Phase.WRITING else _fraction(state)
+    fraction = 1.0 if state.phase is Phase.WRITING else clip_fraction(state)
     is_camera = run.batch.origin is Origin.CAMERA
     return Judging(
-        name=name_text(clip) if clip and not is_camera else "",
+        name=run.batch.name_of(clip) if clip and not is_camera else "",
         number=min(run.done + 1, of),
         of=of,
         fraction=fraction,
         seconds_left=None if state.phase is Phase.WRITING else _seconds_left(state, run, now),
-        source="" if is_camera else run.batch.name,
+        source=_source(run.batch),
         camera_next=state.camera_next,
         cancelling=run.ending is Ending.CANCELLED,
         so_far=state.progress.fake_probability if state.progress else None,
     )
 
 
-def _fraction(state: State) -> float:
+def clip_fraction(state: State) -> float:
     """How much of the running clip is judged."""
     progress = state.progress
     if progress is None or not progress.frames_expected:
@@ -209,13 +221,18 @@ def _fraction(state: State) -> float:
     return min(1.0, progress.frames_done / progress.frames_expected)
 
 
+def clip_seconds_left(state: State) -> float | None:
+    """Of the running clip; None while it is not known."""
+    return state.progress.seconds_left if state.progress else None
+
+
 def _seconds_left(state: State, run: Run, now: float) -> float | None:
     """Of the whole batch, at the speed of its clips so far."""
     rest = len(run.batch.clips) - run.done
-    fraction = _fraction(state)
+    fraction = clip_fraction(state)
     judged = run.done + fraction
     if rest == 1 and state.progress:
-        return state.progress.seconds_left
+        return clip_seconds_left(state)
     if not judged:
         return None
     return (run.spent + now - state.clip_since) / judged * (rest - fraction)
@@ -241,7 +258,7 @@ def _result(state: State) -> View:
         reason=one.reason,
         number=max(1, state.page),
         of=of,
-        source="" if is_camera else run.batch.name,
+        source=_source(run.batch),
         note=_note(run),
     )
 
@@ -249,3 +266,10 @@ def _result(state: State) -> View:
 def _note(run: Run) -> str:
     """Where the report is, and what was not judged."""
     return f"{run.note} {run.batch.skipped.summary()}".strip()
+
+
+def _source(batch: Batch) -> str:
+    """Where a batch came from; empty for the camera."""
+    if batch.origin is Origin.WEB:
+        return "Upload"
+    return "" if batch.origin is Origin.CAMERA else batch.name

@@ -33,6 +33,8 @@ class RuntimePaths:
         """The box leaves `NAME/` here with a report for the stick NAME, root takes it."""
         self.power_off = root / "power" / "off"
         """When the box makes this file, root switches the machine off."""
+        self.socket = root / "web" / "box.sock"
+        """The box listens here if the folder exists; the page's process may enter it."""
 
 
 # ---- Notifications

@@ -110,10 +110,21 @@ class VisitLog:
 
     def end(self, batch: Batch, ending: Ending) -> None:
         """End the visit. Its findings are kept in memory until `note`."""
-        # A recording that was never judged is no visit; an empty stick is.
-        if batch.origin is not Origin.CAMERA or batch.key in self._visits:
+        # A recording or an upload that was never judged is no visit; an empty stick is.
+        if batch.origin not in (Origin.CAMERA, Origin.WEB) or batch.key in self._visits:
             self._end(self._visit(batch), ending, "")
             self.retry()
+
+    def delete(self, entry: int) -> bool:
+        """Delete a finding; False if there is none of that number. From any thread.
+
+        Raises:
+            HistoryError: the history cannot be written.
+        """
+        history = self._history
+        if history is None:
+            raise HistoryError("The history cannot be written.", "Run `truelight doctor`.")
+        return history.delete(entry)
 
     def take_over(
         self, batch: Batch, clip: Path, model: Model, waiting: Callable[[], None]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Iterable
 from datetime import datetime
@@ -13,17 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from edge.cli.output import Shortened, TextOutput, coloured, counts_text, grid, indented, show
+from edge.history.export import csv_lines
 from edge.history.reader import Entry, Filter, HistoryReader, Visit
 from edge.history.report_page import display_names, worst_first
 from edge.text import one_line, probability_text
 
 LISTED = 8
 """Findings listed of a visit; with `--visit` all."""
-
-COLUMNS = (
-    *("id", "visit", "origin", "name", "judged", "path", "sha256", "verdict"),
-    *("fake_probability", "faces", "clip_seconds", "model", "model_version", "reasons"),
-)
 
 
 def show_visit(console: Console, visit: Visit, history: HistoryReader, wanted: Filter) -> None:
@@ -104,31 +98,9 @@ def _visit_keys(visit: Visit) -> dict[str, Any]:
 
 def print_csv(found: Iterable[tuple[Entry, Visit]]) -> None:
     """Print findings as CSV, in UTF-8."""
-    stream = io.TextIOWrapper(sys.stdout.buffer, "utf-8", newline="", write_through=True)
-    try:
-        table = csv.writer(stream)
-        table.writerow(COLUMNS)
-        for entry, visit in found:
-            table.writerow([_cell(value) for value in _row(entry, visit)])
-        stream.flush()
-    finally:
-        stream.detach()
-
-
-def _row(entry: Entry, visit: Visit) -> tuple[object, ...]:
-    finding = entry.finding
-    return (
-        *(entry.id, visit.id, visit.origin, visit.name, entry.judged.isoformat()),
-        *(finding.path, finding.sha256, finding.verdict.value, finding.fake_probability),
-        *(len(finding.faces), finding.clip and finding.clip.seconds),
-        *(finding.model.name, finding.model.version),
-        ";".join(reason.code for reason in finding.reasons),
-    )
-
-
-def _cell(value: object) -> object:
-    """A cell that no spreadsheet reads as a formula: names come from strangers."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
+    for line in csv_lines(found):
+        sys.stdout.buffer.write(line.encode())
+    sys.stdout.buffer.flush()
 
 
 def _local(time: datetime) -> str:

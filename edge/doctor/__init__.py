@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 PARTS = (
     *("board", "settings", "service", "model", "second", "detector", "sandbox", "lamps"),
-    *("display", "button", "camera", "sticks", "history", "disk", "temperature", "power", "clock"),
+    *("display", "button", "camera", "sticks", "history", "web", "disk", "temperature", "power"),
+    "clock",
 )
 """The parts in the order of their checks."""
 
@@ -53,6 +54,7 @@ def run_checks(context: Context, only: Collection[str] = PARTS) -> Iterator[tupl
         "camera": hardware.check_camera,
         "sticks": system.check_sticks,
         "history": system.check_history,
+        "web": system.check_web,
         "disk": system.check_disk,
         "temperature": system.check_temperature,
         "power": system.check_power,

@@ -81,10 +81,14 @@ class Context:
     @cached_property
     def service(self) -> dict[str, str]:
         """The properties of the systemd service; empty if it is not installed."""
+        return self.unit("truelight.service", "ActiveState,SubState,StatusText,NRestarts")
+
+    def unit(self, name: str, properties: str) -> dict[str, str]:
+        """The properties of a unit of systemd; empty if it is not installed."""
         if not (self.root / "run/systemd/system").is_dir():
             return {}
-        properties = "--property=LoadState,ActiveState,SubState,StatusText,NRestarts"
-        shown = self.run_program(["systemctl", "show", "truelight.service", properties])
+        command = ["systemctl", "show", name, f"--property=LoadState,{properties}"]
+        shown = self.run_program(command)
         pairs = dict(line.partition("=")[::2] for line in shown.splitlines())
         return pairs if pairs.get("LoadState") == "loaded" else {}
 

@@ -243,6 +243,21 @@ def check_sandbox(context: Context) -> Result:
     return Result(State.FAILURE if serious else State.WARNING, found.summary, remedy)
 
 
+def check_web(context: Context) -> Result:
+    """Check whether the page is on, and whether the daemon listens for it."""
+    page = context.unit("truelight-web.service", "ActiveState")
+    if not page:
+        return Result(State.ABSENT, "The page is not installed as a service.")
+    if page["ActiveState"] == "failed":
+        return Result(State.FAILURE, "The page failed.", "journalctl -b -u truelight-web")
+    if page["ActiveState"] == "inactive":
+        return Result(State.ABSENT, "The page is off.", "sudo truelight web on")
+    if not (context.root / "run/truelight/web/box.sock").exists():
+        sentence = "The page is on, and the daemon does not listen for it."
+        return Result(State.FAILURE, sentence, "sudo systemctl restart truelight")
+    return Result(State.OK, f"The page is on, at port {context.settings.web.port}.")
+
+
 def check_history(context: Context) -> Result:
     """Read the history."""
     from edge.history.reader import open_history

@@ -88,6 +88,7 @@ def connect(file: Path) -> sqlite3.Connection:
             "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
+            "secure_delete = ON",  # what someone deletes is gone
             "journal_size_limit = 4194304",
         ):
             database.execute(f"PRAGMA {pragma}")

@@ -69,6 +69,10 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
     """Exclusive."""
+    text: str | None = None
+    """Of entries: what their path contains, in any case."""
+    before: int | None = None
+    """Of entries: only those with a lower id."""
 
 
 class HistoryReader:
@@ -105,6 +109,15 @@ class HistoryReader:
         found = self.visits(Filter(visit=number))
         return found[0] if found else None
 
+    def visit_with_report(self, report: str) -> Visit | None:
+        """The visit whose report was put there; of several the newest."""
+        rows = self._query("SELECT * FROM visits WHERE report = ? ORDER BY id DESC", [report])
+        return _visit(*rows[0]) if rows else None
+
+    def total(self) -> int:
+        """How many entries there are."""
+        return int(self._query("SELECT COUNT(*) FROM entries", [])[0][0])
+
     def entries(self, visit: int, *, portraits: bool = True) -> list[Entry]:
         """The entries of a visit, in the order of judging; with their pictures if wanted."""
         rows = self._query(f"SELECT {_ENTRY} FROM entries WHERE visit = ? ORDER BY id", [visit])
@@ -132,11 +145,14 @@ class HistoryReader:
         if wanted.verdict is not None:
             where += " AND verdict = ?"
             values.append(wanted.verdict.value)
+        if wanted.text is not None:
+            where += " AND instr(lower(json_extract(finding, '$.path')), lower(?))"
+            values.append(wanted.text)
         query = (
             f"SELECT {_ENTRY} FROM entries JOIN visits ON visits.id = visit "
             f"{where} AND entries.id < ? ORDER BY entries.id DESC LIMIT {_PAGE}"
         )
-        below = 2**63 - 1
+        below = 2**63 - 1 if wanted.before is None else wanted.before
         while rows := self._query(query, [*values, below]):
             for row in rows:
                 if entry := self._entry(*row, portraits=portraits):

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from edge import __version__
-from edge.finding import Model, Verdict, verdict_of
+from edge.finding import Model, Verdict
 from edge.history.reader import Entry, Visit
 from edge.history.report_document import MOST_BYTES, Full, document
 from edge.history.report_page import (
@@ -22,22 +20,10 @@ from edge.history.report_page import (
     ModelSummary,
     accuracy,
     display_names,
-    faces_worst_first,
-    facts,
     worst_first,
 )
-from edge.text import (
-    both_opinions,
-    clock,
-    count,
-    model_text,
-    one_line,
-    part_text,
-    percent,
-    probability_text,
-    shortcomings,
-    verdict_text,
-)
+from edge.history.report_template import environment, style_sheet
+from edge.text import count, model_text, one_line
 
 if TYPE_CHECKING:
     import jinja2
@@ -45,8 +31,6 @@ if TYPE_CHECKING:
 HTML_NAME: Final = "TRUELIGHT-REPORT.html"
 JSON_NAME: Final = "truelight-report.json"
 
-MOST_FACES = 8
-"""Faces shown per clip; the others are counted."""
 _MANY = 40
 """With more clips than this the portraits are made smaller, so that the page stays light."""
 MOST_DETAILED = 1000
@@ -156,48 +140,11 @@ def _names(models: set[Model]) -> list[str]:
     return sorted({model_text(model, version=True) for model in models})
 
 
-_TEMPLATES = ("report.css", "report_parts.html", "report.html")
-
-
 @cache
 def _templates() -> tuple[str, jinja2.Template, Any]:
     """The page's style sheet, its template, and the macros of its parts."""
-    import jinja2
-
-    folder = files("edge.history") / "templates"
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.globals["most_faces"] = MOST_FACES
-    environment.globals |= {
-        function.__name__: function
-        for function in (
-            *(both_opinions, clock, count, facts, faces_worst_first, one_line, percent),
-            *(part_text, probability_text, shortcomings, verdict_text),
-        )
-    }
-    environment.filters |= {
-        "unbroken": _unbroken,
-        "breakable": _breakable,
-        "range": lambda probability, thresholds: verdict_of(probability, thresholds).lower(),
-        "width": lambda share: f"{100 * min(1.0, max(0.0, share)):.2f}%",
-    }
-    texts = {file: (folder / file).read_text("utf-8") for file in _TEMPLATES}
-    style, parts, page = texts.values()
-    macros: Any = environment.from_string(parts).module
-    return style, environment.from_string(page, {"badge": macros.badge}), macros
-
-
-def _unbroken(text: str) -> str:
-    """Keep a number and its % on one line."""
-    return text.replace(" %", "\N{NO-BREAK SPACE}%")
-
-
-def _breakable(name: str) -> str:
-    """Allow a long name to break where its parts meet."""
-    from markupsafe import Markup, escape
-
-    return Markup(re.sub(r"([/_])", r"\1<wbr>", str(escape(name))))
+    parts: Any = environment().get_template("report_parts.html").module
+    return style_sheet(), environment().get_template("report.html"), parts
 
 
 _SOURCES = {"camera": "Camera recording", "stick": "USB stick", "inbox": "Inbox"}

@@ -126,6 +126,18 @@ class History(HistoryReader):
 
         return self.write(insert)
 
+    def delete(self, entry: int) -> bool:
+        """Delete an entry, and its visit if it was the last; False if there is none."""
+
+        def remove(database: sqlite3.Connection) -> bool:
+            query = "DELETE FROM entries WHERE id = ? RETURNING visit"
+            visits = database.execute(query, (entry,)).fetchall()
+            closed = [row for row in visits if row[0] not in self._open]
+            database.executemany(_DELETE_EMPTY_VISIT, closed)
+            return bool(visits)
+
+        return self.write(remove)
+
     def close_visit(
         self, visit: int, ending: str, report: str, skipped: Skipped | None = None
     ) -> None:

@@ -10,6 +10,7 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -65,9 +66,7 @@ class Scanner:
     def __init__(self, settings: Settings, decoders: Decoders | None = None) -> None:
         """Start to load what the settings name; `decoders` may have a decoder process ready.
 
-        Raises:
-            BundleError: the bundle's manifest is not valid. (A wrong file of the bundle is found
-                later: then `scan` raises it.)
+        Raises BundleError if the manifest is not valid; a wrong file is found later, by `scan`.
         """
         self._settings = settings
         self._open_clip = partial(open_clip, decoders=decoders or Decoders())
@@ -92,11 +91,7 @@ class Scanner:
         return self._info.manifest
 
     def wait(self) -> None:
-        """Wait until everything is loaded.
-
-        Raises:
-            TruelightError: the model or the detector cannot be used.
-        """
+        """Wait until all is loaded. Raises TruelightError if model or detector cannot be used."""
         self._faces.result()
         self._bundle.result()
 
@@ -120,6 +115,14 @@ class Scanner:
             Cancelled: raised by the listener.
         """
         return self._scan(path, listener, heat=self._settings.scan.heat, beneath=beneath)
+
+    def for_first_frames(self, frames: int | None) -> Scanner:
+        """The same with the same models, for the first frames of a clip only; None: as it is."""
+        if frames is None:
+            return self
+        twin = copy(self)
+        twin._settings = self._settings.changed("this clip", {"scan.first": frames})
+        return twin
 
     def unreadable(self, path: Path, text: str) -> Finding:
         """A finding on a clip that is not scanned: `UNREADABLE`, for the reason `text`."""

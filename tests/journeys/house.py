@@ -43,11 +43,15 @@ class House:
     def move_in(self) -> None:
         """Make the folders that systemd would make, and start the daemon."""
         self.run = self.folder / "run"
-        for name in ("sticks", "reports", "power"):
+        for name in ("sticks", "reports", "power", "web"):
             (self.run / name).mkdir(parents=True)
         self.store = self.folder / "store"
         self.configure()
         self._before = set(threading.enumerate())
+        self.move_in_again()
+
+    def move_in_again(self) -> None:
+        """Start the daemon, as systemd does when it has ended."""
         self.daemon = Daemon(
             self._load,
             self._load(),

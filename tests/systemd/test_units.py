@@ -68,6 +68,16 @@ def test_units_are_hardly_exposed(units: Path, unit: str) -> None:
     assert exposure <= MOST_EXPOSED[unit]
 
 
+def test_the_page_shares_nothing_with_the_daemon_but_socket_and_spool() -> None:
+    page, daemon = (section(f"truelight{name}.service", "Service") for name in ("-web", ""))
+    assert page["User"] != daemon["User"]
+    assert "SupplementaryGroups" not in page
+    shared = set(page["ReadWritePaths"].split()) & set(daemon["ReadWritePaths"].split())
+    assert shared == {"/var/spool/truelight"}
+    assert "-/var/lib/truelight" in page["InaccessiblePaths"].split()
+    assert daemon["PrivateNetwork"] == "yes"
+
+
 @pytest.mark.parametrize("unit", ["truelight.service", "truelight-decoder@.service"])
 def test_the_decoder_may_enter_its_sandbox(unit: str) -> None:
     """systemd 252 has these calls in no set that the units allow."""
@@ -156,7 +166,7 @@ def test_the_folders_are_made(tmp_path: Path) -> None:
     for _, path, mode, user, group in lines:
         made = tmp_path / path.lstrip("/")
         assert made.stat().st_mode & 0o7777 == int(mode, 8)
-        assert (user, group) in (("root", "root"), ("truelight", "truelight"))
+        assert {user, group} == {"root"} or {user, group} <= {"truelight", "truelight-web"}
     assert ["d", "/run/truelight/sticks", "0755", "root", "root"] in lines
 
 

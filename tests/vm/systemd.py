@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,6 +18,8 @@ from booted import UNIT, do, journal, process, said, show, until
 from decoder_unit import LOOKS as DECODER_LOOKS
 
 LOOP = sys.argv[1]
+PAGE = "truelight-web.service"
+PYTHON = "/opt/truelight/.venv/bin/python"
 STICK = f"truelight-stick@{LOOP}.service"
 STICKS = Path("/run/truelight/sticks")
 UNITS = sorted(str(path) for path in Path("/etc/systemd/system").glob("truelight*.*"))
@@ -105,6 +108,59 @@ def judges_a_stick() -> None:
         print("  journal:", entry["TRUELIGHT_VERDICT"], Path(entry["TRUELIGHT_CLIP"]).name)
 
 
+VISIT = """
+import http.client, re, ssl, sys, urllib.parse
+from edge.client import Client
+code, fingerprint, clip = sys.argv[1:]
+context = ssl._create_unverified_context()
+def ask(method, path, cookie="", **fields):
+    connection = http.client.HTTPSConnection("localhost", 8443, context=context)
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie}
+    connection.request(method, path, urllib.parse.urlencode(fields), headers)
+    answer = connection.getresponse()
+    return answer, answer.read().decode()
+def token(page):
+    return re.search(r'form-token" content="(.+?)"', page)[1]
+page = ask("GET", "/pair")[1]
+answer, said = ask("POST", "/pair", form_token=token(page), code=code, name="A browser")
+cookie = answer.headers["Set-Cookie"].split(";")[0]
+page = ask("GET", "/devices", cookie)[1]
+page = ask("POST", "/devices/token", cookie, form_token=token(page), name="A program")[1]
+client = Client("https://localhost:8443", re.search("tl_[^<]+", page)[0], fingerprint=fingerprint)
+print(client.judge(clip).verdict, client.box().screen.status)
+"""
+
+
+def serves_the_page() -> None:
+    assert show("ActiveState", PAGE) == "inactive", "the page is on, and nobody asked for it"
+    start = time.monotonic()
+    said_on = do("truelight", "web", "on")
+    until("the page is on", lambda: show("ActiveState", PAGE) == "active")
+    until("it listens", lambda: "SHA-256" in do("truelight", "web", "status"))
+    print(f"page on {time.monotonic() - start:.1f} s after it was asked for: {said_on[:40]!r}")
+    table = do("systemd-analyze", "security", "--no-pager", PAGE)
+    exposure = float(re.findall(r"exposure level for .*: ([0-9.]+)", table)[0])
+    print(f"exposure of {PAGE}: {exposure}")
+    assert exposure <= 1.5
+    status = Path(f"/proc/{show('MainPID', PAGE)}/status").read_text()
+    facts = dict(re.findall(r"^(\w+):\s*(.*)$", status, re.MULTILINE))
+    assert facts["CapEff"] == facts["CapBnd"] == "0" * 16
+    assert facts["Uid"] != Path(f"/proc/{process()}/status").read_text().split("Uid:")[1][:20]
+    code = do("truelight", "web", "pair").split(": ")[1][:9]
+    fingerprint = do("truelight", "web", "status").split("SHA-256: ")[1].splitlines()[0]
+    clip = next(Path("/var/tmp/clips").glob("*.mp4"))
+    print("through the page:", do(PYTHON, "-c", VISIT, code, fingerprint, str(clip)))
+    assert not list(Path("/var/spool/truelight").iterdir()), "the upload was not deleted"
+    for path in ("/var/lib/truelight/history.sqlite", "/run/truelight/sticks"):
+        read = ["runuser", "-u", "truelight-web", "--", "cat", path]
+        assert subprocess.run(read, check=False, capture_output=True).returncode, path
+    mode = Path("/run/truelight/web/box.sock").stat().st_mode & 0o777
+    assert mode == 0o660, oct(mode)
+    print("doctor:", do("truelight", "doctor", "--only", "web").splitlines()[0].strip())
+    do("truelight", "web", "off")
+    assert show("ActiveState", PAGE) == "inactive"
+
+
 def is_killed_by_its_watchdog() -> None:
     before, restarts = process(), int(show("NRestarts"))
     start = time.monotonic()
@@ -168,6 +224,7 @@ for look in (
     is_confined,
     *DECODER_LOOKS,
     judges_a_stick,
+    serves_the_page,
     is_killed_by_its_watchdog,
     ends_at_once,
     loses_a_stick,

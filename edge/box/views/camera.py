@@ -37,9 +37,13 @@ HINTS = {
 
 @dataclass(frozen=True, eq=False)
 class CameraImage:
-    """What the camera sees, small: uint8 luma `[height, width]`. Equal only to itself."""
+    """What the camera sees, small: uint8 luma `[height, width]`. Equal only to itself.
+
+    `colour` is the same for the page, larger: uint8 RGB `[height, width, 3]`.
+    """
 
     pixels: npt.NDArray[np.uint8]
+    colour: npt.NDArray[np.uint8] | None = None
 
 
 class Viewfinder(View):

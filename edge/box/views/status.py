@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from edge.box.views import DARK, SLOW, SPARK, WINK, LampPattern, View
+from edge.box.views import DARK, FAST, SLOW, SPARK, WINK, LampPattern, View
 from edge.box.views.canvas import ABOVE, PITCH, WIDTH, Canvas, enlarged, glyph, icon, width
 from edge.errors import TruelightError
 
@@ -42,6 +42,26 @@ class Ready(View):
         lines = ["Press to film a face,", f"or {other}"] if self.camera else [other.capitalize()]
         for at, line in enumerate(lines):
             canvas.centred(line, 43 + PITCH * at)
+
+
+class Pairing(View):
+    """A device wants to use the page: its code, and the fingerprint of the page's certificate."""
+
+    code: str
+    fingerprint: str
+    lamps = LampPattern(FAST + FAST + SLOW, DARK, "green: flickers, then one long flash")
+    status = "Pairing a device"
+
+    def draw(self, canvas: Canvas, seconds: float) -> None:
+        canvas.header("To pair a device")
+        if not self.code:
+            canvas.paragraph("The code is on the box's display.", 24, 3, seconds)
+            return
+        canvas.centred(self.code, 17, times=2)
+        if self.fingerprint:
+            canvas.paragraph(f"Certificate {self.fingerprint}", 39, 2, seconds)
+        else:
+            canvas.centred("Type this code there", 43)
 
 
 class ShuttingDown(View):

@@ -117,6 +117,14 @@ def manifest_with_figures(bundle: Path | BundleInfo) -> Manifest:
     return info.manifest.model_copy(update={"figures": figures})
 
 
+def described_manifest(bundle: Path) -> Manifest | None:
+    """As `manifest_with_figures`; None where they cannot be read."""
+    try:
+        return manifest_with_figures(bundle)
+    except BundleError:
+        return None
+
+
 def _parsed(kind: type[Parsed], file: Path, text: bytes) -> Parsed:
     try:
         return kind.model_validate_json(text)

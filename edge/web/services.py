@@ -1,0 +1,65 @@
+"""What the pages and the API work with, in one place: box, spool, devices, limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+
+from edge.socket_messages import RECORD, Upload
+from edge.web.access import Door
+from edge.web.box_client import Box, BoxError, Watch
+from edge.web.devices import Device, Devices
+from edge.web.problems import Problem
+from edge.web.spool import Meta, Spool
+
+FRAME_COUNTS: Final = (10, 20, 40, 60, 80, 100)
+"""How many first frames an older site offered to judge."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """Handed to each request, as `request.app.state.services`."""
+
+    box: Box
+    watch: Watch
+    spool: Spool
+    devices: Devices
+    door: Door
+    fingerprint: str
+    """Of the certificate; empty without TLS."""
+
+    async def submit(self, meta: Meta) -> Upload:
+        """An upload is whole: hand it to the box. If the box is away, it takes it later."""
+        upload = self.spool.seal(meta)
+        await self.submit_again(upload.id)
+        return upload
+
+    async def submit_again(self, scan: str) -> None:
+        """Say that an upload waits; the box takes the whole spool whenever it starts."""
+        try:
+            await self.box.ask("submit", scan=scan)
+        except BoxError as failure:
+            if failure.code != "away":
+                raise
+
+
+def services(request: Request) -> Services:
+    """Those of the application."""
+    found: Services = request.app.state.services
+    return found
+
+
+def device(request: Request) -> Device:
+    """The device that asks; the door has let no other in."""
+    found: Device | None = request.state.device
+    if found is None:
+        raise Problem(401, "not-paired", "This device is not paired.")
+    return found
+
+
+Ours = Annotated[Services, Depends(services)]
+Asker = Annotated[Device, Depends(device)]
+
+__all__ = ["FRAME_COUNTS", "RECORD", "Asker", "Ours", "Services", "device", "services"]
