@@ -155,8 +155,8 @@ def test_clips_whose_faces_are_seen_alike_are_measured_together(few: list[Predic
     unsure = {"condition": Condition(second=True), "verdict": Verdict.UNSURE}
     both = [*seen, *(changed(p, **unsure) for p in seen)]
     assert figures(both).by_view[1].false_alarms == 0.0
-    names = {figure.name for figure in card_figures(m, "few", "command")}
-    assert "false positive rate, faces above 250 px, 1 real" in names
+    card = {figure.name for figure in card_figures(m, "few", "command")}
+    assert "false positive rate, faces above 250 px, 1 real" in card
 
 
 def test_the_angle_tells_light_skin_from_dark() -> None:
