@@ -9,7 +9,8 @@ from hostile.figures import HEAD, cost_row, files_row, life_row, shape, takeover
 
 def test_the_threat_model_has_the_rows_of_the_command() -> None:
     tally = Tally()
-    tally.verdicts["NO_FACE"], tally.slowest_name = 1, "x.gif"
+    tally.verdicts.update({"NO_FACE": 1, "program failed": 0})
+    tally.slowest_name = "x.gif"
     printed = [
         *HEAD,
         files_row(tally),
