@@ -3,7 +3,8 @@
 Python runs this at its start, by a line that `tests/vm/systemd.sh` puts into the environment: in
 the daemon, and in the program that shows the last picture.
 
-display.py [FOLDER]   is what was kept the last picture? All others are written into the folder.
+display.py [FOLDER]   is what was kept the last picture? All others that the daemon's display kept
+                      are written into the folder.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def main() -> None:
     import numpy as np
     from chips import Chip
 
-    if len(sys.argv) > 1:
+    if len(sys.argv) > 1 and OF_THE_DAEMON.exists():
         write_pictures(Path(sys.argv[1]))
     from edge.box.views import Scene, draw
     from edge.box.views.status import Halted

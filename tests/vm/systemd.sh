@@ -22,10 +22,10 @@ box_ready "systemd${TRUELIGHT_SUITE:+-$TRUELIGHT_SUITE}"
 STICK=$BOX/stick.img
 
 # A display that keeps what it is sent when the system goes down.
-cp "$REPOSITORY/tests/vm/display.py" "$BOX/tree/var/tmp/display.py"
 rm -f "$BOX/tree/var/tmp/display.hex" "$BOX/tree/var/lib/truelight/display.hex"
 for packages in "$BOX"/tree/opt/truelight/.venv/lib/python3*/site-packages; do
-    echo 'import sys; {"edge.box.panel.display", "run"} & set(sys.orig_argv) and exec(open("/var/tmp/display.py").read(), {})' \
+    cp "$REPOSITORY/tests/vm/display.py" "$packages/display_kept.py"
+    echo 'import sys; {"edge.box.panel.display", "run"} & set(sys.orig_argv) and __import__("display_kept")' \
         >"$packages/display.pth"
 done
 
