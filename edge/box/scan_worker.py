@@ -202,6 +202,7 @@ class ScanWorker:
             waiting = partial(self._progress, clip, Progress("opening"))
             model = self._scanner.unreadable(clip, "").model
             if known := self._visits.take_over(batch, clip, model, waiting):
+                self._keep(batch, clip, known)
                 self._post(ClipJudged(clip, clip_result(clip, known)))
                 return
             result = self._judge(self._scanner, batch, clip)
@@ -220,7 +221,7 @@ class ScanWorker:
         """Judge the clip, unless attempts at it ended the program or the machine."""
         self._crash_guard.use(self._visits.history)
         if refusal := self._crash_guard.begin(clip):
-            return ScanResult(scanner.unreadable(batch.path_of(clip), refusal), {})
+            return ScanResult(batch.named(clip, scanner.unreadable(clip, refusal)), {})
         try:
             self._progress(clip, Progress("opening"))
             progress, folder = partial(self._progress, clip), batch.beneath(clip)

@@ -4,8 +4,8 @@ What was shown is never lost: until the report is delivered, findings are kept i
 Where the history cannot be opened or written, as on a full disk, they wait here, and are written
 when it can be again: with each finding, and when `retry` is called.
 
-A stick's visit that ended with the program goes on when the stick is searched again: findings of
-files that are still the same are taken over.
+A visit that ended with the program goes on when the stick or the inbox is searched again: findings
+of files that are still the same are taken over.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class VisitLog:
         self._history: History | None = None
         self._visits: dict[str, _OpenVisit] = {}
         self._over: list[_OpenVisit] = []
-        self._interrupted: dict[str, Visit] = {}
-        """By the name of the stick, the latest."""
+        self._interrupted: dict[tuple[str, str], Visit] = {}
+        """By where the clips came from and the name of the stick, the latest."""
         self.given_up = 0
         """Findings that were not written, since too many waited."""
         self.failure = ""
@@ -133,7 +133,7 @@ class VisitLog:
 
         It moves to the visit that goes on. None if there is none. `waiting` is called meanwhile.
         """
-        before = self._interrupted.get(batch.name) if batch.origin is Origin.STICK else None
+        before = self._interrupted.get((batch.origin, batch.name))
         if before is None:
             return None
         opened = self._visit(batch)
@@ -184,8 +184,7 @@ class VisitLog:
         if opened.visit.ended is None:
             skipped = _skipped(opened.batch, opened.entries)
             opened.visit = replace(opened.visit, ended=datetime.now(UTC), skipped=skipped)
-            if opened.batch.origin is Origin.STICK:
-                self._interrupted.pop(opened.batch.name, None)
+            self._interrupted.pop((opened.batch.origin, opened.batch.name), None)
         opened.visit = replace(opened.visit, ending=ending, report=report)
         opened.closed = False
 
@@ -217,8 +216,8 @@ class VisitLog:
                 continue
             if visit.ended is None:
                 history.close_visit(visit.id, Ending.CANCELLED, ENDED)
-            if visit.origin == Origin.STICK and (visit.ended is None or visit.report == ENDED):
-                self._interrupted.setdefault(visit.name, visit)
+            if visit.origin != Origin.CAMERA and (visit.ended is None or visit.report == ENDED):
+                self._interrupted.setdefault((visit.origin, visit.name), visit)
         return history
 
     def _bound(self) -> None:

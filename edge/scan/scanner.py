@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -125,7 +126,11 @@ class Scanner:
 
     def unreadable(self, path: Path, text: str) -> Finding:
         """A finding on a clip that is not scanned: `UNREADABLE`, for the reason `text`."""
-        return unreadable(self._new_finding(path), text)
+        finding = self._new_finding(path)
+        with suppress(OSError):  # size and time say which file it is about
+            status = path.lstat()
+            finding = finding.replaced(size=status.st_size, modified_ns=status.st_mtime_ns)
+        return unreadable(finding, text)
 
     def _new_finding(self, path: Path) -> Finding:
         """The finding that a scan fills step by step."""

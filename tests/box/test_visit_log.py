@@ -123,7 +123,8 @@ def test_display_report_and_history_count_the_same(
             assert (dict(view.counts), view.skipped) == (reported, missing + others)
 
 
-def test_a_stick_goes_on_where_the_program_ended(tmp_path: Path) -> None:
+@pytest.mark.parametrize("origin", [Origin.STICK, Origin.INBOX])
+def test_a_visit_goes_on_where_the_program_ended(tmp_path: Path, origin: Origin) -> None:
     """After a kill every clip was judged again, and the visits piled up."""
     clips = tuple(tmp_path / f"{number}.mp4" for number in range(4))
     findings = []
@@ -137,7 +138,7 @@ def test_a_stick_goes_on_where_the_program_ended(tmp_path: Path) -> None:
             sha256=hashlib.sha256(clip.read_bytes()).hexdigest(),
         )
         findings.append(ScanResult(finding))
-    batch = Batch(Origin.STICK, "sda1@1", "STICK", clips)
+    batch = Batch(origin, "sda1@1", "STICK", clips)
     killed = VisitLog(tmp_path)
     killed.open(TINY)
     for number in (0, 1, 2):

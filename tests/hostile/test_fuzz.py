@@ -15,7 +15,7 @@ from edge.scan.media.sampling import Sampling
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_corpus(target: str) -> None:
     files = sorted((CORPUS / target).iterdir())
-    assert len(files) > 3
+    assert len(files) > 1
     for file in files:
         try:
             TARGETS[target](file.read_bytes())

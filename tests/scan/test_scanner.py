@@ -113,6 +113,8 @@ def test_every_face_has_a_portrait_that_shows_it(scanner: Scanner, clips: Path) 
 def test_a_clip_may_be_passed_over_with_a_reason(scanner: Scanner, clips: Path) -> None:
     scanner.wait()
     finding = scanner.unreadable(clips / "red.mp4", "It was too long.")
+    status = (clips / "red.mp4").stat()
+    assert (finding.size, finding.modified_ns) == (status.st_size, status.st_mtime_ns)
     assert (finding.verdict, finding.reasons[0].text) == (Verdict.UNREADABLE, "It was too long.")
     assert finding.model == scanner.scan(clips / "red.jpg").model
 

@@ -92,7 +92,9 @@ def test_reasons_agree_with_their_numbers(
         face.replaced(id=number, frames=min(face.frames, frames))
         for number, face in enumerate(found, start=1)
     ]
-    finding = withhold_real(judge(unjudged(MANIFEST, *numbered), MANIFEST, context))
+    finding = withhold_real(
+        judge(unjudged(MANIFEST, *numbered), MANIFEST, context), MANIFEST.quality
+    )
     checked(finding)
     if finding.verdict is Verdict.UNSURE and finding.fake_probability is not None:
         below = finding.reasons[0].code is ReasonCode.BELOW_REAL_THRESHOLD

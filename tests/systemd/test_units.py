@@ -22,6 +22,7 @@ MOST_EXPOSED = {
     "truelight-poweroff.service": 2.0,
     "truelight-report@.service": 2.5,
     "truelight-stick@.service": 3.4,
+    "truelight-usb.service": 2.5,
 }
 
 

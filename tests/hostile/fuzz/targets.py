@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from unittest import mock
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -37,41 +37,54 @@ _NUMBERS = (0, 1, 2, 3, 7, 8, 47, 63, 64, 1000, 10**6, 2**31, 2**40, 2**62, 2**6
 
 def protocol(data: bytes) -> None:
     """The replies of a decoder process that was taken over."""
-    with suppress(ClipError), mock.patch.object(client, "DecoderProcess", _Decoder):
-        _Decoder.messages = _messages(data)
-        clip = FOLDER / "clip"
-        clip.write_bytes(b"x")
-        with client.open_clip(clip, Sampling(8, 4.0, 4)) as opened:
-            assert opened.clip.width * opened.clip.height > 0
-            last = -1.0
-            for number, frame in enumerate(opened.frames(), 1):
-                assert number <= 32, "more frames than were wanted"
-                assert frame.pixels.shape == (opened.clip.height, opened.clip.width, 3)
-                assert frame.time >= last
-                last = frame.time
-            assert 0 <= opened.frames_read <= 10**9
+    clip = FOLDER / "clip"
+    clip.write_bytes(b"x")
+    decoders: Any = _Decoders(_messages(data))
+    with (
+        suppress(ClipError),
+        client.open_clip(clip, Sampling(8, 4.0, 4), decoders=decoders) as opened,
+    ):
+        _look_at_frames(opened)
+        while opened.open_next():
+            _look_at_frames(opened)
 
 
-class _Decoder:
-    """Stands where `DecoderProcess` does, and replies what it is told."""
+def _look_at_frames(opened: client.OpenClip) -> None:
+    assert opened.clip.width * opened.clip.height > 0
+    last = -1.0
+    for number, frame in enumerate(opened.frames(), 1):
+        assert number <= 32, "more frames than were wanted"
+        assert frame.pixels.shape == (opened.clip.height, opened.clip.width, 3)
+        assert frame.time >= last
+        last = frame.time
+    assert 0 <= opened.frames_read <= 10**9
 
-    messages: list[tuple[int, ...]]
 
-    def __init__(self, *_: object, **__: object) -> None:
-        self.pid = 0
+class _Decoders:
+    """Stands where `Decoders` and `DecoderProcess` do: its process replies what it is told."""
 
-    def send(self, *_: object) -> None:
+    pid = 0
+
+    def __init__(self, messages: list[tuple[int, ...]]) -> None:
+        self._messages = messages
+
+    def take(self, *_: object) -> _Decoders:
+        return self
+
+    def renew(self) -> None:
+        pass
+
+    def send(self, *_: object, **__: object) -> None:
         pass
 
     def receive(self, _deadline: float) -> tuple[int, ...]:
-        if not self.messages:
+        if not self._messages:
             raise ClipError(Fault.CRASHED)
-        return self.messages.pop(0)
+        return self._messages.pop(0)
 
-    def share(self, slots: int, height: int, width: int) -> np.ndarray:
-        size = slots * height * width * 3
-        assert size <= 3 * 52_000_000, "more memory than frames may take"
-        return np.broadcast_to(np.uint8(0), (slots, height, width, 3))
+    def share(self, size: int) -> np.ndarray:
+        assert size <= 1 << 29, "more memory than frames may take"
+        return np.broadcast_to(np.uint8(0), size)
 
     def end(self) -> None:
         pass
