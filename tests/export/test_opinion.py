@@ -222,7 +222,7 @@ def test_a_second_head_says_if_a_face_was_generated(tmp_path: Path) -> None:
     fitted = load_bundle(tmp_path / "both").manifest.beside
     assert fitted is not None
     assert fitted.generated is not None
-    assert fitted.generated.probability(2.0) == pytest.approx(min(fitted.thresholds.fake, 0.98))
+    assert fitted.generated.probability(2.0) == pytest.approx(fitted.thresholds.fake, abs=0.021)
     changed = (tmp_path / "both" / "sequence.onnx").read_bytes()
     linear = linear_sequence(kept["weight"].numpy(), 0.5, (np.zeros(WIDTH, np.float32), 4.0))
     graph = linear.SerializeToString()
