@@ -58,7 +58,6 @@ Deliver = Callable[[Batch, Iterable[Entry], "Report"], None]
 """Puts findings and report where a batch came from, and posts `ReportDone` at once or later."""
 Keep = Callable[[Batch, Path, Finding], None]
 """Puts a finding beside its clip at once, so that a batch goes on where it was interrupted."""
-Release = Callable[[Batch], None]  # deletes an upload, whose finding is in the history
 
 _log = logging.getLogger("truelight")
 
@@ -76,7 +75,7 @@ class ScanWorker:
         post: Post,
         deliver: Deliver,
         keep: Keep = lambda *_: None,
-        release: Release = lambda _: None,
+        release: Callable[[Batch], None] = lambda _: None,
     ) -> None:
         """Work in the folder `store`; the other functions are called from the thread."""
         self._keep, self._release = keep, release
@@ -221,7 +220,7 @@ class ScanWorker:
         """Judge the clip, unless attempts at it ended the program or the machine."""
         self._crash_guard.use(self._visits.history)
         if refusal := self._crash_guard.begin(clip):
-            return ScanResult(scanner.unreadable(batch.path_of(clip), refusal), {})
+            return ScanResult(batch.named(clip, scanner.unreadable(clip, refusal)), {})
         try:
             self._progress(clip, Progress("opening"))
             progress, folder = partial(self._progress, clip), batch.beneath(clip)
