@@ -177,6 +177,10 @@ class VisitMessage(_Message):
     report: str
     skipped: Skipped = NOTHING_SKIPPED
 
+    def in_short(self) -> VisitMessage:
+        """The same without the names of what was skipped: an answer may hold many visits."""
+        return self.model_copy(update={"skipped": Skipped(counts=self.skipped.counts)})
+
 
 class EntryMessage(_Message):
     """A finding of the history; pictures are JPEG in base64, by the face's number."""

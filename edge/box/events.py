@@ -72,11 +72,6 @@ class Batch:
         return name_text(self.path_of(clip))
 
 
-def recording_batch(clip: Path) -> Batch:
-    """A recording as a batch of its own."""
-    return Batch(Origin.CAMERA, str(clip), "Recording", (clip,))
-
-
 @dataclass(frozen=True)
 class ClipResult:
     """The part of a clip's finding that is shown."""

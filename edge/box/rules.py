@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edge.box import events
+from edge.box.recordings import recording_batch
 from edge.box.scheduler import (
     Now,
     Step,
@@ -73,13 +74,13 @@ def recording_progress(state: State, event: events.RecordingProgressed, _: Now) 
 
 def judge_recording(state: State, event: events.Recorded, now: Now) -> Step:
     """Judge the recording before everything that waits."""
-    run = Run(events.recording_batch(event.clip))
+    run = Run(recording_batch(event.clip))
     return close_camera(replace(state, waiting=(run, *state.waiting)), now)
 
 
 def discard_recording(state: State, event: events.Recorded, _: Now) -> Step:
     """Delete a recording that came after it was cancelled."""
-    batch = events.recording_batch(event.clip)
+    batch = recording_batch(event.clip)
     return Step(state, (events.Finish(batch, events.Ending.CANCELLED),))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
@@ -28,8 +27,8 @@ from edge.box.events import (
     ReportDone,
     ScanProgressed,
     clip_result,
-    recording_batch,
 )
+from edge.box.recordings import delete_recording, recordings_in
 from edge.box.views.status import Trouble, TroubleKind
 from edge.box.visit_log import VisitLog
 from edge.errors import TruelightError
@@ -202,7 +201,7 @@ class ScanWorker:
             model = self._scanner.unreadable(clip, "").model
             if known := self._visits.take_over(batch, clip, model, waiting):
                 self._keep(batch, clip, known)
-                self._post(ClipJudged(clip, clip_result(clip, known)))
+                self._post(ClipJudged(clip, clip_result(batch.path_of(clip), known)))
                 return
             result = self._judge(self._scanner, batch, clip)
         except Cancelled:
@@ -288,13 +287,9 @@ class ScanWorker:
         """Recordings that were not judged before the program ended are judged now, once."""
         folder, self._recordings = self._recordings, None
         if folder and not self._settings.camera.keep:
-            with contextlib.suppress(OSError):
-                for clip in sorted(folder.glob("[!.]*")):
-                    self._post(ClipsArrived(recording_batch(clip)))
+            for batch in recordings_in(folder):
+                self._post(ClipsArrived(batch))
 
     def _delete_recording(self, batch: Batch) -> None:
-        """Delete a recording, unless recordings are kept."""
-        if batch.origin is Origin.CAMERA and not self._settings.camera.keep:
-            for clip in batch.clips:
-                with contextlib.suppress(OSError):
-                    clip.unlink(missing_ok=True)
+        if not self._settings.camera.keep:
+            delete_recording(batch)

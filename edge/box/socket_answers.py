@@ -235,7 +235,7 @@ class SocketAnswers:
             visits = [history.visit(number) for number in sorted({each.visit for each in kept})]
             return Found(
                 entries=tuple(map(_entry, kept)),
-                visits=tuple(_visit(each) for each in visits if each),
+                visits=tuple(_visit(each).in_short() for each in visits if each),
                 more=len(entries) > asked.limit,
             ).model_dump(mode="json")
 

@@ -4,8 +4,8 @@ What was shown is never lost: until the report is delivered, findings are kept i
 Where the history cannot be opened or written, as on a full disk, they wait here, and are written
 when it can be again: with each finding, and when `retry` is called.
 
-A visit that ended with the program goes on when the stick or the inbox is searched again: findings
-of files that are still the same are taken over.
+A visit that ended with the program goes on when the stick or the inbox is searched again, or the
+upload is taken again: findings of files that are still the same are taken over.
 """
 
 from __future__ import annotations
@@ -142,7 +142,8 @@ class VisitLog:
                 return None
             status = clip.lstat()
             same = {"size": status.st_size, "modified_ns": status.st_mtime_ns}
-            entry = self._history.entry_on(before.id, path_text(clip), **same)
+            path = path_text(batch.path_of(clip))
+            entry = self._history.entry_on(before.id, path, **same)
             if entry is None or entry.finding.sha256 is None or entry.finding.model != model:
                 return None
             if sha256_of(clip, batch.beneath(clip), waiting) != entry.finding.sha256:
@@ -269,6 +270,7 @@ def _skipped(batch: Batch, entries: list[Entry]) -> Skipped:
     judged = {entry.finding.path for entry in entries}
     skipped = SkipList(batch.skipped)
     for clip in batch.clips:
-        if path_text(clip) not in judged:
-            skipped.add(clip, SkipReason.STOPPED)
+        path = batch.path_of(clip)
+        if path_text(path) not in judged:
+            skipped.add(path, SkipReason.STOPPED)
     return skipped.result()

@@ -147,7 +147,7 @@ def _templates() -> tuple[str, jinja2.Template, Any]:
     return style_sheet(), environment().get_template("report.html"), parts
 
 
-_SOURCES = {"camera": "Camera recording", "stick": "USB stick", "inbox": "Inbox"}
+_SOURCES = {"camera": "Camera recording", "stick": "USB stick", "inbox": "Inbox", "web": "Upload"}
 
 _ENDINGS = {
     "complete": "",

@@ -37,7 +37,7 @@ class _Document(BaseModel):
 class VisitDocument(_Document):
     """Where the clips came from, and how the work on them ended."""
 
-    origin: str = Field(description="camera, stick or inbox.")
+    origin: str = Field(description="camera, stick, inbox or web.")
     name: str
     began: datetime = Field(description="UTC, by the clock of the machine that judged.")
     ended: datetime | None

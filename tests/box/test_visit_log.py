@@ -167,6 +167,36 @@ def test_a_visit_goes_on_where_the_program_ended(tmp_path: Path, origin: Origin)
         assert left.finding == findings[1].finding, "of the content that is gone"
 
 
+def test_an_upload_that_was_judged_when_the_program_ended_is_not_judged_again(
+    tmp_path: Path,
+) -> None:
+    """Its findings bear the name that it came with, not that of its file."""
+    clip = tmp_path / f"{'0' * 26}.clip"
+    clip.write_bytes(b"a clip")
+    status = clip.stat()
+    finding = result(0, Verdict.REAL).finding.replaced(
+        path="holiday.mp4",
+        size=status.st_size,
+        modified_ns=status.st_mtime_ns,
+        sha256=hashlib.sha256(clip.read_bytes()).hexdigest(),
+    )
+    batch = Batch(Origin.WEB, "0" * 26, "holiday.mp4", (clip,))
+    killed = VisitLog(tmp_path)
+    killed.open(TINY)
+    killed.add(batch, ScanResult(finding))
+    log = VisitLog(tmp_path)
+    log.open(TINY)
+    assert log.take_over(batch, clip, finding.model, lambda: None) == finding
+    log.end(batch, Ending.COMPLETE)
+    log.note(batch.key, batch.page)
+    log.close()
+    with History(tmp_path, 100, 365) as history:
+        (visit,) = history.visits()
+        assert visit.report == batch.page
+        assert visit.skipped.total == 0
+        assert [entry.finding.path for entry in history.entries(visit.id)] == ["holiday.mp4"]
+
+
 def test_a_stick_beyond_the_limit_keeps_its_first_fake(tmp_path: Path) -> None:
     """200 clips of 8 faces under 10 MB: 88 were in the report, and the FAKE was not."""
     log = VisitLog(tmp_path)

@@ -18,6 +18,9 @@ from edge.box.events import Terminated
 from edge.box.views.camera import Viewfinder
 from edge.box.views.clips import ClipVerdict
 from edge.box.views.status import Pairing, Ready
+from edge.finding import Finding, Model, Thresholds, Verdict
+from edge.history.writer import History
+from edge.skipped import SkipList, SkipReason
 
 SCAN = "0123456789abcdefghijklmnop"
 OTHER = "z" * 26
@@ -66,6 +69,7 @@ def test_an_upload_is_judged_under_its_name_and_its_file_is_gone(
     found = judged(asking, SCAN)
     (entry,) = found["entries"]
     assert entry["finding"]["path"] == "Käthe's clip.mp4"
+    assert found["visits"][0]["skipped"]["counts"] == {}
     assert entry["finding"]["verdict"] == "FAKE"
     codes = [reason["code"] for reason in entry["finding"]["reasons"]]
     assert "first-frames-only" in codes
@@ -145,6 +149,31 @@ def test_a_code_is_shown_on_the_display_and_not_to_other_devices(
     assert "2718 2818" not in json.dumps(state)
     asking.ask("pairing", code="")
     house.sees(Ready)
+
+
+def test_a_visit_says_what_was_not_judged(house: House, asking: Asking) -> None:
+    house.sees(Ready)
+    finding = Finding(
+        path="/stick/empty.mp4",
+        sha256=None,
+        verdict=Verdict.UNREADABLE,
+        fake_probability=None,
+        reasons=(),
+        faces=(),
+        model=Model(name="m", version="1", sha256="0" * 64),
+        thresholds=Thresholds(real=0.3, fake=0.7),
+    )
+    files = SkipList()
+    files.add(Path("/stick/letter.txt"), SkipReason.NOT_MEDIA)
+    with History(house.store, 100, 365) as history:
+        number = history.open_visit("stick", "HOLIDAYS")
+        history.add(number, finding, {})
+        history.close_visit(number, "complete", "", files.result())
+    (whole,) = asking.ask("visit", number=number)["visits"]
+    (short,) = asking.ask("find")["visits"]
+    assert whole["skipped"]["counts"] == short["skipped"]["counts"] == {"not-media": 1}
+    assert [each["path"] for each in whole["skipped"]["files"]] == ["/stick/letter.txt"]
+    assert short["skipped"]["files"] == []
 
 
 def test_nonsense_is_refused_and_costs_nothing(house: House, asking: Asking) -> None:

@@ -23,6 +23,7 @@ MOST_EXPOSED = {
     "truelight-report@.service": 2.5,
     "truelight-stick@.service": 3.4,
     "truelight-usb.service": 2.5,
+    "truelight-web.service": 1.5,
 }
 
 
