@@ -144,7 +144,7 @@ def test_the_output_names_the_second_model_its_answer_and_its_cost(mine: Path, c
     assert "Second opinion, because red alone was unsure: probability of FAKE" in asked
     assert asked.endswith(" by thorough.")
     assert face.startswith("  face 1 ")
-    assert "s of it by thorough (6 crops)" in facts
+    assert "s of it by thorough (not from Truelight) (6 crops)" in facts
     alone = run("scan", "--second", "never", "--config", mine, clips / "pale.mp4")
     assert alone.stdout.startswith(" UNSURE ")
     assert "second" not in alone.stdout
@@ -220,7 +220,7 @@ def test_history_and_report_keep_the_second_opinion(
         red = read_bundle(tmp_path / "models/red").manifest
         report = make_report(archive.visits()[0], kept, red)
     assert "Second opinion, because" in report.html
-    assert "thorough 1, 6 crops, " in report.html
+    assert "thorough 1 (not from Truelight), 6 crops, " in report.html
     assert "with second opinions by thorough 1" in report.html
     findings = json.loads(report.json)["findings"]
     assert findings[0]["finding"]["second_opinion"]["model"]["name"] == "thorough"
