@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.cli import Commands, add_command, add_config_option, with_options
+from edge.cli import Commands, add_command, add_config_option, open_terminal, with_options
 from edge.errors import TruelightError
 
 if TYPE_CHECKING:
@@ -81,8 +81,6 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _judge(chosen: argparse.Namespace, decoders: Decoders) -> int:
-    from edge.cli.output import TextOutput, open_console, open_terminal, print_json, progress_bar
-    from edge.finding import Verdict
     from edge.scan.collect import collect
     from edge.scan.scanner import Scanner
     from edge.settings import load_settings
@@ -104,6 +102,10 @@ def _judge(chosen: argparse.Namespace, decoders: Decoders) -> int:
         return status
     terminal = open_terminal()
     with Scanner(settings, decoders) as scanner:
+        # After the threads that load the models have begun: this takes as long as their imports.
+        from edge.cli.output import TextOutput, open_console, print_json, progress_bar
+        from edge.finding import Verdict
+
         text = TextOutput(open_console())
         for number, path in enumerate(collection.clips, start=1):
             decoders.spare = number < len(collection.clips)
