@@ -3,8 +3,9 @@
     python benchmarks/memory.py [--folder build/clips] [--only TEXT]
 
 The same peak for 5 s and 2 h, for 480p and 8K. Clips are made from the sample, the long ones by
-repeating its packets. Resident pages that both processes have mapped count in each, so the figures
-are upper bounds. The exit status is 1 if one is above its bound.
+repeating its packets. The frames between the processes count once, libraries that
+both have mapped in each: the figures are upper bounds. The exit status is 1 if one is above its
+bound.
 """
 
 from __future__ import annotations

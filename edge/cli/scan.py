@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import json
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from edge.skipped import Skipped
 
 UNREADABLE = 1
+M_ARENA_MAX = -8  # as in malloc.h
 
 EPILOG = """\
 exit status:
@@ -75,9 +78,19 @@ def run(chosen: argparse.Namespace) -> int:
         raise TruelightError("PATH is missing.", "Name a file or a folder.")
     from edge.scan.media.decoders import Decoders
 
+    _share_heaps()
     with Decoders(spare=True) as decoders:
         decoders.renew()  # it starts while this process imports the rest
         return _judge(chosen, decoders)
+
+
+def _share_heaps() -> None:
+    """Have threads share two heaps instead of one each, before the first thread begins.
+
+    A scan then takes 25 MB less (1080p, 2 cores).
+    """
+    with contextlib.suppress(AttributeError):  # only GNU's library has this function
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
 def _judge(chosen: argparse.Namespace, decoders: Decoders) -> int:
