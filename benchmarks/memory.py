@@ -54,7 +54,7 @@ def main() -> int:
     for name, (_, second, limit) in chosen_rows.items():
         ran = run_scan(clips[name], ["--second", second])
         if second == "always" and not ran.finding["second_opinion"]:
-            print(f"{name:<28}the second model is not installed: truelight models add thorough")
+            print(f"{name:<28}no second opinion: {ran.finding['reasons'][-1]['text']}")
             above += 1
             continue
         above += ran.peak_mb > limit
