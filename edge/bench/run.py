@@ -15,7 +15,6 @@ from typing import Any, Final
 from edge.errors import TruelightError
 
 _POLL_SECONDS: Final = 0.01
-_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class ScanRun:
     peak_mb: float
     """Resident memory of the program and its decoder processes together, at its peak.
 
-    Pages that both have mapped, such as the frames between them, count in each.
+    Frames between them count once, files that both have mapped (libraries) in each.
     """
     finding: dict[str, Any]
     """The finding, as `scan --json` prints it."""
@@ -73,14 +72,23 @@ def run_scan(clip: Path, options: Sequence[str] = ()) -> ScanRun:
 
 
 def resident_mb(pid: int) -> float:
-    """Resident memory of a process and its descendants, MB."""
-    pages, waiting = 0, [pid]
+    """Resident memory of a process and its descendants, MB; what they share by memory once."""
+    own, shared, waiting = 0, 0, [pid]
     while waiting:
         folder = Path("/proc", str(waiting.pop()))
         try:
-            pages += int((folder / "statm").read_text().split()[1])
+            lines = (folder / "status").read_text().splitlines()
+            sizes = {name: int(size.split()[0]) for name, _, size in map(_parted, lines) if size}
+            own += sizes["RssAnon"] + sizes["RssFile"]
+            shared = max(shared, sizes["RssShmem"])
             for thread in (folder / "task").iterdir():
                 waiting += map(int, (thread / "children").read_text().split())
-        except (OSError, IndexError, ValueError):
+        except (OSError, KeyError, ValueError):
             continue  # it has just ended
-    return pages * _PAGE / 1e6
+    return (own + shared) * 1024 / 1e6
+
+
+def _parted(line: str) -> tuple[str, str, str]:
+    """The name of a line of /proc/PID/status, and its kB if it is a size of memory."""
+    name, colon, size = line.partition(":")
+    return name, colon, size if size.endswith("kB") else ""

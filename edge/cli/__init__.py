@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
+import sys
 import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from edge.settings import Settings
@@ -56,3 +58,14 @@ def absolute(path: Path | None) -> str | None:
 def add_config_option(command: argparse.ArgumentParser) -> None:
     """Add `--config FILE`, for settings that hold for this run only."""
     command.add_argument("--config", type=Path, metavar="FILE", help="settings for this run")
+
+
+def open_terminal() -> TextIO | None:
+    """Stderr by a descriptor of its own, if it is a terminal.
+
+    Descriptor 2 is not always the terminal: libraries that are being loaded are kept from it.
+    """
+    if not sys.stderr.isatty():
+        return None
+    encoding = sys.stderr.encoding
+    return os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=encoding, errors="replace")

@@ -6,7 +6,6 @@ On a terminal there are colours; a pipe or a file gets the same words without co
 from __future__ import annotations
 
 import io
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -251,17 +250,6 @@ def _facts(finding: Finding, clip: Clip) -> str:
 
 
 # ---- Progress
-
-
-def open_terminal() -> TextIO | None:
-    """Stderr by a descriptor of its own, if it is a terminal.
-
-    Descriptor 2 is not always the terminal: libraries that are being loaded are kept from it.
-    """
-    if not sys.stderr.isatty():
-        return None
-    encoding = sys.stderr.encoding
-    return os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=encoding, errors="replace")
 
 
 @contextmanager
