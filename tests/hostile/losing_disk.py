@@ -83,29 +83,29 @@ def serve(folder: str, size: int) -> None:
     class Disk(Operations):  # type: ignore[misc]
         use_ns = True
 
-        def getattr(self, path: str, fh: int | None = None) -> dict[str, int]:
+        def getattr(self, path: str, _fh: int | None = None) -> dict[str, int]:
             if path == "/":
                 return {"st_mode": stat.S_IFDIR | 0o700, "st_nlink": 2}
             if path != NAME:
                 raise FuseOSError(errno.ENOENT)
             return {"st_mode": stat.S_IFREG | 0o600, "st_nlink": 1, "st_size": size}
 
-        def readdir(self, path: str, fh: int) -> list[str]:
+        def readdir(self, path: str, _fh: int) -> list[str]:
             return [".", "..", NAME[1:]]
 
-        def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
+        def read(self, path: str, size: int, offset: int, _fh: int) -> bytes:
             with sectors.lock:
                 return bytes(sectors.shown[offset : offset + size])
 
-        def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
+        def write(self, path: str, data: bytes, offset: int, _fh: int) -> int:
             sectors.write(bytes(data), offset)
             return len(data)
 
-        def fsync(self, path: str, datasync: int, fh: int) -> int:
+        def fsync(self, path: str, _datasync: int, _fh: int) -> int:
             sectors.flush()
             return 0
 
-        def truncate(self, path: str, length: int, fh: int | None = None) -> int:
+        def truncate(self, path: str, length: int, _fh: int | None = None) -> int:
             return 0
 
     sectors = Sectors(size)
