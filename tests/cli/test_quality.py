@@ -12,7 +12,7 @@ import pytest
 from bundles import write_bundle
 from clips import write_clip
 from frontdoor import run
-from redpale import RATE, RED, hang, moving, photograph, tinted, wall
+from redpale import PALE, RATE, RED, hang, moving, photograph, tinted, wall
 
 from edge.scan.model.manifest import QualityLimits
 
@@ -85,7 +85,7 @@ def test_a_glimpse_of_a_face_leaves_it_unsure(limited: Path, tmp_path: Path) -> 
 
 def test_a_good_face_beside_a_bad_one_decides_alone(limited: Path, tmp_path: Path) -> None:
     still = worse("too-dark")
-    hang(still, tinted(photograph("biden"), (0.4, 0.7, 1.0)), 790)
+    hang(still, tinted(photograph("biden"), PALE), 790)
     found = scanned(limited, film(tmp_path / "two.mp4", still))
     assert found["verdict"] == "REAL"
     assert sorted(face["counted"] for face in found["faces"]) == [False, True]

@@ -167,7 +167,7 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     assert fault(tmp_path / "missing.mp4") is Fault.MISSING
     assert fault(tmp_path / "empty.mp4" / "x") is Fault.MISSING
     assert fault(tmp_path / "nul\0byte") is Fault.MISSING
-    assert fault(tmp_path / "loop") is Fault.INPUT
+    assert fault(tmp_path / "loop") is Fault.NOT_A_FILE
 
 
 def test_a_file_without_permission_is_refused(clip: Path, tmp_path: Path) -> None:

@@ -123,4 +123,6 @@ def test_a_picture_is_to_be_converted_to_a_picture_and_a_video_to_a_video() -> N
         remedy = ClipError(Fault.UNSUPPORTED, number).remedy
         assert ("MP4" in remedy) == ("video" in known.name or known.moves), known.name
         assert ("JPEG" in remedy) != ("MP4" in remedy)
-        assert known.moves != any(word in known.name for word in ("picture", "document", "surface"))
+        assert known.moves != any(
+            word in known.name for word in ("picture", "icon", "document", "surface")
+        )
