@@ -85,7 +85,7 @@ def test_a_glimpse_of_a_face_leaves_it_unsure(limited: Path, tmp_path: Path) -> 
 
 def test_a_good_face_beside_a_bad_one_decides_alone(limited: Path, tmp_path: Path) -> None:
     still = worse("too-dark")
-    hang(still, tinted(photograph("biden"), PALE), 790)
+    hang(still, tinted(photograph("obama"), PALE), 790)
     found = scanned(limited, film(tmp_path / "two.mp4", still))
     assert found["verdict"] == "REAL"
     assert sorted(face["counted"] for face in found["faces"]) == [False, True]
