@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.cli import Commands, add_command, add_config_option, with_options
+from edge.cli import Commands, add_command, add_config_option, open_terminal, with_options
 from edge.errors import TruelightError
 
 if TYPE_CHECKING:
@@ -221,7 +221,6 @@ def _cluster(chosen: argparse.Namespace) -> Iterator[tuple[Client, int | None]]:
 @contextmanager
 def _progress_bar() -> Iterator[Callable[[ArchiveProgress], None]]:
     """A bar with the rate, the time left and the failures, on a terminal; else nothing."""
-    from edge.cli.output import open_terminal
 
     terminal = open_terminal()
     if terminal is None:
