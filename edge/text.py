@@ -7,12 +7,20 @@ import os
 from pathlib import Path
 
 from edge.finding import Face, Finding, ReasonCode, Verdict
+from edge.language import N_, _, decimal
 
 SHORTCOMINGS = {
-    ReasonCode.FACES_TOO_SMALL: "too small",
-    ReasonCode.TOO_DARK: "too dark",
-    ReasonCode.TOO_BLURRED: "too blurred",
-    ReasonCode.SEEN_TOO_BRIEFLY: "seen too briefly",
+    ReasonCode.FACES_TOO_SMALL: N_("too small"),
+    ReasonCode.TOO_DARK: N_("too dark"),
+    ReasonCode.TOO_BLURRED: N_("too blurred"),
+    ReasonCode.SEEN_TOO_BRIEFLY: N_("seen too briefly"),
+}
+VERDICTS = {
+    Verdict.REAL: N_("REAL"),
+    Verdict.FAKE: N_("FAKE"),
+    Verdict.UNSURE: N_("UNSURE"),
+    Verdict.NO_FACE: N_("NO FACE"),
+    Verdict.UNREADABLE: N_("UNREADABLE"),
 }
 
 
@@ -20,10 +28,10 @@ def percent(probability: float, decimals: int = 0) -> str:
     """A probability in per cent, rounded down, never claiming certainty."""
     unit = 10**decimals
     if probability > 1 - 0.01 / unit:
-        return f"over {100 - 1 / unit:.{decimals}f} %"
+        return _("over {number} %").format(number=decimal(f"{100 - 1 / unit:.{decimals}f}"))
     if probability < 0.01 / unit:
-        return f"under {1 / unit:.{decimals}f} %"
-    return f"{math.floor(probability * 100 * unit + 1e-9) / unit:.{decimals}f} %"
+        return _("under {number} %").format(number=decimal(f"{1 / unit:.{decimals}f}"))
+    return decimal(f"{math.floor(probability * 100 * unit + 1e-9) / unit:.{decimals}f} %")
 
 
 def clock(seconds: float) -> str:
@@ -58,7 +66,7 @@ def name_text(path: Path) -> str:
 
 def verdict_text(verdict: Verdict) -> str:
     """A verdict in words: "NO FACE"."""
-    return verdict.value.replace("_", " ")
+    return _(VERDICTS[verdict])
 
 
 def probability_text(probability: float | None) -> str:
@@ -68,7 +76,7 @@ def probability_text(probability: float | None) -> str:
 
 def shortcomings(face: Face) -> str:
     """Why a face does not count: "too small, too dark"; empty if it counts."""
-    return ", ".join(SHORTCOMINGS.get(reason.code, reason.code) for reason in face.reasons)
+    return ", ".join(_(SHORTCOMINGS.get(reason.code, reason.code)) for reason in face.reasons)
 
 
 def both_opinions(face: Face, finding: Finding) -> str:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from edge.finding import verdict_of
 from edge.history.report_page import faces_worst_first, facts
+from edge.language import _, counted, current, translated
 from edge.text import (
     both_opinions,
     clock,
-    count,
     one_line,
     percent,
     probability_text,
@@ -45,10 +45,10 @@ def environment(packages: Sequence[str] = ("edge.history",)) -> jinja2.Environme
     made.globals |= {
         function.__name__: function
         for function in (
-            *(both_opinions, clock, count, facts, faces_worst_first, one_line, percent),
-            *(probability_text, shortcomings, verdict_text),
+            *(both_opinions, clock, facts, faces_worst_first, one_line, percent),
+            *(probability_text, shortcomings, verdict_text, counted, translated),
         )
-    } | {"most_faces": MOST_FACES}
+    } | {"most_faces": MOST_FACES, "_": _, "language": current}
     made.filters |= {
         "unbroken": _unbroken,
         "breakable": _breakable,

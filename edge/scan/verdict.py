@@ -19,6 +19,7 @@ from edge.finding import (
     Verdict,
     verdict_of,
 )
+from edge.language import N_
 from edge.scan.model.manifest import Manifest
 from edge.text import percent
 
@@ -53,7 +54,7 @@ def judge(finding: Finding, manifest: Manifest, context: ClipContext) -> Finding
     faces = tuple(_judge_face(face, manifest, context) for face in finding.faces)
     finding = finding.replaced(faces=faces)
     if not faces:
-        no_face = Reason(code=ReasonCode.NO_FACE, text="No face was found.")
+        no_face = Reason(code=ReasonCode.NO_FACE, text=N_("No face was found."))
         verdict, probability, reasons = Verdict.NO_FACE, None, [no_face]
     elif not (counted := counted_faces(faces)):
         verdict, probability, reasons = Verdict.UNSURE, None, _shortcomings(faces)
@@ -94,18 +95,39 @@ def counted_faces(faces: Sequence[Face]) -> dict[int, float]:
 # ---- Reasons
 
 _TOO_LOW = {
-    ReasonCode.FACES_TOO_SMALL: "The face is {} pixels wide; the minimum is {}.",
-    ReasonCode.TOO_DARK: "The face is too dark: mean brightness {} of 255; the minimum is {}.",
-    ReasonCode.TOO_BLURRED: "The face is too blurred: sharpness {}; the minimum is {}.",
-    ReasonCode.SEEN_TOO_BRIEFLY: "The face is visible for {} s; the minimum is {} s.",
+    ReasonCode.FACES_TOO_SMALL: N_("The face is {value} pixels wide; the minimum is {minimum}."),
+    ReasonCode.TOO_DARK: N_(
+        "The face is too dark: mean brightness {value} of 255; the minimum is {minimum}."
+    ),
+    ReasonCode.TOO_BLURRED: N_(
+        "The face is too blurred: sharpness {value}; the minimum is {minimum}."
+    ),
+    ReasonCode.SEEN_TOO_BRIEFLY: N_(
+        "The face is visible for {value} s; the minimum is {minimum} s."
+    ),
 }
-_TOO_FEW = "The face was found in {} of {} frames; the minimum is {}."
+_TOO_FEW = N_("The face was found in {found} of {frames} frames; the minimum is {minimum}.")
 _ALL_TOO_LOW = {
-    ReasonCode.FACES_TOO_SMALL: "The faces are too small.",
-    ReasonCode.TOO_DARK: "The faces are too dark.",
-    ReasonCode.TOO_BLURRED: "The faces are too blurred.",
-    ReasonCode.SEEN_TOO_BRIEFLY: "The faces are visible too briefly.",
+    ReasonCode.FACES_TOO_SMALL: N_("The faces are too small."),
+    ReasonCode.TOO_DARK: N_("The faces are too dark."),
+    ReasonCode.TOO_BLURRED: N_("The faces are too blurred."),
+    ReasonCode.SEEN_TOO_BRIEFLY: N_("The faces are visible too briefly."),
 }
+_PROBABILITY = {
+    ReasonCode.ABOVE_FAKE_THRESHOLD: (
+        N_("Probability of FAKE {share}; FAKE threshold: {fake}."),
+        N_("Highest probability of FAKE {share}; FAKE threshold: {fake}."),
+    ),
+    ReasonCode.BELOW_REAL_THRESHOLD: (
+        N_("Probability of FAKE {share}; REAL threshold: {real}."),
+        N_("Highest probability of FAKE {share}; REAL threshold: {real}."),
+    ),
+    ReasonCode.BETWEEN_THRESHOLDS: (
+        N_("Probability of FAKE {share}; REAL threshold: {real}, FAKE threshold: {fake}."),
+        N_("Highest probability of FAKE {share}; REAL threshold: {real}, FAKE threshold: {fake}."),
+    ),
+}
+"""For one face that counts, and for several."""
 
 
 def _too_low(face: Face, manifest: Manifest, context: ClipContext) -> list[Reason]:
@@ -122,20 +144,23 @@ def _too_low(face: Face, manifest: Manifest, context: ClipContext) -> list[Reaso
         ),
     }
     reasons = [
-        Reason(code=code, text=_TOO_LOW[code].format(*_as_text(value, minimum)))
+        Reason(code=code, text=_TOO_LOW[code].format(**_as_text(value, minimum)))
         for code, (value, minimum) in measured.items()
         if value < minimum
     ]
     if face.frames < needed:
-        text = _TOO_FEW.format(face.frames, context.frames, needed)
+        text = _TOO_FEW.format(found=face.frames, frames=context.frames, minimum=needed)
         brief = Reason(code=ReasonCode.SEEN_TOO_BRIEFLY, text=text)
         reasons = [each for each in reasons if each.code is not brief.code] + [brief]
     return reasons
 
 
-def _as_text(value: float, minimum: float) -> tuple[str, str]:
+def _as_text(value: float, minimum: float) -> dict[str, str]:
     """A value below its minimum, as numbers that differ too: one rounded down, the other up."""
-    return f"{math.floor(value * 10) / 10:g}", f"{math.ceil(round(minimum * 100, 6)) / 100:g}"
+    return {
+        "value": f"{math.floor(value * 10) / 10:g}",
+        "minimum": f"{math.ceil(round(minimum * 100, 6)) / 100:g}",
+    }
 
 
 def _least_seconds(limit: float, context: ClipContext) -> float:
@@ -170,20 +195,17 @@ def explain(finding: Finding, thresholds: Thresholds) -> Reason:
     highest = max(counted.values())
     decimals = _decimals(highest, thresholds)
     real, fake = (percent(limit, decimals) for limit in (thresholds.real, thresholds.fake))
-    real = f"REAL threshold: {real if thresholds.real > 0 else 'none'}"
-    fake = f"FAKE threshold: {fake if thresholds.fake < 1 else 'none'}"
-    code, text, limits = {
-        Verdict.FAKE: (ReasonCode.ABOVE_FAKE_THRESHOLD, _swapped(finding, thresholds), fake),
-        Verdict.REAL: (ReasonCode.BELOW_REAL_THRESHOLD, _swapped(finding, thresholds), real),
-        Verdict.UNSURE: (
-            ReasonCode.BETWEEN_THRESHOLDS,
-            "The answer lies in between.",
-            f"{real}, {fake}",
-        ),
+    code, text = {
+        Verdict.FAKE: (ReasonCode.ABOVE_FAKE_THRESHOLD, _swapped(finding, thresholds)),
+        Verdict.REAL: (ReasonCode.BELOW_REAL_THRESHOLD, _swapped(finding, thresholds)),
+        Verdict.UNSURE: (ReasonCode.BETWEEN_THRESHOLDS, N_("The answer lies in between.")),
     }[verdict_of(highest, thresholds)]
-    which = "Probability" if len(counted) == 1 else "Highest probability"
-    shown = percent(highest, decimals)
-    return Reason(code=code, text=f"{text} {which} of FAKE {shown}; {limits}.")
+    numbers = _PROBABILITY[code][len(counted) > 1].format(
+        share=percent(highest, decimals),
+        real=real if thresholds.real > 0 else N_("none"),
+        fake=fake if thresholds.fake < 1 else N_("none"),
+    )
+    return Reason(code=code, text=f"{text} {numbers}")
 
 
 def _decimals(probability: float, thresholds: Thresholds) -> int:
@@ -203,28 +225,32 @@ def _swapped(finding: Finding, thresholds: Thresholds) -> str:
     counted = counted_faces(finding.faces)
     swapped = [id_ for id_, p in counted.items() if verdict_of(p, thresholds) is Verdict.FAKE]
     if not swapped:
-        judged = "" if len(counted) == len(finding.faces) else " that could be judged"
-        return f"No face{judged} looks swapped."
+        if len(counted) == len(finding.faces):
+            return N_("No face looks swapped.")
+        return N_("No face that could be judged looks swapped.")
     if len(swapped) > 1:
-        return f"{len(swapped)} faces look swapped."
-    who = "The face" if len(finding.faces) == 1 else f"Face {swapped[0]}"
-    return f"{who} looks swapped."
+        return N_("{number} faces look swapped.").format(number=len(swapped))
+    if len(finding.faces) == 1:
+        return N_("The face looks swapped.")
+    return N_("Face {face} looks swapped.").format(face=swapped[0])
 
 
 def _limitations(context: ClipContext) -> list[Reason]:
     """Limitations of any verdict on this clip."""
     remarks = []
     if context.frames == 1:
-        text = "This is a single picture: the motion of the face could not be judged."
+        text = N_("This is a single picture: the motion of the face could not be judged.")
         remarks.append(Reason(code=ReasonCode.SINGLE_PICTURE, text=text))
     if context.first is not None and context.frames > 1:
-        text = f"Only the first {context.frames} frames were scanned, as requested."
+        text = N_("Only the first {frames} frames were scanned, as requested.")
+        text = text.format(frames=context.frames)
         remarks.append(Reason(code=ReasonCode.FIRST_FRAMES_ONLY, text=text))
     if context.damaged:
-        text = "The file is damaged: only the parts that could be decoded were scanned."
+        text = N_("The file is damaged: only the parts that could be decoded were scanned.")
         remarks.append(Reason(code=ReasonCode.DAMAGED, text=text))
     if context.stopped:
-        text = f"The clip exceeds the limit of work: only {context.frames} frames were scanned."
+        text = N_("The clip exceeds the limit of work: only {frames} frames were scanned.")
+        text = text.format(frames=context.frames)
         remarks.append(Reason(code=ReasonCode.WORK_LIMIT, text=text))
     return [*remarks, *context.limitations]
 
