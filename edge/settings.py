@@ -61,6 +61,7 @@ class Settings(Section):
     stick: schema.StickSettings = schema.StickSettings()
     inbox: schema.InboxSettings = schema.InboxSettings()
     store: schema.StoreSettings = schema.StoreSettings()
+    language: schema.LanguageSettings = schema.LanguageSettings()
     health: schema.HealthSettings = schema.HealthSettings()
     web: schema.WebSettings = schema.WebSettings()
 

@@ -15,11 +15,17 @@ from babel.messages.mofile import write_mo
 from edge.language import ENGLISH, LANGUAGES, _, counted, speaking, translated
 from edge.scan.media.protocol import FAULTS, ClipError, Fault
 from edge.scan.media.unsupported import UNSUPPORTED
+from edge.settings import allowed
 from edge.text import percent
 from edge.web.languages import wanted
 
 sys.path.append(str(Path(__file__).parent.parent / "setup"))
 import texts
+
+
+def test_the_settings_know_every_language() -> None:
+    assert allowed("language.report") == " or ".join(LANGUAGES)
+
 
 OTHERS = sorted(set(LANGUAGES) - {ENGLISH})
 FIELD = re.compile(r"\{\w*\}")

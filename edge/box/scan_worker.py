@@ -271,7 +271,8 @@ class ScanWorker:
 
         try:
             visit, entries = self._visits.read(batch)
-            self._deliver(batch, entries, make_report(visit, entries, self._described()))
+            model, language = self._described(), self._settings.language.report
+            self._deliver(batch, entries, make_report(visit, entries, model, language))
         except Exception:
             _log.exception("The report on %s failed.", one_line(batch.name))
             self._post(ReportDone(batch.key, False, "The report failed. Safe to remove."))
@@ -280,10 +281,9 @@ class ScanWorker:
         """The manifest with its figures, for the report; None where they cannot be read."""
         from edge.scan.model.bundle_info import BundleError, manifest_with_figures
 
-        try:
+        with contextlib.suppress(BundleError):
             return manifest_with_figures(self._settings.bundle_folder)
-        except BundleError:
-            return None
+        return None
 
     def _post_recordings(self) -> None:
         """Recordings that were not judged before the program ended are judged now, once."""

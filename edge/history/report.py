@@ -23,7 +23,7 @@ from edge.history.report_page import (
     worst_first,
 )
 from edge.history.report_template import environment, style_sheet
-from edge.language import N_, _, counted
+from edge.language import N_, _, counted, current, speaking
 from edge.text import one_line
 
 HTML_NAME: Final = "TRUELIGHT-REPORT.html"
@@ -80,12 +80,17 @@ class Report:
     json: str
 
 
-def make_report(visit: Visit, entries: Sequence[Entry], model: ModelSummary | None) -> Report:
+def make_report(
+    visit: Visit, entries: Sequence[Entry], model: ModelSummary | None, language: str | None = None
+) -> Report:
     """Make the report on a visit that has ended.
 
     `model` is the manifest of the current bundle; its figures are shown if it made all findings.
+    `language` is a code of `edge.language.LANGUAGES`; None: the reader's.
     """
-    return Report(_page(visit, entries, model), _document(visit, entries))
+    with speaking(language or current()):
+        page = _page(visit, entries, model)
+    return Report(page, _document(visit, entries))
 
 
 def _document(visit: Visit, entries: Sequence[Entry]) -> str:
