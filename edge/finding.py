@@ -36,6 +36,7 @@ class ReasonCode(StrEnum):
     FACES_TOO_SMALL = "faces-too-small"
     TOO_DARK = "too-dark"
     TOO_BLURRED = "too-blurred"
+    FALSE_COLOURS = "false-colours"
     SEEN_TOO_BRIEFLY = "seen-too-briefly"
     MORE_FACES = "more-faces"
     SINGLE_PICTURE = "single-picture"
@@ -94,6 +95,9 @@ class Quality(_Part):
     roll: float = Field(
         default=0.0, description="Tilt of the head, degrees from 0 (upright) to 180 (on its head)."
     )
+    warmth: float = Field(
+        default=0.0, description="Red less blue of the face, as a share of its mean value."
+    )
 
 
 class Face(_Part):
@@ -105,6 +109,9 @@ class Face(_Part):
     frames: int = Field(description="Frames in which the face was found.")
     box: Box = Field(description="Where the face was, in the frame at the middle of the track.")
     quality: Quality
+    part: int = Field(
+        default=0, description="Where it was found: 0 is `clip`, else the place in `parts`, from 1."
+    )
     counted: bool = Field(description="Whether the face was good enough for the verdict.")
     fake_probability: Probability | None = Field(
         description="Calibrated; null if not scored. By both models after a second opinion."
@@ -125,12 +132,26 @@ class Clip(_Part):
     frame_rate: float = Field(description="Mean frames a second; 0 for an image.")
 
 
+class Part(_Part):
+    """Something else in the file that was scanned beside `clip`, which players show."""
+
+    kind: Literal["track", "page", "picture", "video", "joined"] = Field(
+        description="A video track, a page, another picture, a video behind a picture, or another "
+        "file joined behind."
+    )
+    number: int = Field(description="Its place among its kind in the file, from 1.")
+    clip: Clip
+
+
 class Model(_Part):
     """The bundle that judged the clip."""
 
     name: str
     version: str
     sha256: str = Field(description="Of bundle.json, which holds the hashes of the other files.")
+    shipped: bool | None = Field(
+        default=None, description="Whether this very bundle is from Truelight; null if not known."
+    )
 
 
 class Thresholds(_Part):
@@ -161,6 +182,11 @@ class SecondFace(_Part):
     logit: float = Field(description="Mean over these crops; positive leans to FAKE.")
     fake_probability: Probability = Field(description="By the second model alone, calibrated.")
     probability_before: Probability = Field(description="By the first model alone.")
+    generated_probability: Probability | None = Field(
+        default=None,
+        description="That the face was generated whole; the higher one of this and the probability"
+        " that it was swapped decides. Null if the model does not say so.",
+    )
 
 
 class SecondOpinion(_Part):
@@ -196,6 +222,9 @@ class Finding(_Part):
     reasons: tuple[Reason, ...]
     faces: tuple[Face, ...] = ()
     clip: Clip | None = None
+    parts: tuple[Part, ...] = Field(
+        default=(), description="What else in the file was scanned, in the order of scanning."
+    )
     frames_read: int = Field(default=0, description="Frames that were decoded.")
     frames_scored: int = Field(default=0, description="Frames with at least one crop scored.")
     seconds: dict[str, float] = Field(
@@ -208,6 +237,15 @@ class Finding(_Part):
     second_opinion: SecondOpinion | None = Field(
         default=None, description="Null if no second model was used."
     )
+
+    def part_of(self, face: Face) -> Part | None:
+        """The part of the file that shows a face; None: what players show."""
+        return self.parts[face.part - 1] if 0 < face.part <= len(self.parts) else None
+
+    def clip_of(self, face: Face) -> Clip | None:
+        """Properties of what shows a face."""
+        part = self.part_of(face)
+        return part.clip if part else self.clip
 
     @property
     def window_thresholds(self) -> Thresholds:

@@ -59,6 +59,7 @@ class Settings(Section):
     display: schema.DisplaySettings = schema.DisplaySettings()
     camera: schema.CameraSettings = schema.CameraSettings()
     stick: schema.StickSettings = schema.StickSettings()
+    usb: schema.UsbSettings = schema.UsbSettings()
     inbox: schema.InboxSettings = schema.InboxSettings()
     store: schema.StoreSettings = schema.StoreSettings()
     language: schema.LanguageSettings = schema.LanguageSettings()

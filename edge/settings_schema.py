@@ -127,6 +127,12 @@ class StickSettings(Section):
     report: bool = True
 
 
+class UsbSettings(Section):
+    """What may be plugged in; read by root's `systemd/usb`, not by the daemon."""
+
+    upkeep: bool = False
+
+
 class InboxSettings(Section):
     """The folder for incoming clips; null is `inbox` within the store."""
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge.finding import Finding, Verdict
+from edge.skipped import NOTHING_SKIPPED, Skipped
 
 VERSION: Final = 1
 MOST_REQUEST_BYTES: Final = 65_536
@@ -174,6 +175,7 @@ class VisitMessage(_Message):
     ended: datetime | None
     ending: str
     report: str
+    skipped: Skipped = NOTHING_SKIPPED
 
 
 class EntryMessage(_Message):

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
+from collections import Counter
 from pathlib import Path
 
-from edge.finding import Face, Finding, ReasonCode, Verdict
-from edge.language import N_, _, decimal
+from edge.finding import Face, Finding, Model, Part, ReasonCode, Verdict
+
+NOT_OURS = " (not from Truelight)"
+"""Behind the name of a bundle that Truelight did not ship."""
 
 SHORTCOMINGS = {
-    ReasonCode.FACES_TOO_SMALL: N_("too small"),
-    ReasonCode.TOO_DARK: N_("too dark"),
-    ReasonCode.TOO_BLURRED: N_("too blurred"),
-    ReasonCode.SEEN_TOO_BRIEFLY: N_("seen too briefly"),
-}
-VERDICTS = {
-    Verdict.REAL: N_("REAL"),
-    Verdict.FAKE: N_("FAKE"),
-    Verdict.UNSURE: N_("UNSURE"),
-    Verdict.NO_FACE: N_("NO FACE"),
-    Verdict.UNREADABLE: N_("UNREADABLE"),
+    ReasonCode.FACES_TOO_SMALL: "too small",
+    ReasonCode.TOO_DARK: "too dark",
+    ReasonCode.TOO_BLURRED: "too blurred",
+    ReasonCode.FALSE_COLOURS: "in false colours",
+    ReasonCode.SEEN_TOO_BRIEFLY: "seen too briefly",
 }
 
 
@@ -41,9 +39,9 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
-def count(number: int, noun: str) -> str:
-    """A number of things: "1 clip", "3 clips"."""
-    return f"{number} {noun}{'s' * (number != 1)}"
+def count(number: int, noun: str, nouns: str = "") -> str:
+    """A number of things: "1 clip", "3 clips"; `nouns` if the plural has no s."""
+    return f"{number} {noun if number == 1 else nouns or f'{noun}s'}"
 
 
 def path_text(path: Path) -> str:
@@ -59,9 +57,53 @@ def one_line(text: str) -> str:
     )
 
 
+def json_text(text: str) -> str:
+    """The same JSON values, without a character that controls a terminal or turns its text around.
+
+    In JSON, all but line feeds can only stand within strings.
+    """
+    return "".join(
+        character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1]
+        for character in text
+    )
+
+
 def name_text(path: Path) -> str:
     """A file's name for every display, journal and terminal: a stranger chose it."""
     return one_line(path_text(Path(path.name)))
+
+
+_PART_NAMES = {
+    "track": "video track {}",
+    "page": "page {}",
+    "picture": "picture {}",
+    "video": "the video behind the picture",
+    "joined": "joined file {}",
+}
+
+
+def part_text(part: Part | None, preposition: str = "") -> str:
+    """Which part of a file: "page 3", "in video track 2"; empty for what players show."""
+    if part is None:
+        return ""
+    if preposition and part.kind == "page":
+        preposition = "on"
+    return f"{preposition} {_PART_NAMES[part.kind].format(part.number)}".lstrip()
+
+
+_OTHER_PARTS = {
+    "track": "more video track",
+    "page": "more page",
+    "picture": "more picture",
+    "video": "more video",
+    "joined": "joined file",
+}
+
+
+def other_parts(finding: Finding) -> str:
+    """What else in the file was scanned: "2 more pages, 1 more video"."""
+    counts = Counter(part.kind for part in finding.parts)
+    return ", ".join(count(number, _OTHER_PARTS[kind]) for kind, number in counts.items())
 
 
 def verdict_text(verdict: Verdict) -> str:
@@ -72,6 +114,12 @@ def verdict_text(verdict: Verdict) -> str:
 def probability_text(probability: float | None) -> str:
     """A probability in per cent; empty if there is none."""
     return "" if probability is None else percent(probability)
+
+
+def model_text(model: Model, *, version: bool = False) -> str:
+    """A model's name, and that it is not from Truelight if so."""
+    name = f"{model.name} {model.version}" if version else model.name
+    return one_line(name) + (NOT_OURS if model.shipped is False else "")
 
 
 def shortcomings(face: Face) -> str:

@@ -57,9 +57,11 @@ write_locks() { # FOLDER
         pyproject.toml "$work/build.in"
     resolve "$work/run-numpy1.txt" "The same for a box whose system has numpy 1 (bookworm)." \
         pyproject.toml "$work/build.in" --constraints "$work/numpy1.in"
-    resolve "$work/test.txt" "run.txt, and what checks, exports and trains, without torch." \
-        pyproject.toml "$work/build.in" --extra dev --extra export \
-        --constraints "$work/run.txt" --excludes "$work/torch.excluded"
+    resolve "$work/archive.txt" "run.txt, and what judges archives on many machines." \
+        pyproject.toml "$work/build.in" --extra archive --constraints "$work/run.txt"
+    resolve "$work/test.txt" "archive.txt, and what checks, exports and trains, without torch." \
+        pyproject.toml "$work/build.in" --extra dev --extra export --extra archive \
+        --constraints "$work/archive.txt" --excludes "$work/torch.excluded"
     resolve "$work/torch-all" "" "$work/torch.in" --constraints "$work/test.txt"
     split_torch "$work"
     resolve "$work/mediapipe.txt" "MediaPipe's library, which a test compares with our detector." \
@@ -106,10 +108,10 @@ split_torch() { # FOLDER: what PyTorch needs everywhere, and what only its commo
 
 check_locks() { # FOLDER: is there a wheel for every package, Python and kind of machine?
     local work=$1 python machine lock options
-    for lock in run run-numpy1 test torch torch-needs torch-cuda mediapipe; do
+    for lock in run run-numpy1 archive test torch torch-needs torch-cuda mediapipe; do
         for python in "${LOCKED_PYTHONS[@]}"; do
             case $lock:$python in
-                run-numpy1:3.11 | run:* | test:* | torch*:* | mediapipe:3.11 | mediapipe:3.12) ;;
+                run-numpy1:3.11 | run:* | archive:* | test:* | torch*:* | mediapipe:3.11 | mediapipe:3.12) ;;
                 *) continue ;;
             esac
             options=(install --quiet --dry-run --require-hashes --no-deps --only-binary :all:

@@ -15,7 +15,7 @@ place_everything() {
 
 target_of() { # NAME: the place of a file of systemd/; nothing for files that are run from OPT
     case $1 in
-        *.service | *.path | *.target) printf /etc/systemd/system/%s "$1" ;;
+        *.service | *.path | *.socket | *.slice) printf /etc/systemd/system/%s "$1" ;;
         *.rules) printf /etc/udev/rules.d/%s "$1" ;;
         sysusers.conf | tmpfiles.conf) printf /etc/%s.d/truelight.conf "${1%.conf}" ;;
         *-halted) printf /usr/lib/systemd/system-shutdown/%s "$1" ;;
@@ -69,7 +69,8 @@ write_list() {
 
 units_to_enable() { # units with WantedBy=, except templates, and the page, which its owner switches on
     local file
-    for file in "$SOURCE"/systemd/*.service "$SOURCE"/systemd/*.path; do
+    for file in "$SOURCE"/systemd/*.service "$SOURCE"/systemd/*.path \
+        "$SOURCE"/systemd/*.socket; do
         case $file in *@.* | */truelight-web.service) continue ;; esac
         grep -q '^WantedBy=' "$file" 2>/dev/null && printf '%s\n' "${file##*/}"
     done
@@ -77,12 +78,12 @@ units_to_enable() { # units with WantedBy=, except templates, and the page, whic
 }
 
 make_user() {
-    if [ -z "$CHANGED" ] && grep -q '^truelight:' "$SYSTEM/etc/passwd" 2>/dev/null; then
-        already "The user truelight and its folders"
+    if [ -z "$CHANGED" ] && grep -q '^truelight-decoder:' "$SYSTEM/etc/passwd" 2>/dev/null; then
+        already "The users truelight and truelight-decoder, and their folders"
         return
     fi
-    must "Creating the user truelight" systemd-sysusers "$SYSTEM/etc/sysusers.d/truelight.conf"
-    must "Creating its folders" systemd-tmpfiles --create "$SYSTEM/etc/tmpfiles.d/truelight.conf"
+    must "Creating the users truelight and truelight-decoder" systemd-sysusers "$SYSTEM/etc/sysusers.d/truelight.conf"
+    must "Creating their folders" systemd-tmpfiles --create "$SYSTEM/etc/tmpfiles.d/truelight.conf"
     reload
 }
 

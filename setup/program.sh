@@ -40,10 +40,10 @@ ensure_detector() {
 }
 
 ensure_samples() {
-    [ -d "$CLIPS" ] && fresh "$CLIPS/.made" "$ROOT"/samples/*.py && return
+    [ -d "$CLIPS" ] && fresh "$VENV/.samples" "$ROOT"/samples/*.py && return
     step "Making the sample clips" "$VENV/bin/python" "$ROOT/samples/make.py" "$CLIPS" ||
         die "The sample clips could not be made." "The lines above say why."
-    remember "$CLIPS/.made" "$ROOT"/samples/*.py
+    remember "$VENV/.samples" "$ROOT"/samples/*.py
 }
 
 ensure_all() { # everything that this folder needs to judge clips
@@ -135,6 +135,19 @@ command_thorough() { # fetches the weights, published by others, of the model fo
         must "Restarting the service" systemctl restart truelight.service
     fi
     say "From now on it is asked whenever the first model is unsure. To check: truelight doctor --only second"
+}
+
+# ---- archive
+
+command_archive() { # installs what `truelight archive` needs
+    local lock=$ROOT/constraints/archive.txt
+    say "Setting up"
+    ensure_all
+    if ! fresh "$VENV/.installed-archive" "$lock"; then
+        pip_install_locked "$VENV" "Installing the packages for archives (about 150 MB)" "$lock"
+        remember "$VENV/.installed-archive" "$lock"
+    fi
+    say "To begin: .venv/bin/truelight archive PATH... --out FOLDER --report"
 }
 
 judge() { # PATH...

@@ -1,6 +1,6 @@
 """A bundle for tests: a valid one that calls red faces fake.
 
-Its logit is the mean over a window of (red - blue) / 255 * `SLOPE`, so its answers are known
+Its logit is the mean over a window of (red - green) / 255 * `SLOPE`, so its answers are known
 beforehand, and it is fast.
 """
 
@@ -117,7 +117,7 @@ def _features(width: int) -> onnx.ModelProto:
 def _sequence(width: int) -> onnx.ModelProto:
     """float32 `[n, T, width]` -> float32 `[n]`."""
     weight = np.zeros(width, np.float32)
-    weight[[0, 2]] = SLOPE / 255, -SLOPE / 255
+    weight[[0, 1]] = SLOPE / 255, -SLOPE / 255
     nodes = [
         helper.make_node("MatMul", ["features", "weight"], ["frames"]),
         helper.make_node("ReduceMean", ["frames"], ["logits"], axes=[1], keepdims=0),
@@ -146,7 +146,7 @@ def _write_golden(file: Path, width: int, frames: int) -> None:
     features = np.zeros((2, width), np.float32)
     features[:, :3] = crops.mean((1, 2))
     slots = np.resize([0, 1], (1, frames))
-    logits = (features[slots][..., 0] - features[slots][..., 2]).mean(1) / 255 * SLOPE
+    logits = (features[slots][..., 0] - features[slots][..., 1]).mean(1) / 255 * SLOPE
     np.savez(
         file,
         crops=crops,

@@ -16,8 +16,8 @@ from faces import fetch_faces  # (samples/ is no package)
 Pixels = NDArray[np.uint8]
 
 RATE = 10
-RED = (1.0, 0.5, 0.25)
-PALE = (0.4, 0.7, 1.0)
+RED = (1.0, 0.35, 0.25)
+PALE = (0.3, 0.9, 0.4)
 STRIDE = 4
 HEIGHT, WIDTH = 720, 1280
 

@@ -20,7 +20,7 @@ import numpy as np
 from gpiozero import BadPinFactory
 from PIL import Image
 
-from edge.box import events
+from edge.box import events, web_events
 from edge.box.events import Batch, ClipResult, Event, Origin
 from edge.box.health import HealthReading, Throttled, diagnose
 from edge.box.machine import step
@@ -345,7 +345,7 @@ ROWS = (
         "Pairing",
         shown(
             events.ModelReady(),
-            events.PairingRequested("2718 2818", ":".join(["A1", "B2", "C3", "D4"] * 8), 300.0),
+            web_events.PairingRequested("2718 2818", ":".join(["A1", "B2", "C3", "D4"] * 8), 300.0),
         ),
         "Type the code on the page; compare the certificate there.",
     ),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edge.box.camera_worker import CameraWorker
-from edge.box.events import Batch, CameraFailed, Event, Origin
+from edge.box.events import Batch, CameraFailed, ClipsArrived, Event, Origin
 from edge.box.health import HealthWatch
 from edge.box.panel import NoPanel, Panel, open_panel
 from edge.box.scan_worker import ScanWorker
@@ -22,7 +23,7 @@ from edge.box.systemd import RuntimePaths
 from edge.box.views.status import Trouble, TroubleKind
 from edge.errors import TruelightError
 from edge.finding import Finding
-from edge.scan.collect import clips_within
+from edge.scan.collect import media_within
 from edge.settings import Settings
 
 if TYPE_CHECKING:
@@ -75,8 +76,10 @@ class Components:
         self._socket = self._listen(paths.socket)
         self.camera = CameraWorker(settings, open_camera(settings), post)
         self._health = open_health(settings)
-        self._inbox = Inbox(settings.inbox_folder, post)
-        self._sticks = UsbSticks(paths.sticks, clips_within, post, reports=paths.reports)
+        self._inbox = Inbox(settings.inbox_folder, self._post_arrival)
+        self._sticks = UsbSticks(
+            paths.sticks, media_within, self._post_arrival, reports=paths.reports
+        )
 
     def _listen(self, path: Path) -> SocketServer | None:
         """Take the uploads and open the socket, where there is a page."""
@@ -107,7 +110,7 @@ class Components:
             self._post(CameraFailed(Trouble(TroubleKind.CAMERA_MISSING, message, "Press again.")))
         if _differ("inbox", before, settings):
             self._inbox.close()
-            self._inbox = Inbox(settings.inbox_folder, self._post)
+            self._inbox = Inbox(settings.inbox_folder, self._post_arrival)
         return settings
 
     def troubles(self) -> tuple[Trouble, ...]:
@@ -127,6 +130,13 @@ class Components:
         ended = self.scan_worker.close(WORK_SECONDS)
         self.panel.close()
         return ended
+
+    def _post_arrival(self, event: Event) -> None:
+        """Post an event of a source; clips that may have crashed the program come last."""
+        if isinstance(event, ClipsArrived):
+            clips = self.scan_worker.suspects_last(event.batch.clips)
+            event = ClipsArrived(replace(event.batch, clips=clips))
+        self._post(event)
 
     def _adopt_panel(self, before: Settings, settings: Settings) -> bool:
         """Open the new panel first; if that fails the old one stays, and the trouble is shown.
@@ -165,7 +175,7 @@ class Components:
         if batch.origin is Origin.WEB:
             self._spool.delete(batch.key)
 
-    def _deliver(self, batch: Batch, entries: list[Entry], report: Report) -> None:
+    def _deliver(self, batch: Batch, entries: Iterable[Entry], report: Report) -> None:
         """Put the results where the clips came from; `ReportDone` is posted at once or later."""
         if batch.origin is Origin.STICK:
             self._sticks.write_report(batch.key, report)

@@ -1,8 +1,10 @@
 """Remembers the clips that ended the program or the machine, so that none does so for good.
 
-An attempt is noted before a clip is judged and deleted afterwards. An attempt that is left over, in
-this boot or an earlier one, counts against the clip, which is known by its content. One may be a
-power cut, and the clip is tried again; after two it is skipped until Truelight is updated.
+An attempt is noted in the history before a clip is judged, and deleted afterwards. One that is left
+over counts against the clip, which is known by its content. If the program left a trace of a crash
+(`crash_log`), or was ended for want of memory: after two the clip is skipped. If not, most likely
+someone pulled the plug or killed the program: the clip is judged again, after all others, and
+skipped only after six. Both are forgiven when Truelight is updated.
 """
 
 from __future__ import annotations
@@ -12,70 +14,152 @@ import hashlib
 import json
 import logging
 import os
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from edge import __version__
-from edge.atomic_write import atomic_write
+from edge.box.crash_log import oom_kills, take_crash
+from edge.history.attempts import MOST_CLIPS, Attempt, read_attempts, write_attempt
+from edge.history.writer import History, HistoryError
 from edge.scan.media.clip_file import open_regular
 from edge.scan.media.protocol import ClipError
 
-MOST_ATTEMPTS: Final = 2
-MOST_CLIPS: Final = 1000
-"""How many clips are remembered; the oldest are forgotten."""
+MOST_CRASHES: Final = 2
+MOST_CUTS: Final = 6
+CRASHED: Final = (
+    "Skipped: two attempts to judge this file ended in a crash of the program. It is tried again "
+    "after an update."
+)
+CUT: Final = (
+    "Skipped: in six attempts to judge this file the power failed, or the machine or the program "
+    "was ended. It is tried again after an update."
+)
 
 _PART_BYTES = 1 << 20
+_PATIENCE = 5.0
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _log = logging.getLogger("truelight")
 
 
+def boot_id() -> str:
+    """Differs between any two starts of the machine."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return "unknown"
+
+
 class CrashGuard:
-    """The attempts that did not end, by clip, in a file. For one thread."""
+    """The attempts that did not end, by clip. For one thread, but for `suspects_last`.
 
-    def __init__(self, file: Path, version: str = __version__) -> None:
-        """Read what is left in `file`; attempts of another `version` are forgiven."""
-        self._file = file
+    While the history cannot be used, they are remembered in memory.
+    """
+
+    def __init__(self, store: Path, version: str = __version__, boot: str | None = None) -> None:
+        """Look for traces in the folder `store`, and for what an earlier version left there."""
+        self._old_file = store / "attempts.json"
+        self._has_crashed = take_crash(store)
         self._version = version
+        self._boot = boot or boot_id()
+        self._history: History | None = None
         self._current = ""
-        self._attempts: dict[str, int] = {}
-        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
-            note = json.loads(file.read_text(encoding="utf-8"))
-            if note["version"] == version:
-                self._attempts = {str(clip): int(n) for clip, n in note["attempts"].items()}
+        self._attempts: dict[str, Attempt] = {}
+        self._suspects = frozenset[str]()
+        self._known = threading.Event()
 
-    def begin(self, clip: Path) -> bool:
-        """Note an attempt at this clip; False if it had too many, and is to be skipped."""
-        identity = clip_identity(clip)
-        attempts = self._attempts.pop(identity, 0)
-        self._attempts[identity] = min(attempts + 1, MOST_ATTEMPTS)  # now the latest
+    def use(self, history: History | None) -> None:
+        """Keep attempts in this history, and count those that it holds as ended."""
+        if history is not None and history is not self._history:
+            self._history = history
+            self._read(history)
+        self._known.set()
+
+    def _read(self, history: History) -> None:
+        with contextlib.suppress(HistoryError):
+            for clip, attempt in read_attempts(history, self._version).items():
+                if attempt.boot is not None and clip not in self._attempts:
+                    self._count(attempt)
+                    write_attempt(history, self._version, clip, attempt)
+                self._attempts.setdefault(clip, attempt)
+            self._take_old_file(history)
+        self._suspects = frozenset(self._attempts)
+
+    def _count(self, attempt: Attempt) -> None:
+        """Count an attempt that did not end."""
+        out_of_memory = attempt.boot == self._boot and oom_kills() > attempt.oom_kills
+        if self._has_crashed or out_of_memory:
+            attempt.crashes += 1
+        else:
+            attempt.cuts += 1
+        attempt.boot = None
+
+    def begin(self, clip: Path) -> str:
+        """Note an attempt at this clip; if it had too many, the reason to skip it instead."""
+        self._current = identity = clip_identity(clip)
+        attempt = self._attempts.pop(identity, Attempt())
+        self._attempts[identity] = attempt  # now the latest
         while len(self._attempts) > MOST_CLIPS:
             del self._attempts[next(iter(self._attempts))]
-        if attempts >= MOST_ATTEMPTS:
-            return False
-        self._current = identity
-        self._write()
-        return True
+        refusal = CRASHED if attempt.crashes >= MOST_CRASHES else ""
+        refusal = refusal or (CUT if attempt.cuts >= MOST_CUTS else "")
+        if refusal:
+            self._current = ""
+        else:
+            attempt.boot, attempt.oom_kills = self._boot, oom_kills()
+            self._write(identity, attempt)
+        return refusal
 
     def end(self) -> None:
         """The clip was judged, or cancelled: nothing counts against it any more."""
         if self._attempts.pop(self._current, None) is not None:
-            self._write()
+            self._write(self._current, None)
+            self._suspects = frozenset(self._attempts)
 
-    def _write(self) -> None:
-        note = {"version": self._version, "attempts": self._attempts}
+    def suspects_last(self, clips: Iterable[Path]) -> tuple[Path, ...]:
+        """The clips, with those last whose attempts did not end. From any thread.
+
+        At the start of the program it waits a moment until these are known.
+        """
+        self._known.wait(_PATIENCE)
+        sizes = {identity.partition(" ")[0] for identity in self._suspects}
+        return tuple(sorted(clips, key=lambda clip: self._is_suspect(clip, sizes)))
+
+    def _is_suspect(self, clip: Path, sizes: set[str]) -> bool:
+        if not sizes:
+            return False
         try:
-            if self._attempts:
-                atomic_write(self._file, json.dumps(note))
-            else:
-                self._file.unlink(missing_ok=True)
-        except OSError as failure:
-            _log.warning("The crash guard cannot write its note: %s", failure.strerror)
+            same_size = str(clip.lstat().st_size) in sizes
+        except OSError:
+            return False
+        return same_size and clip_identity(clip) in self._suspects
+
+    def _write(self, clip: str, attempt: Attempt | None) -> None:
+        if self._history is None:
+            return
+        try:
+            write_attempt(self._history, self._version, clip, attempt)
+        except HistoryError as failure:
+            _log.warning("The crash guard cannot write its note: %s", failure.message)
+
+    def _take_old_file(self, history: History) -> None:
+        """Read the file in which attempts were kept before, and delete it."""
+        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, KeyError):
+            note = json.loads(self._old_file.read_text(encoding="utf-8"))
+            if note["version"] == self._version:
+                for clip, number in note["attempts"].items():
+                    attempt = self._attempts.setdefault(str(clip), Attempt(int(number)))
+                    write_attempt(history, self._version, str(clip), attempt)
+        with contextlib.suppress(OSError):
+            self._old_file.unlink(missing_ok=True)
 
 
 def clip_identity(clip: Path) -> str:
     """Size and a hash of beginning and end: the same for a copy under another name."""
     state = hashlib.sha256()
     try:
-        descriptor = open_regular(clip)
+        descriptor = open_regular(clip, clip.parent)
         try:
             size = os.fstat(descriptor).st_size
             for position in (0, max(0, size - _PART_BYTES)):

@@ -9,10 +9,11 @@ from typing import dataclass_transform
 
 from edge.box.views.camera import CameraImage, Framing
 from edge.box.views.status import Trouble
-from edge.finding import Verdict
+from edge.finding import Finding, Verdict
 from edge.scan.progress import Progress
+from edge.skipped import NOTHING_SKIPPED, Skipped
 from edge.socket_messages import scan_page
-from edge.text import name_text
+from edge.text import name_text, path_text
 
 
 class Origin(StrEnum):
@@ -36,28 +37,39 @@ class Ending(StrEnum):
 class Batch:
     """Clips that came together. `key` is unique, `name` is for people.
 
-    Of an upload, `name` is the clip's name: its file is called by its number.
+    Of an upload, `name` is the clip's name: its file is called by its number. `skipped`: what was
+    found with them and is not judged. `folder`: beneath it lie the clips, and no link on the way
+    from there is followed. `first`: judge only so many frames; None is as the settings say.
     """
 
     origin: Origin
     key: str
     name: str
     clips: tuple[Path, ...]
+    skipped: Skipped = NOTHING_SKIPPED
+    folder: Path | None = None
     first: int | None = None
-    """Judge only so many frames, the first ones; None is as the settings say."""
+
+    def beneath(self, clip: Path) -> Path:
+        """The folder beneath which a clip is opened."""
+        return self.folder or clip.parent
 
     def path_of(self, clip: Path) -> Path:
         """A clip's path as findings name it: of an upload, the name that it came with."""
         return Path(self.name) if self.origin is Origin.WEB else clip
 
-    def name_of(self, clip: Path) -> str:
-        """A clip's name for people."""
-        return name_text(self.path_of(clip))
+    def named(self, clip: Path, finding: Finding) -> Finding:
+        """A finding that names the clip so."""
+        return finding.replaced(path=path_text(self.path_of(clip)))
 
     @property
     def page(self) -> str:
-        """Where an upload's finding is shown, noted in the history; empty for other batches."""
+        """Where an upload's finding is shown; empty for other batches."""
         return scan_page(self.key) if self.origin is Origin.WEB else ""
+
+    def name_of(self, clip: Path) -> str:
+        """A clip's name for people."""
+        return name_text(self.path_of(clip))
 
 
 def recording_batch(clip: Path) -> Batch:
@@ -73,6 +85,14 @@ class ClipResult:
     verdict: Verdict
     fake_probability: float | None
     reason: str
+
+
+def clip_result(clip: Path, finding: Finding) -> ClipResult:
+    """The part of a finding that is shown."""
+    reason = finding.reasons[0].text if finding.reasons else ""
+    if finding.model.shipped is False and finding.clip:
+        reason += " The model is not from Truelight."
+    return ClipResult(name_text(clip), finding.verdict, finding.fake_probability, reason)
 
 
 @dataclass_transform(frozen_default=True)
@@ -140,27 +160,6 @@ class StickPulled(Event):
     """A stick was pulled out."""
 
     key: str
-
-
-class ScanWithdrawn(Event):
-    """Someone deleted an upload, by the key of its batch, that is not judged yet."""
-
-    key: str
-
-
-class CameraRequested(Event):
-    """Someone asks for the camera, or to record at once where it is open, from afar."""
-
-
-class PairingRequested(Event):
-    """A device wants to be paired: show its code; an empty one ends that.
-
-    `fingerprint` is that of the page's certificate, empty without one.
-    """
-
-    code: str
-    fingerprint: str
-    seconds: float
 
 
 class FrameSeen(Event):

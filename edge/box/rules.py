@@ -206,8 +206,10 @@ def report_done(state: State, event: events.ReportDone, now: Now) -> Step:
         return Step(state)
     state = replace(state, run=None)
     if not run.batch.clips:
-        message = f"No clips on {run.batch.name}."
-        nothing = Trouble(TroubleKind.NOTHING_TO_SCAN, message, event.note)
+        skipped = run.batch.skipped.summary()
+        message = f"{'Nothing judged' if skipped else 'No clips'} on {run.batch.name}."
+        note = f"{skipped} {event.note}".strip()
+        nothing = Trouble(TroubleKind.NOTHING_TO_SCAN, message, note)
         return Step(show_notice(state, Notice(nothing, run.batch.key), now))
     return Step(show_results(state, replace(run, note=event.note), now))
 

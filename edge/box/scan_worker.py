@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,6 @@ from edge.box.crash_guard import CrashGuard
 from edge.box.events import (
     Batch,
     ClipJudged,
-    ClipResult,
     ClipsArrived,
     ClipSkipped,
     Ending,
@@ -28,6 +27,7 @@ from edge.box.events import (
     Refused,
     ReportDone,
     ScanProgressed,
+    clip_result,
     recording_batch,
 )
 from edge.box.views.status import Trouble, TroubleKind
@@ -35,20 +35,17 @@ from edge.box.visit_log import VisitLog
 from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
 from edge.history.writer import Entry
-from edge.scan.media.process import log_sandbox_layers
+from edge.scan.media.confinement import log_confinement
+from edge.scan.media.decoders import Decoders
+from edge.scan.model.bundle_info import described_manifest
 from edge.scan.progress import Cancelled, Progress
 from edge.scan.scanner import Scanner, ScanResult
 from edge.settings import Settings
-from edge.text import one_line, path_text, percent
+from edge.text import one_line, percent
 
 if TYPE_CHECKING:
     from edge.history.report import Report
-    from edge.scan.model.manifest import Manifest
 
-CRASHED: Final = (
-    "Skipped: two attempts to judge this file ended in a crash or a power cut. It is tried again "
-    "after an update."
-)
 HISTORY_SHUT: Final = Trouble(
     TroubleKind.DISK_FULL, "Cannot write the history.", "Run `truelight doctor`."
 )
@@ -57,11 +54,10 @@ RETRY_SECONDS: Final = 60.0
 """Between attempts to write a history that could not be written."""
 
 Post = Callable[[Event], None]
-Deliver = Callable[[Batch, list[Entry], "Report"], None]
+Deliver = Callable[[Batch, Iterable[Entry], "Report"], None]
 """Puts findings and report where a batch came from, and posts `ReportDone` at once or later."""
 Keep = Callable[[Batch, Path, Finding], None]
 """Puts a finding beside its clip at once, so that a batch goes on where it was interrupted."""
-Release = Callable[[Batch], None]  # deletes an upload, whose finding is in the history
 
 _log = logging.getLogger("truelight")
 
@@ -79,7 +75,7 @@ class ScanWorker:
         post: Post,
         deliver: Deliver,
         keep: Keep = lambda *_: None,
-        release: Release = lambda _: None,
+        release: Callable[[Batch], None] = lambda _: None,
     ) -> None:
         """Work in the folder `store`; the other functions are called from the thread."""
         self._keep, self._release = keep, release
@@ -89,8 +85,12 @@ class ScanWorker:
         self._scanner: Scanner | None = None
         self._refusal = NOT_LOADED
         self._recordings: Path | None = store / FOLDER
-        self._crash_guard = CrashGuard(store / "attempts.json")
+        self._decoders = Decoders(spare=True)
+        self._crash_guard = CrashGuard(store)
+        self.suspects_last = self._crash_guard.suspects_last
+        """The clips in the order in which to judge them. From any thread."""
         self._visits = VisitLog(store)
+        self.delete = self._visits.delete
         self._cancelled = threading.Event()
         self._leaving = False
         self._last_progress: float | None = None
@@ -125,10 +125,6 @@ class ScanWorker:
         """Note in the history what became of a report."""
         self._jobs.put(partial(self._visits.note, event.key, event.note))
 
-    def delete(self, entry: int) -> bool:
-        """Delete a finding from the history at once; see `VisitLog.delete`."""
-        return self._visits.delete(entry)
-
     @property
     def troubles(self) -> tuple[Trouble, ...]:
         """Why findings cannot be stored, if they cannot."""
@@ -156,6 +152,7 @@ class ScanWorker:
             self._last_progress = None
         self._visits.close()
         self._unload()
+        self._decoders.__exit__()
 
     def _next_job(self) -> Callable[[], None] | None:
         """The next job; while there is none, what the history lacks is written now and then."""
@@ -172,13 +169,15 @@ class ScanWorker:
             return
         self._settings = settings
         self._visits.open(settings.store)
+        self._crash_guard.use(self._visits.history)
         try:
-            self._scanner = Scanner(settings)
+            self._decoders.renew()
+            self._scanner = Scanner(settings, self._decoders)
             self._scanner.wait()
         except TruelightError as failure:
             self._refuse(Trouble.of(TroubleKind.MODEL_REFUSED, failure))
         else:
-            log_sandbox_layers()
+            log_confinement()
             self._post(ModelReady())
             self._post_recordings()
 
@@ -190,6 +189,7 @@ class ScanWorker:
     def _refuse(self, trouble: Trouble) -> None:
         _log.error("%s %s", trouble.message, trouble.remedy)
         self._unload()
+        self._crash_guard.use(self._visits.history)
         self._refusal = trouble
         self._post(Refused(trouble))
 
@@ -198,6 +198,12 @@ class ScanWorker:
             self._post(Refused(self._refusal))
             return
         try:
+            waiting = partial(self._progress, clip, Progress("opening"))
+            model = self._scanner.unreadable(clip, "").model
+            if known := self._visits.take_over(batch, clip, model, waiting):
+                self._keep(batch, clip, known)
+                self._post(ClipJudged(clip, clip_result(clip, known)))
+                return
             result = self._judge(self._scanner, batch, clip)
         except Cancelled:
             self._post(ClipSkipped(clip))
@@ -212,15 +218,15 @@ class ScanWorker:
 
     def _judge(self, scanner: Scanner, batch: Batch, clip: Path) -> ScanResult:
         """Judge the clip, unless attempts at it ended the program or the machine."""
-        if not self._crash_guard.begin(clip):
-            return ScanResult(scanner.unreadable(batch.path_of(clip), CRASHED), {})
+        self._crash_guard.use(self._visits.history)
+        if refusal := self._crash_guard.begin(clip):
+            return ScanResult(batch.named(clip, scanner.unreadable(clip, refusal)), {})
         try:
             self._progress(clip, Progress("opening"))
-            progress = partial(self._progress, clip)
+            progress, folder = partial(self._progress, clip), batch.beneath(clip)
             scanner = scanner.for_first_frames(batch.first)
-            result = scanner.scan_with_pictures(clip, progress, follow_links=False)
-            path = path_text(batch.path_of(clip))
-            return replace(result, finding=result.finding.replaced(path=path))
+            result = scanner.scan_with_pictures(clip, progress, beneath=folder)
+            return replace(result, finding=batch.named(clip, result.finding))
         finally:
             self._crash_guard.end()
 
@@ -238,13 +244,13 @@ class ScanWorker:
             return
         self._visits.add(batch, result)
         self._keep(batch, clip, finding)
-        reason, fake = finding.reasons[0].text if finding.reasons else "", finding.fake_probability
-        shown = ClipResult(batch.name_of(clip), finding.verdict, fake, reason)
+        shown = clip_result(batch.path_of(clip), finding)
         fields = {
-            "TRUELIGHT_CLIP": finding.path,
+            "TRUELIGHT_CLIP": one_line(finding.path),
             "TRUELIGHT_VERDICT": finding.verdict,
             "TRUELIGHT_MODEL": f"{finding.model.name} {finding.model.version}",
         }
+        fake = finding.fake_probability
         figure = "" if fake is None else f", fake {percent(fake)}"
         _log.info("%s: %s%s", shown.name, shown.verdict, figure, extra=fields)
         self._post(ClipJudged(clip, shown))
@@ -271,26 +277,20 @@ class ScanWorker:
 
         try:
             visit, entries = self._visits.read(batch)
-            model, language = self._described(), self._settings.language.report
-            self._deliver(batch, entries, make_report(visit, entries, model, language))
+            manifest = described_manifest(self._settings.bundle_folder)
+            report = make_report(visit, entries, manifest, self._visits.full)
+            self._deliver(batch, map(self._visits.full, entries), report)
         except Exception:
             _log.exception("The report on %s failed.", one_line(batch.name))
             self._post(ReportDone(batch.key, False, "The report failed. Safe to remove."))
-
-    def _described(self) -> Manifest | None:
-        """The manifest with its figures, for the report; None where they cannot be read."""
-        from edge.scan.model.bundle_info import BundleError, manifest_with_figures
-
-        with contextlib.suppress(BundleError):
-            return manifest_with_figures(self._settings.bundle_folder)
-        return None
 
     def _post_recordings(self) -> None:
         """Recordings that were not judged before the program ended are judged now, once."""
         folder, self._recordings = self._recordings, None
         if folder and not self._settings.camera.keep:
-            for clip in sorted(folder.glob("[!.]*")):
-                self._post(ClipsArrived(recording_batch(clip)))
+            with contextlib.suppress(OSError):
+                for clip in sorted(folder.glob("[!.]*")):
+                    self._post(ClipsArrived(recording_batch(clip)))
 
     def _delete_recording(self, batch: Batch) -> None:
         """Delete a recording, unless recordings are kept."""

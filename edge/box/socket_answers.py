@@ -17,12 +17,13 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge import __version__
-from edge.box.events import CameraRequested, Event, Held, PairingRequested, ScanWithdrawn
+from edge.box.events import Event, Held
 from edge.box.health import HealthReading
 from edge.box.health import read as read_health
 from edge.box.snapshot import Moment, snapshot
 from edge.box.socket_server import Ask, MissingError
 from edge.box.sources.spool import Spool
+from edge.box.web_events import CameraRequested, PairingRequested, ScanWithdrawn
 from edge.errors import TruelightError
 from edge.finding import Verdict
 from edge.history.reader import Entry, Filter, HistoryReader, Visit, open_history

@@ -22,6 +22,8 @@ from edge.socket_messages import MOST_REQUEST_BYTES, Answer, Failure, Request
 MOST_CONNECTIONS: Final = 24
 IDLE_SECONDS: Final = 60.0
 """A connection that asks nothing for so long is closed."""
+REFUSAL_SECONDS: Final = 1.0
+"""For the request of a connection that is one too many."""
 MODE: Final = 0o660
 
 Ask = Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -81,6 +83,10 @@ class _Connection(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         """Answer request after request until the other side closes."""
         if not self.server.room.acquire(blocking=False):
+            # The request is read first: who closes with it unread breaks the other side's pipe.
+            self.connection.settimeout(REFUSAL_SECONDS)
+            with contextlib.suppress(OSError):
+                self.rfile.readline(MOST_REQUEST_BYTES + 1)
             self._send(_failure("busy", "Too many connections.", "Try again in a moment."))
             return
         try:

@@ -209,6 +209,7 @@ def _judging(state: State, now: float) -> View:
         source=_source(run.batch),
         camera_next=state.camera_next,
         cancelling=run.ending is Ending.CANCELLED,
+        so_far=state.progress.fake_probability if state.progress else None,
     )
 
 
@@ -246,7 +247,8 @@ def _result(state: State) -> View:
         return Stopped(run.note)
     if state.page == 0 and (of > 1 or run.ending is not None):
         counts = Counter(one.verdict for one in results)
-        return BatchSummary(run.batch.name, counts, len(run.batch.clips) - of, run.note)
+        skipped = len(run.batch.clips) - of + run.batch.skipped.total
+        return BatchSummary(run.batch.name, counts, skipped, _note(run))
     one = results[max(0, state.page - 1)]
     is_camera = run.batch.origin is Origin.CAMERA
     return ClipVerdict(
@@ -257,8 +259,13 @@ def _result(state: State) -> View:
         number=max(1, state.page),
         of=of,
         source=_source(run.batch),
-        note=run.note,
+        note=_note(run),
     )
+
+
+def _note(run: Run) -> str:
+    """Where the report is, and what was not judged."""
+    return f"{run.note} {run.batch.skipped.summary()}".strip()
 
 
 def _source(batch: Batch) -> str:

@@ -3,26 +3,33 @@
 What was shown is never lost: until the report is delivered, findings are kept in memory as well.
 Where the history cannot be opened or written, as on a full disk, they wait here, and are written
 when it can be again: with each finding, and when `retry` is called.
+
+A visit that ended with the program goes on when the stick or the inbox is searched again: findings
+of files that are still the same are taken over.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.box.events import Batch, Ending, Origin
+from edge.finding import Finding, Model
 from edge.history.writer import Entry, History, HistoryError, Visit
+from edge.scan.media.clip_file import sha256_of
 from edge.settings_schema import StoreSettings
+from edge.skipped import SkipList, Skipped, SkipReason
+from edge.text import count, path_text
 
 if TYPE_CHECKING:
     from edge.scan.scanner import ScanResult
 
-MOST_WAITING = 2000
+MOST_WAITING = 1000
 """Findings that wait for the history; the oldest of visits that are over are given up."""
 MOST_PICTURES = 100
 """Findings that keep their portraits while they wait."""
@@ -30,10 +37,15 @@ MOST_PICTURES = 100
 _log = logging.getLogger("truelight")
 
 
+ENDED = "The program ended."
+"""Noted instead of a report where a visit ended with the program."""
+
+
 @dataclass
 class _OpenVisit:
     """A visit and its findings. The ids are 0 of what the history does not have."""
 
+    batch: Batch
     visit: Visit
     entries: list[Entry] = field(default_factory=list)
     waiting: dict[int, ScanResult] = field(default_factory=dict)
@@ -54,6 +66,10 @@ class VisitLog:
         self._history: History | None = None
         self._visits: dict[str, _OpenVisit] = {}
         self._over: list[_OpenVisit] = []
+        self._interrupted: dict[tuple[str, str], Visit] = {}
+        """By where the clips came from and the name of the stick, the latest."""
+        self.given_up = 0
+        """Findings that were not written, since too many waited."""
         self.failure = ""
         """Why the history cannot be written, in a sentence; empty if it can."""
 
@@ -72,14 +88,14 @@ class VisitLog:
         with self._noted_failure():
             self._write_all()
             if self.failure:
-                _log.info("The history can be written again.")
+                _log.info("The history can be written again. %s", self._missing())
             self.failure = ""
 
     def close(self) -> None:
         """End open visits as cancelled, and close the file."""
         for opened in self._visits.values():
             if opened.visit.ended is None:
-                self._end(opened, Ending.CANCELLED, "The program ended.")
+                self._end(opened, Ending.CANCELLED, ENDED)
         self.retry()
         if self._history:
             self._history.close()
@@ -110,14 +126,43 @@ class VisitLog:
             raise HistoryError("The history cannot be written.", "Run `truelight doctor`.")
         return history.delete(entry)
 
-    def read(self, batch: Batch) -> tuple[Visit, list[Entry]]:
-        """A batch's visit and all its findings, with those portraits that the history has."""
+    def take_over(
+        self, batch: Batch, clip: Path, model: Model, waiting: Callable[[], None]
+    ) -> Finding | None:
+        """The finding on this very file, by this model, of the visit that was interrupted.
+
+        It moves to the visit that goes on. None if there is none. `waiting` is called meanwhile.
+        """
+        before = self._interrupted.get((batch.origin, batch.name))
+        if before is None:
+            return None
         opened = self._visit(batch)
-        stored: dict[int, Entry] = {}
+        with self._noted_failure(), contextlib.suppress(OSError):
+            if self._history is None or not opened.visit.id:
+                return None
+            status = clip.lstat()
+            same = {"size": status.st_size, "modified_ns": status.st_mtime_ns}
+            entry = self._history.entry_on(before.id, path_text(clip), **same)
+            if entry is None or entry.finding.sha256 is None or entry.finding.model != model:
+                return None
+            if sha256_of(clip, batch.beneath(clip), waiting) != entry.finding.sha256:
+                return None
+            self._history.move(entry.id, opened.visit.id)
+            opened.entries.append(_in_short(replace(entry, visit=opened.visit.id)))
+            return entry.finding
+        return None
+
+    def read(self, batch: Batch) -> tuple[Visit, list[Entry]]:
+        """A batch's visit and all its findings, in short; `full` adds what is in the history."""
+        opened = self._visit(batch)
+        return opened.visit, list(opened.entries)
+
+    def full(self, entry: Entry) -> Entry:
+        """An entry with its faces and those portraits that the history has. From any thread."""
         with self._noted_failure():
-            if self._history and opened.visit.id:
-                stored = {each.id: each for each in self._history.entries(opened.visit.id)}
-        return opened.visit, [stored.get(entry.id, entry) for entry in opened.entries]
+            if self._history and entry.id:
+                return self._history.entry(entry.id) or entry
+        return entry
 
     def note(self, key: str, report: str) -> None:
         """Note what became of a batch's report, and forget the batch."""
@@ -131,13 +176,16 @@ class VisitLog:
     def _visit(self, batch: Batch) -> _OpenVisit:
         if batch.key not in self._visits:
             visit = Visit(0, batch.origin, batch.name, datetime.now(UTC), None, "", "")
-            self._visits[batch.key] = _OpenVisit(visit)
+            self._visits[batch.key] = _OpenVisit(batch, visit)
             self.retry()
         return self._visits[batch.key]
 
     def _end(self, opened: _OpenVisit, ending: Ending, report: str) -> None:
-        ended = opened.visit.ended or datetime.now(UTC)
-        opened.visit = replace(opened.visit, ended=ended, ending=ending, report=report)
+        if opened.visit.ended is None:
+            skipped = _skipped(opened.batch, opened.entries)
+            opened.visit = replace(opened.visit, ended=datetime.now(UTC), skipped=skipped)
+            self._interrupted.pop((opened.batch.origin, opened.batch.name), None)
+        opened.visit = replace(opened.visit, ending=ending, report=report)
         opened.closed = False
 
     def _write_all(self) -> None:
@@ -150,10 +198,11 @@ class VisitLog:
             for place, result in list(opened.waiting.items()):
                 number = history.add(opened.visit.id, result.finding, result.portraits, result.heat)
                 entry = replace(opened.entries[place], id=number, visit=opened.visit.id)
-                opened.entries[place] = entry
+                opened.entries[place] = _in_short(entry)
                 del opened.waiting[place]
             if opened.visit.ended and not opened.closed:
-                history.close_visit(opened.visit.id, opened.visit.ending, opened.visit.report)
+                visit = opened.visit
+                history.close_visit(visit.id, visit.ending, visit.report, visit.skipped)
                 opened.closed = True
         self._over.clear()
 
@@ -163,8 +212,12 @@ class VisitLog:
         self._history = history
         ours = {opened.visit.id for opened in (*self._over, *self._visits.values())}
         for visit in history.visits():
-            if visit.ended is None and visit.id not in ours:
-                history.close_visit(visit.id, Ending.CANCELLED, "The program ended.")
+            if visit.id in ours:
+                continue
+            if visit.ended is None:
+                history.close_visit(visit.id, Ending.CANCELLED, ENDED)
+            if visit.origin != Origin.CAMERA and (visit.ended is None or visit.report == ENDED):
+                self._interrupted.setdefault((visit.origin, visit.name), visit)
         return history
 
     def _bound(self) -> None:
@@ -179,6 +232,19 @@ class VisitLog:
             opened.waiting[place] = replace(result, portraits={}, heat={})
         for opened, place in waiting[:-MOST_WAITING]:
             del opened.waiting[place]
+            opened.entries[place] = _in_short(opened.entries[place])
+            if not self.given_up:
+                _log.error("Too many findings wait for the history: the oldest are given up.")
+            self.given_up += 1
+
+    def _missing(self) -> str:
+        """How many findings the history will never have; empty if none."""
+        return f"It lacks {count(self.given_up, 'finding')}." if self.given_up else ""
+
+    @property
+    def history(self) -> History | None:
+        """The history; None while it cannot be used."""
+        return self._history
 
     @contextlib.contextmanager
     def _noted_failure(self) -> Iterator[None]:
@@ -190,3 +256,19 @@ class VisitLog:
             if sentence != self.failure:
                 _log.error("%s", sentence)
             self.failure = sentence
+
+
+def _in_short(entry: Entry) -> Entry:
+    """An entry without faces and pictures: with 8 faces a finding takes 95 kB."""
+    finding = entry.finding.model_copy(update={"faces": ()})
+    return replace(entry, finding=finding, portraits={}, heat={})
+
+
+def _skipped(batch: Batch, entries: list[Entry]) -> Skipped:
+    """What was found with a batch and not judged, with those clips that were not reached."""
+    judged = {entry.finding.path for entry in entries}
+    skipped = SkipList(batch.skipped)
+    for clip in batch.clips:
+        if path_text(clip) not in judged:
+            skipped.add(clip, SkipReason.STOPPED)
+    return skipped.result()

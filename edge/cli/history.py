@@ -238,7 +238,8 @@ def _report(
 ) -> Report:
     from edge.history.report import make_report
 
-    return make_report(visit, history.entries(visit.id), model, settings.language.report)
+    entries = history.entries(visit.id, portraits=False)
+    return make_report(visit, entries, model, lambda entry: history.entry(entry.id) or entry)
 
 
 def _model(settings: Settings) -> ModelSummary | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +29,8 @@ def show_visit(console: Console, visit: Visit, history: HistoryReader, wanted: F
     if visit.ending != "complete":
         show(console, indented(visit.ending or "not ended", "yellow"))
     show(console, indented(counts_text(history.counts(visit.id)) or "no clips", "dim"))
+    for sentence in visit.skipped.sentences():
+        show(console, indented(f"Not judged: {sentence}", "dim"))
     if visit.report:
         show(console, indented(f"Report: {one_line(visit.report)}", "dim"))
     entries = worst_first(list(history.find(_within(visit, wanted))))
@@ -91,7 +92,8 @@ def entry_object(entry: Entry, visit: Visit) -> dict[str, Any]:
 
 def _visit_keys(visit: Visit) -> dict[str, Any]:
     times = {"began": visit.began.isoformat(), "ended": visit.ended and visit.ended.isoformat()}
-    return asdict(visit) | times
+    skipped = {"skipped": visit.skipped.model_dump(mode="json")}
+    return vars(visit) | times | skipped
 
 
 def print_csv(found: Iterable[tuple[Entry, Visit]]) -> None:

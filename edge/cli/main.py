@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from edge import __version__
-from edge.cli import config, doctor, history, models, run, scan, serve, web
+from edge.cli import archive, bench, config, doctor, history, models, run, scan, serve, web
 from edge.errors import TruelightError
 
 WRONG_USAGE = 2
@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"truelight {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (scan, run, serve, web, history, models, doctor, config):
+    for command in (scan, run, serve, web, history, models, archive, doctor, config, bench):
         command.add_parser(commands)
     scan.add_schema_parser(commands)
     return top

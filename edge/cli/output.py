@@ -26,7 +26,11 @@ from edge.text import (
     both_opinions,
     clock,
     count,
+    json_text,
+    model_text,
     one_line,
+    other_parts,
+    part_text,
     path_text,
     probability_text,
     shortcomings,
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
 BLOCKS = "▁▂▃▄▅▆▇█"
 NOT_SCORED = "·"
 SHORTEST_LINE, LONGEST_LINE = 4, 48
-"""Columns of a face's score over time, as the terminal has them."""
+"""Columns of a face's score over time."""
 _STEP = 0.15
 """A window's last crop stands for some time after it: at most this part of the window."""
 
@@ -78,7 +82,7 @@ def show(console: Console, *parts: RenderableType) -> None:
 
 def print_json(text: str) -> None:
     """Print one line of JSON at once, in UTF-8 whatever the terminal's encoding."""
-    sys.stdout.buffer.write(text.encode() + b"\n")
+    sys.stdout.buffer.write(json_text(text).encode() + b"\n")
     sys.stdout.buffer.flush()
 
 
@@ -174,7 +178,7 @@ def _paragraph(finding: Finding) -> Iterator[RenderableType]:
         yield indented(reason.text)
     faces = grid("left", "right")
     for face in finding.faces:
-        faces.add_row(*_face_cells(face, finding, finding.clip))
+        faces.add_row(*_face_cells(face, finding, finding.clip_of(face)))
     if finding.faces:
         yield indented(faces)
     if finding.clip:
@@ -185,7 +189,8 @@ def _face_cells(face: Face, finding: Finding, clip: Clip | None) -> Iterator[Ren
     """A face's number, probability, score over time, and why it does not count if so."""
     style = "" if face.counted else "dim"
     colour = _colour(face.fake_probability, finding.thresholds) if face.counted else "dim"
-    yield Text(f"face {face.id}", style)
+    part = part_text(finding.part_of(face))
+    yield Text(f"face {face.id}, {part}" if part else f"face {face.id}", style)
     yield Text(probability_text(face.fake_probability), colour)
     if clip and clip.kind == "video" and face.windows:
         end = max(clip.seconds, face.last_second)
@@ -235,12 +240,13 @@ def _facts(finding: Finding, clip: Clip) -> str:
     facts = [f"{clip.codec} {clip.width} x {clip.height}"]
     if clip.kind == "video":
         facts.append(clock(clip.seconds))
-    facts.append(f"{count(finding.frames_scored, 'frame')} scored")
-    facts.append(f"in {finding.seconds['total']:.1f} s")
-    facts.append(f"by {finding.model.name}")
+    if finding.parts:
+        facts.append(f"with {other_parts(finding)}")
+    scored, took = count(finding.frames_scored, "frame"), f"in {finding.seconds['total']:.1f} s"
+    facts += [f"{scored} scored", took, f"by {model_text(finding.model)}"]
     if second := finding.second_opinion:
-        crops = count(second.crops, "crop")
-        facts.append(f"{second.seconds:.1f} s of it by {second.model.name} ({crops})")
+        by = f"{model_text(second.model)} ({count(second.crops, 'crop')})"
+        facts.append(f"{second.seconds:.1f} s of it by {by}")
     return ", ".join(facts)
 
 
@@ -285,16 +291,7 @@ def progress_bar(
                 completed=progress.frames_done,
                 total=progress.frames_expected or None,
                 stage=progress.stage,
-                numbers=_numbers(progress),
+                numbers=progress.numbers,
             )
 
         yield listen
-
-
-def _numbers(progress: Progress) -> str:
-    """Frames and time left: "48/96 · 0:03 left"."""
-    if not progress.frames_expected:
-        return ""
-    frames = f"{progress.frames_done}/{progress.frames_expected}"
-    left = progress.seconds_left
-    return frames if left is None else f"{frames} · {clock(left + 0.5)} left"

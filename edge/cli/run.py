@@ -83,12 +83,15 @@ def run(chosen: argparse.Namespace) -> int:
         remedy = "Start it in a terminal, or use --panel none."
         raise TruelightError("--panel terminal needs an interactive terminal.", remedy)
     with _locked(start.store_folder), _logging(start):
+        from edge.box.crash_log import note_crash, watch_crashes
         from edge.box.daemon import Daemon
 
+        watch_crashes(start.store_folder)
         daemon = Daemon(load, start)
         _post_signals(daemon.post)
         ended_well = daemon.run()
     if not ended_well:
+        note_crash(start.store_folder, "A part of the program died, or did not end in time.")
         _kill_everything()
     return 0
 
@@ -97,7 +100,8 @@ def run(chosen: argparse.Namespace) -> int:
 def _locked(store: Path) -> Iterator[None]:
     """Hold the store's lock, so that one daemon at a time uses it.
 
-    A disk that is full, worn out or read-only costs the lock, and not the box.
+    A disk that is full, worn out or read-only costs the lock, and not the box; under systemd any
+    other fault of the folder neither.
     """
     import errno
     import fcntl
@@ -107,7 +111,9 @@ def _locked(store: Path) -> Iterator[None]:
         store.mkdir(parents=True, exist_ok=True)
         lock = (store / "lock").open("a", encoding="ascii")
     except OSError as failure:
-        if failure.errno in (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        # The box goes on without its store; a person gets the chance to name another.
+        worn = failure.errno in (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
+        if worn or "NOTIFY_SOCKET" in os.environ:
             text = "Cannot use the folder %s: %s. Clips are judged all the same."
             logging.getLogger("truelight").error(text, store, failure.strerror)
             yield
@@ -129,13 +135,10 @@ def _locked(store: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _logging(settings: Settings) -> Iterator[None]:
     """Log to a file while the terminal is the panel, else to the journal or stderr."""
-    import faulthandler
-
     from edge.box import systemd
 
     if settings.panel.kind != "terminal":
         systemd.start_log()
-        faulthandler.enable()
         yield
         return
     file = settings.store_folder / "truelight.log"

@@ -13,6 +13,8 @@ from edge.errors import TruelightError
 
 if TYPE_CHECKING:
     from edge.scan.collect import Collection
+    from edge.scan.media.decoders import Decoders
+    from edge.skipped import Skipped
 
 UNREADABLE = 1
 
@@ -38,7 +40,9 @@ def add_parser(commands: Commands) -> None:
         "--formats", action="store_true", help="list the kinds of files that are read, and end"
     )
     command.add_argument(
-        "--json", action="store_true", help="print one JSON object per clip and line, nothing else"
+        "--json",
+        action="store_true",
+        help="print one JSON object per clip and line, and a last one of files not judged, if any",
     )
     command.add_argument("--bundle", metavar="NAME|DIR", help="use another model bundle")
     command.add_argument(
@@ -69,6 +73,14 @@ def run(chosen: argparse.Namespace) -> int:
         return run_formats()
     if not chosen.paths:
         raise TruelightError("PATH is missing.", "Name a file or a folder.")
+    from edge.scan.media.decoders import Decoders
+
+    with Decoders(spare=True) as decoders:
+        decoders.renew()  # it starts while this process imports the rest
+        return _judge(chosen, decoders)
+
+
+def _judge(chosen: argparse.Namespace, decoders: Decoders) -> int:
     from edge.cli.output import TextOutput, open_console, open_terminal, print_json, progress_bar
     from edge.finding import Verdict
     from edge.scan.collect import collect
@@ -87,11 +99,14 @@ def run(chosen: argparse.Namespace) -> int:
     collection = collect(chosen.paths)
     status = _report_skipped(collection)
     if not collection.clips:
+        if chosen.json:
+            _print_skipped(collection.skipped)
         return status
     terminal = open_terminal()
-    with Scanner(settings) as scanner:
+    with Scanner(settings, decoders) as scanner:
         text = TextOutput(open_console())
         for number, path in enumerate(collection.clips, start=1):
+            decoders.spare = number < len(collection.clips)
             with progress_bar(terminal, path, number, len(collection.clips)) as listener:
                 finding = scanner.scan(path, listener)
             if chosen.json:
@@ -101,6 +116,8 @@ def run(chosen: argparse.Namespace) -> int:
             if finding.verdict is Verdict.UNREADABLE:
                 status = UNREADABLE
         text.end()
+    if chosen.json:
+        _print_skipped(collection.skipped)
     return status
 
 
@@ -128,16 +145,21 @@ def run_schema(_: argparse.Namespace) -> int:
 
 def _report_skipped(collection: Collection) -> int:
     """Name on stderr what is not judged, and why; the exit status for that alone."""
-    from edge.scan.collect import unread_summary
-    from edge.text import count, one_line, path_text
+    from edge.text import one_line, path_text
 
     for folder in collection.closed:
         print(f"{one_line(path_text(folder))}: cannot read this folder.", file=sys.stderr)
     for folder in collection.empty:
         print(f"{one_line(path_text(folder))}: no videos or pictures here.", file=sys.stderr)
-    if collection.unread:
-        print(unread_summary(collection.unread), file=sys.stderr)
-    if number := collection.skipped:
-        verb = "is" if number == 1 else "are"
-        print(f"Skipped {count(number, 'file')} that {verb} not media.", file=sys.stderr)
+    for sentence in collection.skipped.sentences():
+        print(f"Not judged: {sentence}", file=sys.stderr)
     return UNREADABLE if collection.closed else 0
+
+
+def _print_skipped(skipped: Skipped) -> None:
+    """Print what is not judged as the last line of JSON."""
+    from edge.cli.output import print_json
+    from edge.skipped import SkippedLine
+
+    if skipped.total:
+        print_json(SkippedLine(counts=skipped.counts, files=skipped.files).model_dump_json())

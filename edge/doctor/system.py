@@ -143,11 +143,23 @@ def check_sticks(context: Context) -> Result:
     if not runtime.is_dir():
         remedy = "Restart the machine, or: sudo systemd-tmpfiles --create"
         return Result(State.FAILURE, f"Missing: {runtime}.", remedy)
+    return _kernel_warning(context) or Result(
+        State.OK, f"Installed, for {', '.join(FILE_SYSTEMS)}."
+    )
+
+
+def _kernel_warning(context: Context) -> Result | None:
+    """A warning if the kernel lacks a file system, or uses whatever is plugged in."""
+    root = context.root
     unknown = [name for name in FILE_SYSTEMS if not _kernel_supports(root, name)]
     if unknown:
         sentence = f"The kernel does not support {', '.join(unknown)}."
         return Result(State.WARNING, sentence, "Update: sudo apt full-upgrade")
-    return Result(State.OK, f"Installed, for {', '.join(FILE_SYSTEMS)}.")
+    hubs = (root / "sys/bus/usb/devices").glob("usb*/authorized_default")
+    if any(_lines(hub) != ["0"] for hub in hubs) and not context.settings.usb.upkeep:
+        sentence = "A keyboard or network card that is plugged in would be used."
+        return Result(State.WARNING, sentence, "sudo systemctl restart truelight-usb")
+    return None
 
 
 def _user_problem(etc: Path) -> str:
@@ -219,18 +231,16 @@ def check_detector(context: Context) -> Result:
 
 def check_sandbox(context: Context) -> Result:
     """Try what confines the process that decodes strangers' files."""
-    from edge.scan.media.process import SANDBOX_LAYERS, sandbox_layers
+    from edge.scan.media.confinement import OWN_USER, try_confinement
 
-    held = sandbox_layers()
-    missing = "; ".join(text for name, text in SANDBOX_LAYERS.items() if name not in held)
-    if not missing:
-        return Result(State.OK, "The decoder process is confined by every layer.")
-    serious = not {"limits", "no_new_privs", "seccomp"} <= set(held)
-    return Result(
-        State.FAILURE if serious else State.WARNING,
-        f"The decoder process lacks: {missing}.",
-        "Update the system (Linux 6.12 has all layers), and install libseccomp2.",
-    )
+    found = try_confinement()
+    if not found.missing:
+        return Result(State.OK, found.summary)
+    serious = not {"limits", "no_new_privs", "seccomp"} <= set(found.layers)
+    remedy = "Update the system (Linux 6.12 has all layers), and install libseccomp2."
+    if found.missing == OWN_USER:
+        remedy = "sudo systemctl restart truelight-decoder.socket truelight"
+    return Result(State.FAILURE if serious else State.WARNING, found.summary, remedy)
 
 
 def check_web(context: Context) -> Result:

@@ -50,6 +50,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
     ),
     ("ALTER TABLE portraits ADD COLUMN heat BLOB",),
+    (
+        "ALTER TABLE visits ADD COLUMN skipped TEXT NOT NULL DEFAULT ''",
+        """CREATE TABLE attempts (
+            clip TEXT PRIMARY KEY,
+            version TEXT NOT NULL,
+            crashes INTEGER NOT NULL DEFAULT 0,
+            cuts INTEGER NOT NULL DEFAULT 0,
+            boot TEXT,
+            oom_kills INTEGER NOT NULL DEFAULT 0
+        )""",
+    ),
 )
 """The statements from each version of the tables to the next; an empty file is version 0."""
 

@@ -19,11 +19,11 @@ from pydantic import ValidationError
 
 from edge.finding import Finding, Verdict
 from edge.history.database import FILE, HistoryError, NewerError, connect_reading, is_damage
+from edge.skipped import NOTHING_SKIPPED, Skipped
 
 log = logging.getLogger("truelight")
 
 _PAGE = 100
-_VISIT = "visits.id, origin, name, began, ended, ending, report"
 _ENTRY = "entries.id, visit, judged, finding"
 
 
@@ -41,6 +41,8 @@ class Visit:
     """`complete`, `cancelled`, `pulled out`; empty while it is open, or after a power cut."""
     report: str
     """Where the report was put, or why there is none."""
+    skipped: Skipped = NOTHING_SKIPPED
+    """Files that were found and not judged."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ class HistoryReader:
         if wanted.verdict is not None:
             where += " AND EXISTS (SELECT 1 FROM entries WHERE visit = visits.id AND verdict = ?)"
             values.append(wanted.verdict.value)
-        rows = self._query(f"SELECT {_VISIT} FROM visits {where} ORDER BY id DESC", values)
+        # All columns: a file that no writer has migrated yet has no skipped files.
+        rows = self._query(f"SELECT * FROM visits {where} ORDER BY id DESC", values)
         return [_visit(*row) for row in rows]
 
     def visit(self, number: int) -> Visit | None:
@@ -108,22 +111,31 @@ class HistoryReader:
 
     def visit_with_report(self, report: str) -> Visit | None:
         """The visit whose report was put there; of several the newest."""
-        query = f"SELECT {_VISIT} FROM visits WHERE report = ? ORDER BY id DESC"
-        rows = self._query(query, [report])
+        rows = self._query("SELECT * FROM visits WHERE report = ? ORDER BY id DESC", [report])
         return _visit(*rows[0]) if rows else None
 
     def total(self) -> int:
         """How many entries there are."""
         return int(self._query("SELECT COUNT(*) FROM entries", [])[0][0])
 
-    def entries(self, visit: int) -> list[Entry]:
-        """The entries of a visit, in the order of judging."""
+    def entries(self, visit: int, *, portraits: bool = True) -> list[Entry]:
+        """The entries of a visit, in the order of judging; with their pictures if wanted."""
         rows = self._query(f"SELECT {_ENTRY} FROM entries WHERE visit = ? ORDER BY id", [visit])
-        return [entry for row in rows if (entry := self._entry(*row))]
+        return [entry for row in rows if (entry := self._entry(*row, portraits=portraits))]
 
     def entry(self, number: int) -> Entry | None:
         """An entry by its id."""
         rows = self._query(f"SELECT {_ENTRY} FROM entries WHERE id = ?", [number])
+        return self._entry(*rows[0]) if rows else None
+
+    def entry_on(self, visit: int, path: str, size: int, modified_ns: int) -> Entry | None:
+        """The latest entry of a visit on a file of this path, size and time."""
+        rows = self._query(
+            f"SELECT {_ENTRY} FROM entries WHERE visit = ? AND json_extract(finding, '$.path') = ? "
+            "AND json_extract(finding, '$.size') = ? "
+            "AND json_extract(finding, '$.modified_ns') = ? ORDER BY id DESC LIMIT 1",
+            [visit, path, size, modified_ns],
+        )
         return self._entry(*rows[0]) if rows else None
 
     def find(self, wanted: Filter | None = None, *, portraits: bool = False) -> Iterator[Entry]:
@@ -219,7 +231,14 @@ def timestamp(time: datetime) -> str:
 
 def _visit(number: int, origin: str, name: str, began: str, ended: str | None, *more: str) -> Visit:
     end = datetime.fromisoformat(ended) if ended else None
-    return Visit(number, origin, name, datetime.fromisoformat(began), end, *more)
+    ending, report, *text = more
+    skipped = NOTHING_SKIPPED
+    if any(text):
+        try:
+            skipped = Skipped.model_validate_json(text[0])
+        except ValidationError:
+            log.warning("The list of skipped files of visit %d is invalid.", number)
+    return Visit(number, origin, name, datetime.fromisoformat(began), end, ending, report, skipped)
 
 
 def _where(wanted: Filter, column: str) -> tuple[str, list[Any]]:

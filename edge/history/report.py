@@ -5,16 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Final, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 from edge import __version__
-from edge.finding import Finding, Verdict
+from edge.finding import Model, Verdict
 from edge.history.reader import Entry, Visit
+from edge.history.report_document import MOST_BYTES, Full, document
 from edge.history.report_page import (
     WORST_FIRST,
     ModelSummary,
@@ -23,53 +23,28 @@ from edge.history.report_page import (
     worst_first,
 )
 from edge.history.report_template import environment, style_sheet
-from edge.language import N_, _, counted, current, speaking
-from edge.text import one_line
+from edge.text import count, model_text, one_line
+
+if TYPE_CHECKING:
+    import jinja2
 
 HTML_NAME: Final = "TRUELIGHT-REPORT.html"
 JSON_NAME: Final = "truelight-report.json"
-SCHEMA_VERSION: Final = 1
 
 _MANY = 40
 """With more clips than this the portraits are made smaller, so that the page stays light."""
 MOST_DETAILED = 1000
 """Clips with a section of their own, the most suspicious; the others are in the table."""
-_MOST_PICTURE_BYTES = 24_000_000
-"""JPEGs, before they are made smaller; the most suspicious clips have theirs in the page."""
+_MOST_ROW_BYTES = 6_000_000
+"""Of the table of clips, the most suspicious first."""
+_MOST_ARTICLE_BYTES = MOST_BYTES - _MOST_ROW_BYTES - 500_000
+"""Of the sections on single clips."""
+_MOST_PICTURED_BYTES = 9_000_000
+"""Of those sections that have pictures; those that follow have none."""
+_MOST_NAMED = 100
+"""Skipped files of each kind that the page names."""
 _SMALL_SIDE = 80
 _SMALL_QUALITY = 70
-
-
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class VisitDocument(_Document):
-    """Where the clips came from, and how the work on them ended."""
-
-    origin: str = Field(description="camera, stick or inbox.")
-    name: str
-    began: datetime = Field(description="UTC, by the clock of the machine that judged.")
-    ended: datetime | None
-    ending: str = Field(description="complete, cancelled or pulled out; empty if not known.")
-
-
-class JudgedDocument(_Document):
-    """A finding and when it was made."""
-
-    judged: datetime
-    finding: Finding
-
-
-class ReportDocument(_Document):
-    """The report for programs: all findings of one visit."""
-
-    schema_version: Literal[1] = SCHEMA_VERSION
-    kind: Literal["truelight-report"] = "truelight-report"
-    truelight: str = Field(description="The version of the program that wrote this.")
-    visit: VisitDocument
-    counts: dict[Verdict, int] = Field(description="Findings of each verdict.")
-    findings: tuple[JudgedDocument, ...] = Field(description="In the order of judging.")
 
 
 @dataclass(frozen=True)
@@ -81,78 +56,96 @@ class Report:
 
 
 def make_report(
-    visit: Visit, entries: Sequence[Entry], model: ModelSummary | None, language: str | None = None
+    visit: Visit,
+    entries: Sequence[Entry],
+    model: ModelSummary | None,
+    full: Full = lambda entry: entry,
 ) -> Report:
     """Make the report on a visit that has ended.
 
     `model` is the manifest of the current bundle; its figures are shown if it made all findings.
     `language` is a code of `edge.language.LANGUAGES`; None: the reader's.
     """
-    with speaking(language or current()):
-        page = _page(visit, entries, model)
-    return Report(page, _document(visit, entries))
+    return Report(_page(visit, entries, model, full), document(visit, entries, full))
 
 
-def _document(visit: Visit, entries: Sequence[Entry]) -> str:
-    keys = VisitDocument.model_fields
-    counts = Counter(entry.finding.verdict for entry in entries)
-    return ReportDocument(
-        truelight=__version__,
-        visit=VisitDocument(**{key: getattr(visit, key) for key in keys}),
-        counts={verdict: counts[verdict] for verdict in WORST_FIRST},
-        findings=tuple(
-            JudgedDocument(judged=entry.judged, finding=entry.finding) for entry in entries
-        ),
-    ).model_dump_json(indent=1)
-
-
-def _page(visit: Visit, entries: Sequence[Entry], model: ModelSummary | None) -> str:
+def _page(visit: Visit, entries: Sequence[Entry], model: ModelSummary | None, full: Full) -> str:
     counts = Counter(entry.finding.verdict for entry in entries)
     models = {entry.finding.model for entry in entries}
     versions = {(each.name, each.version) for each in models}
     known = model if model is not None and versions <= {(model.name, model.version)} else None
     second = {entry.finding.second_opinion for entry in entries} - {None}
-    style = style_sheet()
-    return (
-        environment()
-        .get_template("report.html")
-        .render(
-            style=style,
-            style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-            version=__version__,
-            source=_source(visit),
-            time=_time(visit),
-            headline=_headline(counts, visit),
-            ending=_(_ENDINGS.get(visit.ending, _ENDINGS[""])),
-            total=len(entries),
-            counts=[(verdict, counts[verdict]) for verdict in WORST_FIRST],
-            entries=_with_pictures(worst_first(entries)),
-            names=display_names([entry.finding.path for entry in entries]),
-            most_detailed=MOST_DETAILED,
-            data_url=_small_url if len(entries) > _MANY else _data_url,
-            models=_names(versions),
-            second_models=_names(
-                {(each.model.name, each.model.version) for each in second if each}
-            ),
-            licence=one_line(known.licence) if known else "",
-            summary=one_line(known.summary) if known else "",
-            accuracy=accuracy(known.figures) if known else [],
-        )
+    style, template, parts = _templates()
+    ordered = worst_first(entries)
+    names = display_names([entry.finding.path for entry in entries])
+    many = len(entries) > _MANY
+    articles = _fitting(_articles(ordered[:MOST_DETAILED], names, many, full), _MOST_ARTICLE_BYTES)
+    rows = _fitting(
+        (
+            parts.row(place, entry.finding, names[entry.finding.path], place <= len(articles))
+            for place, entry in enumerate(ordered, start=1)
+        ),
+        _MOST_ROW_BYTES,
+    )
+    return template.render(
+        style=style,
+        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        version=__version__,
+        source=_source(visit),
+        time=_time(visit),
+        headline=_headline(counts, visit),
+        ending=_ENDINGS.get(visit.ending, _ENDINGS[""]),
+        total=len(entries),
+        counts=[(verdict, counts[verdict]) for verdict in WORST_FIRST],
+        rows=rows,
+        articles=articles,
+        has_heat=any("coloured where it raises" in article for article in articles),
+        skipped_total=visit.skipped.total,
+        skipped=visit.skipped.sentences(named=_MOST_NAMED),
+        models=_names(models),
+        second_models=_names({each.model for each in second if each}),
+        licence=one_line(known.licence) if known else "",
+        summary=one_line(known.summary) if known else "",
+        accuracy=accuracy(known.figures) if known else [],
     )
 
 
-def _with_pictures(entries: Sequence[Entry]) -> list[Entry]:
-    """The same entries; from where the pictures are too much for a page, without them."""
-    left, kept = _MOST_PICTURE_BYTES, []
-    for entry in entries:
-        pictures = (*entry.portraits.values(), *entry.heat.values())
-        left -= sum(map(len, pictures))
-        kept.append(entry if left >= 0 else replace(entry, portraits={}, heat={}))
-    return kept
+def _articles(
+    entries: Sequence[Entry], names: Mapping[str, str], many: bool, full: Full
+) -> Iterator[str]:
+    """A section for each clip; from where pictures are too much for a page, without them."""
+    _, _, parts = _templates()
+    left = _MOST_PICTURED_BYTES
+    for place, entry in enumerate(entries, start=1):
+        drawn = full(entry)
+        if left <= 0:
+            drawn = replace(drawn, portraits={}, heat={})
+        name = names[entry.finding.path]
+        article = parts.article(place, drawn, name, _small_url if many else _data_url)
+        left -= len(article)
+        yield article
 
 
-def _names(models: set[tuple[str, str]]) -> list[str]:
-    return [f"{one_line(name)} {one_line(version)}" for name, version in sorted(models)]
+def _fitting(pieces: Iterable[str], most_bytes: int) -> list[str]:
+    """The pieces up to the first that is too much."""
+    fitting = []
+    for piece in pieces:
+        most_bytes -= len(piece.encode())
+        if most_bytes < 0:
+            break
+        fitting.append(piece)
+    return fitting
+
+
+def _names(models: set[Model]) -> list[str]:
+    return sorted({model_text(model, version=True) for model in models})
+
+
+@cache
+def _templates() -> tuple[str, jinja2.Template, Any]:
+    """The page's style sheet, its template, and the macros of its parts."""
+    parts: Any = environment().get_template("report_parts.html").module
+    return style_sheet(), environment().get_template("report.html"), parts
 
 
 _SOURCES = {
@@ -205,8 +198,8 @@ def _headline(counts: Counter[Verdict], visit: Visit) -> str:
     """The result in a sentence."""
     total, fake = counts.total(), counts[Verdict.FAKE]
     if not total:
-        found_none = visit.ending == "complete"
-        return _("No clips were found.") if found_none else _("No clip was judged.")
+        found_none = visit.ending == "complete" and not visit.skipped.total
+        return "No clips were found." if found_none else "No clip was judged."
     if total == 1:
         return _(_SINGLE[next(iter(counts))])
     if fake == 1:

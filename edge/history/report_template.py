@@ -15,6 +15,7 @@ from edge.text import (
     both_opinions,
     clock,
     one_line,
+    part_text,
     percent,
     probability_text,
     shortcomings,
@@ -45,8 +46,8 @@ def environment(packages: Sequence[str] = ("edge.history",)) -> jinja2.Environme
     made.globals |= {
         function.__name__: function
         for function in (
-            *(both_opinions, clock, facts, faces_worst_first, one_line, percent),
-            *(probability_text, shortcomings, verdict_text, counted, translated),
+            *(both_opinions, clock, count, facts, faces_worst_first, one_line, percent),
+            *(part_text, probability_text, shortcomings, verdict_text),
         )
     } | {"most_faces": MOST_FACES, "_": _, "language": current}
     made.filters |= {

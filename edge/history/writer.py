@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from edge.finding import Finding
 from edge.history.database import FILE, HistoryError, NewerError, connect, is_damage, put_aside
 from edge.history.reader import Entry, Filter, HistoryReader, Visit, open_history, timestamp
+from edge.skipped import Skipped
 
 __all__ = ["Entry", "Filter", "History", "HistoryError", "HistoryReader", "Visit", "open_history"]
 
@@ -38,6 +39,12 @@ _QUALITY = 82
 
 _DELETED_AT_ONCE = 8
 """Entries that are deleted together when the history is too large."""
+
+_FIRST_TIME = "2026-01-01"
+
+_DELETE_EMPTY_VISIT = (
+    "DELETE FROM visits WHERE id = ? AND NOT EXISTS (SELECT 1 FROM entries WHERE visit = visits.id)"
+)
 
 log = logging.getLogger("truelight")
 
@@ -62,10 +69,15 @@ class History(HistoryReader):
         self._most_age = timedelta(days=most_days)
         self._clock = clock
         self._open: dict[int, tuple[str, str, str]] = {}
+        self._latest = clock()
+        """The latest time that is known, of the clock or an entry."""
+        self._has_jumped = False
         self.remark = ""
         """If the history had to be renamed: a sentence that says so."""
         super().__init__(self._connect())
-        self._write(self._prune)
+        latest = next(self.find(), None)
+        self._latest = latest.judged if latest else self._latest
+        self.write(self._prune)
 
     def close(self) -> None:
         """Close the file; open visits stay open. May be called again."""
@@ -81,7 +93,7 @@ class History(HistoryReader):
         """
         values = (origin, name, timestamp(self._clock()))
         query = "INSERT INTO visits (origin, name, began) VALUES (?, ?, ?)"
-        visit = self._write(lambda database: _insert(database, query, values))
+        visit = self.write(lambda database: _insert(database, query, values))
         self._open[visit] = values
         return visit
 
@@ -112,37 +124,50 @@ class History(HistoryReader):
             self._prune(database, keep=entry)
             return entry
 
-        return self._write(insert)
+        return self.write(insert)
 
     def delete(self, entry: int) -> bool:
-        """Delete an entry with its pictures, and its visit if nothing else is in it.
-
-        False if there is no such entry. What was deleted is overwritten in the file.
-
-        Raises:
-            HistoryError: it cannot be written.
-        """
+        """Delete an entry, and its visit if it was the last; False if there is none."""
 
         def remove(database: sqlite3.Connection) -> bool:
             query = "DELETE FROM entries WHERE id = ? RETURNING visit"
             visits = database.execute(query, (entry,)).fetchall()
-            _drop_empty_visits(database, [row for row in visits if row[0] not in self._open])
+            closed = [row for row in visits if row[0] not in self._open]
+            database.executemany(_DELETE_EMPTY_VISIT, closed)
             return bool(visits)
 
-        return self._write(remove)
+        return self.write(remove)
 
-    def close_visit(self, visit: int, ending: str, report: str) -> None:
+    def close_visit(
+        self, visit: int, ending: str, report: str, skipped: Skipped | None = None
+    ) -> None:
         """End a visit: `ending` is `complete`, `cancelled` or `pulled out`.
 
         Raises:
             HistoryError: it cannot be written.
         """
-        values = (timestamp(self._clock()), ending, report, visit)
-        query = "UPDATE visits SET ended = ?, ending = ?, report = ? WHERE id = ?"
-        self._write(lambda database: database.execute(query, values))
+        text = skipped.model_dump_json() if skipped and skipped.total else ""
+        values = (timestamp(self._clock()), ending, report, text, visit)
+        query = "UPDATE visits SET ended = ?, ending = ?, report = ?, skipped = ? WHERE id = ?"
+        self.write(lambda database: database.execute(query, values))
         self._open.pop(visit, None)
 
-    def _write(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
+    def move(self, entry: int, visit: int) -> None:
+        """Make an entry of a visit that was interrupted one of the visit that goes on with it.
+
+        Raises:
+            HistoryError: it cannot be written.
+        """
+
+        def move(database: sqlite3.Connection) -> None:
+            query = "SELECT visit FROM entries WHERE id = ?"
+            before = database.execute(query, [entry]).fetchone()
+            database.execute("UPDATE entries SET visit = ? WHERE id = ?", (visit, entry))
+            database.execute(_DELETE_EMPTY_VISIT, before)
+
+        self.write(move)
+
+    def write(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Do `work` whole or not at all; if the file is damaged, once more on a new one."""
         with self._lock:
             try:
@@ -184,6 +209,15 @@ class History(HistoryReader):
             raise _unwritable(failure) from failure
         return database
 
+    def _is_age_known(self) -> bool:
+        """Whether the clock may be right: after a jump forward everything would be too old."""
+        before, self._latest = self._latest, self._clock()
+        if self._latest - before >= self._most_age and not self._has_jumped:
+            self._has_jumped = True
+            text = "The clock went from %s to %s: nothing is deleted for its age until a restart."
+            log.warning(text, f"{before:%Y-%m-%d}", f"{self._latest:%Y-%m-%d}")
+        return not self._has_jumped
+
     def _put_aside(self, why: str) -> None:
         aside = put_aside(self._file, self._clock())
         self.remark = f"The history {why}. It is now {aside.name}; a new one was begun."
@@ -197,10 +231,7 @@ class History(HistoryReader):
         """
         open_visits = ", ".join(map(str, self._open)) or "0"
         free = f"visit NOT IN ({open_visits}) AND id <> ?"
-        oldest = timestamp(self._clock() - self._most_age)
-        query = f"DELETE FROM entries WHERE judged < ? AND {free} RETURNING visit"
-        visits = database.execute(query, (oldest, keep)).fetchall()
-        visits += database.execute("SELECT id FROM visits WHERE began < ?", (oldest,)).fetchall()
+        visits = self._delete_old(database, free, keep) if self._is_age_known() else []
         while _used_bytes(database) > self._most_bytes:
             query = (
                 f"DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE {free} "
@@ -210,7 +241,19 @@ class History(HistoryReader):
             if not deleted and not self._drop_portraits(database, keep):
                 break
             visits += deleted
-        _drop_empty_visits(database, [row for row in visits if row[0] not in self._open])
+        closed = [row for row in visits if row[0] not in self._open]
+        database.executemany(_DELETE_EMPTY_VISIT, closed)
+
+    def _delete_old(self, database: sqlite3.Connection, free: str, keep: int) -> list[Any]:
+        """Delete entries that are too old; the visits that may be empty now.
+
+        A time before this program existed is no age: the clock was not set.
+        """
+        span = (_FIRST_TIME, timestamp(self._clock() - self._most_age))
+        query = f"DELETE FROM entries WHERE judged BETWEEN ? AND ? AND {free} RETURNING visit"
+        visits = database.execute(query, (*span, keep)).fetchall()
+        query = "SELECT id FROM visits WHERE began BETWEEN ? AND ?"
+        return visits + database.execute(query, span).fetchall()
 
     def _drop_portraits(self, database: sqlite3.Connection, keep: int) -> bool:
         """Delete the portraits of the oldest entry that has some, of a FAKE one last."""
@@ -220,14 +263,6 @@ class History(HistoryReader):
             "ORDER BY verdict = 'FAKE', id LIMIT 1) RETURNING entry"
         )
         return bool(database.execute(query, (keep,)).fetchall())
-
-
-def _drop_empty_visits(database: sqlite3.Connection, visits: Sequence[tuple[int]]) -> None:
-    query = (
-        "DELETE FROM visits WHERE id = ? AND "
-        "NOT EXISTS (SELECT 1 FROM entries WHERE visit = visits.id)"
-    )
-    database.executemany(query, visits)
 
 
 def _used_bytes(database: sqlite3.Connection) -> int:

@@ -2,29 +2,35 @@
 
 A file that is named is judged, whatever it is. In a folder, a file is judged if it is a clip by its
 content or its name: a text file named `.mp4` deserves its `UNREADABLE`. Pictures and videos that
-are not read are noted with their kind. Others are skipped, and so are hidden files.
+are not read are noted with their kind. Every other file is noted with the reason why it is not
+judged; so are folders that are not entered.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import stat
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from edge.atomic_write import PREFIX
 from edge.scan.media.clip_file import DescriptorFile, open_regular
 from edge.scan.media.formats import READ_ENDINGS, UNREAD_ENDINGS, recognise
 from edge.scan.media.protocol import ClipError, Fault
 from edge.scan.media.unsupported import UNSUPPORTED
-from edge.text import one_line, path_text
+from edge.skipped import NOTHING_SKIPPED, SkipList, Skipped, SkipReason
 
 MOST_CLIPS = 10_000
 """No more clips than this are listed of a stick or the inbox."""
+MOST_ENTRIES = 200_000
+"""No more files and folders than this are looked at there; the others are counted."""
 
+_OUR_FILES = ("TRUELIGHT-REPORT", "truelight-report", "TRUELIGHT-IN-PROGRESS", PREFIX)
+"""Beginnings of the names of what the box itself writes; such files are not noted."""
 _MOST_DEEP = 64
-_MOST_NAMED = 5
 _CLIP = ""
 _SYSTEM_FOLDERS = frozenset(
     (
@@ -33,6 +39,7 @@ _SYSTEM_FOLDERS = frozenset(
     )
 )
 _RECOVERED = "found."  # found.000: fragments that Windows saved
+_OUR_RESULT = ".truelight.json"
 
 
 class UnreadFile(NamedTuple):
@@ -50,17 +57,33 @@ class Collection:
     clips: list[Path] = field(default_factory=list)
     unread: list[UnreadFile] = field(default_factory=list)
     """Pictures and videos in folders that are of no kind that is read."""
-    skipped: int = 0
-    """Number of files in folders that are not clips."""
+    other: SkipList = field(default_factory=SkipList)
+    """What else is not judged of folders."""
     empty: list[Path] = field(default_factory=list)
     """Folders, as they were named, without a single video or picture."""
     closed: list[Path] = field(default_factory=list)
-    """Folders that could not be read."""
+    """Folders that could not be read; they are in `other`, too."""
 
     @property
     def found(self) -> int:
         """Number of clips, of files that are not read, and of folders that could not be read."""
         return len(self.clips) + len(self.unread) + len(self.closed)
+
+    @property
+    def skipped(self) -> Skipped:
+        """Everything that is not judged."""
+        files = SkipList(self.other.result())
+        for file in self.unread:
+            files.add(file.path, SkipReason.UNSUPPORTED, file.kind)
+        return files.result()
+
+
+class Media(NamedTuple):
+    """What is judged of a folder that others may write to, and what is not."""
+
+    clips: tuple[Path, ...]
+    """In the order of names; pictures and videos of unread kinds get their `UNREADABLE`."""
+    skipped: Skipped = NOTHING_SKIPPED
 
 
 def collect(places: Iterable[Path]) -> Collection:
@@ -81,53 +104,43 @@ def collect(places: Iterable[Path]) -> Collection:
     return collection
 
 
-def clips_within(folder: Path) -> tuple[Path, ...]:
-    """The clips in a folder that others may write to, recursively, in the order of names.
+def media_within(folder: Path) -> Media:
+    """What is to be judged in a folder that others may write to, recursively, and what is not.
 
-    Pictures and videos of kinds that are not read are among them: each gets its `UNREADABLE`.
     No link is followed, no other file system is entered, only regular files are opened; folders of
     operating systems and those that cannot be read are skipped. Raises OSError if `folder` itself
     cannot be read.
     """
-    found = media_within(folder)
-    media = [*found.clips, *(file.path for file in found.unread)]
-    # In the order of the walk: files and folders by name.
-    return tuple(sorted(media, key=lambda path: path.relative_to(folder).parts))[:MOST_CLIPS]
-
-
-def media_within(folder: Path) -> Collection:
-    """The clips in a folder that others may write to, and apart from them what is not read."""
     os.scandir(folder).close()
     collection = Collection()
-    walk = _Walk(collection, follow_links=False, device=folder.stat().st_dev)
-    collection.clips.extend(islice(walk.clips(folder), MOST_CLIPS))
-    return collection
+    walk = _Walk(collection, folder.stat().st_dev, MOST_CLIPS, MOST_ENTRIES)
+    collection.clips.extend(walk.clips(folder))
+    media = [*collection.clips, *(file.path for file in collection.unread)]
+    # In the order of the walk: files and folders by name.
+    clips = sorted(media, key=lambda path: path.relative_to(folder).parts)
+    return Media(tuple(clips), collection.other.result())
 
 
-def unread_summary(unread: Sequence[UnreadFile]) -> str:
-    """One sentence that names the files that are not read; empty without any."""
-    if not unread:
-        return ""
-    named = [
-        f"{one_line(path_text(Path(file.path.name)))} ({file.kind})"
-        for file in unread[:_MOST_NAMED]
-    ]
-    more = len(unread) - len(named)
-    rest = f", and {more} more" if more else ""
-    many = "1 file is" if len(unread) == 1 else f"{len(unread)} files are"
-    return f"{many} of a kind that is not read: {', '.join(named)}{rest}."
+def clips_within(folder: Path) -> tuple[Path, ...]:
+    """The clips of `media_within`."""
+    return media_within(folder).clips
 
 
 @dataclass
 class _Walk:
-    """Finds the clips in a folder; notes in `collection` what is not one."""
+    """Finds the clips in a folder; notes in `collection` what is not judged."""
 
     collection: Collection
-    follow_links: bool = True
     device: int | None = None
-    """If set: the only file system to enter, without the folders of operating systems."""
+    """If set, others may write there: this is the only file system to enter, and no link is
+    followed."""
+    most_clips: float = float("inf")
+    most_entries: int | None = None
     entered: set[tuple[int, int]] = field(default_factory=set)
     """Device and inode of each folder."""
+    media: int = 0
+    entries: int = 0
+    """Number of files and folders that were looked at."""
 
     def clips(self, folder: Path, depth: int = 0) -> Iterator[Path]:
         """The clips in a folder and below it."""
@@ -135,55 +148,111 @@ class _Walk:
             entries = self._entries(folder)
         except OSError:
             self.collection.closed.append(folder)
+            self._skip(folder, SkipReason.UNREADABLE)
             return
         for entry in entries:
             path = folder / entry.name
-            if entry.is_symlink() and not self.follow_links:
-                continue
-            if _is_folder(path):
-                if entry.is_symlink():
-                    self.collection.skipped += 1
-                elif depth == _MOST_DEEP:
-                    self.collection.closed.append(path)
-                elif self.device is None or not _is_system_folder(entry.name):
-                    yield from self.clips(path, depth + 1)
-            elif (kind := self._kind_of(path)) is None:
-                self.collection.skipped += 1
-            elif kind == _CLIP:
+            reason = self._not_entered(entry, path, depth)
+            if reason:
+                self._skip(path, reason)
+            elif _is_folder(path):
+                yield from self.clips(path, depth + 1)
+            elif self._note_file(path):
                 yield path
-            else:
-                self.collection.unread.append(UnreadFile(path, kind))
 
     def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
-        """What is in a folder and not hidden, by name; nothing if it may not be entered."""
+        """What is in a folder, by name; nothing if it may not be entered."""
         status = folder.stat()
         identity = status.st_dev, status.st_ino
-        if identity in self.entered or self.device not in (None, status.st_dev):
+        if identity in self.entered:
+            return []
+        if self.device not in (None, status.st_dev):
+            self._skip(folder, SkipReason.OTHER_FILE_SYSTEM)
             return []
         self.entered.add(identity)
+        left = None if self.most_entries is None else self.most_entries - self.entries
         with os.scandir(folder) as entries:
-            shown = [entry for entry in entries if not entry.name.startswith(".")]
-        return sorted(shown, key=lambda entry: entry.name)
+            seen = list(islice(entries, left))
+            beyond = next(entries, None)
+            if beyond:
+                number = 1 + sum(1 for _ in entries)
+                self.collection.other.add(folder / beyond.name, SkipReason.TOO_MANY, number=number)
+        self.entries += len(seen)
+        return sorted(seen, key=lambda entry: entry.name)
 
-    def _kind_of(self, path: Path) -> str | None:
-        """`_CLIP`, the kind of a picture or video that is not read, or None for other files."""
+    def _not_entered(self, entry: os.DirEntry[str], path: Path, depth: int) -> SkipReason | None:
+        """Why something is neither entered nor opened, by its name and kind alone."""
+        reason = None
+        if entry.name.startswith("."):
+            reason = SkipReason.HIDDEN
+        elif entry.is_symlink() and (self.device is not None or _is_folder(path)):
+            reason = SkipReason.LINK
+        elif _is_folder(path) and depth == _MOST_DEEP:
+            self.collection.closed.append(path)
+            reason = SkipReason.TOO_DEEP
+        elif self.device is not None and _is_folder(path) and _is_system_folder(entry.name):
+            reason = SkipReason.SYSTEM_FOLDER
+        return reason
+
+    def _note_file(self, path: Path) -> bool:
+        """Whether a file is a clip; if not, it is noted."""
+        if self.media >= self.most_clips:
+            self._skip(path, SkipReason.TOO_MANY)
+            return False
+        kind = self._kind_of(path)
+        if isinstance(kind, SkipReason):
+            self._skip(path, kind)
+            return False
+        self.media += 1
+        if kind != _CLIP:
+            self.collection.unread.append(UnreadFile(path, kind))
+        return kind == _CLIP
+
+    def _skip(self, path: Path, reason: SkipReason) -> None:
+        ours = path.name.startswith(_OUR_FILES) or path.name.endswith(_OUR_RESULT)
+        if not (ours and reason in (SkipReason.NOT_MEDIA, SkipReason.HIDDEN)):
+            self.collection.other.add(path, reason)
+
+    def _kind_of(self, path: Path) -> str | SkipReason:
+        """`_CLIP`, the kind of a picture or video that is not read, or why it is none."""
         ending = path.suffix.lower()
         if ending in READ_ENDINGS:
-            return _CLIP if self.follow_links or path.is_file() else None
+            return _CLIP if self.device is None or path.is_file() else _special(path)
+        beneath = None if self.device is None else path.parent
         try:
-            with os.fdopen(open_regular(path), "rb", buffering=0) as file:
+            with os.fdopen(open_regular(path, beneath), "rb", buffering=0) as file:
                 form = recognise(DescriptorFile(file.fileno()))
         except OSError:
-            return None
+            return SkipReason.UNREADABLE
         except ClipError as refused:
-            if refused.fault is Fault.UNSUPPORTED:
-                return UNSUPPORTED[refused.numbers[0]].name
-            if refused.fault is Fault.FRAGMENT:
-                return "piece of a streamed video"
-            regular = refused.fault not in {Fault.NOT_A_FILE, Fault.MISSING}
-            return UNREAD_ENDINGS.get(ending) if regular else None
+            return _kind_of_refused(refused, path)
         # Camera raw files are built as TIFF.
         return UNREAD_ENDINGS.get(ending, _CLIP) if form.container == "tiff" else _CLIP
+
+
+def _kind_of_refused(refused: ClipError, path: Path) -> str | SkipReason:
+    """The kind of a picture or video that is not read, or why a file is none."""
+    match refused.fault:
+        case Fault.UNSUPPORTED:
+            return UNSUPPORTED[refused.numbers[0]].name
+        case Fault.FRAGMENT:
+            return "piece of a streamed video"
+        case Fault.NOT_A_FILE | Fault.MISSING:
+            return _special(path)
+        case Fault.FORBIDDEN | Fault.INPUT:
+            reason = SkipReason.UNREADABLE
+        case _:
+            reason = SkipReason.NOT_MEDIA
+    return UNREAD_ENDINGS.get(path.suffix.lower(), reason)
+
+
+def _special(path: Path) -> SkipReason:
+    """Why something is no regular file."""
+    try:
+        is_file = stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return SkipReason.UNREADABLE
+    return SkipReason.UNREADABLE if is_file else SkipReason.NOT_A_FILE
 
 
 def _is_folder(path: Path) -> bool:

@@ -1,18 +1,29 @@
 """The verdict of two models together. Pure.
 
 If the first model's probability lies between its thresholds, a second model scores a few crops of
-each face that counts. A weighted sum of both models' mean logits then gives the probability, by
-the rule in the second model's bundle.
+each face that counts. A weighted sum of both models' mean logits then gives the probability that
+the face was swapped, by the rule in the second model's bundle. If that model also says whether a
+face was generated whole, the higher of both probabilities is the face's.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from statistics import fmean
 
-from edge.finding import Finding, Reason, ReasonCode, SecondFace, SecondOpinion, Verdict, verdict_of
-from edge.language import N_
+from edge.finding import (
+    Face,
+    Finding,
+    Reason,
+    ReasonCode,
+    SecondFace,
+    SecondOpinion,
+    Verdict,
+    verdict_of,
+)
 from edge.scan.model.bundle_info import BundleInfo
+from edge.scan.model.manifest import EnsembleRule
+from edge.scan.model.second_opinion import FaceAnswers
 from edge.scan.verdict import counted_faces, explain, mean_logit
 from edge.text import percent
 
@@ -58,12 +69,12 @@ def in_doubt(finding: Finding, *, always: bool = False) -> tuple[int, ...]:
 
 
 def reconsider(
-    finding: Finding, logits: Mapping[int, Sequence[float]], second: BundleInfo, seconds: float
+    finding: Finding, answers: Mapping[int, FaceAnswers], second: BundleInfo, seconds: float
 ) -> Finding:
     """Judge again with a second model.
 
-    `logits` are its answers to each crop of each face `in_doubt`, by the face's id; `seconds` is
-    the time that it took.
+    `answers` are those to each crop of each face `in_doubt`, by the face's id; `seconds` is the
+    time that it took.
     """
     rule = second.manifest.beside
     assert rule is not None, "a bundle without a rule is no second model"
@@ -71,12 +82,15 @@ def reconsider(
     opinions = {
         face: SecondFace(
             id=face,
-            crops=len(answers),
-            logit=(mean := math.fsum(answers) / len(answers)),
+            crops=len(found.swapped),
+            logit=(mean := fmean(found.swapped)),
             fake_probability=second.manifest.calibration.probability(mean),
             probability_before=before[face],
+            generated_probability=rule.generated.probability(fmean(found.generated))
+            if rule.generated and found.generated
+            else None,
         )
-        for face, answers in logits.items()
+        for face, found in answers.items()
     }
     opinion = SecondOpinion(
         model=second.model,
@@ -88,14 +102,14 @@ def reconsider(
         faces=tuple(opinions.values()),
     )
     faces = tuple(
-        face.replaced(fake_probability=rule.probability(mean_logit(face), opinions[face.id].logit))
+        face.replaced(fake_probability=_probability(face, opinions[face.id], rule))
         if face.id in opinions
         else face
         for face in finding.faces
     )
     counted = counted_faces(faces)
     worst = max(counted, key=lambda face: counted[face])
-    finding = finding.replaced(faces=faces)
+    finding = finding.replaced(faces=faces, second_opinion=opinion)
     reason = explain(finding, rule.thresholds)
     text = N_("Both models together: {sentence}")
     text = text.format(sentence=f"{reason.text[0].lower()}{reason.text[1:]}")
@@ -105,8 +119,13 @@ def reconsider(
         fake_probability=counted[worst],
         reasons=(reason.replaced(text=text), _second_reason(finding, opinion, worst), *rest),
         thresholds=rule.thresholds,
-        second_opinion=opinion,
     )
+
+
+def _probability(face: Face, opinion: SecondFace, rule: EnsembleRule) -> float:
+    """The higher one: that the face was swapped, or generated."""
+    swapped = rule.probability(mean_logit(face), opinion.logit)
+    return max(swapped, opinion.generated_probability or 0.0)
 
 
 def without_second_opinion(finding: Finding, why: str) -> Finding:
@@ -121,12 +140,12 @@ def _second_reason(finding: Finding, opinion: SecondOpinion, worst: int) -> Reas
     first, second = finding.model.name, opinion.model.name
     (face,) = (face for face in opinion.faces if face.id == worst)
     unsure = opinion.verdict_before is Verdict.UNSURE
-    text = _SECOND[len(opinion.faces) > 1, unsure].format(
-        number=len(opinion.faces),
-        face=worst,
-        first=first,
-        second=second,
-        before=percent(face.probability_before),
-        after=percent(face.fake_probability),
+    why = f", because {first} alone was unsure" if unsure else ""
+    text = (
+        f"Second opinion{scope}{why}: {which} of FAKE "
+        f"{percent(face.probability_before)} by {first}, "
+        f"{percent(face.fake_probability)} by {second}"
     )
-    return Reason(code=ReasonCode.SECOND_OPINION, text=text)
+    if face.generated_probability is not None:
+        text += f", of being generated {percent(face.generated_probability)}"
+    return Reason(code=ReasonCode.SECOND_OPINION, text=f"{text}.")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from edge.finding import Finding, Reason, ReasonCode, Verdict
-from edge.language import N_
-from edge.scan.media.protocol import Remark
+from edge.scan.media.protocol import LEFT_OUT, Remark
+from edge.scan.model.manifest import QualityLimits
 from edge.text import clock
 
 CHANGED = N_("The file was changed while it was being judged. Judge it again.")
@@ -33,15 +33,13 @@ _TEXTS = {
         N_("Another file is joined behind the clip; it was not scanned."),
         N_("{number} other files are joined behind the clip; they were not scanned."),
     ),
-    Remark.STILL: (
-        ReasonCode.SINGLE_PICTURE,
-        N_("This is a single picture: the motion of the face could not be judged."),
-        N_(
-            "All {number} scanned frames show the same picture: "
-            "the motion of the face could not be judged."
-        ),
-    ),
 }
+
+_OF_THE_FILE = frozenset(LEFT_OUT.values())
+_NEVER_REAL = (
+    "A single picture is never called REAL, since generated faces are not always recognised."
+)
+_PART_LEFT_OUT = "A part was not scanned, so the verdict is not REAL."
 
 _NOT_SCANNED = frozenset(
     (
@@ -52,23 +50,43 @@ _NOT_SCANNED = frozenset(
 )
 
 
-def limitations(remarks: Mapping[Remark, int]) -> tuple[Reason, ...]:
-    """The reasons, in a fixed order."""
+def limitations(parts: Sequence[Mapping[Remark, int]]) -> tuple[Reason, ...]:
+    """The reasons in a fixed order, from what is remarked of each part that was scanned.
+
+    What was not scanned counts for the whole file: the last part's remarks hold it.
+    """
+    whole = {remark: number for remark, number in parts[-1].items() if remark in _OF_THE_FILE}
+    of_parts = [
+        {remark: number for remark, number in each.items() if remark not in _OF_THE_FILE}
+        for each in parts
+    ]
+    reasons: dict[ReasonCode, Reason] = {}
+    for remarks in (whole, *of_parts):
+        for reason in _reasons(remarks):
+            reasons.setdefault(reason.code, reason)
+    return tuple(reasons.values())
+
+
+def _reasons(remarks: Mapping[Remark, int]) -> list[Reason]:
     reasons = []
     for remark, number in sorted(remarks.items()):
+        if remark is Remark.STILL:
+            continue  # the verdict says so if it depends on that part
         if remark is Remark.UNINDEXED:
             code = ReasonCode.TOO_LONG
-            text = N_("The clip is too long: only its first {time} was scanned.")
-            text = text.format(time=clock(number))
+            text = (
+                f"The clip is too long: only its first {clock(number)} was indexed; "
+                "the rest was sampled by its estimated length."
+            )
         elif remark is Remark.COUNTED_TIMES:
             code = ReasonCode.COUNTED_TIMES
-            text = N_("The file has no time stamps: times assume {rate} frames a second.")
-            text = text.format(rate=f"{number / 1000:g}")
+            rate = f"{number / 1000:g} frames a second"
+            text = f"The file has no usable time stamps: times assume {rate}."
         else:
             code, one, many = _TEXTS[remark]
             text = one if number == 1 else many.format(number=number)
         reasons.append(Reason(code=code, text=text))
-    return tuple(reasons)
+    return reasons
 
 
 def more_faces(found: int, most: int) -> tuple[Reason, ...]:
@@ -82,9 +100,22 @@ def more_faces(found: int, most: int) -> tuple[Reason, ...]:
     return (Reason(code=ReasonCode.MORE_FACES, text=text),)
 
 
-def withhold_real(finding: Finding) -> Finding:
-    """UNSURE instead of REAL where a part was not scanned that could show a face."""
-    left_out = any(reason.code in _NOT_SCANNED for reason in finding.reasons)
-    if finding.verdict is not Verdict.REAL or not left_out:
+def withhold_real(finding: Finding, limits: QualityLimits) -> Finding:
+    """UNSURE instead of REAL where a part was not scanned that could show a face.
+
+    So it is with a single picture by a model that cannot be relied on to find generated faces.
+    """
+    if finding.verdict is not Verdict.REAL:
         return finding
-    return finding.replaced(verdict=Verdict.UNSURE)
+    codes = {reason.code for reason in finding.reasons}
+    if codes & _NOT_SCANNED:
+        return _withheld(finding, _PART_LEFT_OUT)
+    if ReasonCode.SINGLE_PICTURE in codes and not limits.real_pictures:
+        return _withheld(finding, _NEVER_REAL)
+    return finding
+
+
+def _withheld(finding: Finding, why: str) -> Finding:
+    first, *others = finding.reasons
+    reasons = (first.replaced(text=f"{first.text} {why}"), *others)
+    return finding.replaced(verdict=Verdict.UNSURE, reasons=reasons)

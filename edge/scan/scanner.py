@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
@@ -23,6 +24,7 @@ from edge.scan.limitations import CHANGED, FAILED, limitations, more_faces, with
 from edge.scan.loading import load_faces, load_network
 from edge.scan.media.client import ClipError, Limits, OpenClip, open_clip
 from edge.scan.media.clip_file import ClipFile, FileHash
+from edge.scan.media.decoders import Decoders
 from edge.scan.media.formats import refusal_text
 from edge.scan.media.sampling import Sampling
 from edge.scan.model.bundle_info import BundleInfo, read_bundle
@@ -30,12 +32,10 @@ from edge.scan.model.inference import Inference
 from edge.scan.model.manifest import Manifest
 from edge.scan.model.second_opinion import SecondModel, find_second
 from edge.scan.progress import Cancelled, ProgressListener, ProgressReporter
-from edge.scan.verdict import ClipContext, judge, seconds_a_frame, unreadable
+from edge.scan.verdict import judge, unreadable
+from edge.scan.work import Work
 from edge.settings import Settings
 from edge.text import path_text
-
-if TYPE_CHECKING:
-    from edge.scan.tracks import ClipFaces, Track
 
 log = logging.getLogger("truelight")
 
@@ -62,12 +62,13 @@ class Scanner:
     result of a scan depends on the file, the bundle and the settings only.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Start to load what the settings name.
+    def __init__(self, settings: Settings, decoders: Decoders | None = None) -> None:
+        """Start to load what the settings name; `decoders` may have a decoder process ready.
 
         Raises BundleError if the manifest is not valid; a wrong file is found later, by `scan`.
         """
         self._settings = settings
+        self._open_clip = partial(open_clip, decoders=decoders or Decoders())
         self._info = read_bundle(settings.bundle_folder)
         second = find_second(settings, self._info.manifest)
         self._second = SecondModel(second, settings) if isinstance(second, BundleInfo) else None
@@ -102,7 +103,7 @@ class Scanner:
         path: Path,
         listener: ProgressListener | None = None,
         *,
-        follow_links: bool = True,
+        beneath: Path | None = None,
     ) -> ScanResult:
         """Judge one clip, reporting the progress to `listener`, and keep pictures of its faces.
 
@@ -112,7 +113,7 @@ class Scanner:
             TruelightError: the model or the detector cannot be used; no clip could be judged.
             Cancelled: raised by the listener.
         """
-        return self._scan(path, listener, heat=self._settings.scan.heat, follow_links=follow_links)
+        return self._scan(path, listener, heat=self._settings.scan.heat, beneath=beneath)
 
     def for_first_frames(self, frames: int | None) -> Scanner:
         """The same with the same models, for the first frames of a clip only; None: as it is."""
@@ -124,7 +125,11 @@ class Scanner:
 
     def unreadable(self, path: Path, text: str) -> Finding:
         """A finding on a clip that is not scanned: `UNREADABLE`, for the reason `text`."""
-        return unreadable(self._new_finding(path), text)
+        finding = self._new_finding(path)
+        with suppress(OSError):  # size and time say which file it is about
+            status = path.lstat()
+            finding = finding.replaced(size=status.st_size, modified_ns=status.st_mtime_ns)
+        return unreadable(finding, text)
 
     def _new_finding(self, path: Path) -> Finding:
         """The finding that a scan fills step by step."""
@@ -144,14 +149,13 @@ class Scanner:
         listener: ProgressListener | None,
         *,
         heat: bool,
-        follow_links: bool = True,
+        beneath: Path | None = None,
     ) -> ScanResult:
-        start = time.perf_counter()
         progress = ProgressReporter(listener)
-        work = _Work(self._new_finding(path))
+        work = Work(self._new_finding(path))
         drawn: dict[int, Pixels] = {}
         try:
-            with ClipFile(path, follow_links=follow_links) as file:
+            with ClipFile(path, beneath) as file:
                 work.fill(size=file.size, modified_ns=file.modified_ns)
                 with FileHash(file.descriptor) as file_hash:
                     self._read_and_judge(file, work, progress)
@@ -164,13 +168,13 @@ class Scanner:
                     work.finding = unreadable(work.finding, CHANGED)
                     work.fill(sha256=None)
         except ClipError as failure:
-            work.finding = unreadable(work.finding, failure.message)
-        work.seconds["total"] = time.perf_counter() - start
+            work.finding = unreadable(work.finding, str(failure))
+        work.seconds["total"] = time.perf_counter() - work.began
         work.fill(seconds=work.seconds)
         portraits = {face.id: work.track(face.id).portrait for face in work.finding.faces}
         return ScanResult(work.finding, portraits, drawn)
 
-    def _read_and_judge(self, file: ClipFile, work: _Work, progress: ProgressReporter) -> None:
+    def _read_and_judge(self, file: ClipFile, work: Work, progress: ProgressReporter) -> None:
         """Open a clip and judge it; a failure with this clip is its finding."""
         progress.report("opening")
         window, scan = self.manifest.window, self._settings.scan
@@ -178,15 +182,15 @@ class Scanner:
         decode = self._settings.decode
         limits = Limits(decode.deadline, cpu=decode.budget, megapixels=decode.megapixels)
         try:
-            with open_clip(file, sampling, limits, waiting=progress.repeat) as clip:
+            with self._open_clip(file, sampling, limits, waiting=progress.repeat) as clip:
                 work.fill(clip=clip.clip)
                 try:
                     self._score_faces(clip, work, progress)
                 finally:
                     work.fill(frames_read=clip.frames_read)
-                    work.seconds |= clip.seconds
+                    work.spend_all(clip.seconds)
             self._decide(work, clip, progress)
-            work.finding = withhold_real(work.finding)
+            work.finding = withhold_real(work.finding, self.manifest.quality)
         except ClipError as failure:
             work.finding = unreadable(work.finding, refusal_text(failure, Path(work.finding.path)))
         except (TruelightError, Cancelled):
@@ -196,63 +200,76 @@ class Scanner:
             text = FAILED.format(why=repr(failure))
             work.finding = unreadable(work.finding, text)
 
-    def _score_faces(self, clip: OpenClip, work: _Work, progress: ProgressReporter) -> None:
-        """Find the faces in the frames of an opened clip, and score them meanwhile."""
-        progress.expect(clip.expected_frames)
-        work.faces = faces = self._faces.result().start_clip()
+    def _score_faces(self, clip: OpenClip, work: Work, progress: ProgressReporter) -> None:
+        """Find the faces in all parts of an opened file, and score them meanwhile."""
+        until = time.thread_time() + self._settings.decode.budget
+        while True:
+            self._score_part(clip, work, progress, until)
+            if work.stopped or not clip.open_next():
+                return
+
+    def _score_part(
+        self, clip: OpenClip, work: Work, progress: ProgressReporter, until: float
+    ) -> None:
+        """Find and score the faces of one part; stop when the thread's time passes `until`."""
+        progress.expect(work.frames + clip.expected_frames)
+        faces = work.start_part(self._faces.result(), clip)
         with Inference(self._bundle.result, self.manifest) as inference:
-            until = time.thread_time() + self._settings.decode.budget
             for frame in clip.frames():
                 start = time.perf_counter()
+                work.seconds.setdefault("first_frame", start - work.began)
                 found = faces.add(frame)
                 work.spend("faces", time.perf_counter() - start)
                 crops = {face.track: crop.pixels for face, crop in found}
                 inference.add(frame.window, frame.time, crops)
-                work.fill(frames_scored=faces.frames_with_face)
-                progress.report("looking", faces.frames)
-                work.stopped = time.thread_time() > until
+                work.fill(frames_scored=work.frames_with_face)
+                progress.fake_probability = inference.probability_so_far()
+                progress.report("looking", work.frames)
+                work.stopped = time.thread_time() > until or work.has_too_many_faces
                 if work.stopped:
                     break
-            progress.report("judging", faces.frames)
+            progress.report("judging", work.frames)
             windows = inference.finish()
-            work.seconds |= inference.seconds
-        work.fill(faces=tuple(track.face(windows[id_]) for id_, track in faces.tracks.items()))
+            work.spend_all(inference.seconds)
+        work.finish_part(clip, windows)
 
-    def _decide(self, work: _Work, clip: OpenClip, progress: ProgressReporter) -> None:
+    def _decide(self, work: Work, clip: OpenClip, progress: ProgressReporter) -> None:
         """Give the verdict; ask the second model if it lies between the thresholds."""
-        faces, first = work.faces, self._settings.scan.first
-        assert faces is not None, "the faces were scored before"
         rate = self.manifest.window.rate if self.manifest.window.frames == 1 else 0.0
-        step = faces.step or seconds_a_frame(faces.frames, clip.clip.seconds, rate)
-        stopped = clip.stopped or work.stopped
-        crowd = more_faces(faces.most_in_a_frame, self._settings.faces.most)
-        remarks = (*limitations(clip.remarks), *crowd)
-        context = ClipContext(faces.frames, step, first, clip.damaged, stopped, remarks)
+        crowd = more_faces(work.most_in_a_frame, self._settings.faces.most)
+        first, *others = (part.context(rate, self._settings.scan.first) for part in work.parts)
+        context = replace(
+            first,
+            damaged=clip.damaged,
+            stopped=clip.stopped or work.stopped,
+            limitations=(*limitations([part.remarks for part in work.parts]), *crowd),
+            parts=tuple(others),
+        )
         work.finding = judge(work.finding, self.manifest, context)
-        self._ask_second_model(work, faces, progress)
+        self._ask_second_model(work, progress)
 
-    def _ask_second_model(self, work: _Work, faces: ClipFaces, progress: ProgressReporter) -> None:
+    def _ask_second_model(self, work: Work, progress: ProgressReporter) -> None:
         if self._second is None:
             return
         doubtful = in_doubt(work.finding, always=self._second.always)
         if not doubtful:
             return
         start = time.perf_counter()
-        crops = {face: faces.best_crops(face) for face in doubtful}
+        crops = {face: work.best_crops(face) for face in doubtful}
         if not all(crops.values()):
             why = TOO_MANY_FACES
             work.finding = without_second_opinion(work.finding, why)
             return
         try:
-            logits = self._second.logits(crops, progress.repeat)
+            answers = self._second.answers(crops, progress.repeat)
         except TruelightError as failure:
             work.finding = without_second_opinion(work.finding, failure.message)
             return
         seconds = time.perf_counter() - start
         work.spend("second", seconds)
-        work.finding = reconsider(work.finding, logits, self._second.info, seconds)
+        work.finding = reconsider(work.finding, answers, self._second.info, seconds)
 
-    def _draw_heat(self, work: _Work) -> dict[int, Pixels]:
+    def _draw_heat(self, work: Work) -> dict[int, Pixels]:
         """The saliency of the faces that count."""
         if work.finding.fake_probability is None:
             return {}
@@ -268,32 +285,3 @@ class Scanner:
         )
         work.spend("heat", time.perf_counter() - start)
         return drawn
-
-
-@dataclass
-class _Work:
-    """A finding while it is being filled, with its faces and the time spent."""
-
-    finding: Finding
-    faces: ClipFaces | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
-    stopped: bool = False
-    """Whether finding the faces took the time that a clip may take."""
-
-    @property
-    def frames(self) -> int:
-        """Frames that were scanned so far."""
-        return self.faces.frames if self.faces else 0
-
-    def fill(self, **values: object) -> None:
-        """Fill in fields of the finding."""
-        self.finding = self.finding.replaced(**values)
-
-    def track(self, face: int) -> Track:
-        """The track of a face of the finding."""
-        assert self.faces is not None, "a finding with faces has their tracks"
-        return self.faces.tracks[face]
-
-    def spend(self, stage: str, seconds: float) -> None:
-        """Add to the time of a stage."""
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds

@@ -36,25 +36,33 @@ class FacePipeline:
         self._crop = crop
         self._best = best
 
-    def start_clip(self) -> ClipFaces:
-        """For one clip, from its first frame on."""
+    def start_clip(self, before: ClipFaces | None = None) -> ClipFaces:
+        """For one clip, from its first frame on, or for what lies behind it in the same file."""
         settings = self._settings
         search = FaceSearch(self._detector, settings.most, settings.least_score)
+        if before is not None:
+            return before.next_part(search)
         return ClipFaces(search, self._crop, BestCrops(*self._best) if self._best else None)
 
 
 class ClipFaces:
-    """The faces of one clip, frame after frame."""
+    """The faces of one clip, or of one part of a file, frame after frame.
 
-    def __init__(self, search: FaceSearch, crop: CropSpec, best: BestCrops | None) -> None:
+    Their ids begin behind `last_id`.
+    """
+
+    def __init__(
+        self, search: FaceSearch, crop: CropSpec, best: BestCrops | None, last_id: int = 0
+    ) -> None:
         self.tracks: dict[int, Track] = {}
         self.frames = 0
         """Frames so far."""
         self.frames_with_face = 0
         self._search = search
-        self._tracker = Tracker()
+        self._tracker = Tracker(last_id)
         self._crop = crop
         self._best = best
+        self._last_id = last_id
         self._steps: list[float] = []
         self._last = (-1, 0.0)
 
@@ -67,6 +75,11 @@ class ClipFaces:
     def step(self) -> float:
         """Seconds of the clip that a frame stands for; 0 for a single one."""
         return median(self._steps) if self._steps else 0.0
+
+    def next_part(self, search: FaceSearch) -> ClipFaces:
+        """For the next part of the file: nobody is tracked from one to the other."""
+        last_id = max(self.tracks, default=self._last_id)
+        return ClipFaces(search, self._crop, self._best, last_id)
 
     def best_crops(self, track: int) -> list[Pixels]:
         """The best crops of a face, in the order of time; empty if none are kept."""
@@ -120,10 +133,11 @@ class Track:
             self._detail, self.best = shown, crop.pixels
             self.portrait = portrait(pixels, face.box, face.roll)
 
-    def face(self, windows: tuple[WindowScore, ...] = ()) -> Face:
+    def face(self, windows: tuple[WindowScore, ...] = (), part: int = 0) -> Face:
         """The face as the finding has it, scored by window but not yet judged."""
         return Face(
             id=self._id,
+            part=part,
             first_second=self._times[0],
             last_second=self._times[-1],
             frames=len(self._times),
@@ -133,6 +147,7 @@ class Track:
                 light=median(quality.light for quality in self._qualities),
                 sharpness=median(quality.sharpness for quality in self._qualities),
                 roll=median(quality.roll for quality in self._qualities),
+                warmth=median(quality.warmth for quality in self._qualities),
             ),
             counted=False,
             fake_probability=None,

@@ -242,7 +242,7 @@ async def read_health(request: Request, ours: Ours) -> HealthDocument:
 
 def as_visit(visit: VisitMessage) -> Visit:
     """A visit of the history."""
-    return Visit(**visit.model_dump())
+    return Visit(**dict(visit))
 
 
 def as_entry(entry: EntryMessage) -> Entry:

@@ -10,9 +10,10 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
-from edge.history.report_page import display_names
+from edge.history.report_page import accuracy, display_names
 from edge.language import _
 from edge.socket_messages import SCAN_ID
+from edge.text import model_text, one_line
 from edge.web.api import clean_name
 from edge.web.box_client import BoxError
 from edge.web.events import EVENT_STREAM, event, paced
@@ -180,19 +181,13 @@ async def finding(request: Request, ours: Ours, number: Number) -> HTMLResponse:
 
 def about_finding(entry: Any, model: Any) -> dict[str, Any]:  # noqa: ANN401
     """What the report's templates want to know about one finding."""
-    from edge.history.report_page import accuracy
-    from edge.text import one_line
-
     judged, second = entry.finding.model, entry.finding.second_opinion
     same = model is not None and (model.name, model.version) == (judged.name, judged.version)
     return {
         "entry": entry,
-        "entries": [entry],
         "name": next(iter(display_names([entry.finding.path]).values())),
-        "models": [f"{one_line(judged.name)} {one_line(judged.version)}"],
-        "second_models": [f"{one_line(second.model.name)} {one_line(second.model.version)}"]
-        if second
-        else [],
+        "models": [model_text(judged, version=True)],
+        "second_models": [model_text(second.model, version=True)] if second else [],
         "licence": one_line(model.licence) if same else "",
         "summary": one_line(model.summary) if same else "",
         "accuracy": accuracy(model.figures) if same else [],

@@ -1,11 +1,11 @@
-"""The model's figures, for reports: read once, from the bundle of the settings."""
+"""The model's figures, for reports: read from the bundle of the settings."""
 
 from __future__ import annotations
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from edge.scan.model.bundle_info import BundleError, manifest_with_figures
+from edge.scan.model.bundle_info import described_manifest
 from edge.scan.model.manifest import Manifest
 from edge.settings import Settings
 
@@ -13,11 +13,4 @@ from edge.settings import Settings
 async def described_model(app: FastAPI) -> Manifest | None:
     """The manifest with its figures; None where it cannot be read."""
     settings: Settings = app.state.settings
-    return await run_in_threadpool(_read, settings)
-
-
-def _read(settings: Settings) -> Manifest | None:
-    try:
-        return manifest_with_figures(settings.bundle_folder)
-    except BundleError:
-        return None
+    return await run_in_threadpool(described_manifest, settings.bundle_folder)

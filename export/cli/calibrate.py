@@ -74,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     from export.evaluate.calibrate import fit, samples
     from export.evaluate.ensemble import fit_alone, fit_joined, scan_beside
     from export.evaluate.figures import FITTED, fit_figures
+    from export.evaluate.generated import moved
     from export.evaluate.scans import ALONE, scan_clips
 
     console = Console()
@@ -101,7 +102,10 @@ def run(args: argparse.Namespace) -> int:
     rule = None
     if joined is not None:
         assert before is not None, "it was checked"
-        rule = before.model_copy(update=joined.rule.beside())
+        generated = before.generated and moved(
+            before.generated, before.thresholds, joined.rule.thresholds
+        )
+        rule = before.model_copy(update={**joined.rule.beside(), "generated": generated})
         figures += fit_figures(joined, data, command, models="both models")
     (scale,), offset = found.rule.weights, found.rule.offset
     amend(

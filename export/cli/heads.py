@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.cli.arguments import between
+from export.cli.arguments import add_tower, between, encoder_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,12 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         help="crops that gather or vary wrote; may be repeated")  # fmt: skip
     add("--taps", default="", metavar="LIST", help="of the cached ones (all)")
     add("--penalty", type=between(0, 100), default=0.3, help="on the squared weights (0.3)")
+    add("--tuned", type=Path, metavar="FILE",
+        help="a head that new ones are added to; teach was given the same")  # fmt: skip
+    add("--share", type=between(0, 100), default=0.8,
+        help="what a new head weighs beside it (0.8)")  # fmt: skip
     add("--out", type=Path, metavar="FILE", help="write a head fitted to everything, for opinion")
+    add_tower(parser, required=False)
     parser.set_defaults(run=run, parser=parser)
 
 
@@ -95,17 +100,27 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from export.cli.output import StepBar
+    from export.clip.adapter import read_adapter
     from export.clip.graph import read_taps
     from export.clip.teacher import load_features
-    from export.evaluate.heads import compare, read_heads, write_head
+    from export.evaluate.heads import compare, compare_given, read_heads, write_head
+    from export.evaluate.makers import mean_gain
 
+    if args.tuned and not args.tower:
+        args.parser.error("--tuned needs --tower")
+    given = read_adapter(args.tuned, encoder_of(args)) if args.tuned else None
     caches = [load_features(folder) for folder in args.features]
-    data = read_heads(caches, args.crops, read_taps(args.taps) if args.taps else ())
+    taps = read_taps(args.taps) if args.taps else ()
+    data = read_heads(caches, args.crops, taps, given, args.share)
     with StepBar(Console(stderr=True), "fitting") as bar:
         results = compare(data, args.penalty, bar.at)
     _show(results, len(data.faces))
+    if given:
+        gain, low, high = mean_gain(results, compare_given(data))
+        print(f"{gain:+.3f} ({low:+.3f} to {high:+.3f}) against {args.tuned} alone.")
     if args.out:
-        write_head(data, args.penalty, args.out)
+        with StepBar(Console(stderr=True), "writing") as bar:
+            write_head(data, args.penalty, args.out, bar.at)
         print(f"{args.out} was written.")
     return 0
 

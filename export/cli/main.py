@@ -9,7 +9,10 @@ from collections.abc import Sequence
 
 from edge.errors import TruelightError
 
-MODULES = ("bundle", "crops", "tune", "heads", "train", "opinion", "calibrate", "evaluate")
+MODULES = (
+    *("bundle", "crops", "tune", "heads", "generated", "train", "opinion"),
+    *("calibrate", "evaluate", "ship"),
+)
 """Each with `add_parsers(subparsers)`, which sets `run` and `parser`; only `run` imports torch."""
 
 

@@ -11,6 +11,7 @@ from export.cli.arguments import (
     add_tower,
     at_least,
     between,
+    encoder_of,
     shown_command,
     text_of,
 )
@@ -51,7 +52,6 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from export.cli.output import StepBar
-    from export.clip.graph import PACKAGED, read_encoder
     from export.evaluate.second_opinion import (
         SUMMARY,
         SecondOpinionRequest,
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
     known = {field.name for field in fields(SecondOpinionRequest)}
     given = {name: value for name, value in vars(args).items() if name in known}
-    given["tower"] = read_encoder(args.tower, args.sha256 or PACKAGED)
+    given["tower"] = encoder_of(args)
     given["about"] = text_of(args.about)
     given["summary"] = args.summary or SUMMARY
     request = SecondOpinionRequest(**given, command=shown_command(args))

@@ -45,7 +45,10 @@ def show(console: Console, m: Figures) -> None:
         for part in (second.alone, second.together):
             cost = f"{part.name}: {part.seconds:.2f} s a clip" if part.seconds else part.name
             console.print(cost + (f", peak {part.memory:.0f} MB" if part.memory else ""))
-    for name, groups in (("data set", m.by_dataset), ("method", m.by_method)):
+    for name, groups in (
+        *(("data set", m.by_dataset), ("method", m.by_method)),
+        ("face", m.by_view),
+    ):
         if groups:
             console.print(_groups(name, groups))
     console.print(_groups("source", m.by_source))

@@ -212,9 +212,9 @@ def _recipe(given: TrainingRecipe) -> Recipe:
 
 
 def _online_teacher(entry: OnlineTeacherEntry) -> TargetSource:
+    from export.clip.adapter import read_adapter
     from export.clip.graph import PACKAGED, read_encoder
     from export.clip.teacher import OnlineTeacher
-    from export.clip.vit import read_adapter
 
     encoder = read_encoder(entry.tower, entry.sha256 or PACKAGED)
     return OnlineTeacher(encoder, read_adapter(entry.tuned, encoder))

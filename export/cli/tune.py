@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.cli.arguments import add_tower, at_least, between, folder_weight
+from export.cli.arguments import add_tower, at_least, between, encoder_of, folder_weight
 
 if TYPE_CHECKING:
     from export.clip.tune import TuningRecipe
@@ -56,6 +56,8 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     add("--out", type=Path, required=True, help="folder of the features")
     add("--taps", default=TEACHER_TAPS, help=f"LAYER:class|mean|std,... ({TEACHER_TAPS})")
     add("--flips", action="store_true", help="their mirror images as well")
+    add("--tuned", type=Path, metavar="FILE",
+        help="with the layer norms of this file, which tune or recover wrote")  # fmt: skip
     add_tower(parser)
     parser.set_defaults(run=run_teach, parser=parser)
 
@@ -66,9 +68,9 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from export.cli.output import bars, row
-    from export.clip.graph import PACKAGED, read_encoder, read_taps
+    from export.clip.adapter import write_adapter
+    from export.clip.graph import read_taps
     from export.clip.tune import Tuning
-    from export.clip.vit import write_adapter
     from export.train.batches import gather
     from export.train.loop import Recipe
 
@@ -76,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     recipe = _recipe(args)
-    encoder = read_encoder(args.tower, args.sha256 or PACKAGED)
+    encoder = encoder_of(args)
     landmarks = args.landmarks or args.out.parent / "landmarks.npz"
     with bars(console) as tell:
         train, held_out = gather(
@@ -121,13 +123,15 @@ def run_teach(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from export.cli.output import StepBar
-    from export.clip.graph import PACKAGED, read_encoder, read_taps
+    from export.clip.adapter import read_adapter
+    from export.clip.graph import read_taps
     from export.clip.teacher import cache_features
 
     console = Console()
     taps = read_taps(args.taps)
-    encoder = read_encoder(args.tower, args.sha256 or PACKAGED)
+    encoder = encoder_of(args)
+    norms = read_adapter(args.tuned, encoder).norms if args.tuned else None
     with StepBar(console, "computing features") as bar:
-        count = cache_features(args.folders, encoder, taps, args.out, bar.at, args.flips)
+        count = cache_features(args.folders, encoder, taps, args.out, bar.at, args.flips, norms)
     console.print(f"{count} pictures in {args.out}.")
     return 0

@@ -26,8 +26,9 @@ from torch import Tensor
 from edge.atomic_write import atomic_write
 from edge.errors import TruelightError
 from edge.scan.model.bundle import open_graph
+from export.clip.adapter import Adapter, Norms, hash_of
 from export.clip.graph import Encoder, Tap, features_graph, read_taps
-from export.clip.vit import Adapter, Vit
+from export.clip.vit import Vit
 from export.data.augment import CENTRE_CROP
 from export.data.folders import Example, Image, Progress, read_folder
 from export.train.batches import Batch, PhaseKind
@@ -52,6 +53,8 @@ class CacheMetadata(BaseModel):
     side: int
     extent: float
     mirrored: bool
+    norms: str = ""
+    """`hash_of` the layer norms; empty if they are the encoder's own."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,11 @@ def cache_features(
     out: Path,
     progress: Progress,
     mirrored: bool = False,
+    norms: Norms | None = None,
 ) -> int:
     """Compute the features that `out` lacks of the folders' images; returns how many it has then.
+
+    `norms` replace the encoder's.
 
     Raises TruelightError if a folder is wrong, two images have one key, or `out` holds features of
     another encoder or other taps.
@@ -111,6 +117,7 @@ def cache_features(
         side=encoder.side,
         extent=CENTRE_CROP.extent,
         mirrored=mirrored,
+        norms=hash_of(norms or {}),
     )
     examples = _examples(folders)
     out.mkdir(parents=True, exist_ok=True)
@@ -118,12 +125,12 @@ def cache_features(
         atomic_write(out / METADATA, metadata.model_dump_json(indent=1) + "\n")
     elif before != metadata:
         raise TruelightError(
-            f"{out} holds features of another encoder or other taps.", "Name another --out."
+            f"{out} holds features of another encoder, other norms or taps.", "Name another --out."
         )
     known = set(load_features(out).names) if any(out.glob(SHARDS)) else set()
     # Ordered by hash, so that every part is a random sample.
     order = sorted(examples.keys() - known, key=lambda key: hashlib.sha256(key.encode()).digest())
-    extractor = _Extractor(encoder, taps, mirrored)
+    extractor = _Extractor(encoder, taps, mirrored, norms)
     shards = len(list(out.glob(SHARDS)))
     for number, begin in enumerate(range(0, len(order), SHARD), start=shards):
         part = order[begin : begin + SHARD]
@@ -161,9 +168,11 @@ def _metadata(folder: Path) -> CacheMetadata | None:
 class _Extractor:
     """An encoder in ONNX Runtime; images are read while it computes."""
 
-    def __init__(self, encoder: Encoder, taps: Sequence[Tap], mirrored: bool) -> None:
+    def __init__(
+        self, encoder: Encoder, taps: Sequence[Tap], mirrored: bool, norms: Norms | None
+    ) -> None:
         file = encoder.path.resolve()
-        graph = features_graph(encoder, taps, file.name)
+        graph = features_graph(encoder, taps, file.name, norms)
         self._session = open_graph(graph, 0, file.name, file.parent)
         self._side = encoder.side
         self._views = {"features": CENTRE_CROP}

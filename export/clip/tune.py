@@ -20,9 +20,10 @@ from torch.func import functional_call
 from torch.utils.data import DataLoader
 
 from edge.errors import TruelightError
+from export.clip.adapter import Adapter
 from export.clip.graph import Encoder, Tap
 from export.clip.teacher import vit_features
-from export.clip.vit import ROOT, Adapter, Vit
+from export.clip.vit import ROOT, Vit
 from export.data.folders import PairSampler, StageProgress, TrainingData
 from export.metrics import auc
 from export.train.batches import SUBTLE, Batch, Batches, Mix, Phase, load_batches

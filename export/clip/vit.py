@@ -1,32 +1,25 @@
-"""A CLIP encoder in torch with its own int8 weights, whose layer norms can learn; and its adapter.
+"""A CLIP encoder in torch with its own int8 weights, whose layer norms can learn.
 
 The network computes what `export.clip.graph.features_graph` does, except for the rounding of the
-products' inputs. Only the layer norms are parameters: an adapter file holds them and a linear head,
-while the encoder's other weights stay as they were shipped.
+products' inputs. Only the layer norms are parameters; an adapter file holds them.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
 from edge.errors import TruelightError
-from export.clip.graph import MEAN, SCALE, STD, WEIGHT, Encoder, Tap, read_taps
-from export.train.checkpoint import save
+from export.clip.graph import MEAN, SCALE, STD, WEIGHT, Encoder, Tap
 
 HEAD = 64  # channels of an attention head, in every CLIP
 ROOT = "vision_model."
 PRODUCT = re.compile(r"^/vision_model/(.+)/MatMul_quant$")
 EPSILON = 1e-5
-FORMAT = "truelight-tuning-1"
 
 
 class Vit(nn.Module):
@@ -184,56 +177,3 @@ def _statistic(tokens: Tensor, tap: Tap) -> Tensor:
     if tap.statistic == "mean":
         return tokens[:, 1:].mean(1)
     return tokens[:, 1:].std(1, correction=0)
-
-
-@dataclass(frozen=True)
-class Adapter:
-    """What `truelight-export tune` learned."""
-
-    taps: tuple[Tap, ...]
-    encoder: str  # SHA-256 of the encoder's file
-    norms: dict[str, NDArray[np.float32]]  # by the name of the initializer that they replace
-    weight: NDArray[np.float32]  # `[D]`: logit of FAKE = features @ weight + bias
-    bias: float
-
-
-def read_adapter(file: Path, encoder: Encoder) -> Adapter:
-    """Read an adapter. Raises TruelightError if it is something else, or another encoder's."""
-    try:
-        kept = torch.load(file, weights_only=True, map_location="cpu")
-        if kept["format"] != FORMAT:
-            raise ValueError(f"its format is {kept['format']!r}")
-        adapter = Adapter(
-            read_taps(kept["taps"]),
-            kept["tower"],
-            {name: value.float().numpy() for name, value in kept["norms"].items()},
-            kept["weight"].float().numpy(),
-            float(kept["bias"]),
-        )
-    except OSError as failure:
-        raise TruelightError(f"{file} cannot be read: {failure.strerror}.") from None
-    except Exception as failure:  # an untrusted file can make the loader raise anything
-        raise TruelightError(
-            f"{file} is not an adapter: {' '.join(str(failure).split())[:200]}",
-            "Make one with truelight-export tune.",
-        ) from None
-    if adapter.encoder != encoder.sha256:
-        raise TruelightError(
-            f"{file} was tuned on another encoder.", "Name its encoder with --tower."
-        )
-    return adapter
-
-
-def write_adapter(file: Path, adapter: Adapter, steps: int) -> None:
-    """Write what `read_adapter` reads."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    content = {
-        "format": FORMAT,
-        "taps": ",".join(map(str, adapter.taps)),
-        "tower": adapter.encoder,
-        "norms": {name: torch.from_numpy(norm) for name, norm in adapter.norms.items()},
-        "weight": torch.from_numpy(adapter.weight),
-        "bias": adapter.bias,
-        "steps": steps,
-    }
-    save(file, content)

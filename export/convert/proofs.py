@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -144,15 +145,17 @@ def golden_vector(
     logits = graphs.sequence(answers[slots])
     tolerance = ROUNDING_FACTOR * rounding + LEAST * np.abs(answers).max()
     archive = io.BytesIO()
-    np.savez_compressed(
-        archive,
-        crops=crops,
-        slots=slots,
-        features=answers,
-        features_tolerance=np.float32(tolerance),
-        logits=logits,
-        logits_tolerance=np.float32(LEAST * max(1.0, float(np.abs(logits).max()))),
-    )
+    arrays: dict[str, Any] = {
+        "crops": crops,
+        "slots": slots,
+        "features": answers,
+        "features_tolerance": np.float32(tolerance),
+        "logits": logits,
+        "logits_tolerance": np.float32(LEAST * max(1.0, float(np.abs(logits).max()))),
+    }
+    if graphs.asks_generated:
+        arrays["generated"] = graphs.generated(answers[slots])
+    np.savez_compressed(archive, **arrays)
     return archive.getvalue()
 
 

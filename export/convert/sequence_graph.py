@@ -78,12 +78,31 @@ def published_sequence(network: PublishedNetwork, readout: Readout) -> onnx.Mode
     return _finish(g, y, (weight[0] - weight[1])[:, None], bias[:1] - bias[1:], weight.shape[1])
 
 
-def linear_sequence(weight: NDArray[np.floating], bias: float) -> onnx.ModelProto:
-    """The sequence graph of a linear head `[D]` on the mean of a window's features."""
+def linear_sequence(
+    weight: NDArray[np.floating],
+    bias: float,
+    generated: tuple[NDArray[np.floating], float] | None = None,
+) -> onnx.ModelProto:
+    """The sequence graph of a linear head `[D]` on the mean of a window's features.
+
+    `generated` is another such head, for faces generated whole: the output `generated` `[n]`.
+    """
     g = Builder()
     mean = _read_out(g, "features", "mean", axis=1)
-    column = weight.astype(np.float32)[:, None]
-    return _finish(g, mean, column, np.array([bias], np.float32), len(weight))
+    if generated is None:
+        return _finish(g, mean, *_columns(weight, bias), len(weight))
+    _output(g, mean, *_columns(*generated), "generated")
+    return _finish(g, mean, *_columns(weight, bias), len(weight), more=("generated",))
+
+
+def _columns(weight: NDArray[np.floating], bias: float) -> tuple[Floats, Floats]:
+    return weight.astype(np.float32)[:, None], np.array([bias], np.float32)
+
+
+def _output(g: Builder, x: str, weight: Floats, bias: Floats, name: str) -> None:
+    weights = g.weight(f"{name}.weight", weight), g.weight(f"{name}.bias", bias)
+    head = g.then("Gemm", [x, *weights], f"{name}.head")
+    g.then("Squeeze", [head, g.weight(f"{name}.only", np.array([1], np.int64))], name)
 
 
 def _read_out(g: Builder, outputs: str, readout: Readout, axis: int) -> str:
@@ -99,11 +118,18 @@ def _linear(layer: nn.Linear) -> tuple[Floats, Floats]:
 
 
 def _finish(
-    g: Builder, x: str, weight: Floats, bias: Floats, width: int, beside: str | None = None
+    g: Builder,
+    x: str,
+    weight: Floats,
+    bias: Floats,
+    width: int,
+    beside: str | None = None,
+    more: tuple[str, ...] = (),
 ) -> onnx.ModelProto:
-    """The head over `x`, to which `beside` `[n, 1]` is added."""
+    """The head over `x`, to which `beside` `[n, 1]` is added; `more` are other outputs `[n]`."""
     x = g.then("Gemm", [x, g.weight("head.weight", weight), g.weight("head.bias", bias)], "head")
     if beside is not None:
         x = g.then("Add", [x, beside], "joined")
     g.then("Squeeze", [x, g.weight("only", np.array([1], np.int64))], "logits")
-    return g.model([floats("features", ["n", "T", width])], [floats("logits", ["n"])])
+    outputs = [floats(name, ["n"]) for name in ("logits", *more)]
+    return g.model([floats("features", ["n", "T", width])], outputs)

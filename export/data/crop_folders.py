@@ -204,7 +204,7 @@ def write_pairs(pairs: Iterator[LabelledPair], out: Path, progress: Callable[[in
         for label, image in zip(("REAL", "FAKE"), images, strict=True):
             name = f"{number:05d}-{label.lower()}.png"
             cv2.imwrite(str(out / name), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-            rows.append((name, label, source))
+            rows.append((name, label, source, number))
         progress(number + 1)
-    _write_labels(out, ("file", "label", "source"), rows)
+    _write_labels(out, ("file", "label", "source", "pair"), rows)
     return len(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -15,12 +15,14 @@ from edge.errors import TruelightError
 from edge.finding import Finding, Thresholds, Verdict, verdict_of
 from edge.scan.model.bundle_info import read_bundle
 from edge.scan.model.manifest import FEATURES, SEQUENCE, EnsembleRule, Manifest
-from edge.scan.scanner import Scanner
 from edge.settings import load_settings
+from export.clip.adapter import GeneratedHead, LeftOutHeads
 from export.convert.bundle import amend
 from export.data.folders import Progress
 from export.evaluate.calibrate import Fit, Sample, fit
+from export.evaluate.recording import RecordingScanner
 from export.evaluate.scans import scan_clips
+from export.metrics import Floats
 
 UNDECIDED = Thresholds(real=0.0, fake=1.0)
 """Neither verdict is given, so the first model asks about every clip."""
@@ -39,6 +41,8 @@ class PairedClip:
     faces: tuple[LogitPair, ...]
     first: Verdict
     """The first model's own verdict."""
+    generated: float | None = None
+    """The highest logit of a face that was generated whole, if the second model says so."""
 
 
 def unfitted(first: Manifest, crops: int) -> EnsembleRule:
@@ -56,11 +60,18 @@ def unfitted(first: Manifest, crops: int) -> EnsembleRule:
 
 
 def scan_with_both(
-    first: Path, second: Path, clips: Path, workshop: Path, progress: Progress
+    first: Path,
+    second: Path,
+    clips: Path,
+    workshop: Path,
+    progress: Progress,
+    left_out: LeftOutHeads | None = None,
+    generated: GeneratedHead | None = None,
 ) -> list[PairedClip]:
     """Scan the clips that a folder's labels.tsv names, as the box does, asking about all of them.
 
-    `second` is a bundle with any rule; `workshop` is a folder to work in.
+    `second` is a bundle with any rule; `workshop` is a folder to work in. With `left_out`, a clip
+    that the head learned from has the logits of a head that did not.
 
     Raises TruelightError if a bundle or a clip cannot be used.
     """
@@ -74,17 +85,36 @@ def scan_with_both(
         "second_opinion.seconds": 3600.0,
         "second_opinion.bundle": str(second.resolve()),
     }
-    with Scanner(load_settings().changed("the command line", values)) as scanner:
-        predictions = scan_clips(scanner, clips, progress)
+    with RecordingScanner(load_settings().changed("the command line", values)) as scanner:
+
+        def begin(done: int, total: int) -> None:
+            scanner.clip = done
+            progress(done, total)
+
+        predictions = scan_clips(scanner, clips, begin)
     paired = []
-    for p in predictions:
-        if p.finding and (faces := _faces(p.finding)):
+    for clip, p in enumerate(predictions):
+        known = scanner.features.get(clip, {})
+        other = {
+            face: logit
+            for face, each in known.items()
+            if left_out and (logit := left_out.logit(p.source, each.mean(0))) is not None
+        }
+        if p.finding and (faces := _faces(p.finding, other)):
             worst = max(manifest.calibration.probability(pair[0]) for pair in faces)
             verdict = verdict_of(worst, manifest.thresholds)
-            paired.append(PairedClip(p.fake, p.source, faces, verdict))
+            means = [known[face].mean(0) for face in known]
+            logits = [_generated(generated, p.source, mean) for mean in means] if generated else []
+            paired.append(PairedClip(p.fake, p.source, faces, verdict, max(logits, default=None)))
     if not paired:
         raise TruelightError(f"The second model was asked about no clip of {clips}.")
     return paired
+
+
+def _generated(head: GeneratedHead, source: str, features: Floats) -> float:
+    """By a head that did not learn from the source."""
+    logit = head.left_out.logit(source, features)
+    return float(features @ head.weight + head.bias) if logit is None else logit
 
 
 def scan_beside(
@@ -103,11 +133,11 @@ def scan_beside(
         return scan_with_both(first, second, clips, Path(folder), progress)
 
 
-def _faces(finding: Finding) -> tuple[LogitPair, ...]:
-    """Both logits of every face that the second model was asked about."""
+def _faces(finding: Finding, other: Mapping[int, float]) -> tuple[LogitPair, ...]:
+    """Both logits of every face that the second model was asked about; by `other`, if it has it."""
     if finding.second_opinion is None:
         return ()
-    seconds = {face.id: face.logit for face in finding.second_opinion.faces}
+    seconds = {face.id: face.logit for face in finding.second_opinion.faces} | dict(other)
     return tuple(
         (fmean(window.logit for window in face.windows), seconds[face.id])
         for face in finding.faces

@@ -71,6 +71,13 @@ class Frames(Group):
     accuracy_interval: Interval | None
 
 
+class ViewGroup(Group):
+    """Clips whose face is seen alike: see `views.py`."""
+
+    false_alarms_interval: Interval | None
+    missed_interval: Interval | None
+
+
 class OpinionGroup(Group):
     """Clips judged by the bundle alone, or with a second opinion."""
 
@@ -151,6 +158,7 @@ class Figures(_Part):
     by_dataset: tuple[Group, ...]
     by_compression: tuple[Compression, ...]
     by_frames: tuple[Frames, ...]
+    by_view: tuple[ViewGroup, ...]
     second_opinion: SecondOpinion | None
 
 
@@ -241,7 +249,9 @@ def card_figures(m: Figures, data: str, command: str) -> list[MeasuredFigure]:
     whole = [(row.name, row.value, row.interval) for row in figure_rows(m)]
     return [
         MeasuredFigure(name=name, value=value, low=low, high=high, data=on, command=command)
-        for name, value, within in (*whole, *_by_condition(m), *_by_second_opinion(m))
+        for name, value, within in (
+            *(*whole, *_by_condition(m), *_by_second_opinion(m), *_by_view(m)),
+        )
         if value is not None
         for low, high in [within or (None, None)]
     ]
@@ -259,6 +269,13 @@ def _by_condition(m: Figures) -> Iterator[_CardRow]:
     for frames in m.by_frames:
         name = f"accuracy, {frames.name} frames judged"
         yield name, frames.accuracy, frames.accuracy_interval
+
+
+def _by_view(m: Figures) -> Iterator[_CardRow]:
+    for group in m.by_view:
+        yield f"AUC, {group.name}", group.auc, group.auc_interval
+        name = f"false positive rate, {group.name}, {group.reals} real"
+        yield name, group.false_alarms, group.false_alarms_interval
 
 
 def _by_second_opinion(m: Figures) -> Iterator[_CardRow]:

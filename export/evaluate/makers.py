@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from edge.errors import TruelightError
 from export.data.folders import read_folder
 from export.data.gather import NOBODY
-from export.metrics import Floats, bootstrap_interval, weighted_auc
+from export.metrics import Floats, bootstrap_interval, bootstrap_weights, weighted_auc
 
 Flags = NDArray[np.bool_]
 HALVES = (0, 1)
@@ -41,6 +41,10 @@ class LabelledFace:
     """Who made the fake, or published it together with this real image; else `NOBODY`."""
     clip: str
     """Crops of one clip are scored together."""
+    camera: str = ""
+    """What it was taken with, or the data set, where that is known."""
+    pair: str = ""
+    """Shared by a fake and a real that were treated alike, if that is known."""
     derived: bool = False
     """Whether it was made of an image of another set, as a blend is."""
 
@@ -61,7 +65,16 @@ def read_faces(folders: Sequence[Path]) -> dict[str, LabelledFace]:
                 clip = f"{name}/{row.get('clip') or row['file']}"
                 maker = row.get("with") or name
                 derived = "with" not in row
-                faces[key] = LabelledFace(example.fake, example.source, maker, clip, derived)
+                pair = f"{name}/{row['pair']}" if row.get("pair") else ""
+                faces[key] = LabelledFace(
+                    example.fake,
+                    example.source,
+                    maker,
+                    clip,
+                    camera=row.get("camera") or "",
+                    pair=pair,
+                    derived=derived,
+                )
     return faces
 
 
@@ -117,6 +130,40 @@ class MakerResult:
         equal = np.array([1.0 / counts[key] for key in keys])
         drawn = equal if weights is None else equal * weights
         return weighted_auc(self.fakes, self.logits, drawn * (self.fakes | part))
+
+
+def mean_gain(
+    results: Sequence[MakerResult], before: Sequence[MakerResult]
+) -> tuple[float, float, float]:
+    """The mean over makers of how much higher the AUC is, with its 95 % interval.
+
+    Both are of the same makers and clips, and are compared on the same draws of sources.
+    """
+    pairs = list(zip(results, before, strict=True))
+    gains = [float(one.auc() - other.auc()) for one, other in pairs]
+    draws = [
+        np.concatenate([one.auc(w) - other.auc(w) for w in bootstrap_weights(one.sources, DRAWS)])
+        for one, other in pairs
+    ]
+    low, high = np.percentile(np.nanmean(np.stack(draws), axis=0), [2.5, 97.5])
+    return float(np.mean(gains)), float(low), float(high)
+
+
+def groups_of(faces: Sequence[LabelledFace]) -> tuple[dict[str, int], list[Flags]]:
+    """The group of each source, and of each group the faces that show nothing of it.
+
+    A source that makers published belongs to these makers, any other to its half of the rest.
+    """
+    homes = _homes(faces)
+    keys = {
+        face.source: tuple(sorted(homes[face.source])) or (half_of(face.source),) for face in faces
+    }
+    order = sorted(set(keys.values()), key=str)
+    parts = [
+        np.array([face.maker not in key and not set(key) & {*keys[face.source]} for face in faces])
+        for key in order
+    ]
+    return {source: order.index(key) for source, key in keys.items()}, parts
 
 
 def leave_makers_out(faces: Sequence[LabelledFace], fit: Fit) -> list[MakerResult]:

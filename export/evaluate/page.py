@@ -253,6 +253,16 @@ def _tables(m: Figures) -> list[Table]:
         ]
         note = f"It was asked for {percent(second.asked)} of the clips."
         tables.append(Table("The second opinion", "judged", both, costs, note))
+    if m.by_view:
+        extra = [
+            (
+                "false positives",
+                [_share(g.false_alarms, g.false_alarms_interval) for g in m.by_view],
+            ),
+            ("false negatives", [_share(g.missed, g.missed_interval) for g in m.by_view]),
+        ]
+        note = "Skin tone by the individual typology angle of the cheeks; it depends on the light."
+        tables.append(Table("By how the face is seen", "face", m.by_view, extra, note))
     if m.by_dataset:
         tables.append(Table("By data set", "data set", m.by_dataset, note=_AGAINST_ALL))
     same = [("against own sources", [number(group.auc_same_sources) for group in m.by_method])]
@@ -262,6 +272,11 @@ def _tables(m: Figures) -> list[Table]:
         note = f"{MOST_SOURCES} of {len(groups)}: those with the most wrong verdicts."
         groups = tuple(sorted(groups, key=lambda g: (-g.wrong, g.right, g.name))[:MOST_SOURCES])
     return [*tables, Table("By source", "source", groups, note=note)]
+
+
+def _share(value: float | None, within: Interval | None) -> str:
+    ends = "" if within is None else f" ({percent(within[0])} to {percent(within[1])})"
+    return "" if value is None else percent(value) + ends
 
 
 def _column(values: Iterable[float | None], form: str) -> list[str]:

@@ -36,6 +36,19 @@ class Condition(BaseModel):
 PLAIN: Final = Condition()
 
 
+class FaceView(BaseModel):
+    """How the face that counts and is seen most is seen."""
+
+    model_config = ConfigDict(frozen=True)
+
+    face_px: float
+    light: float
+    sharpness: float
+    roll: float
+    skin: float | None = None
+    """Individual typology angle, degrees."""
+
+
 class Prediction(BaseModel):
     """A labelled clip or crop and the bundle's answer."""
 
@@ -60,6 +73,7 @@ class Prediction(BaseModel):
     seconds: float | None = None
     memory: float | None = None
     """Peak memory of the program during the scan, MB."""
+    view: FaceView | None = None
     finding: Finding | None = Field(default=None, exclude=True, repr=False)
 
     @property
@@ -97,6 +111,7 @@ COLUMNS = (
     *("file", "label", "source", "method", "dataset", "pair"),
     *("compression", "frames", "spread", "second"),
     *("verdict", "probability", "logit", "asked", "looked_at", "seconds", "memory"),
+    *FaceView.model_fields,
 )
 
 
@@ -106,8 +121,9 @@ def write_scores(path: Path, predictions: Sequence[Prediction]) -> None:
     table = csv.DictWriter(text, COLUMNS, delimiter="\t", lineterminator="\n")
     table.writeheader()
     for prediction in predictions:
-        row = prediction.model_dump(mode="json", exclude={"condition", "fake"})
+        row = prediction.model_dump(mode="json", exclude={"condition", "fake", "view"})
         row |= prediction.condition.model_dump()
+        row |= prediction.view.model_dump() if prediction.view else {}
         row = {key: int(value) if isinstance(value, bool) else value for key, value in row.items()}
         table.writerow(row | {"label": "FAKE" if prediction.fake else "REAL"})
     try:
@@ -140,5 +156,6 @@ def _prediction(row: dict[str, str]) -> Prediction:
     known = {name: value for name, value in row.items() if value} | {"label": row["label"]}
     fake = {"REAL": False, "FAKE": True}[known["label"]]
     probability = row["probability"] or None
-    values = {**known, "probability": probability, "fake": fake}
+    view = FaceView.model_validate(known) if known.get("face_px") else None
+    values = {**known, "probability": probability, "fake": fake, "view": view}
     return Prediction.model_validate({**values, "condition": Condition.model_validate(known)})

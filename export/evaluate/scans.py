@@ -17,10 +17,12 @@ import numpy as np
 
 from edge.errors import TruelightError
 from edge.finding import Finding, verdict_of
+from edge.scan.scanner import ScanResult
 from export.data.augment import CENTRE_CROP, jpeg
 from export.data.folders import Example, Image, Progress, StageProgress, held_out, read_folder
 from export.data.recompress import JPEGS, RECOMPRESSIONS, UnreadableError, recompress
 from export.evaluate.records import PLAIN, Condition, Prediction
+from export.evaluate.views import view_of
 
 if TYPE_CHECKING:
     from edge.scan.model.bundle import Bundle
@@ -138,7 +140,8 @@ def scan_clips(
         if not path.is_file():
             raise TruelightError(f"{path} is missing.", "labels.tsv names it.")
         _reset_peak_memory()
-        finding = _scan(scanner, path, recompress)
+        found = _scan(scanner, path, recompress)
+        finding = found.finding
         predictions.append(
             Prediction(
                 **_labels(row),
@@ -151,6 +154,7 @@ def scan_clips(
                 looked_at=finding.frames_scored,
                 seconds=finding.seconds.get("total"),
                 memory=_peak_memory(),
+                view=view_of(finding, found.portraits),
             )
         )
     return predictions
@@ -203,15 +207,15 @@ def deciding_logit(finding: Finding) -> float | None:
     return max(means, default=None)
 
 
-def _scan(scanner: Scanner, path: Path, recompress: Callable[[Path], Path] | None) -> Finding:
+def _scan(scanner: Scanner, path: Path, recompress: Callable[[Path], Path] | None) -> ScanResult:
     if recompress is None:
-        return scanner.scan(path)
+        return scanner.scan_with_pictures(path)
     try:
         recompressed = recompress(path)
     except UnreadableError as failure:
-        return scanner.unreadable(path, failure.message)
+        return ScanResult(scanner.unreadable(path, failure.message))
     _reset_peak_memory()  # the encoder's memory does not count
-    return scanner.scan(recompressed)
+    return scanner.scan_with_pictures(recompressed)
 
 
 def _crop(example: Example, side: int, quality: int | None) -> Image:

@@ -34,10 +34,10 @@ from edge.scan.model.manifest import (
     MeasuredFigure,
     Window,
 )
+from export.clip.adapter import GeneratedHead, LeftOutHeads, read_adapter
 from export.clip.graph import Encoder, Tap, features_graph
 from export.clip.probe import FeatureDataset, Head, feature_datasets, fit_head
 from export.clip.teacher import load_features
-from export.clip.vit import read_adapter
 from export.convert.bundle import refuse_existing, write_bundle
 from export.convert.proofs import golden_vector
 from export.convert.sequence_graph import linear_sequence
@@ -46,6 +46,7 @@ from export.data.folders import StageProgress
 from export.evaluate.calibrate import Fit
 from export.evaluate.ensemble import PairedClip, fit_alone, fit_joined, scan_with_both, unfitted
 from export.evaluate.figures import FITTED, fit_figures
+from export.evaluate.generated import generated_figures, placed_by
 from export.metrics import auc, auc_interval
 
 SUMMARY = "A linear head on CLIP's image features: slow, asked where the first model is unsure."
@@ -93,6 +94,8 @@ class _Head:
     weight: NDArray[np.float32]
     bias: float
     figures: Sequence[MeasuredFigure] = ()
+    left_out: LeftOutHeads | None = None
+    generated: GeneratedHead | None = None
 
 
 def make_second_opinion(request: SecondOpinionRequest, report: StageProgress) -> Manifest:
@@ -118,11 +121,15 @@ def make_second_opinion(request: SecondOpinionRequest, report: StageProgress) ->
             request.clips,
             workshop,
             lambda done, total: report("scanning", done, total),
+            head.left_out,
+            head.generated,
         )
         alone, joined = fit_alone(clips, request.error), fit_joined(clips, request.error)
         figures = [*head.figures, *_rule_figures(request.data, clips, alone, joined)]
+        if head.generated:
+            figures += generated_figures(clips, head.generated, request.data)
         signed = [figure.model_copy(update={"command": request.command}) for figure in figures]
-        manifest = _finished(draft, alone, joined, signed)
+        manifest = _finished(draft, alone, joined, signed, head.generated)
         return write_bundle(request.out, manifest, files, request.about, workshop / TOWER)
 
 
@@ -149,13 +156,22 @@ def _fitted(request: SecondOpinionRequest, report: StageProgress) -> _Head:
 def _tuned(file: Path, tower: Encoder) -> _Head:
     """Layer norms and head as they were tuned together."""
     tuned = read_adapter(file, tower)
-    return _Head(tuned.taps, CENTRE_CROP.extent, tuned.norms, tuned.weight, tuned.bias)
+    return _Head(
+        tuned.taps,
+        CENTRE_CROP.extent,
+        tuned.norms,
+        tuned.weight,
+        tuned.bias,
+        left_out=tuned.left_out,
+        generated=tuned.generated,
+    )
 
 
 def _graphs(tower: Encoder, head: _Head, beside: Path) -> dict[File, bytes]:
     """The bundle's files; `beside` is the folder of the tower's weights."""
     features = features_graph(tower, head.taps, norms=head.norms)
-    sequence = linear_sequence(head.weight, head.bias).SerializeToString()
+    other = (head.generated.weight, head.generated.bias) if head.generated else None
+    sequence = linear_sequence(head.weight, head.bias, other).SerializeToString()
     golden = golden_vector(features, sequence, tower.side, 1, beside.resolve())
     return {FEATURES: features, SEQUENCE: sequence, GOLDEN: golden}
 
@@ -183,7 +199,11 @@ def _draft(request: SecondOpinionRequest, head: _Head) -> Manifest:
 
 
 def _finished(
-    draft: Manifest, alone: Fit, joined: Fit, figures: Sequence[MeasuredFigure]
+    draft: Manifest,
+    alone: Fit,
+    joined: Fit,
+    figures: Sequence[MeasuredFigure],
+    generated: GeneratedHead | None,
 ) -> Manifest:
     (scale,) = alone.rule.weights
     assert draft.beside is not None, "a draft has a rule"
@@ -191,7 +211,12 @@ def _finished(
         update={
             "calibration": Calibration(scale=scale, offset=alone.rule.offset),
             "thresholds": alone.rule.thresholds,
-            "beside": draft.beside.model_copy(update=joined.rule.beside()),
+            "beside": draft.beside.model_copy(
+                update={
+                    **joined.rule.beside(),
+                    "generated": generated and placed_by(generated, joined.rule.thresholds),
+                }
+            ),
             "figures": tuple(figures),
         }
     )

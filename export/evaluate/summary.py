@@ -5,7 +5,6 @@ The unit is the source: docs/evaluation.md.
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -19,14 +18,15 @@ from export.evaluate.figures import (
     Compression,
     Figures,
     Frames,
-    Group,
     Interval,
     OpinionGroup,
     Pairs,
     Reliability,
     SecondOpinion,
 )
+from export.evaluate.groups import group_by, group_values, interval_known, known, mean_known
 from export.evaluate.records import PLAIN, Condition, Prediction, Scores
+from export.evaluate.views import by_view
 from export.metrics import (
     Floats,
     Statistic,
@@ -89,10 +89,10 @@ def figures(predictions: Sequence[Prediction]) -> Figures:
             rate: bootstrap_interval(sources, found_at(rate)) for rate in RATES
         },
         decided=len(decided) / len(plain),
-        accuracy_when_decided=_mean(p.right for p in decided),
-        false_alarms=_mean(p.verdict is Verdict.FAKE for p in reals) or 0.0,
+        accuracy_when_decided=mean_known(p.right for p in decided),
+        false_alarms=mean_known(p.verdict is Verdict.FAKE for p in reals) or 0.0,
         false_alarms_interval=called(reals, Verdict.FAKE),
-        missed=_mean(p.verdict is Verdict.REAL for p in fakes) or 0.0,
+        missed=mean_known(p.verdict is Verdict.REAL for p in fakes) or 0.0,
         missed_interval=called(fakes, Verdict.REAL),
         calibration_error=calibration_error(labels, scores),
         brier=float(((scores - labels) ** 2).mean()),
@@ -101,12 +101,15 @@ def figures(predictions: Sequence[Prediction]) -> Figures:
         no_face=verdicts[Verdict.NO_FACE] / len(plain),
         unreadable=verdicts[Verdict.UNREADABLE] / len(plain),
         pairs=_pairs(plain),
-        seconds=_mean(p.seconds for p in plain),
-        by_source=_by(plain, lambda p: p.source),
-        by_method=_by(plain, lambda p: p.method if p.fake else REAL_METHOD, reals, intervals=True),
-        by_dataset=_by(plain, lambda p: p.dataset, reals, intervals=True),
+        seconds=mean_known(p.seconds for p in plain),
+        by_source=group_by(plain, lambda p: p.source),
+        by_method=group_by(
+            plain, lambda p: p.method if p.fake else REAL_METHOD, reals, intervals=True
+        ),
+        by_dataset=group_by(plain, lambda p: p.dataset, reals, intervals=True),
         by_compression=_by_compression(predictions),
         by_frames=_by_frames(predictions),
+        by_view=by_view(predictions),
         second_opinion=_second_opinion(predictions),
     )
 
@@ -125,24 +128,6 @@ def _reliability(labels: Floats, scores: Floats) -> tuple[Reliability, ...]:
     )
 
 
-def _by(
-    predictions: Sequence[Prediction],
-    key: Callable[[Prediction], str],
-    reals: Sequence[Prediction] = (),
-    *,
-    intervals: bool = False,
-) -> tuple[Group, ...]:
-    """A group for each value of `key` but the empty one, by name; see `_group`."""
-    parts: dict[str, list[Prediction]] = defaultdict(list)
-    for p in predictions:
-        parts[key(p)].append(p)
-    return tuple(
-        Group(**_group(name, part, reals, intervals=intervals))
-        for name, part in sorted(parts.items())
-        if name
-    )
-
-
 def _by_compression(predictions: Sequence[Prediction]) -> tuple[Compression, ...]:
     """Clips as they are, and a group for each compression."""
     groups = _conditions(predictions, lambda c: c == Condition(compression=c.compression))
@@ -150,7 +135,7 @@ def _by_compression(predictions: Sequence[Prediction]) -> tuple[Compression, ...
     before = dict(zip(plain.files, plain.scores, strict=True))
     return tuple(
         Compression(
-            **_group(condition.compression, part, intervals=True),
+            **group_values(condition.compression, part, intervals=True),
             **_loss(part if condition != PLAIN else (), before),
         )
         for condition, part in groups.items()
@@ -165,10 +150,10 @@ def _loss(part: Sequence[Prediction], before: Mapping[str, float]) -> dict[str, 
     def loss(weights: Floats) -> Floats:
         return weighted_auc(both.labels, scores, weights) - both.auc(weights)
 
-    value = _known(loss(np.ones(len(scores))))
+    value = known(loss(np.ones(len(scores))))
     return {
         "auc_loss": value,
-        "auc_loss_interval": None if value is None else _interval(both.sources, loss),
+        "auc_loss_interval": None if value is None else interval_known(both.sources, loss),
     }
 
 
@@ -182,11 +167,15 @@ def _by_frames(predictions: Sequence[Prediction]) -> tuple[Frames, ...]:
 def _frames_group(condition: Condition, part: Sequence[Prediction]) -> Frames:
     count, scored = condition.frames or 0, Scores(part)
     return Frames(
-        **_group(f"{count} spread" if condition.spread else f"first {count}", part, intervals=True),
+        **group_values(
+            f"{count} spread" if condition.spread else f"first {count}", part, intervals=True
+        ),
         frames=count,
         spread=condition.spread,
         looked_at=float(np.mean([p.looked_at for p in part])),
-        accuracy_interval=_interval(scored.sources, lambda w: weighted_mean(scored.correct, w)),
+        accuracy_interval=interval_known(
+            scored.sources, lambda w: weighted_mean(scored.correct, w)
+        ),
     )
 
 
@@ -199,7 +188,7 @@ def _second_opinion(predictions: Sequence[Prediction]) -> SecondOpinion | None:
     asked = [p for p in together if p.asked]
     return SecondOpinion(
         asked=len(asked) / len(together),
-        seconds_when_asked=_mean(p.seconds for p in asked),
+        seconds_when_asked=mean_known(p.seconds for p in asked),
         alone=_opinion_group("alone", groups[PLAIN]),
         together=_opinion_group("with a second opinion", together),
     )
@@ -208,10 +197,10 @@ def _second_opinion(predictions: Sequence[Prediction]) -> SecondOpinion | None:
 def _opinion_group(name: str, part: Sequence[Prediction]) -> OpinionGroup:
     decided = [p for p in part if p.decided]
     return OpinionGroup(
-        **_group(name, part, intervals=True),
+        **group_values(name, part, intervals=True),
         decided=len(decided) / len(part),
-        accuracy_when_decided=_mean(p.right for p in decided),
-        seconds=_mean(p.seconds for p in part),
+        accuracy_when_decided=mean_known(p.right for p in decided),
+        seconds=mean_known(p.seconds for p in part),
         memory=max((p.memory for p in part if p.memory is not None), default=None),
     )
 
@@ -232,8 +221,8 @@ def _pairs(predictions: Sequence[Prediction]) -> Pairs:
             sources.append(p.source)
     return Pairs(
         pairs=len(above),
-        above=_mean(above),
-        above_interval=_interval(sources, lambda w: weighted_mean(above, w)),
+        above=mean_known(above),
+        above_interval=interval_known(sources, lambda w: weighted_mean(above, w)),
     )
 
 
@@ -246,55 +235,3 @@ def _conditions(
         if wanted(p.condition):
             groups[p.condition].append(p)
     return {condition: part for condition, part in groups.items() if part}
-
-
-def _group(
-    name: str,
-    part: Sequence[Prediction],
-    reals: Sequence[Prediction] = (),
-    *,
-    intervals: bool = False,
-) -> dict[str, Any]:
-    """A group's figures by name; a group without reals is compared with `reals`."""
-    own = [p for p in part if not p.fake]
-    fakes = [p for p in part if p.fake]
-    verdicts = Counter(p.verdict for p in part)
-    compared, scored = Scores([*fakes, *(own or reals)]), Scores(part)
-    sources = {p.source for p in fakes}
-    same = Scores([*fakes, *(p for p in own or reals if p.source in sources)])
-    return {
-        "name": name,
-        "reals": len(own),
-        "fakes": len(fakes),
-        "scored": len(scored.files),
-        "auc": _known(compared.auc(np.ones(len(compared.files)))),
-        "auc_interval": _interval(compared.sources, compared.auc) if intervals else None,
-        "auc_same_sources": _known(same.auc(np.ones(len(same.files)))),
-        "accuracy": _mean(scored.correct),
-        "mean_probability": _mean(scored.scores),
-        "false_alarms": _mean(p.verdict is Verdict.FAKE for p in own),
-        "missed": _mean(p.verdict is Verdict.REAL for p in fakes),
-        "right": sum(p.right for p in part),
-        "wrong": sum(p.decided and not p.right for p in part),
-        "unsure": verdicts[Verdict.UNSURE],
-        "no_face": verdicts[Verdict.NO_FACE],
-        "unreadable": verdicts[Verdict.UNREADABLE],
-    }
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    """Of the known values; None if there is none."""
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
-
-
-def _known(value: Floats) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
-def _interval(sources: Sequence[str], statistic: Statistic) -> Interval | None:
-    """The interval over sources; None if it is not defined, or for a single source."""
-    if len(set(sources)) < 2:
-        return None
-    low, high = bootstrap_interval(sources, statistic)
-    return None if math.isnan(low) else (low, high)

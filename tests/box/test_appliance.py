@@ -54,6 +54,7 @@ from edge.box.views.clips import (
 from edge.box.views.status import Halted, Ready, ShuttingDown, Starting, Trouble, TroubleKind
 from edge.finding import Verdict
 from edge.scan.progress import Progress
+from edge.skipped import SkipList, SkipReason
 
 
 def test_a_press_films_judges_and_shows_a_verdict() -> None:
@@ -79,6 +80,8 @@ def test_a_press_films_judges_and_shows_a_verdict() -> None:
     assert isinstance(scan, Scan) and scan.clip == clip
     box.on(ScanProgressed(clip, Progress("looking", 10, 40, 3.0)))
     assert box.view() == Judging("", 1, 1, 0.25, 3.0)
+    box.on(ScanProgressed(clip, Progress("looking", 20, 40, 2.0, 0.41)))
+    assert box.view() == Judging("", 1, 1, 0.5, 2.0, so_far=0.41)
     (finish,) = box.judge(Verdict.FAKE)
     assert isinstance(finish, Finish) and finish.ending is Ending.COMPLETE
     assert box.view() == ClipVerdict(Verdict.FAKE, 0.5, "", "A reason.")
@@ -221,6 +224,33 @@ def test_a_second_press_takes_the_first_back() -> None:
     batch = stick("a", "1", "2")
     box.on(ClipsArrived(batch), Pressed(), Pressed())
     assert box.judge(Verdict.REAL) == (Scan(batch, Path("a/2")),)
+
+
+def test_a_stick_of_other_files_says_what_they_are() -> None:
+    """It said "No clips", although there were files that look like some."""
+    box = Box()
+    files = SkipList()
+    for name in ("a.txt", "b.csv"):
+        files.add(Path("a") / name, SkipReason.NOT_MEDIA)
+    box.on(ClipsArrived(replace(stick("a"), skipped=files.result())))
+    box.on(ReportDone("a", True, "Safe to remove."))
+    assert box.view() == Trouble(
+        TroubleKind.NOTHING_TO_SCAN,
+        "Nothing judged on stick a.",
+        "2 files are neither videos nor pictures. Safe to remove.",
+    )
+
+
+def test_what_was_not_judged_is_in_the_summary() -> None:
+    box = Box()
+    files = SkipList()
+    files.add(Path("a/letter.txt"), SkipReason.NOT_MEDIA)
+    box.on(ClipsArrived(replace(stick("a", "1", "2"), skipped=files.result())))
+    box.judge(Verdict.REAL)
+    box.judge(Verdict.REAL)
+    box.on(ReportDone("a", True, "Safe to remove."))
+    note = "Safe to remove. 1 file is neither a video nor a picture."
+    assert box.view() == BatchSummary("stick a", {Verdict.REAL: 2}, 1, note)
 
 
 def test_holding_cancels_what_runs_and_reports_what_was_done() -> None:

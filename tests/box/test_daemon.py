@@ -5,10 +5,13 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -24,7 +27,15 @@ WATCHDOG_SECONDS = 1.0
 class Box:
     """`truelight run` as systemd starts it, and all that it tells systemd."""
 
-    def __init__(self, folder: Path, bundle: Path, *, wrong: str = "", **more: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        bundle: Path,
+        *,
+        wrong: str = "",
+        environment: Mapping[str, str] = MappingProxyType({}),
+        **more: object,
+    ) -> None:
         self.store, self.config = folder / "store", folder / "settings.yaml"
         self.inbox = self.store / "inbox"
         self.settings = {"model": {"bundle": str(bundle)}, "camera": {"kind": "none"}, **more}
@@ -33,11 +44,15 @@ class Box:
         self._listener.bind(str(folder / "notify"))
         self.messages: list[str] = []
         threading.Thread(target=self._listen, daemon=True).start()
-        environment = os.environ | {
-            "NOTIFY_SOCKET": str(folder / "notify"),
-            "WATCHDOG_USEC": str(int(WATCHDOG_SECONDS * 1e6)),
-            "RUNTIME_DIRECTORY": str(folder / "run"),
-        }
+        environment = (
+            os.environ
+            | dict(environment)
+            | {
+                "NOTIFY_SOCKET": str(folder / "notify"),
+                "WATCHDOG_USEC": str(int(WATCHDOG_SECONDS * 1e6)),
+                "RUNTIME_DIRECTORY": str(folder / "run"),
+            }
+        )
         self.process = subprocess.Popen(
             command("run", "--panel", "none", "--store", self.store, "--config", self.config),
             cwd=ROOT,
@@ -117,7 +132,7 @@ def start(tmp_path: Path, bundle: Path) -> Iterator[Start]:
 
 def leftovers(store: Path) -> list[str]:
     """What lies in the store beside what shall lie there."""
-    shall = ("history.sqlite", "inbox", "lock", "recordings")
+    shall = ("crash.log", "history.sqlite", "inbox", "lock", "recordings")
     return sorted(path.name for path in store.iterdir() if not path.name.startswith(shall))
 
 
@@ -215,12 +230,17 @@ def test_the_watchdog_is_fed_by_progress(start: Start, clips: Path) -> None:
     assert box.end() == 1
     until(lambda: not Path(f"/proc/{child}").exists(), 5)
     # When it is started again, that clip is tried a second time; after that it would be skipped.
-    (note,) = json.loads((box.store / "attempts.json").read_text())["attempts"].values()
-    assert note == 1
+    assert attempts(box.store) == 1
     box = start()
     box.says("STATUS=FAKE: evil.mp4")
-    assert not (box.store / "attempts.json").exists()
+    assert attempts(box.store) == 0
     assert box.end() == 0
+
+
+def attempts(store: Path) -> int:
+    """Clips at which an attempt did not end, or runs."""
+    with closing(sqlite3.connect(store / "history.sqlite")) as database:
+        return int(database.execute("SELECT COUNT(*) FROM attempts").fetchone()[0])
 
 
 def test_two_do_not_work_in_one_store(start: Start) -> None:
@@ -240,6 +260,55 @@ def test_a_store_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     done = run("run", "--panel", "none", "--store", tmp_path / "file")
     assert done.returncode == 2
     assert f"Cannot use the folder {tmp_path / 'file'}" in done.stderr
+
+
+def test_the_box_goes_on_without_a_store(start: Start, tmp_path: Path, clips: Path) -> None:
+    inbox = tmp_path / "elsewhere"
+    inbox.mkdir()
+    shutil.copy(clips / "red.jpg", inbox / "photo.jpg")
+    (tmp_path / "store").write_text("a file where the folder should be")
+    box = start(inbox={"folder": str(inbox)})
+    box.says("STATUS=FAKE: photo.jpg")
+    assert "disk-full" in box.lines("STATUS=FAKE")[0], "the mark of a history that is shut"
+    assert (inbox / "photo.jpg.truelight.json").is_file()
+    assert box.process.poll() is None
+    assert box.end() == 0
+
+
+@pytest.mark.parametrize("every", [1, 3, 7])
+def test_a_disk_that_fails_costs_no_verdict(
+    start: Start, tmp_path: Path, clips: Path, every: int
+) -> None:
+    """EIO at each, each third, each seventh write: clips are judged, and what was kept is whole."""
+    compiler = shutil.which("cc") or pytest.skip("there is no C compiler")
+    shim = tmp_path / "failing.so"
+    source = ROOT / "tests" / "box" / "failing_disk.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", shim, source, "-ldl"], check=True)
+    inbox = tmp_path / "elsewhere"
+    inbox.mkdir()
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        shutil.copy(clips / "red.jpg", inbox / name)
+    failing = {"LD_PRELOAD": str(shim), "FAIL_EVERY": str(every), "FAIL_IN": "/store/"}
+    box = start(environment=failing, inbox={"folder": str(inbox)})
+    box.says("STATUS=All clips are judged")
+    assert box.end() == 0
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        found = json.loads((inbox / f"{name}.truelight.json").read_text())
+        assert found["verdict"] == "FAKE"
+    assert "a.jpg" in (inbox / "TRUELIGHT-REPORT.html").read_text()
+    assert ("the history" in box.log.read_text()) or every > 1, "it says so"
+    (inbox / "d.jpg").write_bytes((clips / "red.jpg").read_bytes())
+    box = start(inbox={"folder": str(inbox)})  # the disk is well again
+    box.says("STATUS=FAKE: d.jpg")
+    assert box.end() == 0
+    with closing(sqlite3.connect(box.store / "history.sqlite")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    archive = open_history(box.store)
+    assert archive
+    with archive:
+        names = [Path(entry.finding.path).name for entry in archive.find()]
+    assert len(names) == len(set(names))
+    assert "d.jpg" in names
 
 
 def test_a_terminal_is_needed_to_draw_in(tmp_path: Path) -> None:
@@ -270,6 +339,36 @@ def test_a_batch_goes_on_where_it_was_interrupted(start: Start, clips: Path) -> 
         names = [Path(entry.finding.path).name for entry in archive.find()]
     assert set(names) == {"a.mp4", "b.mp4", "c.mp4"}
     assert names.count("a.mp4") == 1
+
+
+def test_a_stick_goes_on_where_the_program_was_killed(
+    start: Start, tmp_path: Path, clips: Path
+) -> None:
+    sticks = tmp_path / "run" / "sticks"
+    (sticks / "sda1").mkdir(parents=True)
+    (tmp_path / "run" / "reports").mkdir()
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        shutil.copy(clips / "red.mp4", sticks / "sda1" / name)
+        with (sticks / "sda1" / name).open("ab") as clip:
+            clip.write(name.encode())  # each its own content
+    (sticks / "sda1" / "letter.txt").write_text("words")
+    facts = {"name": "HOLIDAYS", "error": None, "plugged": 1}
+    (sticks / "sda1.json").write_text(json.dumps(facts))
+    box = start(stick={"report": False})
+    box.says("STATUS=Judging 2 of 3")
+    box.process.kill()
+    box.process.wait()
+    (sticks / "sda1.json").write_text(json.dumps(facts | {"plugged": 2}))
+    box = start(stick={"report": False})
+    box.says("STATUS=All clips are judged")
+    assert box.end() == 0
+    archive = open_history(box.store)
+    assert archive
+    with archive:
+        (visit,) = archive.visits()
+        names = [Path(entry.finding.path).name for entry in archive.entries(visit.id)]
+    assert names == ["a.mp4", "c.mp4", "b.mp4"], "b.mp4 was being judged and came last"
+    assert (visit.ending, visit.skipped.total) == ("complete", 1)
 
 
 def test_a_read_only_store_does_not_keep_the_box_dark(

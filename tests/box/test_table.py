@@ -41,6 +41,7 @@ from edge.box.events import (
 from edge.box.machine import TABLE, step
 from edge.box.state import FILMING, Notice, Phase, Run, State, scene
 from edge.box.views.camera import Framing
+from edge.box.web_events import CameraRequested, PairingRequested, ScanWithdrawn
 from edge.finding import Verdict
 from edge.scan.progress import Progress
 
@@ -84,6 +85,9 @@ LEADS_TO: list[tuple[Event, str]] = [
     (Reloaded(), "          s s a c o w W s s s l h"),
     (Terminated(), "        l l l l l l l l l l l h"),
     (PowerMayGo(), "              s r a c o w W S t x h h"),
+    (CameraRequested(), "   s a o o o w W a a x l h"),
+    (ScanWithdrawn("a"), "  s r a c o w W S t x l h"),
+    (PairingRequested("2718 2818", "", 60.0), "s r a c o w W S t x l h"),
 ]
 
 

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ import pytest
 from frontdoor import ROOT
 from waiting import until
 
-from edge.box.crash_guard import CrashGuard
+from edge.box.crash_guard import CRASHED
 from edge.box.events import (
     Batch,
     ClipJudged,
@@ -28,7 +28,7 @@ from edge.box.events import (
     ReportDone,
     ScanProgressed,
 )
-from edge.box.scan_worker import CRASHED, HISTORY_SHUT, ScanWorker
+from edge.box.scan_worker import HISTORY_SHUT, ScanWorker
 from edge.box.views.status import TroubleKind
 from edge.finding import Verdict
 from edge.history.report import Report
@@ -47,7 +47,7 @@ class Bench:
         self.reports: list[Report] = []
         self.worker = ScanWorker(store, self.events.put, self.deliver)
 
-    def deliver(self, batch: Batch, entries: list[Entry], report: Report) -> None:
+    def deliver(self, batch: Batch, entries: Iterable[Entry], report: Report) -> None:
         assert json.loads(report.json)["counts"].values()
         self.reports.append(report)
         self.events.put(ReportDone(batch.key, True, "Delivered."))
@@ -148,16 +148,18 @@ def test_without_a_model_nothing_is_judged_until_there_is_one(
     assert bench.judge(clips / "red.jpg").result.verdict is Verdict.FAKE
 
 
-KILLED_AT_WORK = """
+CRASHED_AT_WORK = """
 import os, signal, sys
 from pathlib import Path
 from edge.box.events import Batch, Origin, ScanProgressed
+from edge.box.crash_log import watch_crashes
 from edge.box.scan_worker import ScanWorker
 from edge.settings import Settings
 store, bundle, clip = map(Path, sys.argv[1:])
 def post(event):
     if isinstance(event, ScanProgressed) and event.progress.frames_done > 3:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGSEGV)
+watch_crashes(store)
 worker = ScanWorker(store, post, print)
 worker.load(Settings().changed("test", {"model.bundle": str(bundle)}))
 worker.scan(Batch(Origin.STICK, "sda1", "EVIL", (clip,)), clip)
@@ -165,61 +167,24 @@ worker._thread.join()
 """
 
 
-def killed_at_work(store: Path, bundle: Path, clip: Path) -> None:
-    """A program of its own is killed while it judges a clip."""
-    arguments = [sys.executable, "-c", KILLED_AT_WORK, *map(str, (store, bundle, clip))]
+def crashed_at_work(store: Path, bundle: Path, clip: Path) -> None:
+    """A program of its own crashes while it judges a clip."""
+    arguments = [sys.executable, "-c", CRASHED_AT_WORK, *map(str, (store, bundle, clip))]
     done = subprocess.run(arguments, cwd=ROOT, timeout=60, check=False)
-    assert done.returncode == -signal.SIGKILL
+    assert done.returncode == -signal.SIGSEGV
 
 
 def test_a_clip_that_takes_the_program_down_does_so_twice_at_most(
     open_bench: Open, bundle: Path, clips: Path, tmp_path: Path
 ) -> None:
     for _ in range(2):
-        killed_at_work(tmp_path, bundle, clips / "red.mp4")
+        crashed_at_work(tmp_path, bundle, clips / "red.mp4")
     copy = shutil.copy(clips / "red.mp4", tmp_path / "another name.mp4")
     bench = open_bench()
     assert bench.judge(clips / "pale.mp4").result.verdict is Verdict.REAL
     for clip in (clips / "red.mp4", Path(copy)):
         accused = bench.judge(clip).result
         assert (accused.verdict, accused.reason) == (Verdict.UNREADABLE, CRASHED)
-
-
-def test_attempts_count_across_clips_and_starts(tmp_path: Path) -> None:
-    """Two such clips in turn took the program down without end: it remembered one name only."""
-    note = tmp_path / "note"
-    clips = [tmp_path / name for name in "abc"]
-    for clip in clips:
-        clip.write_bytes(clip.name.encode())
-    skipped = []
-    for _ in range(3):  # three starts; b and c end the program
-        for clip in clips:
-            guard = CrashGuard(note, "1.0")
-            if not guard.begin(clip):
-                skipped.append(clip.name)
-            elif clip.name == "a":
-                guard.end()
-    assert skipped == ["b", "c"]
-    assert CrashGuard(note, "1.0").begin(clips[0]), "judged each time"
-    clips[1].write_bytes(b"another content")
-    assert CrashGuard(note, "1.0").begin(clips[1])
-    assert CrashGuard(note, "2.0").begin(clips[2]), "forgiven after an update"
-
-
-def test_a_cut_in_the_power_is_no_clips_fault(tmp_path: Path) -> None:
-    clip = tmp_path / "clip.mp4"
-    clip.write_bytes(b"content")
-    assert CrashGuard(tmp_path / "note").begin(clip)
-    guard = CrashGuard(tmp_path / "note")
-    assert guard.begin(clip)
-    guard.end()
-    assert not (tmp_path / "note").exists()
-
-
-@pytest.mark.parametrize("left", [b"", b"{", b"[]", b'{"version": 1}', b"\xff", b"7"])
-def test_a_note_that_makes_no_sense_accuses_nobody(tmp_path: Path, left: bytes) -> None:
-    (tmp_path / "note").write_bytes(left)
-    assert CrashGuard(tmp_path / "note").begin(tmp_path / "clip.mp4")
 
 
 def test_what_could_not_be_written_is_written_later(

@@ -67,6 +67,23 @@ def test_the_same_clip_gets_the_same_finding(bundle: Path, clips: Path) -> None:
     assert first == second
 
 
+def test_a_face_names_the_part_of_the_file_that_shows_it(
+    bundle: Path, clips: Path, tmp_path: Path
+) -> None:
+    motion = tmp_path / "motion.jpg"
+    motion.write_bytes((clips / "red.jpg").read_bytes() + (clips / "pale.mp4").read_bytes())
+    ran = run("scan", "--json", "--bundle", bundle, motion)
+    (found,) = objects(ran.stdout)
+    assert [(part["kind"], part["number"]) for part in found["parts"]] == [("video", 1)]
+    assert found["parts"][0]["clip"]["codec"] == "h264"
+    assert [face["part"] for face in found["faces"]] == [0, 1]
+    assert (found["clip"]["codec"], found["frames_read"]) == ("mjpeg", 31)
+    said = run("scan", "--bundle", bundle, motion).stdout
+    assert "face 1  " in said
+    assert "face 2, the video behind the picture" in said
+    assert "with 1 more video, " in said
+
+
 def test_of_two_faces_both_are_scored_and_the_worst_decides(bundle: Path, clips: Path) -> None:
     (found,) = objects(run("scan", "--json", "--bundle", bundle, clips / "two.mp4").stdout)
     by_place = sorted(found["faces"], key=lambda face: face["box"]["x"])
@@ -155,9 +172,16 @@ def test_a_folder_is_judged_in_order_and_the_rest_is_counted(
     (tmp_path / "notes.txt").write_text("notes")
     (tmp_path / ".hidden.mp4").write_text("hidden")
     ran = run("scan", "--json", "--bundle", bundle, tmp_path)
-    found = [Path(finding["path"]).name for finding in objects(ran.stdout)]
-    assert found == ["a.jpg", "picture.dat"]
-    assert ran.stderr == "Skipped 1 file that is not media.\n"
+    *lines, last = ran.stdout.splitlines(keepends=True)
+    findings, skipped = objects("".join(lines)), json.loads(last)
+    assert [Path(finding["path"]).name for finding in findings] == ["a.jpg", "picture.dat"]
+    assert ran.stderr == (
+        "Not judged: 1 file is neither a video nor a picture: notes.txt.\n"
+        "Not judged: 1 file or folder is hidden: .hidden.mp4.\n"
+    )
+    assert (skipped["kind"], skipped["schema_version"]) == ("truelight-skipped", 1)
+    assert skipped["counts"] == {"hidden": 1, "not-media": 1}
+    assert [file["reason"] for file in skipped["files"]] == ["hidden", "not-media"]
 
 
 def test_an_empty_folder_is_reported(bundle: Path, tmp_path: Path) -> None:

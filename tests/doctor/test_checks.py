@@ -14,6 +14,9 @@ from gpiozero.pins.mock import MockFactory, MockPin
 from edge.doctor import PARTS, Operator, hardware, run_checks
 from edge.doctor.context import Context, Result, State
 from edge.history.writer import History
+from edge.scan.media import confinement
+from edge.scan.media.confinement import Confinement
+from edge.scan.media.protocol import LAYERS
 from edge.settings import Settings, load_settings
 
 HARDWARE = ("lamps", "display", "button", "camera")
@@ -180,6 +183,14 @@ def installed(root: Path) -> Path:
 def test_usb_sticks_are_read(installed: Path) -> None:
     expected = Result(State.OK, "Installed, for vfat, exfat, ntfs3, ext4.")
     assert check("sticks", machine(installed)) == expected
+
+
+def test_ports_that_nobody_guards_are_named(installed: Path) -> None:
+    hub = installed / "sys/bus/usb/devices/usb1"
+    hub.mkdir(parents=True)
+    for value, state in (("1", State.WARNING), ("0", State.OK)):
+        (hub / "authorized_default").write_text(f"{value}\n")
+        assert check("sticks", machine(installed)).state is state
 
 
 @pytest.mark.parametrize(
@@ -379,8 +390,14 @@ def test_the_sandbox(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (("limits", "no_new_privs", "landlock_files"), State.FAILURE),
         ((), State.FAILURE),
     ):
-        monkeypatch.setattr("edge.scan.media.process.sandbox_layers", lambda held=held: held)
+        found = Confinement(held, own_user=False, unit_expected=False)
+        monkeypatch.setattr(confinement, "try_confinement", lambda found=found: found)
         result = check("sandbox", machine(root))
         assert result.state is state
         assert "(Landlock, Linux 6.7)" in result.sentence
         assert "libseccomp2" in result.remedy
+    shared = Confinement(tuple(LAYERS), own_user=False, unit_expected=True)
+    monkeypatch.setattr(confinement, "try_confinement", lambda: shared)
+    result = check("sandbox", machine(root))
+    assert (result.state, "a user of its own" in result.sentence) == (State.WARNING, True)
+    assert "truelight-decoder.socket" in result.remedy

@@ -42,7 +42,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 CONTRACT = {
     *("auc", "auc_interval", "accuracy", "false_alarms", "by_source", "by_method"),
     *("at_false_alarms", "brier", "calibration_error", "pairs", "unsure", "no_face", "unreadable"),
-    *("by_compression", "by_frames", "second_opinion"),
+    *("by_compression", "by_frames", "by_view", "second_opinion"),
 }
 """Keys that other programs rely on."""
 

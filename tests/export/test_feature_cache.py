@@ -68,7 +68,7 @@ def test_features_of_two_encoders_are_not_mixed(crops: Path, tmp_path: Path) -> 
     tower, out = read_encoder(tmp_path / "their.onnx", sha256), tmp_path / "out"
     cache_features([crops], tower, read_taps("1:mean"), out, lambda done, total: None)
     before = sorted(out.iterdir())
-    with pytest.raises(TruelightError, match="another encoder or other taps"):
+    with pytest.raises(TruelightError, match="another encoder, other norms or taps"):
         cache_features([crops], tower, read_taps("2:mean"), out, lambda done, total: None)
     assert sorted(out.iterdir()) == before
     with pytest.raises(TruelightError, match="holds no features"):

@@ -12,8 +12,9 @@ import pytest
 from edge.errors import TruelightError
 from edge.finding import Thresholds, Verdict, verdict_of
 from export.evaluate.figures import Figures, Group, card_figures
-from export.evaluate.records import Condition, Prediction, read_scores, write_scores
+from export.evaluate.records import Condition, FaceView, Prediction, read_scores, write_scores
 from export.evaluate.summary import figures
+from export.evaluate.views import typology_angle
 
 NUMBER = itertools.count()
 
@@ -135,7 +136,33 @@ def test_conditions_are_kept_apart(few: list[Prediction]) -> None:
     assert (second.together.seconds, second.together.memory) == (3.0, 500.0)
 
 
-LATER = {"by_compression", "by_frames", "second_opinion"}
+LATER = {"by_compression", "by_frames", "by_view", "second_opinion"}
+
+
+def test_clips_whose_faces_are_seen_alike_are_measured_together(few: list[Prediction]) -> None:
+    small = FaceView(face_px=60, light=100, sharpness=300, roll=2, skin=50)
+    large = FaceView(face_px=300, light=140, sharpness=30, roll=9)
+    views = [small, large, small, large, large, None]
+    seen = [changed(p, view=view) for p, view in zip(few, views, strict=True)]
+    m = figures(seen)
+    names = [each.name for each in m.by_view]
+    assert names[:2] == ["faces up to 80 px", "faces above 250 px"]
+    assert [name for name in names if "skin" in name] == ["apparent skin light (ITA above 41)"]
+    first, second = m.by_view[:2]
+    assert (first.reals, first.fakes, first.false_alarms, first.missed) == (1, 1, 0.0, 1.0)
+    assert (second.reals, second.fakes, second.false_alarms, second.auc) == (1, 2, 1.0, 0.0)
+    # With a second opinion its verdicts count.
+    unsure = {"condition": Condition(second=True), "verdict": Verdict.UNSURE}
+    both = [*seen, *(changed(p, **unsure) for p in seen)]
+    assert figures(both).by_view[1].false_alarms == 0.0
+    card = {figure.name for figure in card_figures(m, "few", "command")}
+    assert "false positive rate, faces above 250 px, 1 real" in card
+
+
+def test_the_angle_tells_light_skin_from_dark() -> None:
+    light = np.full((160, 160, 3), (230, 190, 160), np.uint8)
+    assert typology_angle(light) > 41
+    assert typology_angle(light // 3) < 10
 
 
 def test_a_compression_that_hides_faces_is_compared_on_what_both_have(
@@ -161,6 +188,8 @@ def test_one_class_alone_gives_no_figures() -> None:
 
 def test_scores_come_back_from_their_table(few: list[Prediction], tmp_path: Path) -> None:
     made = [changed(j, logit=0.125, looked_at=7, seconds=1.5, memory=321.0) for j in few]
+    view = FaceView(face_px=60.5, light=100, sharpness=300, roll=2, skin=-12.5)
+    made[0] = changed(made[0], view=view)
     judged = [*made, *under(made, 0.123456789, compression="jpeg 40"), *under(made, 0.5, frames=20)]
     judged += under(made, 0.5, second=True)
     write_scores(tmp_path / "one.tsv", judged[:10])

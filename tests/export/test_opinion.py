@@ -17,15 +17,17 @@ from encoders import SIDE, WIDTH, write_encoder
 from redpale import PALE, RED, hang, photograph, tinted, wall
 
 from edge.finding import Thresholds, Verdict
-from edge.scan.model.bundle import load_bundle, open_graph
-from edge.scan.model.bundle_info import manifest_with_figures
+from edge.scan.model.bundle import Sessions, check_golden, load_bundle, open_graph
+from edge.scan.model.bundle_info import BundleError, manifest_with_figures
 from edge.scan.model.manifest import Calibration
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
 from export.cli.main import main
+from export.clip.adapter import read_adapter
 from export.clip.graph import features_graph, read_encoder, read_taps
 from export.clip.probe import balanced, fit_head
 from export.convert.bundle import amend
+from export.convert.sequence_graph import linear_sequence
 from export.evaluate.ensemble import PairedClip, fit_joined
 
 TAPS = "3:class,3:mean"
@@ -106,12 +108,10 @@ def test_an_opinion_is_made_and_asked(tmp_path: Path) -> None:
     assert load_bundle(out).manifest.beside == beside
 
 
-def test_a_tuned_tower_becomes_a_second_opinion(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def tuned_command(tmp_path: Path) -> tuple[list[str], dict[str, Any]]:
+    """The command on `tuned.pt`, and what that file holds."""
     first = write_bundle(tmp_path / "red", thresholds=Thresholds(real=0.0, fake=1.0))
     sha256 = write_encoder(tmp_path / "their.onnx")
-    tower = read_encoder(tmp_path / "their.onnx", sha256)
     name = "vision_model.embeddings.class_embedding"  # this tower has no layer norms
     rng = np.random.default_rng(4)
     kept: dict[str, Any] = {
@@ -126,6 +126,14 @@ def test_a_tuned_tower_becomes_a_second_opinion(
     command = ["opinion", "--tuned", str(tmp_path / "tuned.pt"), "--beside", str(first)]
     command += ["--tower", str(tmp_path / "their.onnx"), "--sha256", sha256]
     command += ["--clips", str(write_faces(tmp_path / "clips"))]
+    return command, kept
+
+
+def test_a_tuned_tower_becomes_a_second_opinion(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, kept = tuned_command(tmp_path)
+    first, tower = tmp_path / "red", read_encoder(tmp_path / "their.onnx", kept["tower"])
     assert main([*command, "--out", str(tmp_path / "thorough")]) == 0
     bundle = load_bundle(tmp_path / "thorough")
     crops = noise(2, SIDE, seed=3)
@@ -137,6 +145,21 @@ def test_a_tuned_tower_becomes_a_second_opinion(
     session = open_graph(plain, 1, "plain", tmp_path)
     assert abs(session.run(["features"], {"crops": crops})[0] - features).max() > 0.1
     assert str(taps[0]) in bundle.manifest.graphs.quantization
+
+    # The bundle gives back what it was made of.
+    back = tmp_path / "back.pt"
+    assert main(["recover", str(tmp_path / "thorough"), "--out", str(back)]) == 0
+    found = read_adapter(back, tower)
+    assert (found.taps, found.bias) == (tuple(taps), 0.5)
+    assert found.weight == pytest.approx(kept["weight"].numpy())
+
+    # Clips that a head learned from are scored by one that did not.
+    nothing = {"weight": torch.zeros(1, WIDTH), "bias": torch.zeros(1)}
+    groups = {"obama": 0, "biden": 0}
+    torch.save({**kept, "left_out": {"groups": groups, **nothing}}, tmp_path / "tuned.pt")
+    assert main([*command, "--out", str(tmp_path / "blind")]) == 0
+    figures = {f.name: f.value for f in manifest_with_figures(tmp_path / "blind").figures}
+    assert figures["AUC, this model alone"] == 0.5
 
     # Its rule is fitted again on other clips.
     out, clips = str(tmp_path / "thorough"), str(tmp_path / "clips")
@@ -158,6 +181,60 @@ def test_a_tuned_tower_becomes_a_second_opinion(
     torch.save(kept | {"tower": "0" * 64}, tmp_path / "tuned.pt")
     assert main([*command, "--out", str(tmp_path / "other")]) == 1
     assert "tuned on another encoder" in capsys.readouterr().err
+
+
+def test_a_second_head_says_if_a_face_was_generated(tmp_path: Path) -> None:
+    command, kept = tuned_command(tmp_path)
+    first = tmp_path / "red"
+    # Its limits are the thresholds of swaps.
+    half = {"weight": torch.zeros(1, WIDTH), "bias": torch.tensor([9.0])}
+    other: dict[str, Any] = {
+        "weight": torch.zeros(WIDTH),
+        "bias": 3.0,
+        "fake_at": 2.0,
+        "real_at": -1.0,
+    }
+    other["left_out"] = {"groups": {"obama": 0}, **half}
+    torch.save({**kept, "generated": other}, tmp_path / "tuned.pt")
+    assert main([*command, "--out", str(tmp_path / "both")]) == 0
+    asked = load_bundle(tmp_path / "both")
+    assert asked.asks_generated
+    assert asked.generated(np.ones((2, 1, WIDTH), np.float32)) == pytest.approx([3.0, 3.0])
+    rule = asked.manifest.beside
+    assert rule is not None
+    assert rule.generated is not None
+    assert rule.generated.probability(2.0) == pytest.approx(min(rule.thresholds.fake, 0.98))
+    assert rule.generated.probability(-1.0) == pytest.approx(max(rule.thresholds.real, 0.02))
+    figures = {f.name: f.value for f in manifest_with_figures(tmp_path / "both").figures}
+    assert figures["real clips called FAKE, as generated"] == 1.0
+    values = {
+        "model.bundle": str(first),
+        "second_opinion.ask": "always",
+        "second_opinion.bundle": str(tmp_path / "both"),
+    }
+    with Scanner(load_settings().changed("a test", values)) as scanner:
+        finding = scanner.scan(tmp_path / "clips" / "bidenREAL.jpg")
+    assert finding.second_opinion is not None
+    (view,) = finding.second_opinion.faces
+    assert view.generated_probability == pytest.approx(rule.generated.probability(3.0))
+    again = ["calibrate", str(tmp_path / "both"), str(tmp_path / "clips"), "--beside", str(first)]
+    assert main([*again, "--error", "0.4"]) == 0
+    fitted = load_bundle(tmp_path / "both").manifest.beside
+    assert fitted is not None
+    assert fitted.generated is not None
+    assert fitted.generated.probability(2.0) == pytest.approx(fitted.thresholds.fake, abs=0.021)
+    changed = (tmp_path / "both" / "sequence.onnx").read_bytes()
+    linear = linear_sequence(kept["weight"].numpy(), 0.5, (np.zeros(WIDTH, np.float32), 4.0))
+    graph = linear.SerializeToString()
+    assert graph != changed
+    with pytest.raises(BundleError, match=r"sequence\.onnx gives other answers"):
+        check_golden(
+            Sessions(
+                (tmp_path / "both" / "features.onnx").read_bytes(), graph, weights=tmp_path / "both"
+            ),
+            (tmp_path / "both" / "golden.npz").read_bytes(),
+            tmp_path / "both",
+        )
 
 
 def test_a_head_is_for_features_as_they_are() -> None:

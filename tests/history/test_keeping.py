@@ -164,6 +164,33 @@ def test_the_old_go(tmp_path: Path, looks: Looks) -> None:
         assert len(history.entries(recent)) == 2
 
 
+def test_a_wrong_clock_deletes_nothing(tmp_path: Path, looks: Looks) -> None:
+    """Forward by years, as with an empty clock battery; or 1970, before the clock is set."""
+    clock = Clock()
+    right = clock.now
+    with opened(tmp_path, days=10, clock=clock) as history:
+        for name, now in (
+            ("NOW", right),
+            ("2040", right.replace(year=2040)),
+            ("1970", right.replace(year=1970)),
+            ("NOW AGAIN", right + timedelta(days=1)),
+        ):
+            clock.now = now
+            visit = history.open_visit("stick", name)
+            keep(history, visit, looks["red.jpg"])
+            history.close_visit(visit, "complete", "")
+        assert [visit.name for visit in history.visits()] == ["NOW AGAIN", "1970", "2040", "NOW"]
+    for now in (right.replace(year=2040), right.replace(year=1970), right + timedelta(days=2)):
+        clock.now = now
+        with opened(tmp_path, days=10, clock=clock) as history:
+            names = [visit.name for visit in history.visits()]
+            assert names == ["NOW AGAIN", "1970", "2040", "NOW"]
+    clock.now = right + timedelta(days=10.5)
+    with opened(tmp_path, days=10, clock=clock) as history:
+        names = [visit.name for visit in history.visits()]
+        assert names == ["NOW AGAIN", "1970", "2040"], "the clock is right, and one is too old"
+
+
 def test_of_a_crowd_the_most_suspicious_faces_are_kept(tmp_path: Path, looks: Looks) -> None:
     finding, portraits = looks["red.mp4"].finding, looks["red.mp4"].portraits
     faces = [

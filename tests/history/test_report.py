@@ -17,11 +17,13 @@ import pytest
 from browser import Browser, browser
 from frontdoor import ROOT
 
-from edge.finding import Verdict
-from edge.history.report import Report, ReportDocument, make_report
+from edge.finding import Part, Verdict
+from edge.history.report import Report, make_report
+from edge.history.report_document import ReportDocument
 from edge.history.writer import Entry, History, Visit
 from edge.scan.model.bundle_info import manifest_with_figures, read_bundle
 from edge.scan.scanner import ScanResult
+from edge.skipped import SkipList, SkipReason
 
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
 NAMES = ("nobody.mp4", "pale.mp4", "red.jpg", "red.mp4", "text.mp4", "two.mp4")
@@ -272,7 +274,14 @@ def test_a_large_stick_gets_a_page_of_bounded_size(tmp_path: Path, looks: Looks)
     report = make_report(visit, entries, None)
     assert len(report.html) < 20_000_000
     assert report.html.count("<tr>") >= 3000
-    assert "And 2000 more clips" in report.html
+    assert len(report.json) < 20_000_000
+    assert "more clips, none of them more suspicious" in report.html
+    made = json.loads(report.json)
+    assert (len(made["findings"]), made["left_out"]) == (3000, 0)
+    assert [judged["finding"]["faces"] != [] for judged in made["findings"]].count(False) == made[
+        "shortened"
+    ]
+    assert made["findings"][2999]["finding"]["faces"], "the FAKE one is whole"
     first = report.html.index('id="clip-1"')
     assert "data:image/jpeg" in report.html[first : report.html.index('id="clip-2"')]
     assert "2999.mp4" in report.html[first : report.html.index('id="clip-2"')]
@@ -298,6 +307,22 @@ def test_of_a_crowd_the_worst_are_shown_and_the_others_counted(
     assert "And 32 more faces" in html
 
 
+def test_files_that_were_not_judged_are_named(tmp_path: Path, looks: Looks, bundle: Path) -> None:
+    visit, entries = kept(tmp_path, [looks["red.jpg"]])
+    files = SkipList()
+    files.add(Path("/s/a<b>.txt"), SkipReason.NOT_MEDIA)
+    files.add(Path("/s/.c"), SkipReason.HIDDEN)
+    visit = replace(visit, skipped=files.result())
+    for judged in (entries, []):
+        report = make_report(visit, judged, None)
+        assert "1 file is neither a video nor a picture: a&lt;b&gt;.txt." in report.html
+        assert ("2 files and folders were" in report.html) == bool(judged)
+        made = json.loads(report.json)
+        jsonschema.validate(made, SCHEMA)
+        assert made["skipped"]["counts"] == {"not-media": 1, "hidden": 1}
+    assert "No clip was judged." in report.html
+
+
 def test_the_models_figures_are_shown_if_it_judged(
     tmp_path: Path, looks: Looks, bundle: Path
 ) -> None:
@@ -308,7 +333,7 @@ def test_the_models_figures_are_shown_if_it_judged(
     other = manifest.model_copy(update={"version": "2"})
     for card in (other, None):
         html = make_report(visit, entries, card).html
-        assert "Judged by red 1." in html
+        assert "Judged by red 1 (not from Truelight)." in html
         assert said not in html
 
 
@@ -419,3 +444,22 @@ def test_the_schema_is_made_from_the_types() -> None:
     made = ReportDocument.model_json_schema(mode="serialization")
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     assert made == SCHEMA
+
+
+def test_a_face_of_another_part_is_named_so(
+    window: Browser, looks: Looks, bundle: Path, tmp_path: Path
+) -> None:
+    film = looks["red.mp4"].finding
+    assert film.clip is not None
+    page = Part(kind="page", number=3, clip=film.clip.model_copy(update={"kind": "image"}))
+    faces = (film.faces[0], film.faces[0].replaced(id=2, part=1))
+    look = replace(looks["red.mp4"], finding=film.replaced(parts=(page,), faces=faces))
+    file = tmp_path / "report.html"
+    file.write_text(report(tmp_path, [look], bundle).html, encoding="utf-8")
+    window.open(file, 1200)
+    assert "Face 1: " in text(window)
+    assert "Face 2, page 3: " in text(window)
+    assert "with 1 more page" in text(window)
+    # A score over time is drawn of the film alone.
+    plots = "[...document.querySelectorAll('.face svg[role=img]')].map(plot => plot.ariaLabel)"
+    assert [label.split(",")[0] for label in window.value(plots)] == ["Score of face 1 over time"]

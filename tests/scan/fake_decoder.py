@@ -1,13 +1,13 @@
 """Decoder processes that misbehave, and what it takes to run one."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import edge
 from edge.scan.media.client import ClipError, Limits, open_clip
+from edge.scan.media.decoders import Decoders
 from edge.scan.media.protocol import Fault
 from edge.scan.media.sampling import Sampling
 
@@ -16,29 +16,33 @@ SHORT = Limits(silence=0.5, grace=0.2)
 
 # What they have in common: they speak the protocol by hand.
 PREAMBLE = f"""
-import mmap, os, struct, sys, time
+import mmap, os, socket, struct, sys, time
 sys.path.insert(0, {str(Path(edge.__file__).parents[1])!r})
+from edge.scan.media.decoders import Decoders
 from edge.scan.media.protocol import Fault, Reply, Request
-requests, replies, clip, memory = map(int, sys.argv[1:])
-def read(): return struct.unpack("<10q", os.read(requests, 80))
+connection = socket.socket(fileno=int(sys.argv[1]))
+replies = connection.fileno()
+def read(): return struct.unpack("<10q", os.read(replies, 80))
 def reply(*fields): os.write(replies, struct.pack("<10q", *fields, *(0,) * (10 - len(fields))))
 def opened(kind=0, container=0, codec=0, width=64, height=48, us=2_000_000, rate=25_000):
     reply(Reply.OPENED, kind, container, codec, width, height, us, rate)
 def frame(slot=0, window=0, us=0, read=1, damaged=0):
     reply(Reply.FRAME, slot, window, us, read, damaged)
 def silence(): time.sleep(60)
-assert read()[0] == Request.OPEN
+reply(Reply.READY, os.getuid(), os.getpid())
+request, (clip, memory, log), *_ = socket.recv_fds(connection, 80, 3)
+assert struct.unpack("<10q", request)[0] == Request.OPEN
 """
 
 
-def fake_decoder(body: str) -> list[str]:
-    return [sys.executable, "-c", PREAMBLE + body]
+def fake_decoder(body: str) -> Decoders:
+    return Decoders([sys.executable, "-c", PREAMBLE + body])
 
 
 def decode(
-    path: Path, limits: Limits = SHORT, command: Sequence[str] | None = None
+    path: Path, limits: Limits = SHORT, decoders: Decoders | None = None
 ) -> list[tuple[int, int, float]]:
-    with open_clip(path, FOUR_HERTZ, limits, command=command) as opened:
+    with open_clip(path, FOUR_HERTZ, limits, decoders=decoders) as opened:
         return [(frame.index, frame.window, frame.time) for frame in opened.frames()]
 
 

@@ -26,6 +26,7 @@ def face(
     face_px: float = 100,
     light: float = 100,
     sharpness: float = 100,
+    warmth: float = 0.3,
     frames: int = 24,
 ) -> Face:
     """A face with a window for each logit."""
@@ -35,7 +36,7 @@ def face(
         last_second=3.0,
         frames=frames,
         box=Box(x=10, y=10, width=face_px, height=face_px),
-        quality=Quality(face_px=face_px, light=light, sharpness=sharpness),
+        quality=Quality(face_px=face_px, light=light, sharpness=sharpness, warmth=warmth),
         counted=False,
         fake_probability=None,
         windows=tuple(

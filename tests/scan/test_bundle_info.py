@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bundles import SIDE, SLOPE, TOWER_WIDTH, write_bundle, write_tower_bundle
+from frontdoor import ROOT
 
 from edge.finding import Thresholds
 from edge.scan.model.bundle import check_golden, load_bundle
-from edge.scan.model.bundle_info import BundleError, list_bundles
+from edge.scan.model.bundle_info import BundleError, list_bundles, read_bundle
 from edge.scan.model.manifest import EnsembleRule
 
 BESIDE = EnsembleRule(
@@ -101,3 +104,31 @@ def test_a_golden_vector_that_swells_is_not_unpacked(tmp_path: Path) -> None:
     assert len(packed.getvalue()) < 100_000
     with pytest.raises(BundleError, match="too large"):
         check_golden(load_bundle(write_bundle(tmp_path / "red")), packed.getvalue(), tmp_path)
+
+
+def test_a_golden_vector_whose_array_claims_more_than_it_holds_is_not_unpacked(
+    tmp_path: Path,
+) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f4", "fortran_order": False, "shape": (1 << 40,)}
+    )
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("crops.npy", header.getvalue())
+    with pytest.raises(BundleError, match="too large"):
+        check_golden(load_bundle(write_bundle(tmp_path / "red")), packed.getvalue(), tmp_path)
+
+
+def test_the_shipped_bundles_are_known_and_no_others(tmp_path: Path) -> None:
+    """Thresholds that someone edited made UNSURE a REAL, with no word."""
+    for name in ("truelight", "thorough"):
+        assert read_bundle(ROOT / "models" / name).model.shipped, f"truelight-export ship {name}"
+    copy = tmp_path / "truelight"
+    shutil.copytree(ROOT / "models" / "truelight", copy)
+    assert read_bundle(copy).model.shipped
+    manifest = json.loads((copy / "bundle.json").read_text())
+    manifest["thresholds"]["real"] = 0.62
+    (copy / "bundle.json").write_text(json.dumps(manifest))
+    assert read_bundle(write_bundle(tmp_path / "red")).model.shipped is False
+    assert read_bundle(copy).model.shipped is False

@@ -8,7 +8,7 @@ from clips import number_of
 from fake_decoder import FOUR_HERTZ, SHORT, decode, fake_decoder, fault_of
 
 from edge.scan.media.client import ClipError, Frame, Limits, open_clip
-from edge.scan.media.protocol import Fault
+from edge.scan.media.protocol import Fault, Remark
 from edge.scan.media.sampling import Sampling
 from edge.scan.progress import Cancelled
 
@@ -16,9 +16,9 @@ from edge.scan.progress import Cancelled
 def test_valid_messages_become_frames(clip: Path) -> None:
     frames = decode(
         clip,
-        command=fake_decoder(
+        decoders=fake_decoder(
             "opened(); assert read()[:2] == (Request.START, 3)\n"
-            "shared = mmap.mmap(memory, 0); shared[:] = bytes([7]) * (64 * 48 * 3 * 3)\n"
+            "shared = mmap.mmap(memory, 0); shared[: 64 * 48 * 9] = bytes([7]) * (64 * 48 * 9)\n"
             "frame(0, 0, 0); frame(1, 0, 250_000, 2)\n"
             "assert read()[:2] == (Request.RELEASE, 0)\n"
             "reply(Reply.DONE, 50, 0, 1000)"
@@ -113,7 +113,7 @@ def test_no_frame_at_all_is_a_fault(clip: Path) -> None:
 
 def test_bytes_after_the_end_are_ignored(clip: Path) -> None:
     body = "opened(); read(); frame(); reply(Reply.DONE, 1, 0, 1); os.write(replies, b'x' * 5000)"
-    assert decode(clip, command=fake_decoder(body)) == [(0, 0, 0.0)]
+    assert decode(clip, decoders=fake_decoder(body)) == [(0, 0, 0.0)]
 
 
 def test_the_decoder_cannot_resize_the_shared_memory(clip: Path) -> None:
@@ -125,7 +125,7 @@ def test_the_decoder_cannot_resize_the_shared_memory(clip: Path) -> None:
         "    silence()\n"
         "frame(); reply(Reply.DONE, 1, 0, 1)"
     )
-    assert decode(clip, command=fake_decoder(body)) == [(0, 0, 0.0)]
+    assert decode(clip, decoders=fake_decoder(body)) == [(0, 0, 0.0)]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_no_claim_prolongs_the_wait(clip: Path) -> None:
     body = month + "while True:\n    reply(Reply.ALIVE, 1)\n    time.sleep(0.1)"
     assert fault_of(clip, body, limits) is Fault.TOO_MUCH_WORK
     slow = month + "for n in range(96): frame(n % 3, n // 8, n * 1000, n + 1); time.sleep(0.25)"
-    with open_clip(clip, Sampling(8, 4.0, 12), limits, command=fake_decoder(slow)) as opened:
+    with open_clip(clip, Sampling(8, 4.0, 12), limits, decoders=fake_decoder(slow)) as opened:
         assert 1 <= len(list(opened.frames())) <= 4
         assert opened.stopped
 
@@ -188,7 +188,7 @@ def test_waiting_for_a_slow_decoder_can_be_cancelled(clip: Path) -> None:
     body = fake_decoder("while True:\n    reply(Reply.ALIVE, 1)\n    time.sleep(0.05)")
     with (
         pytest.raises(Cancelled),
-        open_clip(clip, FOUR_HERTZ, command=body, waiting=waiting) as opened,
+        open_clip(clip, FOUR_HERTZ, decoders=body, waiting=waiting) as opened,
     ):
         _ = opened.clip
     assert waits == 3
@@ -199,8 +199,56 @@ def test_a_decoder_that_reads_nothing_does_not_block_the_program(clip: Path) -> 
     body = "opened(us=10**12)\nfor n in range(5000): frame(slot=n % 3, us=n, read=n)\nsilence()"
     with (
         pytest.raises(ClipError) as caught,
-        open_clip(clip, many, SHORT, command=fake_decoder(body)) as opened,
+        open_clip(clip, many, SHORT, decoders=fake_decoder(body)) as opened,
     ):
         for _ in opened.frames():
             pass
     assert caught.value.fault is Fault.INVALID_DATA
+
+
+LATER = (
+    "opened(); read(); frame(); read(); reply(Reply.REMARKS, 1); "
+    "reply(Reply.DONE, 1, 0, 1000, 0, 1); assert read()[0] == Request.NEXT\n"
+)
+
+
+@pytest.mark.parametrize("ending", ["os._exit(7)", "silence()", "reply(Reply.FAILED, 19)"])
+def test_a_failure_with_a_later_part_leaves_the_first_part_and_a_remark(
+    clip: Path, ending: str
+) -> None:
+    command = fake_decoder(LATER + ending)
+    with open_clip(clip, FOUR_HERTZ, SHORT, decoders=command) as opened:
+        assert len(list(opened.frames())) == 1
+        assert not opened.open_next()
+        assert opened.remarks == {Remark.OTHER_TRACKS: 1}
+
+
+def test_a_failure_within_a_later_part_leaves_its_frames_and_a_remark(clip: Path) -> None:
+    more = "reply(Reply.PART, 1, 2); opened(); read(); frame(read=2); os._exit(7)"
+    with open_clip(clip, FOUR_HERTZ, SHORT, decoders=fake_decoder(LATER + more)) as opened:
+        assert len(list(opened.frames())) == 1
+        assert opened.open_next()
+        assert opened.part is not None
+        assert (opened.part.kind, opened.part.number) == ("track", 2)
+        assert len(list(opened.frames())) == 1
+        assert not opened.open_next()
+        assert opened.remarks == {Remark.OTHER_TRACKS: 1}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "opened()",
+        "reply(Reply.PART, 0, 1); opened()",
+        "reply(Reply.PART, 1, 0); opened()",
+        "reply(Reply.PART, 99, 1); opened()",
+        "reply(Reply.PART, 1, 2); frame()",
+        "reply(Reply.DONE, 1, 0, 0, 0, 2)",
+    ],
+)
+def test_invalid_data_of_a_later_part_makes_the_file_unreadable(clip: Path, wrong: str) -> None:
+    with open_clip(clip, FOUR_HERTZ, SHORT, decoders=fake_decoder(LATER + wrong)) as opened:
+        list(opened.frames())
+        with pytest.raises(ClipError) as caught:
+            opened.open_next()
+        assert caught.value.fault is Fault.INVALID_DATA

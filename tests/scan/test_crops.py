@@ -83,6 +83,14 @@ def test_light_is_the_mean_luma_of_the_face() -> None:
     assert measure(flat, Box(x=20, y=20, width=50, height=50)).light == pytest.approx(luma, abs=1)
 
 
+def test_warmth_tells_skin_from_false_colours() -> None:
+    for name in ("obama", "biden", "collins"):
+        pixels, box = face(name)
+        assert measure(pixels, box).warmth > 0.1
+        for false in (255 - pixels, np.ascontiguousarray(pixels[:, :, ::-1])):
+            assert measure(false, box).warmth < -0.15
+
+
 def test_face_px_is_the_side_in_the_clip() -> None:
     assert measure(ramp(), Box(x=20, y=20, width=50, height=44)).face_px == 44
 

@@ -21,6 +21,7 @@ from fake_decoder import (
 
 import edge
 from edge.scan.media.client import ClipError, Limits, open_clip
+from edge.scan.media.decoders import Decoders
 from edge.scan.media.protocol import Fault
 from edge.scan.media.sampling import Sampling
 
@@ -40,7 +41,7 @@ def test_a_killed_decoder_costs_its_clip_only(clip: Path) -> None:
 
 def test_the_decoder_and_its_children_are_gone_after_closing(clip: Path) -> None:
     body = "if os.fork() == 0: silence()\nopened(); read(); frame(); silence()"
-    with open_clip(clip, FOUR_HERTZ, SHORT, command=fake_decoder(body)) as opened:
+    with open_clip(clip, FOUR_HERTZ, SHORT, decoders=fake_decoder(body)) as opened:
         next(opened.frames())
         group = opened.pid
         assert len(living(group)) == 2
@@ -87,7 +88,7 @@ def test_ctrl_c_does_not_reach_the_decoder(clip: Path) -> None:
 
 
 def test_the_decoder_holds_only_what_it_needs(clip: Path) -> None:
-    """Its descriptors: /dev/null twice, stderr; requests, replies, the clip and the memory."""
+    """Its descriptors: /dev/null twice, stderr; the connection, the clip, the memory, the log."""
     secret = os.open(clip, os.O_RDONLY)
     os.set_inheritable(secret, True)
     body = """
@@ -95,7 +96,7 @@ import fcntl, stat
 def is_open(descriptor):
     try: return bool(os.fstat(descriptor))
     except OSError: return False
-assert list(filter(is_open, range(1000))) == sorted([0, 1, 2, requests, replies, clip, memory])
+assert list(filter(is_open, range(1000))) == sorted([0, 1, 2, replies, clip, memory, log])
 assert fcntl.fcntl(clip, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
 own = {"ORT_DISABLE_TELEMETRY"}  # set by the program itself
 given = {"LC_ALL", "LC_CTYPE", "OPENBLAS_NUM_THREADS", "LD_LIBRARY_PATH"}
@@ -104,7 +105,7 @@ assert os.getcwd() == "/"
 opened(); read(); frame(); reply(Reply.DONE, 1, 0, 1)
 """
     try:
-        assert decode(clip, command=fake_decoder(body)) == [(0, 0, 0.0)]
+        assert decode(clip, decoders=fake_decoder(body)) == [(0, 0, 0.0)]
     finally:
         os.close(secret)
     with open_clip(clip, FOUR_HERTZ) as opened:
@@ -196,7 +197,7 @@ def test_a_file_without_permission_is_refused(clip: Path, tmp_path: Path) -> Non
 
 def test_a_missing_interpreter_is_a_fault(clip: Path) -> None:
     with pytest.raises(ClipError) as caught:
-        decode(clip, command=["/nowhere/python"])
+        decode(clip, decoders=Decoders(["/nowhere/python"]))
     assert caught.value.fault is Fault.NOT_STARTED
 
 

@@ -11,71 +11,20 @@ from pathlib import Path
 
 import pytest
 from fake_decoder import FOUR_HERTZ
+from takeover import ATTEMPTS, SETUP, SUCCESS
 
 import edge
 from edge.scan.media.client import open_clip
-from edge.scan.media.process import SANDBOX_LAYERS, sandbox_layers
+from edge.scan.media.confinement import try_confinement
+from edge.scan.media.protocol import LAYERS
 
-SUCCESS = b"done"
-# What it does before it is taken over, as in worker.py: standard output stands for the replies.
-PREAMBLE = f"""
-import ctypes, mmap, os, resource, signal, socket, sys, threading
+# What it does before it is taken over, as in worker.py: standard output stands for the connection.
+PREAMBLE = f"""{SETUP}
 sys.path.insert(0, {str(Path(edge.__file__).parents[1])!r})
 from edge.scan.media import sandbox
 parent, clip, victim, port = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-page = mmap.PAGESIZE
-libc = ctypes.CDLL(None, use_errno=True)
-libc.mmap.restype = libc.shmat.restype = ctypes.c_void_p
-def check(answer):
-    if answer in (-1, 2**64 - 1): raise OSError(ctypes.get_errno(), "refused")
-heap = next(int(line.split("-")[0], 16) for line in open("/proc/self/maps") if "[heap]" in line)
 held = sandbox.enter(20, 1536 << 20, (1, 2))
 """
-ATTEMPTS = {
-    "read a file": "open('/etc/passwd').read()",
-    "list a folder": "os.listdir('/tmp')",
-    "learn of a file": "os.stat(victim)",
-    "create a file": "os.open(victim + '.new', os.O_CREAT | os.O_WRONLY)",
-    "write a file": "os.open(victim, os.O_WRONLY)",
-    "change a file by mmap": "mmap.mmap(os.open(victim, os.O_RDWR), 0)[:1] = b'X'",
-    "change the clip by mmap": "mmap.mmap(clip, 1)[:1] = b'X'",
-    "truncate a file": "os.truncate(victim, 0)",
-    "delete a file": "os.unlink(victim)",
-    "rename a file": "os.rename(victim, victim + '.moved')",
-    "change a file's mode": "os.chmod(victim, 0o777)",
-    "link to a file": "os.symlink(victim, victim + '.link')",
-    "open the clip for writing": "os.open(f'/proc/self/fd/{clip}', os.O_RDWR)",
-    "write into the clip": "os.pwrite(clip, b'X', 0)",
-    "write to another descriptor": "os.write(clip, b'X')",
-    "read the parent's environment": "open(f'/proc/{parent}/environ', 'rb').read()",
-    "read the parent's memory": "open(f'/proc/{parent}/mem', 'rb')",
-    "read it by process_vm_readv": "check(libc.process_vm_readv(parent, None, 0, None, 0, 0))",
-    "write it by process_vm_writev": "check(libc.process_vm_writev(parent, None, 0, None, 0, 0))",
-    "ptrace the parent": "check(libc.ptrace(0x4206, parent, 0, 0))",
-    "signal the parent": "os.kill(parent, 0)",
-    "TCP": "socket.create_connection(('127.0.0.1', port), 2)",
-    "UDP": "socket.socket(socket.AF_INET, socket.SOCK_DGRAM)",
-    "a UNIX socket": "socket.socket(socket.AF_UNIX)",
-    "netlink": "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)",
-    "a pair of sockets": "socket.socketpair()",
-    "fork": "os.fork() or os._exit(0)",
-    "vfork": "check(libc.vfork())",
-    "exec": "os.execv('/bin/true', ['true'])",
-    "a shell": "os.system('true') == 0 or os._exit(1)",
-    "setsid": "os.setsid()",
-    "executable memory": "check(libc.mmap(None, page, 7, 0x22, -1, 0))",
-    "memory made executable": "check(libc.mprotect(ctypes.c_void_p(heap), page, 5))",
-    "System V memory": "check(libc.shmget(0, 4096, 0o1600))",
-    "a memory file": "os.memfd_create('x')",
-    "more rights by a namespace": "check(libc.unshare(0x10000000))",
-    "raise the limit of processor time": "resource.setrlimit(resource.RLIMIT_CPU, (99, 99))",
-    "raise the limit of memory": "resource.setrlimit(resource.RLIMIT_AS, (1 << 40, 1 << 40))",
-    "keys": "check(libc.syscall(250, 0, 0, 0, 0, 0))",
-    "bpf": "check(libc.syscall(321, 0, 0, 0))",
-    "io_uring": "check(libc.syscall(425, 1, 0))",
-    "userfaultfd": "check(libc.syscall(323, 0))",
-    "perf": "check(libc.syscall(298, 0, 0, -1, -1, 0))",
-}
 
 
 @pytest.fixture
@@ -158,7 +107,7 @@ def test_this_program_cannot_be_debugged_once_a_clip_was_opened(clip: Path) -> N
 
 
 def test_the_layers_are_reported() -> None:
-    assert sandbox_layers() == tuple(SANDBOX_LAYERS)
+    assert try_confinement().layers == tuple(LAYERS)
 
 
 def test_a_missing_layer_leaves_the_others(tmp_path: Path) -> None:

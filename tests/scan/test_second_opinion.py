@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ from waiting import until
 from edge.errors import TruelightError
 from edge.finding import Face, Finding, ReasonCode, Thresholds, Verdict
 from edge.scan.joint_verdict import in_doubt, reconsider
+from edge.scan.limitations import withhold_real
 from edge.scan.model.bundle_info import BundleInfo, read_bundle
-from edge.scan.model.manifest import TOWER, QualityLimits
+from edge.scan.model.manifest import TOWER, Calibration, QualityLimits
 from edge.scan.model.second_opinion import (
     Absence,
+    FaceAnswers,
     NoSecondModel,
     SecondModel,
     find_second,
@@ -211,12 +214,12 @@ def test_it_is_loaded_when_needed_and_unloaded_when_memory_is_tight(
     assert not second.loaded
     for _ in range(2):
         memory.write_text("MemAvailable:  1000000 kB\n")
-        assert len(second.logits(CROP, lambda: None)[1]) == 10
+        assert len(second.answers(CROP, lambda: None)[1].swapped) == 10
         assert second.loaded
         memory.write_text("MemAvailable:  100000 kB\n")
         until(lambda: not second.loaded)
     with pytest.raises(TruelightError, match="only 100 MB of memory are free"):
-        second.logits(CROP, lambda: None)
+        second.answers(CROP, lambda: None)
     second.close()
 
 
@@ -227,7 +230,7 @@ def test_it_can_be_cancelled(models: Path) -> None:
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        second.logits(CROP, cancel)
+        second.answers(CROP, cancel)
     second.close()
     assert not second.loaded
 
@@ -275,7 +278,7 @@ def test_the_second_answer_changes_the_verdict(
     first, second = pair
     before = judged(first, face(0.5, 1.5))
     assert before.verdict is Verdict.UNSURE
-    after = reconsider(before, {1: answers}, second, 1.25)
+    after = reconsider(before, {1: FaceAnswers(answers)}, second, 1.25)
     lean = 0.5 * 1.0 + 2.0 * sum(answers) / 2 - 1.0
     assert after.fake_probability == pytest.approx(1 / (1 + math.exp(-lean)))
     assert (after.verdict, after.thresholds) == (verdict, Thresholds(real=0.3, fake=0.7))
@@ -294,7 +297,7 @@ def test_the_worst_face_by_both_decides(pair: tuple[BundleInfo, BundleInfo]) -> 
     small = face(3.0, number=3, face_px=10)
     before = judged(first, face(1.0), face(0.0, number=2), small)
     assert in_doubt(before) == (1, 2)
-    after = reconsider(before, {1: [-3.0], 2: [3.0]}, second, 0.1)
+    after = reconsider(before, {1: FaceAnswers([-3.0]), 2: FaceAnswers([3.0])}, second, 0.1)
     assert after.verdict is Verdict.FAKE
     one, two, three = (face.fake_probability for face in after.faces)
     rule = second.manifest.beside
@@ -303,6 +306,48 @@ def test_the_worst_face_by_both_decides(pair: tuple[BundleInfo, BundleInfo]) -> 
     assert after.fake_probability == two
     assert three == before.faces[2].fake_probability
     assert "on 2 faces" in after.reasons[1].text
+
+
+def test_a_generated_face_is_fake_whatever_the_swap_head_says(
+    pair: tuple[BundleInfo, BundleInfo],
+) -> None:
+    first, second = pair
+    rule = second.manifest.beside
+    assert rule is not None
+    asked = rule.model_copy(update={"generated": Calibration(scale=1.0, offset=0.0)})
+    both = replace(second, manifest=second.manifest.model_copy(update={"beside": asked}))
+    before = judged(first, face(1.0), face(0.0, number=2))
+    answers = {1: FaceAnswers([-3.0], [3.0]), 2: FaceAnswers([-3.0], [-3.0])}
+    after = reconsider(before, answers, both, 0.1)
+    assert after.verdict is Verdict.FAKE
+    assert after.fake_probability == pytest.approx(1 / (1 + math.exp(-3)))
+    assert "face 1 looks generated" in after.reasons[0].text
+    assert "of being generated 95 %" in after.reasons[1].text
+    assert after.faces[1].fake_probability == pytest.approx(1 / (1 + math.exp(3)))
+
+    swapped = reconsider(before, {**answers, 2: FaceAnswers([3.0], [-3.0])}, both, 0.1)
+    assert "2 faces look swapped or generated" in swapped.reasons[0].text
+    real = reconsider(before, {n: FaceAnswers([-3.0], [-3.0]) for n in (1, 2)}, both, 0.1)
+    assert real.verdict is Verdict.REAL
+    assert "no face looks swapped or generated" in real.reasons[0].text
+    # Not enough for FAKE, too much for REAL.
+    perhaps = reconsider(before, {1: FaceAnswers([-3.0], [0.0]), 2: answers[2]}, both, 0.1)
+    assert perhaps.verdict is Verdict.UNSURE
+
+
+def test_a_single_picture_is_not_called_real_if_the_model_forbids_it(
+    pair: tuple[BundleInfo, BundleInfo],
+) -> None:
+    first, second = pair
+    picture = ClipContext(frames=1)
+    before = judged(first, face(1.0), context=picture)
+    after = reconsider(before, {1: FaceAnswers([-3.0])}, second, 0.1)
+    assert withhold_real(after, QualityLimits()).verdict is Verdict.REAL
+    withheld = withhold_real(after, QualityLimits(real_pictures=False))
+    assert withheld.verdict is Verdict.UNSURE
+    assert "never called REAL" in withheld.reasons[0].text
+    film = reconsider(judged(first, face(1.0)), {1: FaceAnswers([-3.0])}, second, 0.1)
+    assert withhold_real(film, QualityLimits(real_pictures=False)).verdict is Verdict.REAL
 
 
 def test_only_what_lies_between_the_thresholds_is_in_doubt(
@@ -321,7 +366,7 @@ def test_remarks_on_the_clip_stay(pair: tuple[BundleInfo, BundleInfo]) -> None:
     first, second = pair
     damaged = ClipContext(frames=24, step=STEP, damaged=True)
     before = judged(first, face(1.0), context=damaged)
-    after = reconsider(before, {1: [3.0]}, second, 0.1)
+    after = reconsider(before, {1: FaceAnswers([3.0])}, second, 0.1)
     assert [reason.code for reason in after.reasons] == [
         ReasonCode.ABOVE_FAKE_THRESHOLD,
         ReasonCode.SECOND_OPINION,

@@ -1,5 +1,6 @@
 """Files that change, grow without end, or cost more work than a clip may."""
 
+import ctypes
 import hashlib
 import os
 import struct
@@ -154,8 +155,79 @@ def test_a_link_in_a_files_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "private.mp4").write_bytes(b"x")
     (tmp_path / "clip.mp4").symlink_to("private.mp4")
     with pytest.raises(ClipError) as caught:
-        ClipFile(tmp_path / "clip.mp4", follow_links=False)
+        ClipFile(tmp_path / "clip.mp4", tmp_path)
     assert caught.value.fault is Fault.NOT_A_FILE
     with ClipFile(tmp_path / "clip.mp4") as file, FileHash(file.descriptor) as file_hash:
         assert file.size == 1
         assert file_hash.result(9, lambda: None) == hashlib.sha256(b"x").hexdigest()
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["openat2", "part by part"])
+def test_nothing_is_opened_outside_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_new: bool
+) -> None:
+    if not is_new:
+        monkeypatch.setattr("edge.scan.media.beneath._openat2", lambda *_: None)
+    stick, secret = tmp_path / "stick", tmp_path / "secret"
+    for folder in (stick / "album", secret):
+        folder.mkdir(parents=True)
+        (folder / "a.mp4").write_bytes(folder.name.encode())
+    (stick / "link").symlink_to(secret)
+    (stick / "inside").symlink_to(stick / "album")
+    (stick / "a.mp4").symlink_to(secret / "a.mp4")
+    os.mkfifo(stick / "pipe.mp4")
+    (tmp_path / "mounted").symlink_to(stick)
+    with ClipFile(tmp_path / "mounted" / "album" / "a.mp4", tmp_path / "mounted") as file:
+        assert os.pread(file.descriptor, 9, 0) == b"album"
+    for name in ("link/a.mp4", "inside/a.mp4", "a.mp4", "../secret/a.mp4", "pipe.mp4", "album"):
+        with pytest.raises(ClipError) as refused:
+            ClipFile(stick / name, stick)
+        # A link where a folder should be is ENOTDIR where it is opened part by part.
+        assert refused.value.fault in (Fault.NOT_A_FILE, Fault.MISSING), name
+    with pytest.raises(ClipError):
+        ClipFile(secret / "a.mp4", stick)
+    with pytest.raises(ClipError) as gone:
+        ClipFile(stick / "b.mp4", stick)
+    assert gone.value.fault is Fault.MISSING
+
+
+def test_files_and_folders_that_are_swapped_for_links_lead_nowhere(tmp_path: Path) -> None:
+    """Of a file that was listed and then swapped for a link, the daemon's own file was judged."""
+    stick, secret = tmp_path / "stick", tmp_path / "secret"
+    for folder in (stick / "album", secret):
+        folder.mkdir(parents=True)
+        (folder / "a.mp4").write_bytes(folder.name.encode())
+    (tmp_path / "link").symlink_to(secret)
+    ended = threading.Event()
+
+    def swap() -> None:
+        while not ended.is_set():
+            exchange(stick / "album", tmp_path / "link")
+
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    seen: set[bytes] = set()
+    refused = 0
+    try:
+        deadline = time.monotonic() + 60
+        while (refused < 200 or not seen) and time.monotonic() < deadline:
+            try:
+                with ClipFile(stick / "album" / "a.mp4", stick) as file:
+                    seen.add(os.pread(file.descriptor, 9, 0))
+            except ClipError:
+                refused += 1
+    finally:
+        ended.set()
+        swapping.join()
+    assert seen == {b"album"}
+    assert refused >= 200
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Two names trade places, at once (renameat2 with RENAME_EXCHANGE)."""
+    at_working_folder = -100
+    libc = ctypes.CDLL(None, use_errno=True)
+    done = libc.renameat2(
+        at_working_folder, os.fsencode(one), at_working_folder, os.fsencode(other), 2
+    )
+    assert done == 0, os.strerror(ctypes.get_errno())

@@ -1,6 +1,7 @@
 """From scores to a verdict and its reasons, as tables."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from findings import STEP, unjudged
@@ -128,6 +129,7 @@ def test_the_worst_face_that_counts_decides() -> None:
         ({"face_px": 47.9}, "faces-too-small"),
         ({"light": 24.0}, "too-dark"),
         ({"sharpness": 9.0}, "too-blurred"),
+        ({"warmth": -0.2}, "false-colours"),
         ({"seen": 0.875}, "seen-too-briefly"),
     ],
 )
@@ -205,3 +207,21 @@ def test_an_unreadable_clip_has_the_reason_and_no_faces() -> None:
     finding = unreadable(judged(face(0.9)), "It was too long.")
     assert (finding.verdict, finding.faces) == (Verdict.UNREADABLE, ())
     assert (finding.fake_probability, text(finding)) == (None, "It was too long.")
+
+
+def test_a_single_picture_is_named_if_the_verdict_depends_on_it() -> None:
+    film, picture = ClipContext(96, STEP), ClipContext(1)
+    held = ClipContext(96, STEP, is_still=True)
+    faces = (face(0.2), face(0.9, number=2).replaced(part=1))
+    cases = {
+        (film, film): "",
+        (film, picture): "Face 2 is in a single picture: its motion could not be judged.",
+        (film, held): "Face 2 is in a single picture: its motion could not be judged.",
+        (held, film): "",
+        (picture, film): "",
+        (picture, held): "Each part shows one picture only: motion could not be judged.",
+    }
+    for (first, second), right in cases.items():
+        context = replace(first, parts=(second,))
+        texts = {reason.code: reason.text for reason in judged(*faces, context=context).reasons}
+        assert texts.get(ReasonCode.SINGLE_PICTURE, "") == right

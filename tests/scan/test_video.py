@@ -156,12 +156,12 @@ def combing(pixels: Pixels) -> float:
     return float(near / (np.abs(lines[2:] - lines[:-2]).mean() + 1))
 
 
-def woven(count: int, height: int = 576) -> Iterator[Pixels]:
-    """A block that moves between the two fields of each frame."""
+def woven(count: int, height: int = 576, per_field: int = 3) -> Iterator[Pixels]:
+    """A block that moves between two frames, and by `per_field` columns between their fields."""
     for number in range(count):
         pixels = np.full((height, 352, 3), 60, np.uint8)
         for field in (0, 1):
-            left = 20 + 6 * number + 3 * field
+            left = 20 + 6 * number + per_field * field
             pixels[field::2, left : left + 90 : 12] = 250
             pixels[field::2, left + 1 : left + 90 : 12] = 250
         yield pixels
@@ -172,6 +172,34 @@ def test_interlacing_is_found_in_frames_that_are_not_marked(tmp_path: Path) -> N
     seen = look(path)[1]
     (raw,) = (pixels for pixels in list(woven(1)))
     assert combing(raw) > 5
+    assert max(combing(pixels) for *_, pixels in seen) < 2
+
+
+def pulled_down(height: int = 480) -> Iterator[Pixels]:
+    """Film of 24 pictures a second as 30 frames of two fields (3:2): two of five are mixed."""
+    film = list(woven(48, height, per_field=0))
+    for group in range(0, 48, 4):
+        a, b, c, d = film[group : group + 4]
+        for top, bottom in ((a, a), (b, b), (b, c), (c, d), (d, d)):
+            pixels = bottom.copy()
+            pixels[0::2] = top[0::2]
+            yield pixels
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_telecine_is_not_combed(tmp_path: Path, marked: bool) -> None:
+    frames = list(pulled_down())
+    assert sum(combing(pixels) > 5 for pixels in frames) == len(frames) * 2 // 5
+    path = write_clip(
+        tmp_path / "film.mpg",
+        frames,
+        rate=Fraction(30000, 1001),
+        codec="mpeg2video",
+        options={"b": "8M", **({"flags": "+ildct+ilme"} if marked else {})},
+        interlaced=marked,
+    )
+    seen = look(path, Sampling(60, 29.97, 1))[1]
+    assert len(seen) >= 55
     assert max(combing(pixels) for *_, pixels in seen) < 2
 
 

@@ -14,8 +14,16 @@ import pytest
 from frontdoor import ROOT
 
 SYSTEMD = ROOT / "systemd"
-UNITS = sorted(path for path in SYSTEMD.iterdir() if path.suffix in (".service", ".path"))
-MOST_EXPOSED = 2.0
+KINDS = (".path", ".service", ".slice", ".socket")
+UNITS = sorted(path for path in SYSTEMD.iterdir() if path.suffix in KINDS)
+MOST_EXPOSED = {
+    "truelight.service": 1.0,
+    "truelight-decoder@.service": 1.0,
+    "truelight-poweroff.service": 2.0,
+    "truelight-report@.service": 2.5,
+    "truelight-stick@.service": 3.4,
+    "truelight-usb.service": 2.5,
+}
 
 
 def do(*command: object) -> str:
@@ -35,6 +43,7 @@ def units(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = folder / "opt" / ".venv" / "bin" / "truelight"
     program.parent.mkdir(parents=True)
     program.touch(0o755)
+    (program.parent / "python").touch(0o755)
     for unit in UNITS:
         text = unit.read_text().replace("/opt/truelight", str(folder / "opt"))
         (folder / unit.name).write_text(text)
@@ -52,13 +61,11 @@ def test_systemd_has_nothing_to_say_about_the_units(units: Path) -> None:
     assert do("systemd-analyze", "verify", *(units / unit.name for unit in UNITS)) == ""
 
 
-@pytest.mark.parametrize(
-    ("unit", "most"), [("truelight.service", MOST_EXPOSED), ("truelight-web.service", 1.5)]
-)
-def test_daemon_and_page_are_hardly_exposed(units: Path, unit: str, most: float) -> None:
+@pytest.mark.parametrize("unit", MOST_EXPOSED)
+def test_units_are_hardly_exposed(units: Path, unit: str) -> None:
     table = do("systemd-analyze", "security", "--offline=true", "--no-pager", units / unit)
     exposure = float(re.findall(r"exposure level for .*: ([0-9.]+)", table)[0])
-    assert exposure <= most
+    assert exposure <= MOST_EXPOSED[unit]
 
 
 def test_the_page_shares_nothing_with_the_daemon_but_socket_and_spool() -> None:
@@ -71,11 +78,20 @@ def test_the_page_shares_nothing_with_the_daemon_but_socket_and_spool() -> None:
     assert daemon["PrivateNetwork"] == "yes"
 
 
-def test_the_decoder_may_enter_its_sandbox() -> None:
-    """systemd 252 has these calls in no set that the unit allows."""
-    allowed = (SYSTEMD / "truelight.service").read_text()
+@pytest.mark.parametrize("unit", ["truelight.service", "truelight-decoder@.service"])
+def test_the_decoder_may_enter_its_sandbox(unit: str) -> None:
+    """systemd 252 has these calls in no set that the units allow."""
+    allowed = (SYSTEMD / unit).read_text()
     for call in ("seccomp", "landlock_create_ruleset", "landlock_restrict_self"):
         assert re.search(rf"^SystemCallFilter=(?!~).*\b{call}\b", allowed, re.MULTILINE), call
+
+
+def test_the_decoder_owns_nothing() -> None:
+    service = section("truelight-decoder@.service", "Service")
+    assert service["User"] == service["Group"] == "truelight-decoder"
+    assert "SupplementaryGroups" not in service
+    assert "m truelight-decoder" not in (SYSTEMD / "sysusers.conf").read_text()
+    assert section("truelight-decoder.socket", "Socket")["SocketMode"] == "0600"
 
 
 def test_the_daemon_never_ends_up_failed() -> None:
@@ -92,16 +108,14 @@ def test_the_mount_point_does_not_hang_on_the_daemons_life() -> None:
         assert re.search(rf"^d {folder} ", folders, re.MULTILINE)
 
 
-def test_those_that_mount_have_no_view_of_their_own() -> None:
+def test_what_mounts_has_no_view_of_its_own() -> None:
     """Any of these would keep the mount from everybody else."""
-    for unit in ("truelight-stick@.service", "truelight-report@.service"):
-        service = section(unit, "Service")
-        for key in service:
-            assert not re.match(
-                "Protect(System|Home|Kernel|Control|Proc|Clock|Hostname)|Private|ReadOnly|ReadWrite"
-                "|Inaccessible|Bind|TemporaryFileSystem|Root|MountFlags|DynamicUser|ProcSubset",
-                key,
-            ), key
+    for key in section("truelight-stick@.service", "Service"):
+        assert not re.match(
+            "Protect(System|Home|Kernel|Control|Proc)|Private(Tmp|Devices|Mounts|Users|IPC)|ReadOnly"
+            "|ReadWrite|Inaccessible|Bind|TemporaryFileSystem|Root|MountFlags|DynamicUser|ProcSubset",
+            key,
+        ), key
 
 
 @pytest.mark.parametrize("verb", ["mount", "unmount", "report"])

@@ -13,10 +13,11 @@ from vits import SIDE, WIDTH, write_vit
 
 from edge.errors import TruelightError
 from export.cli.main import main
+from export.clip.adapter import Adapter, read_adapter, write_adapter
 from export.clip.graph import Encoder, read_encoder, read_taps
 from export.clip.teacher import OnlineTeacher
 from export.clip.tune import BLENDS, Tuning, TuningRecipe
-from export.clip.vit import Adapter, Vit, read_adapter, write_adapter
+from export.clip.vit import Vit
 from export.data.folders import one_each, read_folder
 from export.train.batches import SUBTLE, Batch, Batches, Phase
 from export.train.loop import Recipe, Training

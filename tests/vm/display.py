@@ -1,7 +1,10 @@
 """A display for a system without one: keeps what `edge.box.panel.display` sends over the bus.
 
-Python runs this at its start, by a line that `tests/vm/systemd.sh` puts into the environment.
-Run by itself it says whether what was kept is the last picture.
+Python runs this at its start, by a line that `tests/vm/systemd.sh` puts into the environment: in
+the daemon, and in the program that shows the last picture.
+
+display.py [FOLDER]   is what was kept the last picture? All others that the daemon's display kept
+                      are written into the folder.
 """
 
 from __future__ import annotations
@@ -11,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 KEPT = Path("/var/tmp/display.hex")
+OF_THE_DAEMON = Path("/var/lib/truelight/display.hex")
+LAST, DAEMON = "edge.box.panel.display", "run"
+SCALE = 4
 
 
 class Bus:
@@ -30,8 +36,28 @@ class Bus:
         pass
 
     def _keep(self, message: bytes) -> None:
-        with KEPT.open("a") as kept:
+        with (KEPT if LAST in sys.orig_argv else OF_THE_DAEMON).open("a") as kept:
             kept.write(message.hex() + "\n")
+
+
+def write_pictures(folder: Path) -> None:
+    """Every picture that the daemon showed, once, in their order."""
+    import numpy as np
+    from chips import Chip
+    from PIL import Image
+
+    chip, seen = Chip("ssd1306"), set[bytes]()
+    for line in OF_THE_DAEMON.read_text().splitlines():
+        before = chip.frames
+        chip.take(chip.address, bytes.fromhex(line))
+        lit = chip.picture()
+        if chip.frames == before or lit.tobytes() in seen or not lit.any():
+            continue
+        seen.add(lit.tobytes())
+        large = np.kron(lit, np.ones((SCALE, SCALE))).astype(bool)
+        Image.fromarray(large).save(folder / f"{len(seen):03}.png")
+    assert seen, "the daemon showed nothing"
+    print(f"{len(seen)} different pictures were shown")
 
 
 def main() -> None:
@@ -39,6 +65,8 @@ def main() -> None:
     import numpy as np
     from chips import Chip
 
+    if len(sys.argv) > 1 and OF_THE_DAEMON.exists():
+        write_pictures(Path(sys.argv[1]))
     from edge.box.views import Scene, draw
     from edge.box.views.status import Halted
 
@@ -49,7 +77,7 @@ def main() -> None:
     print("the last picture was sent to the display after everything else had ended")
 
 
-if "edge.box.panel.display" in sys.orig_argv:
+if LAST in sys.orig_argv or sys.orig_argv[-1:] == [DAEMON]:
     import smbus2
 
     smbus2.SMBus = Bus

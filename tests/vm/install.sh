@@ -1,15 +1,21 @@
 # shellcheck shell=bash
 # setup.sh for real: install, install again, ask the doctor, uninstall. Nothing may be left of it.
 
-# shellcheck disable=SC2016  # it is the other shell that expands
-contained --console=pipe --directory="$ROOT" --volatile=overlay \
-    --bind-ro="$REPOSITORY:/run/source" --bind-ro="$CERTIFICATES:/run/certificates" \
-    --setenv=SSL_CERT_FILE=/run/certificates --resolv-conf=copy-host /bin/bash -euo pipefail -c '
+installs_on() { # SUITE
+    root_ready "$1"
+    # shellcheck disable=SC2016  # it is the other shell that expands
+    contained --console=pipe --directory="$ROOT" --volatile=overlay \
+        --bind-ro="$REPOSITORY:/run/source" --bind-ro="$CERTIFICATES:/run/certificates" \
+        --setenv=SSL_CERT_FILE=/run/certificates --setenv=PIP_CERT=/run/certificates --resolv-conf=copy-host /bin/bash -euo pipefail -c '
     files() { # but for the lists of packages, and what Python and the tools for users keep
         find / -xdev \( -path /var/lib/apt -o -path /var/cache -o -path /tmp -o -path /run \
-            -o -name __pycache__ -o -path /etc/.pwd.lock -o -path "/etc/*-" \) -prune -o ! -type d -print | sort
+            -o -name __pycache__ -o -path /etc/.pwd.lock -o -path "/etc/*-" \
+            -o -path /var/lib/dpkg -o -path /var/log \) -prune -o ! -type d -print | sort
     }
     setup=/run/source/setup.sh
+    # What it takes from the system stays there: it is installed before the files are counted.
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends python3-systemd >/dev/null
     mkdir -p /boot/firmware
     echo dtparam=audio=on >/boot/firmware/config.txt
     files >/tmp/before
@@ -29,5 +35,11 @@ contained --console=pipe --directory="$ROOT" --volatile=overlay \
     ! id truelight 2>/dev/null
     cmp /tmp/config.txt /boot/firmware/config.txt
     files | diff /tmp/before -
-    echo "installed twice, uninstalled, nothing left"
+    . /etc/os-release
+    echo "$VERSION_CODENAME, $(python3 --version): installed twice, uninstalled, nothing left"
 '
+}
+
+for suite in trixie bookworm; do
+    installs_on "$suite"
+done

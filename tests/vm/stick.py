@@ -1,23 +1,26 @@
 """Plugs sticks into a virtual machine and pulls them out, for every kind of file system.
 
-stick.py FOLDER    with vm.img, vmlinuz, small.img and share/, as tests/vm/stick.sh makes them
+stick.py FOLDER [PULLS]   with vm.img, vmlinuz, small.img and share/, as tests/vm/stick.sh makes
+                          them; at the end a stick is pulled out so many times at a random moment
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import socket
+import random
+import shutil
 import struct
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from machine import Machine
+
 FOLDER = Path(sys.argv[1])
-SHARE = FOLDER / "share"
 SIZE = 64 * 1024**2
 FIRST = 2048  # sector of the partition, where there is one
 
@@ -28,81 +31,9 @@ KINDS = {  # how each is made, on the whole stick or on a partition
     "ext4": ("sda", "mkfs.ext4 -q -L 'MY STICK'", "e2fsck -fn"),
 }
 DRIVERS = {"vfat": "vfat", "exfat": "exfat", "ntfs": "ntfs3", "ext4": "ext4"}
+GONE_SECONDS = 60
+"""For an emulated machine; a Pi takes 1 or 2."""
 SAFE = {"ro", "nosuid", "nodev", "noexec", "noatime", "nosymfollow"}
-
-
-class Machine:
-    """A virtual machine. No KVM: it may be there and boot nothing. A newer CPU panics at times."""
-
-    def __init__(self) -> None:
-        self._monitor = FOLDER / "monitor"
-        self._sticks = 0
-        share = f"local,id=host,path={SHARE},security_model=none"
-        drive = f"file={FOLDER}/vm.img,format=raw,if=virtio,cache=unsafe"
-        self._process = subprocess.Popen(
-            [
-                *("nice", "qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=512"),
-                *("-cpu", "Nehalem", "-machine", "q35", "-m", "2048", "-smp", "2"),
-                *("-kernel", FOLDER / "vmlinuz", "-initrd", FOLDER / "small.img"),
-                *("-append", "root=/dev/vda rw console=ttyS0 panic=-1 quiet"),
-                *("-drive", drive, "-fsdev", share),
-                *("-device", "virtio-9p-pci,fsdev=host,mount_tag=host"),
-                *("-device", "qemu-xhci,id=xhci", "-nic", "none", "-no-reboot"),
-                *("-display", "none", "-serial", f"file:{FOLDER}/console.log"),
-                *("-monitor", f"unix:{self._monitor},server,nowait"),
-            ],
-            stdin=subprocess.DEVNULL,
-        )
-
-    def ask(self, script: str, seconds: float = 300) -> str:
-        """Have the system run a script as root; what it says."""
-        (SHARE / "status").unlink(missing_ok=True)
-        (SHARE / "ask.new").write_text(script)
-        (SHARE / "ask.new").rename(SHARE / "ask")
-        until(f"an answer to {script}", (SHARE / "status").exists, seconds, self.is_alive)
-        output = (SHARE / "output").read_text(errors="replace")
-        status = (SHARE / "status").read_text().strip()
-        assert status == "0", f"{script}\n{output}\nstatus {status}"
-        return output.strip()
-
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
-
-    def plug(self, image: Path, *, protected: bool = False) -> None:
-        self._sticks += 1
-        name = f"stick{self._sticks}"
-        flag = ",readonly=on" if protected else ""
-        self._order(f"drive_add 0 if=none,id={name},file={image},format=raw{flag}")
-        self._order(f"device_add usb-storage,id={name},bus=xhci.0,drive={name},removable=on")
-
-    def pull(self) -> None:
-        self._order(f"device_del stick{self._sticks}")
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def _order(self, line: str) -> None:
-        with socket.socket(socket.AF_UNIX) as monitor:
-            monitor.settimeout(60)
-            monitor.connect(str(self._monitor))
-            while b"(qemu)" not in monitor.recv(4096):
-                pass
-            monitor.sendall(line.encode() + b"\n")
-            answer = b""
-            while not answer.endswith(b"(qemu) "):
-                answer += monitor.recv(4096)
-
-
-def until(what: str, ready: Callable[[], bool], seconds: float, alive: Callable[[], bool]) -> float:
-    start = time.monotonic()
-    while not ready():
-        if time.monotonic() - start > seconds or not alive():
-            raise SystemExit(
-                f"not within {seconds} s: {what}\n{(FOLDER / 'console.log').read_text()[-3000:]}"
-            )
-        time.sleep(0.1)
-    return time.monotonic() - start
 
 
 @contextmanager
@@ -199,14 +130,90 @@ def try_kind(machine: Machine, kind: str) -> None:
     print(f"{kind}: write-protected, it is judged and the report is kept")
 
 
+def try_intruders(machine: Machine) -> None:
+    """A keyboard and a network card that are plugged in are refused, and work for upkeep."""
+    used = "cat /proc/bus/input/devices; ls /sys/class/net"
+    before = machine.ask(used)
+    for device in ("usb-kbd", "usb-net"):
+        machine.add(device, "intruder")
+        refused = "/run/truelight/sticks/usb-*.json"
+        facts = json.loads(
+            machine.ask(f"for _ in $(seq 300); do cat {refused} && exit; sleep 0.1; done; exit 1")
+        )
+        assert facts["error"].startswith("USB device refused"), facts
+        assert machine.ask(used) == before
+        machine.remove("intruder")
+        machine.ask(f"while ls {refused}; do sleep 0.1; done")
+        print(f"{device}: {facts['error']}", flush=True)
+    machine.ask("systemctl stop truelight-usb")
+    machine.add("usb-kbd", "upkeep")
+    machine.ask("while ! grep 'QEMU USB Keyboard' /proc/bus/input/devices; do sleep 0.1; done")
+    machine.remove("upkeep")
+    machine.ask("systemctl start truelight-usb")
+
+
+def pull_at_random(machine: Machine, count: int) -> None:
+    """Pull a stick out while it is mounted, searched, judged or written to: nothing may be left."""
+    chance = random.Random(5)
+    image = FOLDER / "pulled.img"
+    shutil.copyfile(FOLDER / "vfat.img", image)
+    machine.plug(image)
+    machine.ask(
+        "for _ in $(seq 300); do [ -e /dev/sda1 ] && break; sleep 0.1; done;"
+        " systemctl stop truelight; umount /dev/sda1 2>/dev/null;"
+        " blockdev --setrw /dev/sda /dev/sda1;"
+        " mount -t vfat /dev/sda1 /mnt; rm -rf /mnt/album; mkdir /mnt/clips;"
+        " cp /var/tmp/clips/*.mp4 /mnt/clips; sync; umount /mnt; systemctl start truelight"
+    )
+    machine.pull()
+    slowest, stuck, moments = 0.0, 0, Counter[str]()
+    for number in range(1, count + 1):
+        machine.until("the last stick is gone", lambda: no_stick(machine), GONE_SECONDS)
+        machine.plug(image)
+        time.sleep(chance.uniform(0.0, 25.0))
+        moments[machine.ask("systemctl show --value -p StatusText truelight").split()[0]] += 1
+        machine.pull()
+        start = time.monotonic()
+        try:
+            machine.until("nothing is left", lambda: no_stick(machine), GONE_SECONDS)
+        except SystemExit:
+            stuck += 1
+            print(machine.ask("cat /proc/self/mountinfo; ls /run/truelight/sticks"), flush=True)
+        slowest = max(slowest, time.monotonic() - start)
+        if number % 10 == 0:
+            print(f"{number} pulls, {stuck} stuck, slowest {slowest:.1f} s", flush=True)
+    failed = machine.ask("systemctl list-units --failed --plain --no-legend 'truelight*'")
+    restarts = machine.ask("systemctl show --value -p NRestarts truelight")
+    print(f"{count} pulls at random moments ({dict(moments)}): {stuck} stuck mounts,")
+    print(
+        f"    nothing left after {slowest:.1f} s at most; restarts {restarts}, failed: {failed!r}"
+    )
+    assert (stuck, restarts, failed) == (0, "0", "")
+    machine.ask("touch /var/tmp/mark; sleep 3")  # times on a stick are of two seconds
+    with plugged(machine, image, "sda1"):
+        newer = "find /run/truelight/sticks/sda1/TRUELIGHT-REPORT.html -newer /var/tmp/mark"
+        machine.ask(f'while [ -z "$({newer} 2>/dev/null)" ]; do sleep 0.2; done', 600)
+    print("    the next stick is judged and gets its report")
+
+
+def no_stick(machine: Machine) -> bool:
+    """Whether nothing of a stick is left."""
+    return not machine.ask(
+        "ls -d /sys/block/sd? 2>/dev/null; ls /run/truelight/sticks;"
+        " grep /run/truelight/sticks /proc/self/mountinfo || true"
+    )
+
+
 def main() -> None:
-    machine = Machine()
+    machine = Machine(FOLDER)
     try:
         start = time.monotonic()
-        machine.ask("while ! systemctl is-active -q truelight; do sleep 0.2; done", 400)
+        machine.booted("while ! systemctl is-active -q truelight; do sleep 0.2; done")
         print(f"booted within {time.monotonic() - start:.0f} s", flush=True)
+        try_intruders(machine)
         for kind in KINDS:
             try_kind(machine, kind)
+        pull_at_random(machine, int(sys.argv[2]) if len(sys.argv) > 2 else 12)
     finally:
         machine.end()
 

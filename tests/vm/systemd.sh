@@ -16,14 +16,16 @@ box_ends() {
 }
 trap box_ends EXIT
 
-box_ready systemd
+# On another release: TRUELIGHT_SUITE=bookworm tests/vm/run systemd
+[ -z "${TRUELIGHT_SUITE:-}" ] || root_ready "$TRUELIGHT_SUITE"
+box_ready "systemd${TRUELIGHT_SUITE:+-$TRUELIGHT_SUITE}"
 STICK=$BOX/stick.img
 
 # A display that keeps what it is sent when the system goes down.
-cp "$REPOSITORY/tests/vm/display.py" "$BOX/tree/var/tmp/display.py"
-rm -f "$BOX/tree/var/tmp/display.hex"
+rm -f "$BOX/tree/var/tmp/display.hex" "$BOX/tree/var/lib/truelight/display.hex"
 for packages in "$BOX"/tree/opt/truelight/.venv/lib/python3*/site-packages; do
-    echo 'import sys; "edge.box.panel.display" in sys.orig_argv and exec(open("/var/tmp/display.py").read(), {})' \
+    cp "$REPOSITORY/tests/vm/display.py" "$packages/display_kept.py"
+    echo 'import sys; {"edge.box.panel.display", "run"} & set(sys.orig_argv) and __import__("display_kept")' \
         >"$packages/display.pth"
 done
 
@@ -34,13 +36,23 @@ mkdir -p "$BOX/things/album"
 cp "$BOX"/tree/var/tmp/clips/*.mp4 "$BOX/things/album/"
 echo "Dear all" >"$BOX/things/letter.txt"
 rm -f "$STICK"
+# A name that would write to the terminal of whoever looks at it, by escapes of one and two bytes.
+cp "$BOX/tree/var/tmp/clips/broken.mp4" \
+    "$BOX/things/album/$(printf 'x\e]0;pwned\a\e[31mRED\e[2J\xe2\x80\xae\xc2\x9b31m.mp4')"
 truncate --size=64M "$STICK"
 mkfs.ext4 -q -L "My Stick" -d "$BOX/things" "$STICK"
 LOOP=$(losetup --find --show "$STICK")
 
+# What a decoder that was taken over may try in its unit, which sees neither /run nor /var.
+mkdir -p "$BOX/tree/usr/local/lib/takeover"
+cp "$REPOSITORY/tests/vm/takeover.py" "$BOX/tree/usr/local/lib/takeover/"
+cp "$REPOSITORY/tests/takeover.py" "$BOX/tree/usr/local/lib/takeover/attempts.py"
+
 # ---- Boot it
 
+# nspawn's own filter knows the calls of Landlock in newer versions only.
 SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn --quiet --register=no --keep-unit --boot \
+    --system-call-filter="landlock_create_ruleset landlock_add_rule landlock_restrict_self" \
     --console=read-only --private-network --directory="$BOX/tree" --hostname=truelight \
     --bind-ro="$REPOSITORY:/run/source" --bind="$LOOP" >"$BOX/console.log" 2>&1 </dev/null &
 NSPAWN=$!
@@ -61,9 +73,13 @@ while kill -0 "$NSPAWN" 2>/dev/null; do
     sleep 0.1
 done
 NSPAWN=
+SCREENS=$ARTIFACTS/screens
+rm -rf "$SCREENS"
+mkdir -p "$SCREENS"
 echo "switched off $((SECONDS - STARTED)) s after it was asked for"
 in_box --setenv=PYTHONPATH=/run/source/tests/box/panel --setenv=PYTHONDONTWRITEBYTECODE=1 \
-    /opt/truelight/.venv/bin/python /run/source/tests/vm/display.py
+    --bind="$SCREENS:/run/screens" \
+    /opt/truelight/.venv/bin/python /run/source/tests/vm/display.py /run/screens
 
 # ---- What is on the stick now
 

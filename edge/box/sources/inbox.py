@@ -15,19 +15,20 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from edge.atomic_write import PREFIX, atomic_write
 from edge.box.events import Batch, ClipsArrived, Event, Origin, ReportDone
 from edge.box.sources import PATIENCE, FolderWatch, call_within
+from edge.box.sources.arrivals import Arrivals, Stamp
 from edge.box.views.status import Trouble, TroubleKind
 from edge.errors import TruelightError
 from edge.finding import Finding
-from edge.scan.collect import clips_within
-from edge.text import name_text, one_line, path_text
+from edge.scan.collect import clips_within, media_within
+from edge.skipped import NOTHING_SKIPPED, SkipList, Skipped
+from edge.text import json_text, name_text, one_line, path_text
 
 if TYPE_CHECKING:
     from edge.history.report import Report
@@ -39,12 +40,6 @@ RESULT: Final = ".truelight.json"
 """A clip's finding lies beside it, under its name with this at the end."""
 REPORT: Final = "TRUELIGHT-REPORT.html"
 
-SETTLE_SECONDS = 1.0
-"""A file that was closed or moved here is whole when it has not changed for this long."""
-STABLE_SECONDS = 5.0
-"""The same for a file whose closing was not seen."""
-HOLD_SECONDS = 10.0
-"""For this long a clip waits for others that still arrive, to be judged with them."""
 KEEP_SECONDS = 10.0
 """For the result of one clip."""
 WRITE_SECONDS = 60.0
@@ -55,71 +50,6 @@ _MOST_RESULT_BYTES = 16 * 1024**2
 _LOOK_SECONDS = 0.25
 """Least time between two looks at the folder, however much is written into it."""
 _UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".download", ".tmp", ".temp", "~")
-
-
-class Stamp(NamedTuple):
-    """Differs when a file has changed."""
-
-    changed: int
-    """Nanoseconds of the epoch."""
-    size: int
-
-
-@dataclass
-class _Pending:
-    stamp: Stamp
-    since: float
-    """The file has not changed since then, seconds of the clock."""
-
-
-class Arrivals:
-    """Decides which files are whole, and which of them come together. Pure."""
-
-    def __init__(self) -> None:
-        self._looked = False
-        self._closed: set[Path] = set()
-        self._pending: dict[Path, _Pending] = {}
-        self._arrived: dict[Path, Stamp] = {}
-
-    def write(self, path: Path) -> None:
-        """Someone writes into this file, or deletes it."""
-        self._closed.discard(path)
-
-    def close(self, path: Path) -> None:
-        """Someone closed this file after writing, or moved it here."""
-        self._closed.add(path)
-
-    def look(
-        self, found: dict[Path, Stamp], now: float, epoch: float
-    ) -> tuple[tuple[Path, ...], float | None]:
-        """Of the files that are there, the ones that have arrived, and when to look again, if ever.
-
-        `now` is in seconds of a monotonic clock, `epoch` the same moment since 1970.
-        """
-        self._arrived = {path: at for path, at in self._arrived.items() if found.get(path) == at}
-        waiting = {path: at for path, at in found.items() if path not in self._arrived}
-        for path, stamp in waiting.items():
-            if path not in self._pending or self._pending[path].stamp != stamp:
-                # At the first look only the file's own time says how long it has not changed.
-                age = 0.0 if self._looked else max(0.0, epoch - stamp.changed / 1e9)
-                self._pending[path] = _Pending(stamp, now - age)
-        self._looked = True
-        self._pending = {path: self._pending[path] for path in waiting}
-        whole = {path: self._whole_at(path) for path in waiting}
-        ready = tuple(path for path, at in whole.items() if at <= now)
-        coming = [at for at in whole.values() if at > now]
-        if ready and coming:
-            held = min(whole[path] for path in ready) + HOLD_SECONDS
-            if now < held:
-                return (), min(*coming, held)
-        for path in ready:
-            self._closed.discard(path)
-            self._arrived[path] = self._pending.pop(path).stamp
-        return ready, min(coming, default=None)
-
-    def _whole_at(self, path: Path) -> float:
-        wait = SETTLE_SECONDS if path in self._closed else STABLE_SECONDS
-        return self._pending[path].since + wait
 
 
 class Inbox:
@@ -136,6 +66,7 @@ class Inbox:
         self._post = post
         self._arrivals = Arrivals()
         self._judged: dict[Path, tuple[Stamp, Stamp]] = {}
+        self._noted: set[str] = set()
         self._changed = threading.Condition()
         self._dirty, self._ended = True, False
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
@@ -150,7 +81,7 @@ class Inbox:
 
     def keep(self, clip: Path, finding: Finding) -> None:
         """Write the finding beside its clip, within a time limit; `deliver` tries again."""
-        text = finding.model_dump_json(indent=2) + "\n"
+        text = json_text(finding.model_dump_json(indent=2)) + "\n"
         try:
             call_within(KEEP_SECONDS, lambda: atomic_write(result_of(clip), text))
         except (OSError, TimeoutError) as failure:
@@ -204,11 +135,23 @@ class Inbox:
                 if self._changed.wait_for(lambda: self._ended, _LOOK_SECONDS):
                     return
                 self._dirty = False
-            found = _unjudged(self._folder, self._judged)
+            found, skipped = _unjudged(self._folder, self._judged)
             with self._changed:
                 clips, again = self._arrivals.look(found, time.monotonic(), time.time())
             if clips:
-                self._post(ClipsArrived(Batch(Origin.INBOX, f"inbox {number}", "Inbox", clips)))
+                key, new = f"inbox {number}", self._newly_skipped(skipped)
+                self._post(
+                    ClipsArrived(Batch(Origin.INBOX, key, "Inbox", clips, new, self._folder))
+                )
+
+    def _newly_skipped(self, skipped: Skipped) -> Skipped:
+        """What no batch has named yet of the files that are not judged."""
+        new = SkipList()
+        for file in skipped.files:
+            if file.path not in self._noted:
+                new.added(file)
+        self._noted = {file.path for file in skipped.files}
+        return new.result()
 
 
 def write_results(folder: Path, entries: Iterable[Entry], report: Report) -> None:
@@ -221,21 +164,26 @@ def write_results(folder: Path, entries: Iterable[Entry], report: Report) -> Non
         clips = {path_text(clip): clip for clip in clips_within(folder)}
     except OSError as failure:
         raise TruelightError("Results not written.", f"{folder}: {failure.strerror}.") from failure
-    contents = {
-        result_of(clips[entry.finding.path]): entry.finding.model_dump_json(indent=2) + "\n"
-        for entry in entries
-        if entry.finding.path in clips
-    }
-    failures = {}
-    for path, content in (*contents.items(), (free_name(folder / REPORT), report.html)):
-        try:
-            atomic_write(path, content)
-        except OSError as failure:
-            failures[path] = failure.strerror
-            log.warning("%s cannot be written: %s", one_line(path_text(path)), failure.strerror)
+    failures: list[str] = []
+    written = 1
+    for entry in entries:
+        if clip := clips.get(entry.finding.path):
+            written += 1
+            result = json_text(entry.finding.model_dump_json(indent=2))
+            _write(result_of(clip), result + "\n", failures)
+    _write(free_name(folder / REPORT), report.html, failures)
     if failures:
-        message = f"{len(failures)} of {len(contents) + 1} results not written."
-        raise TruelightError(message, f"{folder}: {next(iter(failures.values()))}.")
+        message = f"{len(failures)} of {written} results not written."
+        raise TruelightError(message, f"{folder}: {failures[0]}.")
+
+
+def _write(path: Path, content: str, failures: list[str]) -> None:
+    """Write a file; why that failed is added to `failures`."""
+    try:
+        atomic_write(path, content)
+    except OSError as failure:
+        failures.append(failure.strerror or "unknown error")
+        log.warning("%s cannot be written: %s", one_line(path_text(path)), failure.strerror)
 
 
 def result_of(clip: Path) -> Path:
@@ -271,11 +219,17 @@ def _is_judged(clip: Path, stamp: Stamp) -> bool:
         return False
 
 
-def _unjudged(folder: Path, judged: dict[Path, tuple[Stamp, Stamp]]) -> dict[Path, Stamp]:
-    """The clips in the inbox that have no result of their own; `judged` saves reading again."""
-    found = {}
+def _unjudged(
+    folder: Path, judged: dict[Path, tuple[Stamp, Stamp]]
+) -> tuple[dict[Path, Stamp], Skipped]:
+    """The clips in the inbox that have no result of their own, and what is not judged.
+
+    `judged` saves reading results again.
+    """
+    found, skipped = {}, NOTHING_SKIPPED
     try:
-        for clip in clips_within(folder):
+        clips, skipped = media_within(folder)
+        for clip in clips:
             if clip.name.lower().endswith(_UNFINISHED):
                 continue
             stamp, result = _stamp(clip), _stamp(result_of(clip))
@@ -287,7 +241,7 @@ def _unjudged(folder: Path, judged: dict[Path, tuple[Stamp, Stamp]]) -> dict[Pat
                 found[clip] = stamp
     except OSError as failure:
         log.warning("The inbox %s cannot be read: %s", folder, failure.strerror)
-    return found
+    return found, skipped
 
 
 def _stamp(path: Path) -> Stamp | None:

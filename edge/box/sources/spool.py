@@ -61,7 +61,7 @@ class Spool:
         clip = self._folder / f"{scan}{CLIP}"
         # A name is never a path: what comes before the last slash is no part of it.
         name = os.path.basename(upload.name.replace("\\", "/")) or scan  # noqa: PTH119
-        self._post(ClipsArrived(Batch(Origin.WEB, scan, name, (clip,), upload.first)))
+        self._post(ClipsArrived(Batch(Origin.WEB, scan, name, (clip,), first=upload.first)))
 
     def has(self, scan: str) -> bool:
         """Whether an upload is taken and not over."""
@@ -83,7 +83,7 @@ class Spool:
             raise TruelightError("This is not the number of an upload.")
         try:
             # The folder is another user's: no link is followed, no pipe waited for.
-            record = open_regular(self._folder / f"{scan}{RECORD}", follow_links=False)
+            record = open_regular(self._folder / f"{scan}{RECORD}", self._folder)
             with os.fdopen(record, "rb") as file:
                 upload = Upload.model_validate_json(file.read(_MOST_RECORD_BYTES))
         except (ClipError, OSError, ValidationError):

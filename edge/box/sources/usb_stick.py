@@ -11,7 +11,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +29,12 @@ from edge.box.events import (
 from edge.box.sources import PATIENCE, FolderWatch
 from edge.box.views.status import Trouble, TroubleKind
 from edge.history.report import HTML_NAME, JSON_NAME, Report
+from edge.scan.collect import Media
 from edge.text import one_line
 
 _log = logging.getLogger(__name__)
 
-Collect = Callable[[Path], Sequence[Path]]
+Collect = Callable[[Path], Media]
 Post = Callable[[Event], None]
 
 WRITE_SECONDS = 60.0
@@ -198,8 +199,10 @@ class UsbSticks:
         """List the clips of a stick, in a thread of its own."""
         answer: Event
         try:
-            clips = tuple(self._collect(self._folder / stick.device))
-            answer = ClipsArrived(Batch(Origin.STICK, stick.key, stick.name, clips))
+            folder = self._folder / stick.device
+            clips, skipped = self._collect(folder)
+            batch = Batch(Origin.STICK, stick.key, stick.name, clips, skipped, folder)
+            answer = ClipsArrived(batch)
         except OSError as failure:
             _log.warning("Stick %s cannot be read: %s", stick.device, failure)
             answer = StickUnusable(

@@ -50,7 +50,10 @@ class StickListing(View):
 
 
 class Judging(View):
-    """Clip `number` of `of` is judged. `source` names the stick, or is empty for the camera."""
+    """Clip `number` of `of` is judged. `source` names the stick, or is empty for the camera.
+
+    `so_far` is the probability of FAKE by the windows that were scored so far.
+    """
 
     name: str
     number: int
@@ -60,6 +63,7 @@ class Judging(View):
     source: str = ""
     camera_next: bool = False
     cancelling: bool = False
+    so_far: float | None = None
     lamps = LampPattern(EVEN, DARK, "green: on and off, once a second")
 
     @property
@@ -77,6 +81,8 @@ class Judging(View):
             canvas.right(f"{clock(max(0.0, self.seconds_left))} left", WIDTH, 43)
         if self.cancelling or self.camera_next:
             canvas.line("Stopping" if self.cancelling else "Next: the camera", 0, 53)
+        elif self.so_far is not None:
+            canvas.line(f"now fake {percent(self.so_far)}", 0, 53)
         canvas.spinner(WIDTH - 10, 52, seconds)
 
 

@@ -85,10 +85,13 @@ def measure(pixels: Pixels, box: Box, roll: float = 0.0) -> Quality:
     `roll` is the tilt of its head in degrees; the result has its amount. `face_px` is the box's
     shorter side in pixels of the frame. `light` is the mean luma, 0 to 255, of the inner part of
     the box. `sharpness` is the variance of the Laplacian (4 neighbours) of that part's luma, at
-    80 x 80 pixels and scaled to a mean of 128.
+    80 x 80 pixels and scaled to a mean of 128. `warmth` is its mean red less its mean blue, as a
+    share of the mean of red, green and blue.
     """
     inner = CropSpec(MEASURED_SIDE, INNER)
-    luma = cv2.cvtColor(resized(pixels, inner.square(box), inner.side), cv2.COLOR_RGB2GRAY)
+    part = resized(pixels, inner.square(box), inner.side)
+    luma = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
+    red, green, blue, _ = cv2.mean(part)
     light = float(luma.mean())
     detail = float(cv2.Laplacian(luma, cv2.CV_32F).var())
     return Quality(
@@ -96,6 +99,7 @@ def measure(pixels: Pixels, box: Box, roll: float = 0.0) -> Quality:
         light=light,
         sharpness=detail * (MEASURED_LUMA / max(light, 1.0)) ** 2,
         roll=abs(roll),
+        warmth=(red - blue) * 3 / max(red + green + blue, 1.0),
     )
 
 

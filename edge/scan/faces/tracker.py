@@ -118,10 +118,11 @@ class TrackedFace:
 class Tracker:
     """Tracks the faces of one clip; the result depends on its input only."""
 
-    def __init__(self) -> None:
+    def __init__(self, last_id: int = 0) -> None:
+        """Tracks are numbered from behind `last_id` on."""
         self._tracks: list[_KnownFace] = []
         self._cuts = SceneCuts()
-        self._begun = 0
+        self._begun = last_id
         self._last: set[int] = set()
         self.changed = False
         """Whether the last frame's tracks are not those of the frame before."""

@@ -1,43 +1,49 @@
 """Opens a clip in a decoder process, and checks everything that comes back.
 
 The decoder process gets the clip's read-only descriptor, shared memory that it cannot resize, and
-two pipes of fixed-size integer messages. What comes from it is named `untrusted_*` until its range
-is checked. If it crashes, hangs or sends invalid data, that costs this clip only: `ClipError`.
+messages of ten integers. What comes from it is named `untrusted_*` until its range is checked. If
+it crashes, hangs or sends invalid data, that costs this clip only: `ClipError`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from edge.finding import Clip
+import numpy as np
+import numpy.typing as npt
+
+from edge.finding import Clip, Part
 from edge.scan.frames import Frame
 from edge.scan.media.clip_file import ClipFile, PixelLimits
-from edge.scan.media.process import DecoderProcess
+from edge.scan.media.decoders import Decoders
 from edge.scan.media.protocol import (
-    CODECS,
-    CONTAINERS,
     MICROSECONDS,
-    OTHER_CODECS,
     ClipError,
-    ClipKind,
     Fault,
     Remark,
     Reply,
     Request,
 )
+from edge.scan.media.replies import (
+    MOST_FRAMES,
+    checked,
+    failure_of,
+    most_pixels,
+    read_opened,
+    read_part,
+    seconds_of,
+)
 from edge.scan.media.sampling import Sampling
-from edge.scan.media.unsupported import UNSUPPORTED
 
 __all__ = ["ClipError", "Frame", "Limits", "OpenClip", "open_clip"]
 
-_MOST_SECONDS = 30 * 24 * 3600
-_MOST_FRAMES = 10**9
 _MEGAPIXEL = 1_000_000
 
 
@@ -59,7 +65,7 @@ class Limits:
 class OpenClip:
     """A clip in its decoder process; a context manager, used by one thread.
 
-    The process starts at once and works while the program does other things. `clip` and `frames`
+    The process works while the program does other things. `clip` and `frames`
     wait for it and raise ClipError if the clip is unreadable.
     """
 
@@ -68,7 +74,7 @@ class OpenClip:
         file: ClipFile,
         sampling: Sampling,
         limits: Limits,
-        command: Sequence[str] | None,
+        decoders: Decoders,
         waiting: Callable[[], None],
     ) -> None:
         self.frames_read = 0
@@ -78,21 +84,30 @@ class OpenClip:
         self.stopped = False
         """Whether the limit of work was reached before all wanted frames were handed out."""
         self.remarks: dict[Remark, int] = {}
-        """What must be known of the clip beside its frames, once all are handed out."""
+        """What must be known of the current part, and was not looked at of the whole file."""
+        self.part: Part | None = None
+        """The current part of the file; None: the first, which players show."""
         self.seconds: dict[str, float] = {}
-        """Seconds by the decoder's own clock: `open`, and at the end `decode`."""
+        """Seconds by the decoder's own clock: `open`, and at the end `decode`, of all parts."""
         self._sampling = sampling
         self._limits = limits
         self._waiting = waiting
         self._clip: Clip | None = None
+        self._pixels: npt.NDArray[np.uint8] | None = None
+        self._follows = False
+        self._read_before = 0
         self._waited = 0.0
         self._alive_messages = 0
         self._began = time.monotonic()
-        self._process = DecoderProcess(file, limits.grace, command)
+        if file.size == 0:
+            raise ClipError(Fault.EMPTY)
+        self._decoders = decoders
+        self._process = decoders.take(waiting, limits.grace)
         self._process.send(
             *(Request.OPEN, sampling.window_frames, round(sampling.window_rate * MICROSECONDS)),
             *(sampling.max_windows, sampling.first or 0),
             *(*limits.pixels, limits.cpu, limits.memory),
+            clip=file.descriptor,
         )
 
     @property
@@ -112,12 +127,53 @@ class OpenClip:
         """The largest number of frames that will be handed out, for showing progress."""
         return self._sampling.most_frames(self.clip.seconds)
 
+    def open_next(self) -> bool:
+        """Go on to the next part of the file, once all frames of the current one are handed out.
+
+        False if there is none that can be read, or if the decoder process fails: what it was to
+        look at then is in `remarks`. Raises ClipError if it sends invalid data.
+        """
+        if not self._follows:
+            return False
+        self._follows = False
+        self._process.send(Request.NEXT)
+        try:
+            message = self._next_reply()
+            if message[0] == Reply.DONE:
+                self._done(message)
+                return False
+            kind, number = read_part(message)
+            self._clip = self._opened()
+            self.part = Part(kind=kind, number=number, clip=self._clip)
+        except ClipError as failure:
+            self._failed_later(failure)
+            return False
+        return True
+
     def frames(self) -> Iterator[Frame]:
-        """The wanted frames in order of time. Raises ClipError if decoding fails."""
+        """The wanted frames of the current part in order of time.
+
+        Raises ClipError if decoding fails: of another part than the first, only if the decoder
+        process sends invalid data.
+        """
+        try:
+            yield from self._frames()
+        except ClipError as failure:
+            if self.part is None:
+                raise
+            self._failed_later(failure)
+
+    def _failed_later(self, failure: ClipError) -> None:
+        """Another part than the first failed: `remarks` have counted it already."""
+        if failure.fault is Fault.INVALID_DATA:
+            raise failure
+        self.stopped |= failure.fault is Fault.TOO_MUCH_WORK
+
+    def _frames(self) -> Iterator[Frame]:
         clip = self.clip
         fitting = self._limits.shared // (clip.width * clip.height * 3)
         slots = max(1, min(self._limits.slots, fitting))
-        pixels = self._process.share(slots, clip.height, clip.width)
+        pixels = self._slots(slots, clip)
         self._process.send(Request.START, slots, self._limits.megapixels * _MEGAPIXEL)
         most, index, last = self.expected_frames, 0, (0, 0.0)
         by_window: Counter[int] = Counter()
@@ -129,16 +185,14 @@ class OpenClip:
             yield Frame(index, window, moment, pixels[slot])
             index, last = index + 1, (window, moment)
             self._process.send(Request.RELEASE, slot)
-        untrusted_read, untrusted_damaged, untrusted_decode, untrusted_stopped, *_ = message[1:]
-        self._progress(untrusted_read, untrusted_damaged)
-        self.stopped = bool(_checked(untrusted_stopped, 0, 1))
-        self.seconds["decode"] = _seconds(untrusted_decode)
-        if index == 0:
+        self._done(message)
+        if index == 0 and self.part is None:
             raise ClipError(Fault.NOTHING_DECODED)
 
     def close(self) -> None:
-        """End the decoder process. May be called again."""
+        """End the decoder process, and start a spare one if wanted. May be called again."""
         self._process.end()
+        self._decoders.renew()
 
     def __enter__(self) -> Self:
         return self
@@ -148,27 +202,29 @@ class OpenClip:
 
     # Messages: untrusted until checked
 
+    def _slots(self, slots: int, clip: Clip) -> npt.NDArray[np.uint8]:
+        """The shared memory as uint8 `[slots, height, width, 3]`."""
+        if self._pixels is None:
+            largest = most_pixels(self._limits.pixels) * 3
+            self._pixels = self._process.share(max(self._limits.shared, largest))
+        shape = slots, clip.height, clip.width, 3
+        return self._pixels[: math.prod(shape)].reshape(shape)
+
+    def _done(self, message: tuple[int, ...]) -> None:
+        untrusted_read, untrusted_damaged, untrusted_decode, untrusted_stopped = message[1:5]
+        self._progress(untrusted_read, untrusted_damaged)
+        self.stopped |= bool(checked(untrusted_stopped, 0, 1))
+        self._follows = bool(checked(message[5], 0, 1))
+        self._spend("decode", untrusted_decode)
+
     def _opened(self) -> Clip:
         message = self._next_reply()
-        if message[0] != Reply.OPENED:
-            raise ClipError(Fault.INVALID_DATA)
-        untrusted_kind, untrusted_container, untrusted_codec = message[1:4]
-        untrusted_width, untrusted_height = message[4:6]
-        untrusted_duration, untrusted_rate, untrusted_open = message[6:9]
-        kind = ClipKind(_checked(untrusted_kind, 0, len(ClipKind) - 1))
-        width = _checked(untrusted_width, 1, self._limits.pixels.handed_out)
-        height = _checked(untrusted_height, 1, self._limits.pixels.handed_out // width + width)
-        _checked(width * height, 1, self._limits.pixels.handed_out + width + height)
-        self.seconds["open"] = _seconds(untrusted_open)
-        return Clip(
-            kind="image" if kind is ClipKind.IMAGE else "video",
-            container=CONTAINERS[_checked(untrusted_container, 0, len(CONTAINERS) - 1)],
-            codec=CODECS[_checked(untrusted_codec, 0, len(CODECS) - 1)],
-            width=width,
-            height=height,
-            seconds=_seconds(untrusted_duration),
-            frame_rate=_checked(untrusted_rate, 0, 10**9) / 1000,
-        )
+        clip = read_opened(message, self._limits.pixels)
+        self._spend("open", message[8])
+        return clip
+
+    def _spend(self, stage: str, untrusted_microseconds: int) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds_of(untrusted_microseconds)
 
     def _frame(
         self, message: tuple[int, ...], slots: int, last: tuple[int, float]
@@ -178,17 +234,17 @@ class OpenClip:
         untrusted_slot, untrusted_window, untrusted_time, untrusted_read, untrusted_damaged, *_ = (
             message[1:]
         )
-        slot = _checked(untrusted_slot, 0, slots - 1)
-        window = _checked(untrusted_window, last[0], max(last[0], self.expected_frames))
-        moment = _seconds(untrusted_time)
+        slot = checked(untrusted_slot, 0, slots - 1)
+        window = checked(untrusted_window, last[0], max(last[0], self.expected_frames))
+        moment = seconds_of(untrusted_time)
         if moment < last[1]:
             raise ClipError(Fault.INVALID_DATA)
         self._progress(untrusted_read, untrusted_damaged)
         return slot, window, moment
 
     def _progress(self, untrusted_read: int, untrusted_damaged: int) -> None:
-        self.frames_read = _checked(untrusted_read, self.frames_read, _MOST_FRAMES)
-        self.damaged = bool(_checked(untrusted_damaged, int(self.damaged), 1))
+        self.frames_read = checked(untrusted_read, self.frames_read, MOST_FRAMES)
+        self.damaged = bool(checked(untrusted_damaged, int(self.damaged), 1))
 
     def _next_or_stop(self, handed_out: int) -> tuple[int, ...]:
         """The next reply; if the work exceeds a limit, what was handed out so far is all."""
@@ -197,7 +253,7 @@ class OpenClip:
         except ClipError as refusal:
             if refusal.fault is not Fault.TOO_MUCH_WORK or not handed_out:
                 raise
-            return (Reply.DONE, self.frames_read, int(self.damaged), 0, 1)
+            return (Reply.DONE, self.frames_read, int(self.damaged), 0, 1, 0)
 
     def _next_reply(self) -> tuple[int, ...]:
         """The next message that is not only ALIVE."""
@@ -211,14 +267,11 @@ class OpenClip:
                 raise ClipError(Fault.TOO_MUCH_WORK if waited_long else Fault.HUNG) from None
             self._waited += time.monotonic() - began
             if message[0] == Reply.FAILED:
-                fault = Fault(_checked(message[1], min(Fault), max(Fault)))
-                tables = {Fault.UNSUPPORTED: len(UNSUPPORTED) - 1, Fault.CODEC: len(OTHER_CODECS)}
-                most = tables.get(fault, _MOST_FRAMES)
-                raise ClipError(fault, *(_checked(number, 0, most) for number in message[2:4]))
+                raise failure_of(message)
             if message[0] == Reply.REMARKS:
                 counts = zip(Remark, message[1:], strict=False)
                 self.remarks = {
-                    remark: _checked(count, 0, _MOST_FRAMES) for remark, count in counts if count
+                    remark: checked(count, 0, MOST_FRAMES) for remark, count in counts if count
                 }
                 message = (Reply.ALIVE, self.frames_read)
             if message[0] != Reply.ALIVE:
@@ -235,26 +288,13 @@ def open_clip(
     sampling: Sampling,
     limits: Limits | None = None,
     *,
-    command: Sequence[str] | None = None,
+    decoders: Decoders | None = None,
     waiting: Callable[[], None] = lambda: None,
 ) -> OpenClip:
-    """Start a decoder process on this file and return at once; a context manager.
+    """Open this file in a decoder process, which `decoders` may have ready; a context manager.
 
-    Raises ClipError here if the file does not exist or may not be read; `OpenClip.clip` and
-    `OpenClip.frames` raise it for all that only the decoder process finds out. `command` replaces
-    the decoder process in tests: it is started with four descriptors as arguments (requests,
-    replies, clip, memory). `waiting` is called now and then while the program waits.
+    Raises ClipError if it may not be read. `waiting` is called now and then while it waits.
     """
     with contextlib.ExitStack() as stack:  # the decoder process has its own descriptor
         opened = stack.enter_context(ClipFile(file)) if isinstance(file, Path) else file
-        return OpenClip(opened, sampling, limits or Limits(), command, waiting)
-
-
-def _checked(untrusted: int, low: int, high: int) -> int:
-    if not low <= untrusted <= high:
-        raise ClipError(Fault.INVALID_DATA)
-    return untrusted
-
-
-def _seconds(untrusted_microseconds: int) -> float:
-    return _checked(untrusted_microseconds, 0, _MOST_SECONDS * MICROSECONDS) / MICROSECONDS
+        return OpenClip(opened, sampling, limits or Limits(), decoders or Decoders(), waiting)

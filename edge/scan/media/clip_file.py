@@ -5,6 +5,7 @@ Standard library only. The program and the decoder process both use it.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import stat
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from edge.scan.media.beneath import open_beneath
 from edge.scan.media.protocol import ClipError, Fault
 
 if TYPE_CHECKING:
@@ -24,22 +26,20 @@ HEAD_BYTES = 65536
 _HASHED_BYTES = 1 << 20
 
 
-def open_regular(path: Path, *, follow_links: bool = True) -> int:
+def open_regular(path: Path, beneath: Path | None = None) -> int:
     """A read-only descriptor of a regular file; never waits for a pipe or wakes a device.
 
-    Raises ClipError.
+    With `beneath`, a folder, no link on the way from there is followed. Raises ClipError.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-    if not follow_links:
-        flags |= os.O_NOFOLLOW
     try:
-        descriptor = os.open(path, flags)
+        descriptor = open_beneath(beneath, path, flags) if beneath else os.open(path, flags)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         raise ClipError(Fault.MISSING) from None
     except PermissionError:
         raise ClipError(Fault.FORBIDDEN) from None
     except OSError as error:
-        no_file = path.is_socket() or (path.is_symlink() and not follow_links)
+        no_file = error.errno in (errno.ELOOP, errno.ENXIO, errno.EXDEV)
         raise ClipError(Fault.NOT_A_FILE if no_file else Fault.INPUT) from error
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
@@ -50,11 +50,11 @@ def open_regular(path: Path, *, follow_links: bool = True) -> int:
 class ClipFile:
     """A regular file, opened once: what is hashed is what is decoded. A context manager.
 
-    Without `follow_links`, a symbolic link in its place is refused. Raises ClipError.
+    With `beneath`, a folder, no link on the way from there is followed. Raises ClipError.
     """
 
-    def __init__(self, path: Path, *, follow_links: bool = True) -> None:
-        self.descriptor = open_regular(path, follow_links=follow_links)
+    def __init__(self, path: Path, beneath: Path | None = None) -> None:
+        self.descriptor = open_regular(path, beneath)
         self._opened = self._state()
 
     def __enter__(self) -> Self:
@@ -126,6 +126,17 @@ class FileHash:
         self._hex = state.hexdigest()
 
 
+def sha256_of(
+    path: Path, beneath: Path | None, waiting: Callable[[], None], seconds: float = 20.0
+) -> str | None:
+    """The hash of a file's content in hex; None if it cannot be read, or not within `seconds`."""
+    try:
+        with ClipFile(path, beneath) as file, FileHash(file.descriptor) as file_hash:
+            return file_hash.result(seconds, waiting)
+    except ClipError:
+        return None
+
+
 class DescriptorFile:
     """A read-only file over a descriptor with a position of its own: several can share one.
 
@@ -139,6 +150,8 @@ class DescriptorFile:
         self._start = start
         self.size = (os.lseek(descriptor, 0, os.SEEK_END) if end is None else end) - start
         """Bytes."""
+        self.allowance: int | None = None
+        """Bytes that may still be read before the file seems to end; None: all."""
         self._position = 0
 
     def part(self, start: int = 0, end: int | None = None) -> DescriptorFile:
@@ -150,6 +163,11 @@ class DescriptorFile:
         """Up to `count` bytes from the position on; all that are left if it is negative."""
         left = max(0, self.size - self._position)
         wanted = left if count < 0 else min(count, left)
+        if self.allowance is not None:
+            wanted = min(wanted, self.allowance)
+            self.allowance -= wanted
+        if not wanted:
+            return b""  # the position may be beyond what the system can take
         data = os.pread(self._descriptor, wanted, self._start + self._position)
         self._position += len(data)
         return data

@@ -10,27 +10,30 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 import av
-from av.filter.context import FilterContext
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from edge.scan.media.colour import LEVEL, ColourSpace
+from edge.scan.media import filters
+from edge.scan.media.colour import CONSTANT_LUMINANCE, ICTCP, YCGCO, ColourSpace
 from edge.scan.media.protocol import ClipError, Fault
 
 # From the number of a frame's colour matrix to swscale's number for it.
 _ITU601, _ITU709 = 5, 1
 _COLORSPACES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
-# Matrices that follow from the primaries, and what swscale does not know: ICtCp and its like.
-_DERIVED, _UNKNOWN = (12, 13), (11, 14, 15)
+# Matrices that follow from the primaries, and what is not known: IPT-C2 and its like.
+_DERIVED, _UNKNOWN = (12, 13), (11, 15, 16, 17)
 _BY_PRIMARIES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 _HD_HEIGHT = 720
+_BY_TABLE = frozenset((YCGCO, CONSTANT_LUMINANCE, ICTCP))
+_UNSPECIFIED = 2
 # Pixel formats of 16 bits, without and with transparency.
 _DEEP = ("rgb48le", "rgba64le")
+# Sides of two frames of one shape differ by rounding only.
+_SAME_SHAPE = 0.02
 # Of NTSC, PAL and HD, as fields are made for; and how many points of a frame are looked at.
 _INTERLACED_HEIGHTS = frozenset((480, 486, 576, 1080, 1088))
 _COMB_COLUMNS, _COMB_ROWS = 48, 7
 # Product of the two differences to the lines above and below.
 _COMB = 400
-_BACKDROP = "0x808080"
 # FFmpeg's name for a transposition, by whether columns and rows are then reversed.
 _TRANSPOSITIONS = {
     (False, False): "cclock_flip",
@@ -38,10 +41,6 @@ _TRANSPOSITIONS = {
     (False, True): "cclock",
     (True, True): "clock_flip",
 }
-
-
-Filters = tuple[av.filter.Graph, FilterContext]
-"""FFmpeg's filters, and where frames enter them."""
 
 
 class DecodedFrame(NamedTuple):
@@ -81,8 +80,8 @@ def _fit(width: int, height: int, aspect: Fraction | None, most_pixels: int) -> 
 class FrameConverter:
     """Writes the frames of one clip, all of one size, as uint8 RGB `[height, width, 3]` bytes.
 
-    The first frame decides the size, or `size` (width and height, upright); frames of another
-    size are scaled to it.
+    The first frame decides the size, or `size` (width and height, upright). Frames of another
+    size are scaled to it; those of another shape lie in its middle, on black.
     """
 
     def __init__(
@@ -93,64 +92,86 @@ class FrameConverter:
         size: tuple[int, int] | None = None,
     ) -> None:
         transposed, columns_reversed, rows_reversed = _orientation(first)
+        self.aspect = aspect
+        """Width of a stored pixel over its height; may change with the clip's frames."""
+        self._most_pixels = most_pixels
         if size is None:
             self._size = _fit(first.width, first.height, aspect, most_pixels)
         else:
             self._size = size[::-1] if transposed else size
         self._rows_reversed = rows_reversed and not transposed
         self.width, self.height = self._size[::-1] if transposed else self._size
-        self._turn = ("hflip", "") if columns_reversed else None
+        self._turn = filters.single("hflip") if columns_reversed else None
         if transposed:
-            self._turn = "transpose", _TRANSPOSITIONS[columns_reversed, rows_reversed]
+            turn = _TRANSPOSITIONS[columns_reversed, rows_reversed]
+            self._turn = filters.single("transpose", turn)
         self._reformatter = VideoReformatter()
-        self._frames = 0
-        self._turning: Filters | None = None
-        self._backdrop: Filters | None = None
-        self._space = ColourSpace(int(first.color_primaries), int(first.color_trc))
-        self._colours: Filters | None = None
+        self._pad = filters.single("pad", f"{self._size[0]}:{self._size[1]}:-1:-1")
+        self._backdrop = filters.on_grey()
+        self._space: tuple[ColourSpace, bool] | None = None
 
     def paint(self, decoded: DecodedFrame, target: memoryview) -> None:
         """Write a frame into `target`, which has `height * width * 3` bytes."""
-        self._frames += 1
-        frame = self._in_rgb(decoded)
+        try:
+            frame = self._in_rgb(decoded)
+        except av.error.FFmpegError:
+            raise ClipError(Fault.PIXEL_FORMAT) from None
+        if (frame.width, frame.height) != self._size:
+            frame = self._pad(frame)
         if self._turn:
-            self._turning = self._turning or _filters(frame, self._turn)
-            frame = self._through(*self._turning, frame)
+            frame = self._turn(frame)
         _copy_rows(frame, target, self._rows_reversed)
 
     def _in_rgb(self, decoded: DecodedFrame) -> av.VideoFrame:
         frame = decoded.frame
         colorspace, color_range = _colours(frame)
-        has_alpha = _has_alpha(frame.format)
+        named = int(frame.colorspace)
+        by_planes = named in _BY_TABLE and not frame.format.is_rgb
+        space = ColourSpace(
+            int(frame.color_primaries), int(frame.color_trc), named if by_planes else 0
+        )
+        has_alpha = _has_alpha(frame.format) and not by_planes
+        width, height = self._shown_size(frame)
         if decoded.after is not None:
-            frame = _deinterlaced(decoded)
-        width, height = self._size
-        smaller = width * height * 2 < frame.width * frame.height
-        shape = ("rgba" if has_alpha else "rgb24") if self._space.is_plain else _DEEP[has_alpha]
+            near = decoded.before or frame, decoded.after
+            frame = filters.deinterlaced(frame, *near)
+        shape = ("rgba" if has_alpha else "rgb24") if space.is_plain else _DEEP[has_alpha]
+        # The converter would refuse transfer functions that it does not know.
+        frame.color_primaries, frame.color_trc = _UNSPECIFIED, _UNSPECIFIED
         converted = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
-            format=shape,
+            format="yuv444p16le" if by_planes else shape,
             src_colorspace=colorspace,
+            dst_colorspace=colorspace if by_planes else None,
             src_color_range=color_range,
             dst_color_range=ColorRange.JPEG,
-            interpolation=Interpolation.AREA if smaller else Interpolation.BILINEAR,
+            interpolation=_interpolation(width * height, frame.width * frame.height),
         )
-        if not self._space.is_plain:
-            self._colours = self._colours or _through_table(converted, self._space, has_alpha)
-            converted = self._through(*self._colours, converted)
-        if not has_alpha:
-            return converted
-        self._backdrop = self._backdrop or _on_backdrop(converted)
-        return self._through(*self._backdrop, converted)
+        frame.color_primaries, frame.color_trc = space.primaries, space.transfer
+        if by_planes:
+            converted = _planes_as_rgb(converted)
+        if not space.is_plain:
+            if self._space != (space, has_alpha):
+                self._space = space, has_alpha
+                self._colours = filters.in_colours(space, has_alpha)
+            converted = self._colours(converted)
+        return self._backdrop(converted) if has_alpha else converted
 
-    def _through(
-        self, graph: av.filter.Graph, source: FilterContext, frame: av.VideoFrame
-    ) -> av.VideoFrame:
-        frame.pts = self._frames
-        source.push(frame)
-        return graph.vpull()
+    def _shown_size(self, frame: av.VideoFrame) -> tuple[int, int]:
+        """Width and height of the frame within what is handed out; its shape may have changed."""
+        width, height = self._size
+        own = _fit(frame.width, frame.height, self.aspect, self._most_pixels)
+        scale = min(width / own[0], height / own[1])
+        fitted = max(1, round(own[0] * scale)), max(1, round(own[1] * scale))
+        apart = max(1 - fitted[0] / width, 1 - fitted[1] / height)
+        return fitted if apart > _SAME_SHAPE else self._size
+
+
+def _interpolation(target: int, source: int) -> Interpolation:
+    """By the numbers of pixels."""
+    return Interpolation.AREA if target * 2 < source else Interpolation.BILINEAR
 
 
 def _colours(frame: av.VideoFrame) -> tuple[int, int]:
@@ -199,73 +220,19 @@ def looks_combed(frame: av.VideoFrame) -> bool:
     return near > 3 * far + points // 400
 
 
-def _deinterlaced(decoded: DecodedFrame) -> av.VideoFrame:
-    """The frame with its two fields made one picture, by its neighbours in time."""
-    frame = decoded.frame
-    graph, _ = _filters(frame, ("bwdif", "mode=send_frame:deint=all"))
-    shape = frame.width, frame.height, frame.format.name
-    for near in (decoded.before or frame, frame, decoded.after or frame):
-        same = (near.width, near.height, near.format.name) == shape
-        graph.push(near if same else frame)
-    graph.push(None)
-    graph.vpull()
-    return graph.vpull()
-
-
-def _filters(frame: av.VideoFrame, step: tuple[str, str]) -> Filters:
-    graph = av.filter.Graph()
-    source = _source(graph, frame)
-    graph.link_nodes(source, graph.add(*step), graph.add("buffersink"))
-    graph.configure()
-    return graph, source
-
-
-def _on_backdrop(frame: av.VideoFrame) -> Filters:
-    """The RGBA frame over itself painted grey, as RGB."""
-    graph = av.filter.Graph()
-    source, twice = _source(graph, frame), graph.add("split")
-    grey = graph.add("drawbox", f"w=iw:h=ih:color={_BACKDROP}:t=fill:replace=1")
-    over = graph.add("overlay", "format=rgb:eof_action=endall")
-    source.link_to(twice)
-    twice.link_to(grey, 0, 0)
-    grey.link_to(over, 0, 0)
-    twice.link_to(over, 1, 1)
-    graph.link_nodes(over, graph.add("format", "rgb24"), graph.add("buffersink"))
-    graph.configure()
-    return graph, source
-
-
-def _through_table(frame: av.VideoFrame, space: ColourSpace, has_alpha: bool) -> Filters:
-    """RGB of 16 bits to the colours of a BT.709 screen, 8 bits."""
-    side = LEVEL**3
-    pixels = space.table()
-    table = av.VideoFrame(side, side, "rgb48le")
-    plane = table.planes[0]
-    rows = (pixels[y * side * 6 : (y + 1) * side * 6] for y in range(side))
-    plane.update(b"".join(row.ljust(plane.line_size, b"\0") for row in rows))
-    table.pts = 0
-    graph = av.filter.Graph()
-    source, colours = _source(graph, frame), _source(graph, table)
-    curve = graph.add("lutrgb", ":".join(f"{channel}='{space.curve}'" for channel in "rgb"))
-    lookup = graph.add("haldclut", "clut=first:interp=tetrahedral")
-    source.link_to(curve)
-    curve.link_to(lookup, 0, 0)
-    colours.link_to(lookup, 0, 1)
-    shallow = graph.add("format", "rgba" if has_alpha else "rgb24")
-    graph.link_nodes(lookup, shallow, graph.add("buffersink"))
-    graph.configure()
-    colours.push(table)
-    colours.push(None)
-    return graph, source
-
-
-def _source(graph: av.filter.Graph, frame: av.VideoFrame) -> FilterContext:
-    return graph.add_buffer(
-        width=frame.width,
-        height=frame.height,
-        format=frame.format,
-        time_base=frame.time_base or Fraction(1, 1000),
-    )
+def _planes_as_rgb(frame: av.VideoFrame) -> av.VideoFrame:
+    """The three planes of a 4:4:4 frame of 16 bits named red, green and blue in their order."""
+    named = av.VideoFrame(frame.width, frame.height, "gbrp16le")
+    for source, target in zip(frame.planes, (2, 0, 1), strict=True):
+        plane = named.planes[target]
+        size, row = plane.line_size, source.line_size
+        data = memoryview(source).cast("B")
+        if size == row:
+            plane.update(bytes(data))
+            continue
+        rows = (bytes(data[y * row :][: min(size, row)]) for y in range(frame.height))
+        plane.update(b"".join(each.ljust(size, b"\0") for each in rows))
+    return named.reformat(format="rgb48le")
 
 
 def _copy_rows(frame: av.VideoFrame, target: memoryview, rows_reversed: bool) -> None:

@@ -1,7 +1,6 @@
 """A clip's packets, read with FFmpeg: the video stream, its times and length, and seeking.
 
-Runs in the decoder process only. The file is read through a descriptor that is already open; FFmpeg
-gets the demuxer by name and may open nothing else, so a clip cannot make it read another file.
+Runs in the decoder process only, on an open descriptor. FFmpeg gets the demuxer by name.
 """
 
 from __future__ import annotations
@@ -9,34 +8,38 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import islice
-from typing import Any, NoReturn
+from time import monotonic
+from typing import Any
 
 import av
-import av.audio.stream
-import av.error
-import av.subtitles.stream  # PyAV imports these when it opens a file; the sandbox forbids that
 from av.container import InputContainer
-from av.index import IndexEntries
 from av.video.stream import VideoStream
 
 from edge.scan.media import structure
 from edge.scan.media.clip_file import DescriptorFile, too_large
+from edge.scan.media.cut_short import CUT_SHORT
 from edge.scan.media.formats import ClipFormat
-from edge.scan.media.protocol import CODECS, ClipError, Fault
-from edge.scan.media.streams import codec_number, video_stream
-from edge.scan.media.timestamps import Packet, PacketIndex
+from edge.scan.media.protocol import ClipError, Fault
+from edge.scan.media.streams import (
+    ERRORS,
+    MOST_RATE,
+    noted_entries,
+    open_container,
+    stated_period,
+    stated_rate,
+    video_streams,
+)
+from edge.scan.media.timestamps import Packet, PacketIndex, shifted
 
-ERRORS = (av.error.FFmpegError, ValueError, RuntimeError, OSError)
-USUAL_RATE = 25.0
-
-_BUFFER_BYTES = 65536
+INDEX_SECONDS = 30.0
+"""For the pass over the packets, by the clock: slow sticks and network shares."""
 _MOST_SECONDS = 30 * 24 * 3600.0
-_LEAST_RATE, _MOST_RATE = 0.01, 300.0
 _AGREEMENT = 0.5
 _FAR_PACKETS = 250
 _MARGIN = 4096
-_BARE_STREAMS = frozenset(("h264", "hevc", "m4v", "mpegvideo", "mjpeg"))
-_DECODERS = ",".join((*CODECS, "libdav1d", "libvpx", "libvpx-vp9", "flv"))
+# Bytes that a seek may read; some containers are searched from front to back.
+_SEEK_BYTES = 1 << 26
+_LONGEST_GROUP = 10.0
 
 
 class Demuxer:
@@ -45,21 +48,26 @@ class Demuxer:
     Its packets have numbers, in decoding order, and stamps that never restart.
     """
 
-    def __init__(self, file: DescriptorFile, form: ClipFormat, max_pixels: int) -> None:
+    def __init__(
+        self, file: DescriptorFile, form: ClipFormat, max_pixels: int, track: int = 0
+    ) -> None:
+        """`track` chooses among the video streams that can be read; see `VideoStreams`."""
         self.damaged = False
         """Whether packets could not be read."""
         self.origin: int | None = None
         """Time stamp of the clip's first frame, from which seconds count; set by the decoder."""
         self.position = 0
         """Number of the next packet."""
-        self.other_tracks = 0
-        """Number of video streams that are not read; cover art does not count."""
-        self.has_other_part = False
-        """Whether another video lies behind the last packet."""
+        self.tracks: list[int] = []
+        """The numbers of the video streams that can be read, the default one first."""
+        self.unreadable_tracks = 0
+        self.behind: DescriptorFile | None = None
+        """Another video that lies behind the last packet."""
         self.index: PacketIndex | None = None
         self._file = file
         self._form = form
         self._max_pixels = max_pixels
+        self._track = track
         self._can_seek = form.seekable
         self._seen: av.Packet[VideoStream] | None = None
         """Read already, to find out where a seek went."""
@@ -67,29 +75,18 @@ class Demuxer:
     def restart(self) -> None:
         """Open the file at its start, with a fresh decoder. Raises ClipError."""
         self._container = self._opened()
-        self.stream, self.other_tracks = video_stream(self._container, self._form)
+        self.stream = self._chosen(self._container)
         self.position, self._seen = 0, None
         context = self.stream.codec_context
         if context.width * context.height > self._max_pixels:
             raise too_large(context.width * context.height, self._max_pixels)
 
     @property
-    def codec(self) -> int:
-        """The codec's index in the protocol's table."""
-        return codec_number(self.stream)
-
-    @property
-    def aspect(self) -> Fraction | None:
-        """Width of a stored pixel over its height; None if the clip does not say."""
-        context: Any = self.stream.codec_context
-        return self.stream.sample_aspect_ratio or context.sample_aspect_ratio
-
-    @property
     def frame_rate(self) -> float:
         """Mean frames a second, by the packets; else what the clip says, or 0."""
         index = self.index
         if index is not None and len(index) > 1 and index.seconds and not index.counted:
-            return min(_MOST_RATE, len(index) / index.seconds)
+            return min(MOST_RATE, len(index) / index.seconds)
         return self._stated_rate
 
     @property
@@ -97,37 +94,43 @@ class Demuxer:
         """Seconds between frames if all figures of the clip agree; None for a variable rate."""
         if self.index is not None and self.index.counted:
             return 1 / self._stated_rate
-        mean, base = self.stream.average_rate, self.stream.base_rate
-        if not mean or not base or abs(mean - base) > base / 1000:
-            return None
-        return float(1 / mean)
+        return stated_period(self.stream)
 
     @property
     def _stated_rate(self) -> float:
-        rates = [self.stream.average_rate, self.stream.guessed_rate]
-        if self._form.demuxer in _BARE_STREAMS:
-            rates.reverse()  # the demuxer's own rate is a constant
-        believed = [float(rate) for rate in rates if rate and _LEAST_RATE <= rate <= _MOST_RATE]
-        return believed[0] if believed else USUAL_RATE
+        return stated_rate(self.stream, self._form)
 
     def make_index(self, alive: Callable[[], None]) -> PacketIndex:
         """Note all packets in a pass over the file; `alive` is called for each."""
-        stream, _ = video_stream(container := self._opened(), self._form)
+        stream = self._chosen(container := self._opened())
         base = float(stream.time_base or Fraction(1, av.time_base))
         entries, noted = stream.index_entries, None
         if self._form.demuxer == "mov" and len(entries):
             film = structure.read_mov(self._file.part())
             self.damaged |= film.truncated
-            noted = None if film.fragments else _noted_entries(entries)
-        elif self._form.demuxer in {"matroska", "avi"}:
-            self.damaged |= structure.is_cut_short(self._file.part())
+            noted = None if film.fragments else noted_entries(entries)
+        elif self._form.demuxer in CUT_SHORT:
+            self.damaged |= CUT_SHORT[self._form.demuxer](self._file.part())
         packets = noted if noted is not None else self._noted(container, stream, alive)
-        self.index = PacketIndex(packets, base, self._stated_rate)
+        until = monotonic() + INDEX_SECONDS
+        self.index = PacketIndex(packets, base, self._stated_rate, lambda: monotonic() < until)
         # Some demuxers take the beginning of what lies behind for a packet.
-        behind = max(0, min(self.index.last_place, self._file.size) - _MARGIN)
-        self.has_other_part = structure.has_video_behind(self._file.part(behind))
+        last = max(0, min(self.index.last_place, self._file.size) - _MARGIN)
+        place = structure.video_behind(self._file, last)
+        if place is not None:
+            self.behind = self._file.part(place)
+            self._file = self._file.part(0, place)
+            self.damaged = False
+            self.restart()
+            return self.make_index(alive)
         self._can_seek &= not (self.index.restarts or self.index.counted)
         return self.index
+
+    def behind_restart(self) -> DescriptorFile | None:
+        """The transport stream that begins where the clock was reset; None if unknown."""
+        place = self.index.restart_place if self.index is not None else -1
+        known = self._form.demuxer == "mpegts" and place >= 0
+        return self._file.part(structure.program_table(self._file, place)) if known else None
 
     def packets(self) -> Iterator[av.Packet[VideoStream]]:
         """The stream's packets from the current position on, in decoding order."""
@@ -135,10 +138,10 @@ class Demuxer:
         for packet in self._packets(self._container, self.stream):
             if index is not None and index.counted:
                 packet.pts = None
-                packet.dts = index.time(self.position) if self.position < len(index) else None
+                packet.dts = index.time(self.position)
             elif index is not None and (shift := index.shift(self.position)):
-                packet.pts = _shifted(packet.pts, shift)
-                packet.dts = _shifted(packet.dts, shift)
+                packet.pts = shifted(packet.pts, shift)
+                packet.dts = shifted(packet.dts, shift)
             self.position += 1
             yield packet
 
@@ -160,6 +163,51 @@ class Demuxer:
         context: Any = self.stream.codec_context
         context.flush_buffers()
         return self.position == number
+
+    def is_indexed(self, target: float) -> bool:
+        """Whether the packets at `target` seconds are known."""
+        return self.index is None or self.index.complete or target < self.index.seconds
+
+    def go_beyond(self, target: float, alive: Callable[[], None]) -> None:
+        """Move forward to a key frame about `target` seconds, behind all that is indexed.
+
+        FFmpeg seeks where that can be checked; else packets are read and thrown away, and `alive`
+        is called for each.
+        """
+        index = self.index
+        assert index is not None
+        if self._can_seek and not self._seek_beyond(index, target):
+            self._can_seek = False
+            self.restart()
+        start = target - min(index.longest_group, _LONGEST_GROUP)
+        for packet in () if self._can_seek else self._packets(self._container, self.stream):
+            alive()
+            stamp = packet.dts if packet.dts is not None else packet.pts
+            stamp = index.time(self.position) if index.counted else stamp
+            if packet.is_keyframe and stamp is not None and self.seconds_of(stamp) >= start:
+                self._seen = packet
+                break
+            self.position += 1
+        context: Any = self.stream.codec_context
+        context.flush_buffers()
+
+    def _seek_beyond(self, index: PacketIndex, target: float) -> bool:
+        """Whether FFmpeg lands on a key frame behind the index, at or before `target` seconds."""
+        self._source.allowance = _SEEK_BYTES
+        try:
+            self._container.seek(self._stamp(target), stream=self.stream)
+            first = next(self._packets(self._container, self.stream), None)
+        except ERRORS:
+            return False
+        finally:
+            self._source.allowance = None
+        stamp = None if first is None else first.dts if first.dts is not None else first.pts
+        if first is None or first.pos is None or stamp is None or not first.is_keyframe:
+            return False
+        if first.pos <= index.last_place or not index.seconds <= self.seconds_of(stamp) <= target:
+            return False
+        self._seen, self.position = first, max(self.position, len(index))
+        return True
 
     def _seek(self, index: PacketIndex, number: int) -> bool:
         """Whether FFmpeg lands on a key frame that is known, at or before the packet."""
@@ -184,11 +232,15 @@ class Demuxer:
     def length(self) -> float:
         """Seconds from the first frame to the end, by the packets.
 
-        Where a header agrees with them, it is more precise: some tables tell when packets are
-        decoded, not when frames are shown.
+        A header that agrees with them is more precise: some tables give the times of decoding.
         """
         assert self.index is not None
         seconds = min(_MOST_SECONDS, self.index.seconds)
+        if not self.index.complete:
+            # What is not indexed is taken to be as long, byte for byte, as what is.
+            indexed = self.index.last_place
+            share = self._file.size / indexed if indexed > _MARGIN else 1.0
+            return min(_MOST_SECONDS, seconds * max(1.0, share))
         if self.stream.duration is not None and self.stream.time_base is not None:
             claim = float(self.stream.duration * self.stream.time_base)
             if abs(claim - seconds) < _AGREEMENT:
@@ -202,6 +254,13 @@ class Demuxer:
     def seconds_at(self, number: int) -> float:
         """When a packet is decoded, seconds from the first frame."""
         return self.seconds_of(self.index.time(number)) if self.index is not None else 0.0
+
+    def _chosen(self, container: InputContainer) -> VideoStream:
+        streams = video_streams(container, self._form)
+        self.tracks, self.unreadable_tracks = streams.numbers, streams.unreadable
+        if self._track >= len(streams.readable):
+            raise ClipError(Fault.NO_PICTURE)
+        return streams.readable[self._track]
 
     def _noted(
         self, container: InputContainer, stream: VideoStream, alive: Callable[[], None]
@@ -235,37 +294,5 @@ class Demuxer:
         return int(seconds / base) + (self.origin or 0)
 
     def _opened(self) -> InputContainer:
-        demuxer = self._form.demuxer
-        try:
-            return av.open(
-                self._file.part(),
-                mode="r",
-                format=demuxer,
-                options={
-                    "codec_whitelist": _DECODERS,
-                    "format_whitelist": av.format.ContainerFormat(demuxer, "r").name,
-                    "protocol_whitelist": "none",
-                    "max_pixels": str(self._max_pixels),
-                },
-                metadata_errors="replace",
-                buffer_size=_BUFFER_BYTES,
-                io_open=_deny,
-            )
-        except ERRORS as error:
-            no_memory = isinstance(error, MemoryError)
-            raise ClipError(Fault.MEMORY if no_memory else Fault.BROKEN) from None
-
-
-def _deny(*_: object) -> NoReturn:
-    raise PermissionError("a clip may not open other files")
-
-
-def _shifted(stamp: int | None, shift: int) -> int | None:
-    return None if stamp is None or abs(stamp + shift) >= 1 << 62 else stamp + shift
-
-
-def _noted_entries(entries: IndexEntries) -> Iterator[Packet]:
-    """Packets by the table of an MP4: when they are decoded, not when they are shown."""
-    for entry in entries:
-        shown = not entry.is_discard
-        yield Packet(entry.timestamp, None, 0, entry.is_keyframe, entry.pos, shown)
+        self._source = self._file.part()
+        return open_container(self._source, self._form, self._max_pixels)

@@ -73,6 +73,7 @@ READ = (
     KnownFormat("DV video", (".dv", ".dif"), "dv", "dv", _VIDEO),
     KnownFormat("MXF video", (".mxf",), "mxf", "mxf"),
     KnownFormat("IVF video", (".ivf",), "ivf", "ivf"),
+    KnownFormat("Dahua recording", (".dav",), "dav", "dhav"),
     KnownFormat("YUV4MPEG2 video", (".y4m",), "y4m", "yuv4mpegpipe", _VIDEO),
     KnownFormat("NUT video", (".nut",), "nut", "nut"),
     KnownFormat("GIF", (".gif",), "gif", "gif", _VIDEO),
@@ -106,6 +107,8 @@ _BEGINNINGS = (
     (b"GIF87a", "gif", "gif"),
     (b"GIF89a", "gif", "gif"),
     (b"DKIF", "ivf", "ivf"),
+    (b"DHAV", "dav", "dhav"),
+    (b"DAHUA", "dav", "dhav"),
     (b"YUV4MPEG2 ", "y4m", "yuv4mpegpipe"),
     (b"nut/multimedia container\0", "nut", "nut"),
     (b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02", "mxf", "mxf"),
@@ -116,10 +119,13 @@ _STILLS = (
     (b"BM", "bmp"),
     (b"II*\0", "tiff"),
     (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),
+    (b"MM\0+", "tiff"),
 )
 _SOUND = (b"ID3", b"fLaC", b"OggS", b"MThd", b"\xff\xfb", b"\xff\xf3", b"\xff\xf1", b"#!AMR")
 _OGG_VIDEO = (b"\x80theora", b"OVP80", b"BBCD\0", b"\1video\0")
 _TS_PACKETS = (188, 192, 204)
+_MOST_JUNK = 4096
 _ANIMATED = 2
 
 
@@ -149,12 +155,25 @@ def _format(container: str, demuxer: str = "", kind: ClipKind = ClipKind.VIDEO) 
     return _BY_CONTAINER[container, demuxer, kind]
 
 
+def still_form(container: str) -> ClipFormat:
+    """How a picture is opened."""
+    return _format(container, "", _STILL)
+
+
+def moving_form(container: str) -> ClipFormat:
+    """How an image sequence of this container is opened."""
+    return _format(container, "mov")
+
+
 def refusal_text(refused: ClipError, path: PurePath) -> str:
-    """Why a file is not read; where its content does not say what it is, its name may."""
+    """Why a file is not read, and the remedy.
+
+    Where its content does not say what it is, its name may.
+    """
     name = UNREAD_ENDINGS.get(path.suffix.lower())
     if refused.fault is not Fault.NOT_A_CLIP or name is None:
-        return refused.message
-    return ClipError(Fault.UNSUPPORTED, number_of(name)).message
+        return str(refused)
+    return str(ClipError(Fault.UNSUPPORTED, number_of(name)))
 
 
 def number_of(name: str) -> int:
@@ -254,7 +273,7 @@ def _bare_stream(head: bytes) -> ClipFormat | None:
 def _transport_stream(head: bytes) -> ClipFormat | None:
     """Sync bytes at a steady distance; recorders may put some bytes of junk before the first."""
     for size in _TS_PACKETS:
-        for start in range(min(size, len(head))):
+        for start in range(min(_MOST_JUNK, len(head))):
             places = head[start : start + 5 * size : size]
             if len(places) == 5 and places == b"G" * 5:
                 return _format("ts", "mpegts")

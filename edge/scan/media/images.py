@@ -14,13 +14,15 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageFile
 
 from edge.scan.media import structure
 from edge.scan.media.clip_file import HEAD_BYTES, DescriptorFile, PixelLimits, too_large
-from edge.scan.media.formats import ClipFormat, number_of
-from edge.scan.media.protocol import CODECS, ClipError, ClipKind, Fault, Remark
-from edge.scan.media.sampling import ClipReader
+from edge.scan.media.colour import ColourSpace
+from edge.scan.media.formats import ClipFormat, moving_form, number_of
+from edge.scan.media.protocol import CODECS, ClipError, ClipKind, Fault, PartKind
+from edge.scan.media.sampling import ClipReader, Part
+from edge.scan.media.still_colours import on_screen, stored_space
 
 # Pillow imports plugins when it opens a file; by then the sandbox may forbid that.
 for _plugin in ("Avif", "Bmp", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):
@@ -28,17 +30,13 @@ for _plugin in ("Avif", "Bmp", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):
 Image.preinit()
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
-_BACKDROP = (128, 128, 128)
 _MOST_CHUNKS = 400_000
 _ORIENTATION = 0x0112
-_MODES = frozenset(("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK"))
 _PILLOW_FORMATS = {
     **{"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "tiff": "TIFF"},
     **{"heic": "HEIF", "avif": "AVIF"},
 }
 _MOST_PAGES = 1000
-_MOST_PROFILE = 4 << 20
-_SRGB = ImageCms.createProfile("sRGB")
 _SUBFILE_TYPE, _REDUCED_OR_MASK = 254, 0b101
 _MULTI_PICTURE_ENTRIES = 0xB002
 # What lies in a second picture that only adds brightness to the first.
@@ -57,8 +55,9 @@ _UPRIGHT = {
 class ImageReader(ClipReader[Image.Image]):
     """One still picture or moving WebP.
 
-    `alive` is called with the number of decoded frames while work goes on. Raises ClipError when
-    the file cannot be opened.
+    `alive` is called with the number of decoded frames while work goes on. With `number`, it is
+    the picture at that place in the file, from 1, else the one that is shown first. Raises
+    ClipError when it cannot be read.
     """
 
     def __init__(
@@ -67,13 +66,16 @@ class ImageReader(ClipReader[Image.Image]):
         form: ClipFormat,
         limits: PixelLimits,
         alive: Callable[[int], None],
+        number: int = 0,
     ) -> None:
         super().__init__(form)
         self.kind = ClipKind.IMAGE
         self.codec = CODECS.index("mjpeg" if form.container == "jpg" else form.container)
         self._alive = alive
         self._most_pixels = limits.handed_out
+        self._number = number
         self._file: Any = file.part()
+        self._space: ColourSpace | None = None
         self._durations = [0.0]
         self._end = 0.0
         # Pillow warns at this number of pixels and refuses at twice as many.
@@ -81,30 +83,40 @@ class ImageReader(ClipReader[Image.Image]):
         self._most_allowed = limits.of(form)
         if form.kind is ClipKind.VIDEO:
             self._prepare_moving()
+        elif form.container == "png":
+            self._space = stored_space(self._file.read(HEAD_BYTES))
         elif form.container in {"avif", "heic"}:
-            # The libraries know fewer brands than there are.
-            self._file.seek(0)
             data = self._file.read()
+            self._space = stored_space(data)
+            # The libraries know fewer brands than there are.
             self._file = io.BytesIO(data[:8] + form.container.encode() + data[12:])
         self._first = self._read() or self._read_damaged()
         self.width, self.height = self._first.size
         self.frame_pixels = self._image.width * self._image.height
         if _is_preview(self._image):
             raise ClipError(Fault.UNSUPPORTED, number_of("camera raw picture"))
+        if not number:
+            self._name_others(file)
         if len(self._durations) > 1:
             self.kind = ClipKind.VIDEO
             self.seconds = sum(self._durations)
             self.frame_rate = len(self._durations) / self.seconds if self.seconds else 0.0
         else:
-            self._remark(file)
             self._image.close()
 
-    def _remark(self, file: DescriptorFile) -> None:
+    def _name_others(self, file: DescriptorFile) -> None:
         """Note what else the file holds. Damage there says nothing of the picture itself."""
-        with suppress(Exception):
-            self.remarks[Remark.OTHER_PICTURES] = _other_pictures(self._image, file)
-        if structure.has_video_behind(file.part()):
-            self.remarks[Remark.VIDEO_BEHIND] = 1
+        if len(self._durations) == 1:
+            kind = PartKind.PAGE if self.form.container == "tiff" else PartKind.PICTURE
+            with suppress(Exception):
+                others = _other_pictures(self._image, file)
+                self.others += [Part(kind, number, number) for number in others]
+        container = self.form.container
+        if container in {"avif", "heic"} and structure.read_mov(file.part()).films:
+            self.others.append(Part(PartKind.VIDEO, 1, form=moving_form(container)))
+        place = structure.video_behind(file)
+        if place is not None:
+            self.others.append(Part(PartKind.VIDEO, 1, file=file.part(place)))
 
     def frames(self) -> Iterator[tuple[float, Image.Image]]:
         """See `ClipReader`. Each frame of a moving WebP is laid over the one before: no jumps."""
@@ -149,7 +161,7 @@ class ImageReader(ClipReader[Image.Image]):
             raise
         except Exception:  # damaged files make Pillow raise errors of many kinds
             return None
-        return self._load(self._image)
+        return self._load(self._image, self._number - 1 if self._number else None)
 
     def _read_damaged(self) -> Image.Image:
         """As much of the first frame as the file holds."""
@@ -160,40 +172,49 @@ class ImageReader(ClipReader[Image.Image]):
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
         if image is None:
+            if self.form.container == "jpg" and structure.is_lossless_jpeg(self._file):
+                raise ClipError(Fault.UNSUPPORTED, number_of("lossless JPEG picture"))
             heif = self.form.container in {"avif", "heic"}
             raise ClipError(Fault.STILL_FORMAT if heif else Fault.BROKEN)
         return image
 
-    def _load(self, image: Image.Image, index: int = 0) -> Image.Image | None:
-        """A decoded copy of a frame; None if it is damaged."""
+    def _load(self, image: Image.Image, index: int | None) -> Image.Image | None:
+        """A decoded copy of a frame, None for the one shown first; None if it is damaged."""
         try:
-            if index:  # else it stands at the one that its file names first
+            if index is not None:
                 image.seek(index)
-            return _upright(image, self._most_pixels)
+            if image.width * image.height > self._most_allowed:
+                raise too_large(image.width * image.height, self._most_allowed)
+            return _upright(image, self._most_pixels, self._space)
         except (ClipError, MemoryError):
             raise
         except Exception:
             return None
 
 
-def _other_pictures(image: Image.Image, file: DescriptorFile) -> int:
-    """Number of pictures beside the first: no thumbnails, masks or gain maps."""
+def _other_pictures(image: Any, file: DescriptorFile) -> list[int]:  # noqa: ANN401 (untyped parts)
+    """Places, from 1, of the pictures beside the first: no thumbnails, masks or gain maps."""
     entries = getattr(image, "mpinfo", {}).get(_MULTI_PICTURE_ENTRIES, ())
     if entries:
-        others = [entry for entry in entries[1:] if _is_picture(entry, image, file)]
-        return len(others)
-    pages = min(getattr(image, "n_frames", 1), _MOST_PAGES)
+        return [
+            number
+            for number, entry in enumerate(entries, start=1)
+            if number > 1 and _is_picture(entry, image, file)
+        ]
+    first = image.tell() + 1
+    pages = range(1, min(getattr(image, "n_frames", 1), _MOST_PAGES) + 1)
+    others = [page for page in pages if page != first]
     if image.format != "TIFF":
-        return pages - 1
-    count = 0
-    for page in range(1, pages):
-        image.seek(page)
-        tags: Any = image
-        count += not tags.tag_v2.get(_SUBFILE_TYPE, 0) & _REDUCED_OR_MASK
-    return count
+        return others
+    return [page for page in others if not _subfile_type(image, page) & _REDUCED_OR_MASK]
 
 
-def _is_preview(image: Any) -> bool:  # noqa: ANN401 (what plugins add is not typed)
+def _subfile_type(image: Any, page: int) -> int:  # noqa: ANN401
+    image.seek(page - 1)
+    return int(image.tag_v2.get(_SUBFILE_TYPE, 0))
+
+
+def _is_preview(image: Any) -> bool:  # noqa: ANN401
     """Whether the first page of a TIFF is a small copy: then it is a camera's raw file."""
     tags = image.tag_v2 if image.format == "TIFF" else {}
     return bool(tags.get(_SUBFILE_TYPE, 0) & 1)
@@ -208,7 +229,7 @@ def _is_picture(entry: dict[str, Any], image: Image.Image, file: DescriptorFile)
     return kind.startswith("Multi") or not _GAIN_MAP.search(file.read(HEAD_BYTES))
 
 
-def _upright(image: Image.Image, most_pixels: int) -> Image.Image:
+def _upright(image: Image.Image, most_pixels: int, space: ColourSpace | None = None) -> Image.Image:
     """A decoded copy: RGB on grey, upright, with at most `most_pixels` pixels."""
     # A JPEG is decoded at a half, a quarter or an eighth if that suffices.
     image.draft(None, _fitted(image, most_pixels))
@@ -217,7 +238,7 @@ def _upright(image: Image.Image, most_pixels: int) -> Image.Image:
     orientation = 1
     with suppress(Exception):
         orientation = image.getexif().get(_ORIENTATION, 1)
-    picture = _as_rgb(_in_srgb(image))
+    picture = on_screen(image, space)
     if picture.size != size:
         picture = picture.resize(size, Image.Resampling.BILINEAR)
     elif picture is image:
@@ -245,30 +266,3 @@ def _webp_frames(data: bytes) -> tuple[list[float], int]:
             durations.append(int.from_bytes(data[place + 20 : place + 23], "little") / 1000)
         place = following
     return durations, place
-
-
-def _in_srgb(image: Image.Image) -> Image.Image:
-    """The picture with the colours that its profile (ICC) gives them."""
-    profile = image.info.get("icc_profile")
-    if not profile or image.mode not in {"RGB", "CMYK"} or len(profile) > _MOST_PROFILE:
-        return image
-    with suppress(Exception):  # a damaged profile leaves the colours as they are stored
-        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "srgb" not in ImageCms.getProfileDescription(given).lower():
-            shown = ImageCms.profileToProfile(image, given, _SRGB, outputMode="RGB")
-            return shown or image
-    return image
-
-
-def _as_rgb(image: Image.Image) -> Image.Image:
-    """The picture in RGB, on grey where it is transparent; 16 bits are reduced to 8."""
-    if image.mode.startswith("I;16"):
-        image = image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
-    if image.mode not in _MODES:
-        raise ClipError(Fault.PIXEL_FORMAT)
-    if image.has_transparency_data:
-        ground = Image.new("RGB", image.size, _BACKDROP)
-        rgba = image.convert("RGBA")
-        ground.paste(rgba, mask=rgba)
-        return ground
-    return image if image.mode == "RGB" else image.convert("RGB")

@@ -32,9 +32,11 @@ class JoinedReader(ClipReader[tuple[VideoReader, DecodedFrame]]):
         form: ClipFormat,
         limits: PixelLimits,
         alive: Callable[[int], None],
+        track: int = 0,
     ) -> None:
         super().__init__(form)
         self._limits = limits
+        self._track = track
         self._read_before = 0
         self._alive = lambda frames_read: alive(self._read_before + frames_read)
         self._files: list[DescriptorFile] = []
@@ -44,7 +46,7 @@ class JoinedReader(ClipReader[tuple[VideoReader, DecodedFrame]]):
         first: VideoReader | None = None
         for file in parts[:_MOST_PARTS]:
             try:
-                reader = VideoReader(file, form, limits, alive)
+                reader = VideoReader(file, form, limits, alive, track=track)
             except ClipError as refused:
                 failure = refused
                 continue
@@ -53,9 +55,11 @@ class JoinedReader(ClipReader[tuple[VideoReader, DecodedFrame]]):
             lengths.append(reader.seconds)
             for remark, count in reader.remarks.items():
                 self.remarks[remark] = max(count, self.remarks.get(remark, 0))
+            self.others += [part for part in reader.others if part not in self.others]
         if first is None:
             raise failure or AssertionError("no parts")
-        self.remarks[Remark.OTHER_PARTS] = len(parts) - len(self._files)
+        if not track:  # else the other tracks' reader has counted them
+            self.remarks[Remark.OTHER_PARTS] = len(parts) - len(self._files)
         self._reader, self._place = first, 0
         self._starts = list(accumulate(lengths, initial=0.0))
         self.kind, self.codec, self.large = ClipKind.VIDEO, first.codec, first.large
@@ -104,6 +108,7 @@ class JoinedReader(ClipReader[tuple[VideoReader, DecodedFrame]]):
     def _open(self, place: int) -> None:
         self._read_before += self._reader.frames_read
         size = self.width, self.height
-        self._reader = VideoReader(self._files[place], self.form, self._limits, self._alive, size)
+        file, limits = self._files[place], self._limits
+        self._reader = VideoReader(file, self.form, limits, self._alive, size, self._track)
         self._place = place
         self.decode_only(self._times)

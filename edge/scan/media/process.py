@@ -1,6 +1,8 @@
-"""The decoder process from outside: started fresh, spoken to, ended for certain.
+"""A decoder process from outside: started fresh, spoken to, ended for certain.
 
-It inherits four descriptors and nothing else: no settings, no terminal, no folder. `client` checks
+On an installed box it is a process of its own unit and user, reached by a socket of root's
+(`systemd/truelight-decoder@.service`); elsewhere it is a child of this program. It gets one
+connection and, with a clip, three descriptors: no settings, no terminal, no folder. `client` checks
 what it answers.
 """
 
@@ -12,39 +14,31 @@ import fcntl
 import logging
 import mmap
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from functools import cache
+from array import array
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+from edge.scan.media.protocol import ClipError, Fault, Reply, Request, pack, read_message
 
-from edge.scan.media.clip_file import ClipFile
-from edge.scan.media.protocol import ClipError, Fault, Request, pack, read_message
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _log = logging.getLogger(__name__)
 
-SANDBOX_LAYERS = {
-    "limits": "limits on memory, processor time, file size and open files",
-    "no_new_privs": "no new privileges",
-    "landlock_files": "no access to files (Landlock)",
-    "landlock_network": "no TCP (Landlock, Linux 6.7)",
-    "landlock_scope": "no signals to other processes (Landlock, Linux 6.12)",
-    "seccomp": "only the system calls that decoding needs (seccomp)",
-}
-"""What confines the decoder process, in the order in which it is entered, in words."""
+UNIT_SOCKET = Path("/run/truelight/decoder.sock")
+"""Each connection to it becomes a decoder process: `systemd/truelight-decoder.socket`."""
 
 _START = (
     "import sys; sys.path[:] = {path!r}; from edge.scan.media.worker import main; "
-    "main(*map(int, sys.argv[1:]))"
-)
-_TRY_SANDBOX = (
-    "import sys; sys.path[:] = {path!r}; from edge.scan.media import sandbox; import os; "
-    "os.write(1, ' '.join(sandbox.enter(20, 1 << 30, (1,))).encode()); os._exit(0)"
+    "main(int(sys.argv[1]))"
 )
 _PR_SET_DUMPABLE = 4
 _HERE = str(Path(__file__).resolve().parents[3])
@@ -53,88 +47,163 @@ _HERE = str(Path(__file__).resolve().parents[3])
 _PATH = [_HERE, *(entry for entry in sys.path if entry and entry != _HERE)]
 _LOG_BYTES = 65536
 _POLL_SECONDS = 0.002
+_START_SECONDS = 20.0
+_WAIT_SECONDS = 0.5
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 class DecoderProcess:
-    """The process, its pipes and its shared memory.
+    """One decoder process, its connection, and its shared memory.
 
-    `command` is started with four descriptors as arguments: requests, replies, clip, memory. Raises
-    ClipError if anything goes wrong.
+    `command` is started with the connection's descriptor as its argument; without it, the unit is
+    asked first, unless `child`. Raises ClipError if anything goes wrong.
     """
 
-    def __init__(self, file: ClipFile, grace: float, command: Sequence[str] | None) -> None:
-        self._grace = grace
-        self._ended = False
+    def __init__(self, command: Sequence[str] | None = None, *, child: bool = False) -> None:
+        self.pid = 0
+        """The process's id; of the unit's, what it says itself."""
+        self.user = os.getuid()
+        """The user that it runs as."""
+        self.grace = 1.0
+        """Seconds from one step of ending it to the next."""
+        self._ended = self._ready = False
+        self._child: subprocess.Popen[bytes] | None = None
         # No other process of this user may read this one's memory or attach to it.
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-        with contextlib.ExitStack() as passed, contextlib.ExitStack() as kept:
-            if file.size == 0:
-                raise ClipError(Fault.EMPTY)
-            memory = os.memfd_create("frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            self._memory = _closing(kept, memory)
-            requests, self._requests = _pipe(passed, kept)
-            self._replies, replies = _pipe(kept, passed)
-            self._log, log = _pipe(kept, passed)
+        connection = None if command or child else _connect()
+        with contextlib.ExitStack() as kept:
+            if connection is None:
+                connection, self._child = _spawn(command or _command())
+                self.pid = self._child.pid
+            self._connection = kept.enter_context(connection)
+            self._memory = os.memfd_create("frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+            kept.callback(os.close, self._memory)
+            self._log, self._its_log = os.pipe()
+            kept.callback(os.close, self._log)
+            self._not_handed_over = kept.enter_context(contextlib.ExitStack())
+            self._not_handed_over.callback(os.close, self._its_log)
             # Neither side ever waits for the other to read.
-            for descriptor in (self._requests, self._log, log):
+            for descriptor in (self._log, self._its_log):
                 os.set_blocking(descriptor, False)
-            descriptors = (requests, replies, file.descriptor, memory)
-            self._process = _spawn(command or _command(), descriptors, log)
-            self.pid = self._process.pid
             self._kept = kept.pop_all()
 
-    def send(self, kind: Request, *fields: int) -> None:
-        """Send a request without waiting for the process to read it."""
+    @property
+    def is_child(self) -> bool:
+        """Whether it is a child of this program, not a process of the unit."""
+        return self._child is not None
+
+    def is_ready(self, waiting: Callable[[], None] = lambda: None) -> bool:
+        """Wait until it has started; False if that fails. `waiting` is called now and then."""
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._ready:
+            try:
+                until = min(deadline, time.monotonic() + _WAIT_SECONDS)
+                message = self._read(until)
+            except TimeoutError:
+                if time.monotonic() >= deadline:
+                    return False
+                waiting()
+                continue
+            except EOFError:
+                return False
+            if message is None or message[0] != Reply.READY:
+                return False
+            self._ready = True
+            if self._child is None:
+                self.user, self.pid = message[1:3]
+        return not self._has_hung_up()
+
+    def send(self, kind: Request, *fields: int, clip: int | None = None) -> None:
+        """Send a request without waiting for the process to read it.
+
+        With the first one, it gets the clip's descriptor, the memory's and that of its log.
+        """
+        given = [] if clip is None else [clip, self._memory, self._its_log]
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", given))] if given else []
         try:
-            os.write(self._requests, pack(kind, *fields))
-        except BrokenPipeError:
+            self._connection.sendmsg([pack(kind, *fields)], rights, socket.MSG_DONTWAIT)
+        except (BrokenPipeError, ConnectionResetError):
             return  # it has ended; its last reply is still to be read
         except BlockingIOError:
             raise ClipError(Fault.INVALID_DATA) from None
+        finally:
+            self._not_handed_over.close()
 
     def receive(self, deadline: float) -> tuple[int, ...]:
         """Wait for a message until `deadline` on `time.monotonic`'s clock: else TimeoutError."""
         try:
-            message = read_message(self._replies, deadline)
+            message = self._read(deadline)
         except EOFError:
             raise ClipError(Fault.INVALID_DATA) from None
-        if message is None:
-            raise ClipError(self._how_it_ended())
+        if message is None or message[0] == Reply.ENDED:
+            raise ClipError(self._how_it_ended(message))
         return message
 
-    def share(self, slots: int, height: int, width: int) -> npt.NDArray[np.uint8]:
-        """The shared memory as uint8 `[slots, height, width, 3]`, read-only on this side.
+    def share(self, size: int) -> npt.NDArray[np.uint8]:
+        """The shared memory as uint8 `[size]`, read-only on this side. Pages exist once written.
 
         Sealed: if the decoder process could shrink it, reading would kill this one.
         """
-        size = slots * height * width * 3
+        import numpy as np  # not before a decoder process has been started
+
         os.ftruncate(self._memory, size)
         fcntl.fcntl(self._memory, fcntl.F_ADD_SEALS, _SEALS)
         shared = mmap.mmap(self._memory, size, prot=mmap.PROT_READ)
-        return np.frombuffer(shared, np.uint8).reshape(slots, height, width, 3)
+        return np.frombuffer(shared, np.uint8)
 
     def end(self) -> None:
-        """Close the pipes, which ends it; kill it if that does not; leave no zombie."""
+        """Hang up, which ends it; kill a child that lives on; leave no zombie.
+
+        A process of the unit is killed by its supervisor.
+        """
         if self._ended:
             return
         self._ended = True
         self._write_log()
+        if self._child is None and not self._hang_up():
+            _log.warning("decoder %d of the unit does not end; going on without it", self.pid)
         self._kept.close()
-        if not self._has_exited(self._grace / 4):
-            _log.debug("decoder %d is killed", self.pid)
-        self._reap()
+        if self._child is not None:
+            if not self._has_exited(self.grace / 4):
+                _log.debug("decoder %d is killed", self.pid)
+            self._reap()
 
-    def _how_it_ended(self) -> Fault:
-        if not self._has_exited(self._grace):
+    def _read(self, deadline: float) -> tuple[int, ...] | None:
+        return read_message(self._connection.fileno(), deadline)
+
+    def _hang_up(self) -> bool:
+        """End the connection; whether the other side has ended it too."""
+        deadline = time.monotonic() + self.grace
+        try:
+            self._connection.shutdown(socket.SHUT_WR)
+            while (in_time := time.monotonic() < deadline) and self._read(deadline):
+                pass
+        except TimeoutError:
+            return False
+        except (OSError, EOFError):
+            return True
+        return in_time
+
+    def _has_hung_up(self) -> bool:
+        """Whether the process has ended, or has given up its connection."""
+        poll = select.poll()
+        poll.register(self._connection, select.POLLRDHUP)
+        return bool(poll.poll(0))
+
+    def _how_it_ended(self, message: tuple[int, ...] | None) -> Fault:
+        if self._child is None:
+            status = -message[1] if message else None
+        elif not self._has_exited(self.grace):
             return Fault.HUNG
-        status = self._reap()
+        else:
+            status = self._reap()
         _log.debug("decoder %d ended with status %s", self.pid, status)
         return Fault.TOO_MUCH_WORK if status == -signal.SIGXCPU else Fault.CRASHED
 
     def _has_exited(self, seconds: float) -> bool:
         """Wait for its end without reaping it, so that its process group keeps its id."""
-        if self._process.returncode is not None:
+        assert self._child is not None
+        if self._child.returncode is not None:
             return True
         deadline = time.monotonic() + seconds
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
@@ -146,13 +215,14 @@ class DecoderProcess:
 
     def _reap(self) -> int | None:
         """Kill it and all it may have started; its exit status, None if it cannot be killed."""
-        if self._process.returncode is None:
+        assert self._child is not None
+        if self._child.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
-            if self._has_exited(self._grace * 5):
-                return self._process.wait()
+            if self._has_exited(self.grace * 5):
+                return self._child.wait()
             _log.error("decoder %d cannot be killed; going on without it", self.pid)
-        return self._process.returncode
+        return self._child.returncode
 
     def _write_log(self) -> None:
         """Log what it wrote to stderr, as far as the pipe held it."""
@@ -162,61 +232,43 @@ class DecoderProcess:
                 _log.debug("decoder %d: %s", self.pid, ascii(stderr.decode("latin-1")))
 
 
-def _closing(stack: contextlib.ExitStack, descriptor: int) -> int:
-    stack.callback(os.close, descriptor)
-    return descriptor
+def expects_unit() -> bool:
+    """Whether this machine is a box, and this program the daemon's user or root."""
+    return os.access(UNIT_SOCKET.with_name("reports"), os.X_OK)
 
 
-def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:
-    read, write = os.pipe()
-    return _closing(reader, read), _closing(writer, write)
-
-
-def sandbox_layers() -> tuple[str, ...]:
-    """Those of `SANDBOX_LAYERS` that hold on this machine, tried in a process of their own."""
-    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        tried = subprocess.run(
-            _command(_TRY_SANDBOX),
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=30,
-            cwd="/",
-        )
-        return tuple(tried.stdout.decode("ascii", "replace").split())
-    return ()
-
-
-@cache
-def log_sandbox_layers() -> None:
-    """Log, once, what confines the decoder process on this machine."""
-    held = sandbox_layers()
-    missing = "; ".join(text for name, text in SANDBOX_LAYERS.items() if name not in held)
-    if missing:
-        _log.warning("The decoder process lacks: %s. See `truelight doctor`.", missing)
-    else:
-        _log.info("The decoder process is confined by every layer.")
-
-
-def _command(program: str = _START) -> list[str]:
-    """A fresh interpreter that imports from where this one does, and reads no settings."""
-    return [sys.executable, "-I", "-S", "-c", program.format(path=_PATH)]
-
-
-def _spawn(
-    command: Sequence[str], descriptors: tuple[int, ...], log: int
-) -> subprocess.Popen[bytes]:
-    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+def _connect() -> socket.socket | None:
+    """A connection to a new process of the unit; None where there is none for this user."""
+    connection = socket.socket(socket.AF_UNIX)
     try:
-        return subprocess.Popen(
-            [*command, *map(str, descriptors)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-            pass_fds=descriptors,
-            start_new_session=True,
-            cwd="/",
-            env={"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", **kept},
-        )
-    except OSError as error:
-        raise ClipError(Fault.NOT_STARTED) from error
+        connection.connect(os.fspath(UNIT_SOCKET))
+    except OSError:
+        connection.close()
+        return None
+    return connection
+
+
+def _command() -> list[str]:
+    """A fresh interpreter that imports from where this one does, and reads no settings."""
+    return [sys.executable, "-I", "-S", "-c", _START.format(path=_PATH)]
+
+
+def _spawn(command: Sequence[str]) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """A child with one end of a connection; until it gets a clip it shares this one's stderr."""
+    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            child = subprocess.Popen(
+                [*command, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+                cwd="/",
+                env={"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", **kept},
+            )
+        except OSError as error:
+            ours.close()
+            raise ClipError(Fault.NOT_STARTED) from error
+    return ours, child

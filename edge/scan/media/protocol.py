@@ -1,7 +1,8 @@
 """The messages between the program and the decoder process, and the reasons for refusing a clip.
 
-Only integers cross, in messages of one fixed size; texts are looked up on the trusted side. Pixels
-lie in shared memory of a size that the program has sealed.
+Only integers cross, in messages of one fixed size, and with OPEN three descriptors: the clip's, the
+shared memory's and that of a pipe for what is written to stderr. Texts are looked up on the trusted
+side. Pixels lie in shared memory of a size that the program has sealed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class Request(IntEnum):
     #           video pixels, picture pixels, CPU seconds, memory bytes
     START = 2  # number of slots, pixels that may be decoded
     RELEASE = 3  # slot
+    NEXT = 4  # go on to the next part of the file
+    TRY_SANDBOX = 5  # instead of OPEN: CPU seconds, memory bytes
 
 
 class Reply(IntEnum):
@@ -35,9 +38,27 @@ class Reply(IntEnum):
     OPENED = 1  # kind, container, codec, width, height, duration (us), rate (milli Hz), open (us)
     FRAME = 2  # slot, window, time (us), frames decoded, damaged
     ALIVE = 3  # frames decoded
-    DONE = 4  # frames decoded, damaged, decode (us), stopped
+    DONE = 4  # frames decoded, damaged, decode (us), stopped, whether another part follows
     FAILED = 5  # fault, two numbers for its text
     REMARKS = 6  # before DONE: a number for each `Remark`
+    PART = 7  # before OPENED, of each part behind the first: its kind, its number
+    READY = 8  # unasked, first: user, process
+    CONFINED = 9  # for each of `LAYERS` a bit, 1 if it holds
+    ENDED = 10  # by the unit's supervisor, last: the signal that ended the process, else 0
+
+
+LAYERS = {
+    "limits": "limits on memory, processor time, file size and open files",
+    "no_new_privs": "no new privileges",
+    "landlock_files": "no access to files (Landlock)",
+    "landlock_network": "no TCP (Landlock, Linux 6.7)",
+    "landlock_scope": "no signals to other processes (Landlock, Linux 6.12)",
+    "seccomp": "only the system calls that decoding needs (seccomp)",
+}
+"""What confines the decoder process, in the order in which it is entered, in words.
+
+What holds crosses as a bit each.
+"""
 
 
 class ClipKind(IntEnum):
@@ -47,11 +68,22 @@ class ClipKind(IntEnum):
     IMAGE = 1
 
 
+class PartKind(IntEnum):
+    """What a part of a file is. A player shows the first part, and hides or lists the others."""
+
+    FIRST = 0
+    TRACK = 1  # another video track
+    PAGE = 2  # of a TIFF
+    PICTURE = 3  # angle, burst, cover
+    VIDEO = 4  # behind or within a picture
+    JOINED = 5  # another file, joined behind
+
+
 # A container or a codec crosses as its index in these tables. Only these are ever opened.
 CONTAINERS = (
     *("mp4", "mov", "m4v", "3gp", "mkv", "webm", "avi", "wmv", "flv", "mpg", "ts"),
     *("gif", "apng", "webp", "jpg", "png", "bmp", "tiff"),
-    *("h264", "hevc", "mjpeg", "ogv", "dv", "mxf", "ivf", "y4m", "nut", "heic", "avif"),
+    *("h264", "hevc", "mjpeg", "ogv", "dv", "mxf", "ivf", "y4m", "nut", "heic", "avif", "dav"),
 )
 CODECS = (
     *("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3"),
@@ -73,6 +105,16 @@ OTHER_CODECS = (
     *(("lagarith", "Lagarith"), ("fraps", "Fraps"), ("g2m", "GoToMeeting"), ("tscc", "TechSmith")),
     *(("mss2", "Windows Media Screen"), ("wmv3image", "Windows Media Image"), ("apv", "APV")),
     *(("prores_raw", "ProRes RAW"), ("jpegls", "JPEG-LS"), ("aic", "Apple Intermediate")),
+    *(("asv1", "ASUS V1"), ("asv2", "ASUS V2"), ("cljr", "Cirrus Logic"), ("r210", "r210")),
+    *(("r10k", "AJA 10 bit"), ("smc", "QuickTime Graphics"), ("dxv", "DXV"), ("zmbv", "DOSBox")),
+    *(
+        ("speedhq", "SpeedHQ"),
+        ("zlib", "LCL ZLIB"),
+        ("mszh", "LCL MSZH"),
+        ("msrle", "Microsoft RLE"),
+    ),
+    *(("8bps", "QuickTime 8BPS"), ("v308", "v308"), ("v408", "v408"), ("v410", "v410")),
+    *(("tscc2", "TechSmith 2"), ("mss1", "Windows Media Screen 7"), ("wnv1", "Winnov")),
 )
 
 
@@ -110,51 +152,69 @@ class Remark(IntEnum):
 
     OTHER_TRACKS = 0  # video tracks that were not looked at
     OTHER_PICTURES = 1  # pictures in the file that were not looked at: pages, angles
-    VIDEO_BEHIND = 2  # 1 if a video lies behind a picture and was not looked at
+    VIDEO_BEHIND = 2  # videos behind a picture that were not looked at
     OTHER_PARTS = 3  # joined files behind the first that were not looked at
-    UNINDEXED = 4  # seconds that were looked at, of a clip too long to be indexed
+    # Of the part that was handed out last:
+    UNINDEXED = 4  # seconds that are indexed, of a clip too long to be indexed whole
     COUNTED_TIMES = 5  # frames a second, thousandths, by which times were counted
     STILL = 6  # frames, if all show the same picture
+
+
+LEFT_OUT = {
+    PartKind.TRACK: Remark.OTHER_TRACKS,
+    PartKind.PAGE: Remark.OTHER_PICTURES,
+    PartKind.PICTURE: Remark.OTHER_PICTURES,
+    PartKind.VIDEO: Remark.VIDEO_BEHIND,
+    PartKind.JOINED: Remark.OTHER_PARTS,
+}
+"""The remark that counts the parts of a kind that were not looked at."""
 
 
 _CHOOSE = "Choose a video or picture file."
 _COPY = "Copy the file again from its source."
 _CONVERT = "Convert it to MP4 (H.264), or a picture to JPEG or PNG."
+_CONVERT_VIDEO, _CONVERT_PICTURE = "Convert it to MP4 (H.264).", "Convert it to JPEG or PNG."
 _DISTRUST = "Do not trust this file: it may be damaged or malicious."
 
 FAULTS: dict[Fault, tuple[str, str]] = {
-    Fault.MISSING: (N_("The file does not exist."), "Check the path."),
-    Fault.NOT_A_FILE: (N_("This is not a regular file."), _CHOOSE),
-    Fault.FORBIDDEN: (N_("No permission to read the file."), "Grant this user read permission."),
-    Fault.EMPTY: (N_("The file is empty."), _COPY),
-    Fault.TEXT: (N_("This is a text file."), _CHOOSE),
-    Fault.SOUND: (N_("This is an audio file without pictures."), _CHOOSE),
-    Fault.NOT_A_CLIP: (N_("Unsupported file type: neither a video nor a picture."), _CONVERT),
-    Fault.NO_PICTURE: (N_("The file contains no video, only audio or data."), _CHOOSE),
-    Fault.CODEC: (N_("Unsupported video codec{codec}."), _CONVERT),
-    Fault.BROKEN: (N_("The file is damaged or incomplete and cannot be opened."), _COPY),
-    Fault.NOTHING_DECODED: (N_("No frame of the file can be decoded."), _COPY),
+    Fault.MISSING: ("The file does not exist.", "Check the path."),
+    Fault.NOT_A_FILE: ("This is not a regular file.", _CHOOSE),
+    Fault.FORBIDDEN: ("No permission to read the file.", "Grant this user read permission."),
+    Fault.EMPTY: ("The file is empty.", _COPY),
+    Fault.TEXT: ("This is a text file.", _CHOOSE),
+    Fault.SOUND: ("This is an audio file without pictures.", _CHOOSE),
+    Fault.NOT_A_CLIP: (
+        "Unsupported file type: no known video or picture.",
+        "If it is one, convert it to MP4 (H.264), JPEG or PNG.",
+    ),
+    Fault.NO_PICTURE: ("The file contains no video, only audio or data.", _CHOOSE),
+    Fault.CODEC: ("Unsupported video codec{name}.", _CONVERT_VIDEO),
+    Fault.BROKEN: ("The file is damaged or incomplete and cannot be opened.", _COPY),
+    Fault.NOTHING_DECODED: ("No frame of the file can be decoded.", _COPY),
     Fault.TOO_LARGE: (
         N_("The picture has {megapixels} megapixels; the limit for files of this kind is {limit}."),
         "Scale it down.",
     ),
-    Fault.STILL_FORMAT: (N_("This HEIC or AVIF picture cannot be decoded."), "Convert it to JPEG."),
-    Fault.INPUT: (N_("Reading the file failed."), "Check the disk or stick that holds it."),
-    Fault.MEMORY: (N_("Decoding exceeded the memory limit."), _CONVERT),
-    Fault.CRASHED: (N_("The decoder crashed on this file."), _DISTRUST),
-    Fault.HUNG: (N_("The decoder stopped responding on this file."), _DISTRUST),
-    Fault.INVALID_DATA: (N_("The decoder returned invalid data."), _DISTRUST),
-    Fault.TOO_MUCH_WORK: (N_("Decoding exceeded the time limit."), _CONVERT),
-    Fault.NOT_STARTED: (N_("The decoder process cannot be started."), "Run `truelight doctor`."),
-    Fault.PIXEL_FORMAT: (N_("Unsupported pixel format."), _CONVERT),
-    Fault.UNSUPPORTED: (N_("{kind}: not supported."), _CONVERT),
+    Fault.STILL_FORMAT: ("This HEIC or AVIF picture cannot be decoded.", _CONVERT_PICTURE),
+    Fault.INPUT: ("Reading the file failed.", "Check the disk or stick that holds it."),
+    Fault.MEMORY: ("Decoding exceeded the memory limit.", "Scale it down, or convert it."),
+    Fault.CRASHED: ("The decoder crashed on this file.", _DISTRUST),
+    Fault.HUNG: ("The decoder stopped responding on this file.", _DISTRUST),
+    Fault.INVALID_DATA: ("The decoder returned invalid data.", _DISTRUST),
+    Fault.TOO_MUCH_WORK: (
+        "Decoding exceeded the time limit.",
+        "Convert it to MP4 (H.264), or copy it to a faster disk.",
+    ),
+    Fault.NOT_STARTED: ("The decoder process cannot be started.", "Run `truelight doctor`."),
+    Fault.PIXEL_FORMAT: ("Unsupported pixel format.", _CONVERT),
+    Fault.UNSUPPORTED: ("{name}: not supported.", _CONVERT),
     Fault.FRAGMENT: (
         N_("This is a piece of a streamed video: alone it cannot be shown."),
         "Join the initialization segment and the media segments in one file.",
     ),
     Fault.DOLBY_VISION: (
-        N_("Dolby Vision without a layer for other players (profile 5): not supported."),
-        _CONVERT,
+        "Dolby Vision without a layer for other players (profile 5): not supported.",
+        _CONVERT_VIDEO,
     ),
 }
 """For each fault one sentence, and what to do about it."""
@@ -171,8 +231,9 @@ class ClipError(TruelightError):
         message, remedy = FAULTS[fault]
         name = ""
         if fault is Fault.UNSUPPORTED:
-            kind = UNSUPPORTED[numbers[0]].name
-            name = f"{kind[0].upper()}{kind[1:]}"
+            kind = UNSUPPORTED[numbers[0]]
+            name = f"{kind.name[0].upper()}{kind.name[1:]}"
+            remedy = _CONVERT_VIDEO if kind.moves else _CONVERT_PICTURE
         elif fault is Fault.CODEC and numbers and numbers[0]:
             name = f": {OTHER_CODECS[numbers[0] - 1][1]}"
         megapixels, limit = numbers if fault is Fault.TOO_LARGE else (0, 0)
@@ -188,10 +249,10 @@ def pack(kind: IntEnum, *fields: int) -> bytes:
 
 
 def read_message(descriptor: int, deadline: float | None = None) -> tuple[int, ...] | None:
-    """One message from a pipe as ten integers; None when the other side has closed it.
+    """One message from a connection as ten integers; None when the other side has closed it.
 
     `deadline` is on `time.monotonic`'s clock. Raises TimeoutError when it passes, EOFError when the
-    pipe ends within a message.
+    connection ends within a message.
     """
     data = b""
     poll = select.poll()
@@ -199,7 +260,10 @@ def read_message(descriptor: int, deadline: float | None = None) -> tuple[int, .
     while len(data) < MESSAGE.size:
         if deadline is not None and not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
             raise TimeoutError
-        part = os.read(descriptor, MESSAGE.size - len(data))
+        try:
+            part = os.read(descriptor, MESSAGE.size - len(data))
+        except ConnectionResetError:
+            part = b""
         if not part and data:
             raise EOFError
         if not part:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
+    from edge.scan.media.clip_file import DescriptorFile
     from edge.scan.media.formats import ClipFormat
-    from edge.scan.media.protocol import ClipKind, Remark
+    from edge.scan.media.protocol import ClipKind, PartKind, Remark
 
 FrameT = TypeVar("FrameT")
 
@@ -138,6 +139,20 @@ class FrameChooser(Generic[FrameT]):
         return [ChosenFrame(window, time, frame)]
 
 
+class Part(NamedTuple):
+    """A part of a file that can be opened."""
+
+    kind: PartKind
+    number: int
+    """For people: its place among its kind, from 1, counting the first part where it is one."""
+    position: int = 0
+    """Of the track or picture, as its reader counts; 0 for the one that is shown first."""
+    file: DescriptorFile | None = None
+    """None: the same as of the part that names it."""
+    form: ClipFormat | None = None
+    """None: what its content says."""
+
+
 class ClipReader(ABC, Generic[FrameT]):
     """An opened clip in the decoder process: its facts, and its frames in order of time."""
 
@@ -165,6 +180,8 @@ class ClipReader(ABC, Generic[FrameT]):
         self.form = form
         self.remarks: dict[Remark, int] = {}
         """What must be known of the clip beside its frames; known once all frames are read."""
+        self.others: list[Part] = []
+        """What else the file holds, likewise."""
 
     @abstractmethod
     def frames(self) -> Iterator[tuple[float, FrameT]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from edge.scan.media.clip_file import DescriptorFile
 
@@ -24,6 +24,9 @@ _DOLBY_ALONE = re.compile(rb"dv[cv]C[\1\2].[\x0a\x0b].[\0-\x0f]", re.DOTALL)
 _MOST_STEPS = 200_000
 _MOST_MOOV = 1 << 24
 _MOST_JPEG = 1 << 27
+_HEAD = 64
+_TS_PACKET = 188
+_MOST_TS = 200 * _TS_PACKET
 # How videos begin that lie behind a picture or another video.
 _VIDEO = re.compile(
     rb"\0\0\0[\x10-\xff]ftyp(?:mp4|isom|iso[2-9]|qt  |avc1|M4V |3gp|MSNV|hvc1|mmp4)"
@@ -39,6 +42,9 @@ _VIDEO = re.compile(
     ),
     re.DOTALL,
 )
+# Markers of frames, by how they are coded; DHT, JPG and DAC lie between them.
+_FRAMES = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
+_LOSSLESS = frozenset((0xC3, 0xC7, 0xCB, 0xCF, 0xF7))
 # A marker that ends or interrupts the data of a scan: no stuffing, restart or fill.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
@@ -192,6 +198,20 @@ def _avi_starts(file: DescriptorFile) -> Iterator[int]:
         place += 8 + size + size % 2
 
 
+def program_table(file: DescriptorFile, place: int) -> int:
+    """Where the last program table of a transport stream begins before a packet at `place`.
+
+    `place` itself without one.
+    """
+    start = max(0, place - _MOST_TS)
+    file.seek(start)
+    before = file.read(place - start)
+    for back in range(_TS_PACKET, len(before) + 1, _TS_PACKET):
+        if before[-back:][:3] == b"G\x40\0":
+            return place - back
+    return place
+
+
 class Jpeg(NamedTuple):
     """One JPEG picture in a file."""
 
@@ -219,6 +239,18 @@ def read_jpeg(data: bytes, place: int = 0) -> Jpeg:
     return Jpeg(None, names_others)
 
 
+def is_lossless_jpeg(file: BinaryIO | DescriptorFile) -> bool:
+    """Whether a JPEG's frame is coded without loss, by the first part of ISO 10918 or JPEG-LS."""
+    file.seek(0)
+    head, place = file.read(1 << 20), 2
+    while (found := _MARKER.search(head, place)) is not None:
+        marker, place = head[found.start() + 1], found.end()
+        if marker in _FRAMES:
+            return marker in _LOSSLESS
+        place += int.from_bytes(head[place : place + 2], "big")
+    return False
+
+
 def has_jpegs_in_a_row(file: DescriptorFile) -> bool:
     """Whether another JPEG follows at once and the first does not say that it belongs to it."""
     file.seek(0)
@@ -230,7 +262,11 @@ def has_jpegs_in_a_row(file: DescriptorFile) -> bool:
     return behind.startswith(b"\xff\xd8\xff")
 
 
-def has_video_behind(file: DescriptorFile) -> bool:
-    """Whether a video lies behind or within a picture (motion photograph) or another video."""
-    file.seek(0)
-    return _VIDEO.search(file.read(_MOST_JPEG), 64) is not None
+def video_behind(file: DescriptorFile, start: int = 0) -> int | None:
+    """Where a video begins that lies behind or within a picture (motion photograph) or a video.
+
+    It is searched from shortly behind the byte `start` on.
+    """
+    behind = file.part(start)
+    found = _VIDEO.search(behind.read(_MOST_JPEG), _HEAD)
+    return None if found is None else start + found.start()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 FrameT = TypeVar("FrameT")
@@ -28,7 +29,7 @@ _TICK = 1e-6
 _MOST_STAMP = 1 << 60
 _MOST_PLACES = 100_000
 # Packets before and behind a joint whose errors are the joint's.
-_JOINT = 3
+_JOINT = 4
 # As a fraction of the period. Matroska rounds its times to milliseconds.
 _OFF_RATE = 0.3
 _MOST_REORDERED = 16
@@ -56,9 +57,16 @@ class PacketIndex:
     """The packets of one stream in decoding order, by their number.
 
     `base` is the stream's unit in seconds, `rate` its frames a second where stamps say nothing.
+    No further packet is indexed once `in_time` is false.
     """
 
-    def __init__(self, packets: Iterable[Packet], base: float, rate: float) -> None:
+    def __init__(
+        self,
+        packets: Iterable[Packet],
+        base: float,
+        rate: float,
+        in_time: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.keys: list[int] = []
         """Numbers of the key frames."""
         self.places: dict[int, int] = {}
@@ -76,10 +84,13 @@ class PacketIndex:
         self._times = array("q")
         """When each packet is decoded, in the stream's units, without restarts."""
         self._restart: int | None = None
+        self.restart_place = -1
+        """The byte of the first packet after the last reset of the clock; -1 if unknown."""
         self._starts = [0]
         self._shifts = [0]
         """From which packet on how much is to be added to stamps."""
-        step = 1 / (rate * base)
+        self._step = step = 1 / (rate * base)
+        self._in_time = in_time
         self._read(packets, max(1, round(step)))
         if self._are_useless():
             self.counted, self._starts, self._shifts = True, [0], [0]
@@ -104,6 +115,10 @@ class PacketIndex:
         """When the first frame after the last reset of the clock is shown; None without a reset."""
         return self._restart
 
+    def is_behind_restart(self, number: int) -> bool:
+        """Whether a packet lies behind the last reset of the clock."""
+        return self.restarts > 0 and number >= self._starts[-1]
+
     def is_joint(self, number: int) -> bool:
         """Whether a packet lies where the clock was reset: there nothing is damage."""
         place = bisect_right(self._starts, number + _JOINT)
@@ -114,13 +129,23 @@ class PacketIndex:
         return self._shifts[bisect_right(self._starts, number) - 1]
 
     def time(self, number: int) -> int:
-        """When a packet is decoded, in the stream's units, without restarts."""
-        return self._times[number]
+        """When a packet is decoded, in the stream's units, without restarts.
+
+        Where times are counted, also of a packet behind the index.
+        """
+        return round(number * self._step) if self.counted else self._times[number]
 
     def key_before(self, stamp: int) -> int:
         """Number of the last key frame that is decoded at or before `stamp`; 0 without one."""
         place = bisect_right(self.keys, stamp, key=lambda number: self._times[number])
         return self.keys[place - 1] if place else 0
+
+    @property
+    def longest_group(self) -> float:
+        """The longest distance of key frames, seconds."""
+        times = [self._times[number] for number in self.keys]
+        steps = (after - before for before, after in pairwise(times))
+        return max(steps, default=0) * self._base
 
     def _read(self, packets: Iterable[Packet], step: int) -> None:
         lapses = round(_LAPSE / self._base), round(_DECODING_LAPSE / self._base)
@@ -128,7 +153,7 @@ class PacketIndex:
         last: int | None = None
         suspect: Packet | None = None
         for number, packet in enumerate(packets):
-            if number >= MOST_PACKETS or packet.place > MOST_BYTES:
+            if number >= MOST_PACKETS or packet.place > MOST_BYTES or not self._in_time():
                 self.complete = False
                 break
             if max(abs(packet.dts or 0), abs(packet.pts or 0)) > _MOST_STAMP:
@@ -141,7 +166,7 @@ class PacketIndex:
                 if -lapse <= stamp - suspect.stamp <= leap:
                     # The clock was reset: time goes on from where it was.
                     shown = suspect.stamp if suspect.pts is None else suspect.pts
-                    self._restart = self._end
+                    self._restart, self.restart_place = self._end, suspect.place
                     self._starts.append(number - 1)
                     self._shifts.append(self._end - shown)
                     last = self._times[-1] = suspect.stamp + self._shifts[-1]
@@ -179,6 +204,11 @@ class PacketIndex:
         """Whether many packets have the stamp of the one before, or most have none."""
         alike = sum(a == b for a, b in zip(self._times, self._times[1:], strict=False))
         return alike * 4 > len(self._times) or self._missing * 2 > len(self._times)
+
+
+def shifted(stamp: int | None, shift: int) -> int | None:
+    """A stamp without its restarts; None if there is none, or it is out of range."""
+    return None if stamp is None or abs(stamp + shift) >= 1 << 62 else stamp + shift
 
 
 def steady_times(

@@ -15,6 +15,11 @@ class UnsupportedFormat(NamedTuple):
     beginnings: tuple[tuple[int, bytes], ...] = ()
     """Offsets and bytes; such files have one of them."""
 
+    @property
+    def moves(self) -> bool:
+        """Whether it is a video."""
+        return any(word in self.name for word in ("video", "recording", "stream", "animation"))
+
 
 _RAW_NAMES = (
     *(".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".dng", ".raf"),
@@ -45,10 +50,8 @@ UNSUPPORTED = (
     _KIND("Netpbm picture", (".pbm", ".pgm", ".ppm", ".pnm", ".pam")),
     _KIND("Targa picture", (".tga",)),
     _KIND("camera raw picture", _RAW_NAMES, _RAW_BEGINNINGS),
-    _KIND("BigTIFF picture", (), ((0, b"II+\0"), (0, b"MM\0+"))),
     _KIND("RealMedia video", (".rm", ".rmvb"), ((0, b".RMF"), (0, b".ra\xfd"))),
     _KIND("Flash animation", (".swf",), ((0, b"FWS"), (0, b"CWS"), (0, b"ZWS"))),
-    _KIND("Dahua recording", (".dav",), ((0, b"DHAV"), (0, b"DAHUA"))),
     _KIND("Windows TV recording", (".wtv",), ((0, b"\xb7\xd8\x00\x20\x37\x49\xda\x11"),)),
     _KIND("Bink video", (".bik", ".bk2"), ((0, b"BIKi"), (0, b"BIKf"), (0, b"KB2"))),
     _KIND("bare AV1 stream", (".obu", ".av1"), ((0, b"\x12\0\n"),)),
@@ -58,4 +61,18 @@ UNSUPPORTED = (
         ((0, b"\0\0\0\1\0\x79"), (0, b"\0\0\0\1\0\x81"), (0, b"\0\0\0\1\0\xa1")),
     ),
     _KIND("camera raw video", (".r3d", ".braw"), ((4, b"RED1"), (4, b"RED2"))),
+    _KIND("lossless JPEG picture", (".jls",), ((0, b"\xff\xd8\xff\xf7"),)),
+    _KIND("PCX picture", (".pcx",)),
+    _KIND("SGI picture", (".sgi", ".bw"), ((0, b"\x01\xda\0\1"), (0, b"\x01\xda\1\1"))),
+    _KIND("icon", (".ico", ".cur", ".icns"), ((0, b"icns"),)),
+    _KIND("FITS picture", (".fits", ".fit"), ((0, b"SIMPLE  ="),)),
+    _KIND("X picture", (".xbm", ".xpm", ".xwd", ".ras"), ((0, b"\x59\xa6\x6a\x95"),)),
+    _KIND("WBMP picture", (".wbmp",)),
+    _KIND("floating-point picture", (".pfm", ".phm")),
+    _KIND("bare H.263 stream", (".h263", ".263", ".h261")),
+    _KIND("Dirac video", (".drc", ".vc2"), ((0, b"BBCD"),)),
+    _KIND("game video", (".roq", ".smk", ".mve"), ((0, b"\x84\x10\xff\xff\xff\xff"),)),
+    _KIND("SMJPEG video", (".smjpeg",), ((0, b"\0\nSMJPEG"),)),
+    _KIND("GXF video", (".gxf",), ((0, b"\0\0\0\0\1\xbc"),)),
+    _KIND("AMV video", (".amv",), ((8, b"AMV "),)),
 )

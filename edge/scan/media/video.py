@@ -15,10 +15,11 @@ from av.video.stream import VideoStream
 
 from edge.scan.media.clip_file import DescriptorFile, PixelLimits
 from edge.scan.media.convert import DecodedFrame, FrameConverter, looks_combed
-from edge.scan.media.demuxer import ERRORS, USUAL_RATE, Demuxer
-from edge.scan.media.formats import ClipFormat
-from edge.scan.media.protocol import ClipError, ClipKind, Fault, Remark
-from edge.scan.media.sampling import ClipReader
+from edge.scan.media.demuxer import Demuxer
+from edge.scan.media.formats import ClipFormat, still_form
+from edge.scan.media.protocol import ClipError, ClipKind, Fault, PartKind, Remark
+from edge.scan.media.sampling import ClipReader, Part
+from edge.scan.media.streams import ERRORS, USUAL_RATE, PixelAspect, codec_number
 from edge.scan.media.timestamps import SteadyRate, steady_times
 
 _THREADS = 2
@@ -26,6 +27,8 @@ _LARGE_PIXELS = 4096 * 2304
 # Packets that a jump must leave out to be worth an empty decoder.
 _LEAST_JUMP = 12
 _LONGEST_SHOWN = 60.0
+# Seconds that a jump behind the index must be away from the one before.
+_LEAST_JUMP_BEYOND = 10.0
 _EARLIER = 1.0
 _TICK = 1e-3
 # A clip whose frames end this many seconds before its packets has lost its end.
@@ -48,6 +51,7 @@ class VideoReader(ClipReader[DecodedFrame]):
         limits: PixelLimits,
         alive: Callable[[int], None],
         size: tuple[int, int] | None = None,
+        track: int = 0,
     ) -> None:
         super().__init__(form)
         self._alive = alive
@@ -56,7 +60,9 @@ class VideoReader(ClipReader[DecodedFrame]):
         self._latest = -1.0
         self._can_jump = True
         self._jumped_to = -1
-        self._demuxer = Demuxer(file, form, limits.of(form))
+        self._jumped_beyond = 0.0
+        self._damaged_at_end = False
+        self._demuxer = Demuxer(file, form, limits.of(form), track)
         self._restart()
         index = self._demuxer.make_index(lambda: alive(self.frames_read))
         self.period = self._demuxer.period
@@ -66,14 +72,18 @@ class VideoReader(ClipReader[DecodedFrame]):
         first = self._pending[1]
         self.frame_pixels = first.width * first.height
         self.large = self.frame_pixels > _LARGE_PIXELS
-        self.codec, self.frame_rate = self._demuxer.codec, self._demuxer.frame_rate
+        stream = self._demuxer.stream
+        self.codec, self.frame_rate = codec_number(stream), self._demuxer.frame_rate
         single = form.container in _PICTURES and len(index) == 1
         self.kind = ClipKind.IMAGE if single else form.kind
+        self.damaged |= self._demuxer.damaged
         if not single:
             self.seconds = self._demuxer.length()
-            self.damaged |= self._demuxer.damaged
         self._remark(index.complete, index.counted)
-        self._converter = FrameConverter(first, self._demuxer.aspect, limits.handed_out, size)
+        if not track:
+            self._name_others()
+        self._aspect = PixelAspect()
+        self._converter = FrameConverter(first, self._aspect.of(stream), limits.handed_out, size)
         self.width, self.height = self._converter.width, self._converter.height
 
     def frames(self) -> Iterator[tuple[float, DecodedFrame]]:
@@ -83,7 +93,7 @@ class VideoReader(ClipReader[DecodedFrame]):
         while current is not None:
             time, frame = current
             following = None
-            if frame.interlaced_frame or looks_combed(frame):
+            if frame.interlaced_frame or (self._is_wanted(time) and looks_combed(frame)):
                 following = self._next()
                 # At an end of the clip the one neighbour stands for both.
                 after = following[1] if following is not None else before or frame
@@ -96,25 +106,48 @@ class VideoReader(ClipReader[DecodedFrame]):
             del current, frame
             current = following if following is not None else self._next()
 
-    def _check_last_part(self) -> None:
-        """Remark if no frame could be decoded since the last reset of the clock."""
+    def _finish(self) -> None:
+        """All frames are read: what is damaged, and what could not be decoded as one clip."""
         index = self._demuxer.index
         if index is not None and index.last_restart is not None:
             restart = self._demuxer.seconds_of(index.last_restart)
             if self._latest <= restart + _TICK:
-                self.remarks[Remark.OTHER_PARTS] = 1
+                # Not one frame since the last reset of the clock: another codec.
+                behind = self._demuxer.behind_restart()
+                if behind is None:
+                    self.remarks[Remark.OTHER_PARTS] = 1
+                else:
+                    self.others.append(Part(PartKind.JOINED, 2, file=behind))
+                return
+        known = self._demuxer.is_indexed(self.seconds)  # else it is an estimate
+        self.damaged |= known and self.shown_until() + _MISSING_END < self.seconds
+        self.damaged |= self._damaged_at_end
 
     def _remark(self, complete: bool, counted: bool) -> None:
         """Note what must be known of the clip."""
-        self.remarks[Remark.OTHER_TRACKS] = self._demuxer.other_tracks
-        self.remarks[Remark.OTHER_PARTS] = int(self._demuxer.has_other_part)
         if not complete:
-            self.remarks[Remark.UNINDEXED] = max(1, int(self.seconds))
+            indexed = self._demuxer.index.seconds if self._demuxer.index else 0.0
+            self.remarks[Remark.UNINDEXED] = max(1, int(indexed))
         if counted and self.kind is ClipKind.VIDEO:
             self.remarks[Remark.COUNTED_TIMES] = int(self._demuxer.frame_rate * 1000)
 
+    def _name_others(self) -> None:
+        """Note what else the file holds."""
+        demuxer = self._demuxer
+        self.remarks[Remark.OTHER_TRACKS] = demuxer.unreadable_tracks
+        self.others += [
+            Part(PartKind.TRACK, number, index)
+            for index, number in enumerate(demuxer.tracks)
+            if index
+        ]
+        if self.form.container in {"avif", "heic"} and self.kind is ClipKind.VIDEO:
+            self.others.append(Part(PartKind.PICTURE, 1, form=still_form(self.form.container)))
+        if demuxer.behind is not None:
+            self.others.append(Part(PartKind.JOINED, 2, file=demuxer.behind))
+
     def paint(self, frame: DecodedFrame, target: memoryview) -> None:
         """See `ClipReader`."""
+        self._converter.aspect = self._aspect.of(self._demuxer.stream)
         self._converter.paint(frame, target)
 
     def shown_until(self) -> float:
@@ -135,6 +168,8 @@ class VideoReader(ClipReader[DecodedFrame]):
         jump that lands behind the target is mended by one to an earlier key frame.
         """
         demuxer = self._demuxer
+        if not demuxer.is_indexed(target):
+            return self._can_jump and self._jump_beyond(target)
         key = demuxer.key_before(target)
         if not self._can_jump or key in {0, self._jumped_to}:
             return False
@@ -155,6 +190,14 @@ class VideoReader(ClipReader[DecodedFrame]):
         self._restart()
         return True
 
+    def _jump_beyond(self, target: float) -> bool:
+        if target < max(self._jumped_beyond, self._latest) + _LEAST_JUMP_BEYOND:
+            return False
+        self._jumped_beyond = target
+        self._demuxer.go_beyond(target, lambda: self._alive(self.frames_read))
+        self._decoded, self._pending = self._steady(), None
+        return True
+
     def _restart(self) -> None:
         self._demuxer.restart()
         context: Any = self._demuxer.stream.codec_context
@@ -169,8 +212,7 @@ class VideoReader(ClipReader[DecodedFrame]):
         while arrived is None or arrived[0] <= self._latest:
             arrived = next(self._decoded, None)
             if arrived is None:
-                self.damaged |= self.shown_until() + _MISSING_END < self.seconds
-                self._check_last_part()
+                self._finish()
                 return None
         self._latest = arrived[0]
         return arrived
@@ -208,25 +250,41 @@ class VideoReader(ClipReader[DecodedFrame]):
     def _frames_of(self, packet: av.Packet[VideoStream] | None) -> list[av.VideoFrame]:
         """What a packet decodes to; None asks for the frames that the decoder still holds."""
         context: Any = self._demuxer.stream.codec_context
-        index = self._demuxer.index
-        whole = index is not None and index.is_joint(self._demuxer.position - 1)
+        damaged = False
         try:
             if packet is not None:
-                self.damaged |= packet.is_corrupt and not whole
+                damaged = packet.is_corrupt
                 context.skip_frame = "DEFAULT" if self._matters(packet) else "NONREF"
             frames: list[av.VideoFrame] = context.decode(packet)
         except EOFError:
-            return []
+            frames = []
         except ERRORS:
-            self.damaged |= not whole
-            return []
-        self.damaged |= any(frame.is_corrupt for frame in frames) and not whole
+            damaged, frames = True, []
+        self._note_damage(damaged or any(frame.is_corrupt for frame in frames))
         return frames
 
+    def _note_damage(self, damaged: bool) -> None:
+        """Take note of damage to the latest packet or its frames, but for where files are joined.
+
+        Behind the last reset of the clock it may be another codec: see `_finish`.
+        """
+        index, number = self._demuxer.index, self._demuxer.position - 1
+        if not damaged or (index is not None and index.is_joint(number)):
+            return
+        if index is not None and index.is_behind_restart(number):
+            self._damaged_at_end = True
+        else:
+            self.damaged = True
+
     def _matters(self, packet: av.Packet[VideoStream]) -> bool:
-        if self._times is None or self.period is None or packet.pts is None:
+        if packet.pts is None:
+            return True
+        return self._is_wanted(self._demuxer.seconds_of(packet.pts))
+
+    def _is_wanted(self, time: float) -> bool:
+        """Whether a frame of that time, or a neighbour of it, may be chosen."""
+        if self._times is None or self.period is None:
             return True
         reach = 1.5 * self.period
-        time = self._demuxer.seconds_of(packet.pts)
         place = bisect_left(self._times, time - reach)
         return place < len(self._times) and self._times[place] <= time + reach

@@ -1,7 +1,8 @@
 """The decoder process: opens one clip, hands out its frames, and ends.
 
-Started by `process` as a fresh interpreter. It has the clip's read-only descriptor, shared memory
-and two pipes, and nothing else; it never sees a path.
+Started by `process` or `supervisor` as a fresh interpreter, perhaps before there is a clip. It has
+one connection, and gets through it the clip's read-only descriptor, shared memory and a pipe for
+stderr; it never sees a path.
 """
 
 from __future__ import annotations
@@ -11,21 +12,25 @@ import gc
 import mmap
 import os
 import select
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-from edge.scan.media import sandbox, structure
+from edge.scan.media import sandbox
 from edge.scan.media.clip_file import DescriptorFile, PixelLimits
-from edge.scan.media.formats import ClipFormat, recognise
+from edge.scan.media.parts import Parts, import_all, import_readers
 from edge.scan.media.protocol import (
+    LAYERS,
+    MESSAGE,
     MICROSECONDS,
     ClipError,
     ClipKind,
     Fault,
+    PartKind,
     Remark,
     Reply,
     Request,
@@ -34,14 +39,10 @@ from edge.scan.media.protocol import (
 )
 from edge.scan.media.sampling import ClipReader, Sampling
 
-if TYPE_CHECKING:
-    from edge.scan.media.images import ImageReader
-    from edge.scan.media.joined import JoinedReader
-    from edge.scan.media.video import VideoReader
-
 _ALIVE_SECONDS = 0.5
 _FRAMES_TO_COLLECT = 8
 _STDERR = 2
+_DESCRIPTORS = 3
 _CPU_MARGIN = 5
 """Seconds of processor time beyond the budget: a single frame may take long."""
 # Bytes of a frame that are compared, and how far they may be apart in the same picture.
@@ -49,43 +50,9 @@ _COMPARED = 20_000
 _SAME = 16
 
 
-def open_reader(
-    descriptor: int, limits: PixelLimits, alive: Callable[[int], None]
-) -> ClipReader[Any]:
-    """Open the clip by its content. Raises ClipError if it cannot be read.
-
-    `alive` is called with the number of decoded frames while work goes on.
-    """
-    file = DescriptorFile(descriptor)
-    form = recognise(file)
-    parts = structure.parts(file) if form.demuxer else [file]
-    if len(parts) == 1:
-        return _reader_class(form)(file, form, limits, alive)
-    return _joined_reader()(parts, form, limits, alive)
-
-
-def _joined_reader() -> type[JoinedReader]:
-    from edge.scan.media.joined import JoinedReader
-
-    return JoinedReader
-
-
-def _reader_class(form: ClipFormat) -> type[VideoReader] | type[ImageReader]:
-    """Import what decodes this format."""
-    if form.demuxer:
-        from edge.scan.media.video import VideoReader
-
-        return VideoReader
-    from edge.scan.media.images import ImageReader
-
-    if form.container == "heic":
-        from edge.scan.media import heif  # noqa: F401 (registers itself)
-    return ImageReader
-
-
 @dataclass
 class Budget:
-    """How much work the clip may still cost, whatever it claims."""
+    """How much work the file may still cost, whatever it claims."""
 
     cpu_seconds: float = inf
     pixels: float = inf
@@ -95,6 +62,10 @@ class Budget:
         """Raises ClipError if that many frames, or the time so far, are too much."""
         if frames_read * self.frame_pixels > self.pixels or time.process_time() > self.cpu_seconds:
             raise ClipError(Fault.TOO_MUCH_WORK)
+
+    def spend(self, frames_read: int) -> None:
+        """A part is read, with that many frames."""
+        self.pixels -= frames_read * self.frame_pixels
 
 
 class StillCheck:
@@ -117,12 +88,13 @@ class StillCheck:
 
 
 class ParentConnection:
-    """The two pipes to the program. If that ends, this process ends too."""
+    """The connection to the program. If that ends, this process ends too."""
 
-    def __init__(self, requests: int, replies: int) -> None:
+    def __init__(self, descriptor: int) -> None:
         self.budget = Budget()
-        self._requests = requests
-        self._replies = replies
+        self.descriptor = descriptor
+        self.read_before = 0
+        """Frames decoded of the parts before the current one."""
         self._last = 0.0
 
     def end_with_it(self) -> None:
@@ -130,39 +102,71 @@ class ParentConnection:
         threading.Thread(target=self._end_with_parent, daemon=True).start()
 
     def reply(self, kind: Reply, *fields: int) -> None:
-        """Send one message; messages are shorter than what a pipe takes whole."""
+        """Send one message; messages are shorter than what a connection takes whole."""
         self._last = time.monotonic()
         try:
-            os.write(self._replies, pack(kind, *fields))
-        except BrokenPipeError:
+            os.write(self.descriptor, pack(kind, *fields))
+        except (BrokenPipeError, ConnectionResetError):
             os._exit(0)
 
     def alive(self, frames_read: int) -> None:
         """Report now and then that work goes on. Raises ClipError when it exceeds the budget."""
         self.budget.check(frames_read)
         if time.monotonic() - self._last > _ALIVE_SECONDS:
-            self.reply(Reply.ALIVE, frames_read)
+            self.reply(Reply.ALIVE, self.read_before + frames_read)
+
+    def has_request(self) -> bool:
+        """Whether a request is waiting, or the program has ended."""
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def first_request(self) -> tuple[tuple[int, ...], list[int]]:
+        """Wait for the first request, and the descriptors that come with it."""
+        with socket.socket(fileno=self.descriptor) as connection:
+            try:
+                data, descriptors, *_ = socket.recv_fds(connection, MESSAGE.size, _DESCRIPTORS)
+            except ConnectionResetError:
+                os._exit(0)
+            connection.detach()
+        if len(data) != MESSAGE.size:
+            os._exit(0)
+        return MESSAGE.unpack(data), descriptors
 
     def request(self, expected: Request) -> tuple[int, ...]:
-        """Wait for the next request, which must be of the expected kind; its fields."""
-        message = read_message(self._requests)
+        """Wait for the next request, which must be of the expected kind; its fields.
+
+        Slots that are given back when a part is done are of no use.
+        """
+        message = read_message(self.descriptor)
+        while expected is Request.NEXT and message and message[0] == Request.RELEASE:
+            message = read_message(self.descriptor)
         if message is None or message[0] != expected:
             os._exit(0)
         return message[1:]
 
     def _end_with_parent(self) -> None:
         poll = select.poll()
-        poll.register(self._requests, 0)
+        poll.register(self.descriptor, select.POLLRDHUP)
         poll.poll()
         os._exit(0)
 
 
-def main(requests: int, replies: int, clip: int, memory: int) -> NoReturn:
-    """Serve one clip over these descriptors, then exit without unwinding."""
+def main(descriptor: int) -> NoReturn:
+    """Serve one clip over this connection, then exit without unwinding."""
     gc.freeze()
-    parent = ParentConnection(requests, replies)
+    parent = ParentConnection(descriptor)
+    parent.reply(Reply.READY, os.getuid(), os.getpid())
+    import_all(parent.has_request)  # while it waits
+    (kind, *fields), descriptors = parent.first_request()
     try:
-        _serve(parent, clip, memory, (replies, _STDERR))
+        if kind == Request.TRY_SANDBOX:
+            _try_sandbox(parent, *fields[:2])
+        elif kind == Request.OPEN and len(descriptors) == _DESCRIPTORS:
+            clip, memory, log = descriptors
+            os.dup2(log, _STDERR)
+            os.close(log)
+            _serve(parent, fields, clip, memory)
     except ClipError as refusal:
         parent.reply(Reply.FAILED, refusal.fault, *refusal.numbers)
     except MemoryError:
@@ -172,19 +176,46 @@ def main(requests: int, replies: int, clip: int, memory: int) -> NoReturn:
     os._exit(0)
 
 
-def _serve(parent: ParentConnection, clip: int, memory: int, writable: Iterable[int]) -> None:
-    *sampled, handed_out, video, picture, cpu, space = parent.request(Request.OPEN)
+def _try_sandbox(parent: ParentConnection, cpu: int, space: int) -> None:
+    held = sandbox.enter(cpu, space, (parent.descriptor, _STDERR))
+    parent.reply(Reply.CONFINED, sum(1 << bit for bit, name in enumerate(LAYERS) if name in held))
+
+
+def _serve(parent: ParentConnection, fields: Sequence[int], clip: int, memory: int) -> None:
+    *sampled, handed_out, video, picture, cpu, space = fields
     with contextlib.suppress(ClipError):
-        # Import what this kind of clip needs, while files may still be opened.
-        form = recognise(DescriptorFile(clip))
-        _reader_class(form)
-        if form.demuxer:
-            _joined_reader()
+        import_readers(DescriptorFile(clip))
     parent.budget.cpu_seconds = cpu
-    sandbox.enter(cpu + _CPU_MARGIN, space, writable)
+    sandbox.enter(cpu + _CPU_MARGIN, space, (parent.descriptor, _STDERR))
     parent.end_with_it()  # no thread before: some layers confine only the one that enters
-    began = time.monotonic()
-    reader = open_reader(clip, PixelLimits(handed_out, video, picture), parent.alive)
+    window_frames, micro_rate, max_windows, first = sampled
+    sampling = Sampling(window_frames, micro_rate / MICROSECONDS, max_windows, first or None)
+    limits = PixelLimits(handed_out, video, picture)
+    parts = Parts(DescriptorFile(clip), limits, parent.alive)
+    while (reader := _open_next(parent, parts)) is not None:
+        slots, pixels, *_ = parent.request(Request.START)
+        parent.budget.pixels = min(pixels, parent.budget.pixels)
+        parent.budget.frame_pixels = reader.frame_pixels
+        shared = mmap.mmap(memory, slots * reader.width * reader.height * 3)
+        if not _hand_out(parent, parts, reader, sampling, memoryview(shared), slots):
+            return
+        parent.request(Request.NEXT)
+
+
+def _open_next(parent: ParentConnection, parts: Parts) -> ClipReader[Any] | None:
+    """Open the next part and describe it, or say that there is none."""
+    began, stopped, reader = time.monotonic(), False, None
+    try:
+        reader = parts.open_next()
+    except ClipError:
+        stopped = parts.current.kind is not PartKind.FIRST
+        if not stopped:
+            raise
+    if reader is None:
+        _reply_done(parent, parts, parts.left_out, 0, stopped, follows=False)
+        return None
+    if parts.current.kind is not PartKind.FIRST:
+        parent.reply(Reply.PART, parts.current.kind, parts.current.number)
     parent.reply(
         Reply.OPENED,
         *(reader.kind, reader.form.number, reader.codec, reader.width, reader.height),
@@ -192,21 +223,18 @@ def _serve(parent: ParentConnection, clip: int, memory: int, writable: Iterable[
         int(reader.frame_rate * 1000) if reader.kind is ClipKind.VIDEO else 0,
         int((time.monotonic() - began) * MICROSECONDS),
     )
-    slots, pixels, *_ = parent.request(Request.START)
-    parent.budget.pixels, parent.budget.frame_pixels = pixels, reader.frame_pixels
-    window_frames, micro_rate, max_windows, first = sampled
-    sampling = Sampling(window_frames, micro_rate / MICROSECONDS, max_windows, first or None)
-    shared = mmap.mmap(memory, slots * reader.width * reader.height * 3)
-    _hand_out(parent, reader, sampling, memoryview(shared), slots)
+    return reader
 
 
 def _hand_out(
     parent: ParentConnection,
+    parts: Parts,
     reader: ClipReader[Any],
     sampling: Sampling,
     shared: memoryview,
     slots: int,
-) -> None:
+) -> bool:
+    """Hand out the wanted frames of a part; whether another one follows."""
     free = list(range(slots))
     size = reader.width * reader.height * 3
     busy, resumed = 0.0, time.monotonic()
@@ -223,20 +251,35 @@ def _hand_out(
             still.add(pixels)
             parent.reply(
                 *(Reply.FRAME, slot, chosen.window, int(chosen.time * MICROSECONDS)),
-                *(reader.frames_read, int(reader.damaged)),
+                *(parent.read_before + reader.frames_read, int(parts.damaged or reader.damaged)),
             )
             del chosen  # else its frame would stay in memory while the next one is decoded
             if reader.frames_read < _FRAMES_TO_COLLECT:
                 gc.collect()  # PyAV ties a frame whose side data was read to itself
     except ClipError as refusal:
-        stopped = still.frames > 0 and refusal.fault is Fault.TOO_MUCH_WORK
-        if not stopped:
+        is_first = parts.current.kind is PartKind.FIRST
+        stopped = refusal.fault is Fault.TOO_MUCH_WORK and (still.frames > 0 or not is_first)
+        if not stopped and is_first:
             raise
     busy += time.monotonic() - resumed
     if still.frames > 1 and still.is_still:
         reader.remarks[Remark.STILL] = still.frames
-    parent.reply(Reply.REMARKS, *(reader.remarks.get(remark, 0) for remark in Remark))
-    parent.reply(
-        *(Reply.DONE, reader.frames_read, int(reader.damaged), int(busy * MICROSECONDS)),
-        int(stopped),
-    )
+    parent.budget.spend(reader.frames_read)
+    parent.read_before += reader.frames_read
+    remarks = parts.finish(reader, still.frames)
+    follows = parts.follows and not stopped
+    _reply_done(parent, parts, remarks, int(busy * MICROSECONDS), stopped, follows)
+    return follows
+
+
+def _reply_done(
+    parent: ParentConnection,
+    parts: Parts,
+    remarks: Mapping[Remark, int],
+    busy: int,
+    stopped: bool,
+    follows: bool,
+) -> None:
+    parent.reply(Reply.REMARKS, *(remarks.get(remark, 0) for remark in Remark))
+    read, damaged = parent.read_before, int(parts.damaged)
+    parent.reply(Reply.DONE, read, damaged, busy, int(stopped), int(follows))

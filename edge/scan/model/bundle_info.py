@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -19,6 +20,10 @@ BATCH: Final = 8
 """Crops that the network runs at once."""
 TOWER_BATCH: Final = 4
 """The same for a tower, which takes 25 MB for each crop."""
+
+SHIPPED_FILE: Final = Path(__file__).with_name("shipped.txt")
+"""The hash of each bundle.json that Truelight shipped, with name and version; see
+`truelight-export ship`."""
 
 Parsed = TypeVar("Parsed", Manifest, FigureFile)
 
@@ -39,7 +44,12 @@ class BundleInfo:
     @property
     def model(self) -> Model:
         """The bundle as findings name it."""
-        return Model(name=self.manifest.name, version=self.manifest.version, sha256=self.sha256)
+        return Model(
+            name=self.manifest.name,
+            version=self.manifest.version,
+            sha256=self.sha256,
+            shipped=self.sha256 in shipped_hashes(),
+        )
 
     @property
     def lacks_weights(self) -> bool:
@@ -74,6 +84,13 @@ class BundleInfo:
             raise BundleError(message, REMEDY)
 
 
+@cache
+def shipped_hashes() -> frozenset[str]:
+    """SHA-256 of the `bundle.json` of each bundle that is Truelight's own."""
+    lines = SHIPPED_FILE.read_text(encoding="utf-8").splitlines()
+    return frozenset(line.partition(" ")[0] for line in lines if line)
+
+
 def read_bundle(path: Path) -> BundleInfo:
     """Read the manifest of the bundle in the folder `path`.
 
@@ -98,6 +115,14 @@ def manifest_with_figures(bundle: Path | BundleInfo) -> Manifest:
         return info.manifest
     figures = _parsed(FigureFile, info.path / FIGURES, info.verified(FIGURES)).figures()
     return info.manifest.model_copy(update={"figures": figures})
+
+
+def described_manifest(bundle: Path) -> Manifest | None:
+    """As `manifest_with_figures`; None where they cannot be read."""
+    try:
+        return manifest_with_figures(bundle)
+    except BundleError:
+        return None
 
 
 def _parsed(kind: type[Parsed], file: Path, text: bytes) -> Parsed:

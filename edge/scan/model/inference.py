@@ -92,6 +92,13 @@ class Inference:
             if len(self._batch.crops) == BATCH:
                 self._submit()
         filling.times.append(time)
+        while len(self._windows) > 1 and self._has_features(self._windows[0]):
+            self._score(self._windows.popleft())
+
+    def probability_so_far(self) -> float | None:
+        """The highest probability of FAKE of a face, by its windows so far; None before one."""
+        means = [sum(s.logit for s in scores) / len(scores) for scores in self._scores.values()]
+        return self._manifest.calibration.probability(max(means)) if means else None
 
     def finish(self) -> dict[int, tuple[WindowScore, ...]]:
         """The scores of every face's windows by track, in the order of time.
@@ -142,6 +149,11 @@ class Inference:
             )
             steady = is_long_enough(len(samples), len(window.times))
             (self._scores if steady else self._brief)[track].append(score)
+
+    def _has_features(self, window: _Window) -> bool:
+        """Whether a full window can be scored without waiting for the network."""
+        batches = (sample.batch for samples in window.tracks.values() for sample in samples)
+        return all(batch.features is not None and batch.features.done() for batch in batches)
 
     def _features(self, sample: _Sample) -> Floats:
         """The features of one crop, as soon as they exist."""

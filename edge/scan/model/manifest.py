@@ -114,6 +114,11 @@ class QualityLimits(ManifestPart):
     min_samples: int = Field(
         default=3, ge=1, le=1000, description="Frames of a film that must show the face."
     )
+    real_pictures: bool = Field(
+        default=True,
+        description="Whether a single picture may be called REAL: not by a model that misses"
+        " generated faces.",
+    )
 
 
 class EnsembleRule(ManifestPart):
@@ -131,6 +136,11 @@ class EnsembleRule(ManifestPart):
     second: Finite
     offset: Finite
     thresholds: Thresholds
+    generated: Calibration | None = Field(
+        default=None,
+        description="From the sequence graph's output `generated` to a probability that the face"
+        " was generated whole, judged by the same thresholds; null if there is no such output.",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

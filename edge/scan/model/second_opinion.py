@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from edge.errors import TruelightError
-from edge.scan.frames import Pixels
+from edge.scan.frames import Crops, Floats, Pixels
 from edge.scan.model.bundle_info import TOWER_BATCH, BundleInfo, read_bundle
 from edge.scan.model.manifest import Manifest
 from edge.scan.progress import Cancelled
@@ -55,6 +55,14 @@ class Absence(StrEnum):
     MEMORY = "memory"
     OTHER_MODEL = "other model"
     UNUSABLE = "unusable"
+
+
+class FaceAnswers(NamedTuple):
+    """The model's logits for each crop of a face."""
+
+    swapped: Sequence[float]
+    generated: Sequence[float] = ()
+    """Empty if the model does not say so."""
 
 
 @dataclass(frozen=True)
@@ -150,10 +158,10 @@ class SecondModel:
             if self._timer is not None:
                 self._timer.cancel()
 
-    def logits(
+    def answers(
         self, crops: Mapping[int, Sequence[Pixels]], waiting: Callable[[], None]
-    ) -> dict[int, list[float]]:
-        """The logit of every crop (uint8 `[side, side, 3]` RGB), by face.
+    ) -> dict[int, FaceAnswers]:
+        """The logits of every crop (uint8 `[side, side, 3]` RGB), by face.
 
         `waiting` is called repeatedly; it may raise `Cancelled`.
 
@@ -171,7 +179,7 @@ class SecondModel:
         with self._lock:
             try:
                 bundle = self._bundle = self._bundle or self._load()
-                return {face: _logits(bundle, kept, check) for face, kept in crops.items()}
+                return {face: self._answers(bundle, kept, check) for face, kept in crops.items()}
             except (TruelightError, Cancelled):
                 raise
             except Exception as failure:
@@ -180,6 +188,23 @@ class SecondModel:
             finally:
                 self._used = time.monotonic()
                 _trim_heap()
+
+    def _answers(
+        self, bundle: Bundle, crops: Sequence[Pixels], waiting: Callable[[], None]
+    ) -> FaceAnswers:
+        swapped: list[float] = []
+        generated: list[float] = []
+        for at in range(0, len(crops), TOWER_BATCH):
+            waiting()
+            features = self._features(bundle, np.stack(crops[at : at + TOWER_BATCH]))
+            swapped += map(float, bundle.sequence(features[:, None]))
+            if bundle.asks_generated:
+                generated += map(float, bundle.generated(features[:, None]))
+        return FaceAnswers(swapped, generated)
+
+    def _features(self, bundle: Bundle, crops: Crops) -> Floats:
+        """Of one batch."""
+        return bundle.features(crops)
 
     def _load(self) -> Bundle:
         """The verified model; a bundle that was refused is not tried again."""
@@ -219,12 +244,3 @@ def _trim_heap() -> None:
     """Have the C library return free memory: it would keep 120 MB after every use."""
     with contextlib.suppress(AttributeError):  # only GNU's library has this function
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def _logits(bundle: Bundle, crops: Sequence[Pixels], waiting: Callable[[], None]) -> list[float]:
-    logits: list[float] = []
-    for at in range(0, len(crops), TOWER_BATCH):
-        waiting()
-        features = bundle.features(np.stack(crops[at : at + TOWER_BATCH]))
-        logits += map(float, bundle.sequence(features[:, None]))
-    return logits

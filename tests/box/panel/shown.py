@@ -42,6 +42,7 @@ SCENES = {row.file.removesuffix(".png"): row.scene for row in DOCS.ROWS} | {
     "recording-done": Scene(Recording(1.0, 0.0)),
     "working-begins": Scene(Judging(LONG, 1, 1, 0.0, None)),
     "working-camera": Scene(Judging("", 1, 1, 0.5, 3)),
+    "working-so-far": Scene(Judging(LONG, 3, 5, 0.34, 34, "HOLIDAY", so_far=0.999)),
     "working-stops": Scene(Judging(LONG, 998, 1000, 1.0, 36_000, LONG, cancelling=True)),
     "real-camera": Scene(ClipVerdict(Verdict.REAL, 0.004, "", "No face looks swapped.")),
     "fake-marked": Scene(

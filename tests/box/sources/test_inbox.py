@@ -19,17 +19,14 @@ from frontdoor import ROOT
 from waiting import until
 
 from edge.box.events import ClipsArrived, Event, Origin
-from edge.box.sources.inbox import (
+from edge.box.sources.arrivals import (
     HOLD_SECONDS,
-    REPORT,
     SETTLE_SECONDS,
     STABLE_SECONDS,
     Arrivals,
-    Inbox,
     Stamp,
-    result_of,
-    write_results,
 )
+from edge.box.sources.inbox import REPORT, Inbox, result_of, write_results
 from edge.errors import TruelightError
 from edge.finding import Finding, Model, Thresholds, Verdict
 from edge.history.reader import Entry
@@ -70,6 +67,19 @@ def arrived(events: "queue.Queue[Event]") -> list[Path]:
 
 
 # ---- The real folder
+
+
+def test_what_is_not_judged_is_named_once(
+    inbox: Inbox, events: "queue.Queue[Event]", folder: Path, clip: Path
+) -> None:
+    for name, other in (("first.mp4", "letter.txt"), ("second.mp4", "table.csv")):
+        (folder / other).write_text("words")
+        (folder / f"{name}.truelight.json").write_text("{}")
+        shutil.copy(clip, folder / name)
+        event = events.get(timeout=PATIENCE)
+        assert isinstance(event, ClipsArrived)
+        assert [path.name for path in event.batch.clips][-1:] == [name]
+        assert [Path(file.path).name for file in event.batch.skipped.files] == [other]
 
 
 def test_copied_clips_come_together(

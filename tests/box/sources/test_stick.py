@@ -5,7 +5,7 @@ import os
 import queue
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ from edge.box.sources import FolderWatch
 from edge.box.sources.usb_stick import Collect, UsbSticks
 from edge.box.views.status import TroubleKind
 from edge.history.report import HTML_NAME, JSON_NAME, Report
-from edge.scan.collect import clips_within
+from edge.scan.collect import Media, clips_within, media_within
 
 AnEvent = TypeVar("AnEvent", bound=Event)
 SECONDS = 20
@@ -42,7 +42,7 @@ class Box:
         self.events: queue.Queue[Event] = queue.Queue()
         self._open: list[UsbSticks] = []
 
-    def start(self, collect: Collect = clips_within, write_seconds: float = SECONDS) -> UsbSticks:
+    def start(self, collect: Collect = media_within, write_seconds: float = SECONDS) -> UsbSticks:
         started = UsbSticks(
             self.sticks, collect, self.events.put, reports=self.reports, write_seconds=write_seconds
         )
@@ -131,7 +131,7 @@ def test_a_stick_that_cannot_be_read_says_why(box: Box) -> None:
 
 
 def test_a_stick_that_fails_while_it_is_listed_is_unusable(box: Box) -> None:
-    def fail(folder: Path) -> Sequence[Path]:
+    def fail(folder: Path) -> Media:
         raise OSError(5, "Input/output error")
 
     box.start(fail)
@@ -143,10 +143,10 @@ def test_a_stick_that_fails_while_it_is_listed_is_unusable(box: Box) -> None:
 def test_a_slow_stick_holds_up_no_other_and_may_be_pulled(box: Box) -> None:
     done = threading.Event()
 
-    def collect(folder: Path) -> Sequence[Path]:
+    def collect(folder: Path) -> Media:
         if folder.name == "sda1":
             done.wait(SECONDS)
-        return ()
+        return Media(())
 
     box.start(collect)
     box.plug("sda1")

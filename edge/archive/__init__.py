@@ -1,0 +1,1 @@
+"""Many clips on many machines: Dask spreads them, Parquet holds the findings."""

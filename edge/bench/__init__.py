@@ -1,0 +1,1 @@
+"""How fast this machine is: a scan's stages beside the machine's own ceilings."""

@@ -1,0 +1,90 @@
+"""What this machine can do at best: matrix products, memory, and the network in float32.
+
+Every figure is of one thread, and the best of several rounds: other load only makes them slower.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from edge.bench.graphs import float_network, float_product, int8_product, network_operations
+from edge.scan.model.bundle import Sessions, open_graph
+from edge.scan.model.bundle_info import BATCH
+
+PRODUCT: Final = (1568, 512, 512)
+"""Rows, inner side, columns: 8 crops in the second stage of the network."""
+COPIED: Final = 32_000_000
+"""Bytes: more than any cache holds."""
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """Of one thread."""
+
+    fp32_gflops: float
+    """Of a float32 matrix product, 10^9 multiplications and additions a second."""
+    int8_gops: float
+    """Of the same product in int8."""
+    copy_gb_s: float
+    """Bytes copied in memory, 10^9 a second."""
+
+
+@dataclass(frozen=True)
+class FeatureSpeed:
+    """The network that makes features, one thread, batches of 8."""
+
+    int8_ms: float
+    """Milliseconds a crop, as shipped."""
+    fp32_ms: float
+    """Milliseconds a crop, the same layers in float32."""
+    gops: float
+    """10^9 operations a second of the shipped graph; added zeros are not counted."""
+
+
+def measure_ceilings(rounds: int = 60) -> Ceilings:
+    """Measure for about a second."""
+    rows, inner, columns = PRODUCT
+    operations = 2e-9 * rows * inner * columns
+    as_float = open_graph(float_product(*PRODUCT), 1, "the float32 product")
+    as_int8 = open_graph(int8_product(*PRODUCT), 1, "the int8 product")
+    float_input = {"x": np.ones((rows, inner), np.float32)}
+    int8_input = {"x": np.ones((rows, inner), np.uint8)}
+    source = np.ones(COPIED, np.uint8)
+    target = np.empty_like(source)
+    fp32, int8, copy = best_of(
+        rounds,
+        lambda: as_float.run(None, float_input),
+        lambda: as_int8.run(None, int8_input),
+        lambda: np.copyto(target, source),
+    )
+    return Ceilings(operations / fp32, operations / int8, COPIED * 1e-9 / copy)
+
+
+def measure_features(features: bytes, sequence: bytes, side: int, rounds: int = 12) -> FeatureSpeed:
+    """Measure a bundle's features graph beside the same network in float32.
+
+    The float32 network has constant weights; it takes about 200 MB while it is measured.
+    """
+    sessions = Sessions(features, sequence, threads=1)
+    plain = open_graph(float_network(BATCH, side), 1, "the float32 network")
+    crops = np.full((BATCH, side, side, 3), 127, np.uint8)
+    given = {"x": np.ones((BATCH, 3, side, side), np.float32)}
+    int8, fp32 = best_of(rounds, lambda: sessions.features(crops), lambda: plain.run(None, given))
+    gops = 1e-9 * BATCH * network_operations(side) / int8
+    return FeatureSpeed(1000 * int8 / BATCH, 1000 * fp32 / BATCH, gops)
+
+
+def best_of(rounds: int, *works: Callable[[], object]) -> list[float]:
+    """The least seconds of this thread's processor time that each takes, in turn."""
+    best = [float("inf")] * len(works)
+    for _ in range(rounds):
+        for number, work in enumerate(works):
+            began = time.thread_time()
+            work()
+            best[number] = min(best[number], time.thread_time() - began)
+    return best

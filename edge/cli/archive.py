@@ -1,0 +1,260 @@
+"""`truelight archive`: judges many clips on many workers, into Parquet files."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.cli import Commands, add_command, add_config_option, with_options
+from edge.errors import TruelightError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from edge.archive.listing import ArchiveFile, Listing
+    from edge.archive.run import ArchiveProgress
+    from edge.archive.store import ArchiveStore
+    from edge.settings import Settings
+
+PAGE = "report.html"
+FIRST = ("listed", "recent", "oldest", "small", "large")
+UNREADABLE = 1
+
+EPILOG = """\
+examples:
+  truelight archive /srv/clips --out findings
+  truelight archive s3://bucket/2026 --out findings --hours 6 --first recent
+  truelight archive --list clips.txt --out findings --scheduler tcp://10.0.0.5:8786
+
+A run that was ended, or killed, goes on where it stopped if the same command is run again.
+
+exit status:
+  0  every clip has a row, or the hours are over
+  1  some clips could not be read
+  2  wrong usage, a model that cannot be used, a lost cluster, a full disk
+"""
+
+
+def add_parser(commands: Commands) -> None:
+    """Describe the command."""
+    command = add_command(
+        commands,
+        "archive",
+        run,
+        "judge thousands of clips on many cores or machines",
+        details="Judges clips on a Dask cluster and writes one row a clip and one row a face "
+        "to Parquet files. Equal files are judged once.",
+        epilog=EPILOG,
+    )
+    command.add_argument(
+        "paths", nargs="*", metavar="PATH", help="a file, a folder, or an address like s3://bucket"
+    )
+    command.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="where the findings are kept"
+    )
+    command.add_argument(
+        "--list", type=Path, metavar="FILE", help="a text file with one path or address a line"
+    )
+    command.add_argument("--report", action="store_true", help=f"write {PAGE} into the folder")
+    command.add_argument(
+        "--first", choices=FIRST, default="listed", help="which clips are judged first"
+    )
+    command.add_argument(
+        "--hours", type=_positive, metavar="N", help="begin no further clip after N hours"
+    )
+    command.add_argument(
+        "--again", action="store_true", help="try clips again that could not be read before"
+    )
+    cluster = command.add_argument_group("cluster")
+    cluster.add_argument("--workers", type=int, metavar="N", help="local workers, one core each")
+    cluster.add_argument(
+        "--memory", type=_positive, metavar="GB", help="limit of each local worker (default 1.5)"
+    )
+    cluster.add_argument(
+        "--spool", type=Path, metavar="FOLDER", help="where local workers put fetched clips"
+    )
+    cluster.add_argument(
+        "--scheduler",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="use the workers of this Dask scheduler; without ADDRESS, of Dask's configuration",
+    )
+    cluster.add_argument(
+        "--clip-seconds",
+        type=_positive,
+        default=600.0,
+        metavar="N",
+        help="a worker that takes longer for a clip is ended (default 600)",
+    )
+    command.add_argument("--bundle", metavar="NAME|DIR", help="use another model bundle")
+    command.add_argument(
+        "--second", metavar="WHEN", help="ask a second model: never, unsure or always"
+    )
+    command.add_argument("--heat", action="store_true", help="keep heat maps of suspicious faces")
+    add_config_option(command)
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Judge the clips that have no row yet; 1 if some could not be read, else 0."""
+    if not chosen.paths and not chosen.list and not chosen.report:
+        raise TruelightError("PATH is missing.", "Name a file, a folder or an address.")
+    try:
+        from edge.archive.cluster import partition_key
+    except ImportError as missing:
+        raise TruelightError(
+            f"truelight archive needs packages that are not installed ({missing.name}).",
+            "Install them with: ./setup.sh archive",
+        ) from None
+    from edge.archive.listing import list_places, order, read_list
+    from edge.archive.page import make_page
+    from edge.archive.store import ArchiveStore, remaining
+    from edge.atomic_write import atomic_write
+    from edge.cli.output import open_console
+    from edge.settings import load_settings
+
+    settings = with_options(
+        load_settings(chosen.config),
+        {
+            "--bundle": {"model.bundle": chosen.bundle},
+            "--second": {"second_opinion.ask": chosen.second},
+            "--heat": {"scan.heat": chosen.heat},
+        },
+    )
+    console = open_console()
+    with ArchiveStore(chosen.out, partition_key(settings)) as store:
+        if chosen.again and (number := store.forget_unreadable()):
+            console.print(f"Trying {number} again that could not be read.")
+        places = [*chosen.paths, *(read_list(chosen.list) if chosen.list else [])]
+        listing = list_places(places)
+        closed = _report_listing(listing)
+        files = order(remaining(listing.files, store.done()), chosen.first)
+        known = len(listing.files) - len(files)
+        console.print(_plan(len(files), known))
+        status = _judge(chosen, settings, store, files) if files else 0
+        if chosen.report:
+            store.flush()
+            atomic_write(chosen.out / PAGE, make_page(store))
+            console.print(f"The report is {chosen.out / PAGE}.")
+    return max(closed, status)
+
+
+def _report_listing(listing: Listing) -> int:
+    """Name on stderr what is not judged, and why; the exit status for that alone."""
+    from edge.skipped import SkipReason
+
+    skipped = listing.skipped.result()
+    for sentence in skipped.sentences():
+        print(f"Not judged: {sentence}", file=sys.stderr)
+    return UNREADABLE if SkipReason.UNREADABLE in skipped.counts else 0
+
+
+def _plan(new: int, known: int) -> str:
+    """What is about to be done, in a sentence."""
+    parts = [f"{new} to judge"]
+    parts += [f"{known} judged before"] * bool(known)
+    return f"Clips: {', '.join(parts)}."
+
+
+def _judge(
+    chosen: argparse.Namespace, settings: Settings, store: ArchiveStore, files: list[ArchiveFile]
+) -> int:
+    from edge.archive.run import ArchiveRun, summary
+    from edge.cli.output import open_console
+
+    console = open_console()
+    with _cluster(chosen) as (client, threads):
+        if client.dashboard_link:
+            console.print(f"Dask's dashboard: {client.dashboard_link}")
+        with _progress_bar() as listener:
+            work = ArchiveRun(
+                client,
+                store,
+                with_options(settings, {"--workers": {"scan.threads": threads}}),
+                own_cluster=chosen.scheduler is None,
+                clip_seconds=chosen.clip_seconds,
+                seconds=chosen.hours and chosen.hours * 3600,
+                listener=listener,
+            )
+            try:
+                progress = work.run(files)
+            except KeyboardInterrupt:
+                store.flush()
+                console.print("Interrupted. To go on, run the same command again.")
+                raise
+        console.print(summary(progress))
+    return UNREADABLE if progress.failed else 0
+
+
+@contextmanager
+def _cluster(chosen: argparse.Namespace) -> Iterator[tuple[Client, int | None]]:
+    """The cluster, and how many threads a scan takes there; None: as many as the worker has."""
+    from edge.archive.cluster import WORKER_MEMORY, default_workers, joined_cluster, own_cluster
+
+    if chosen.scheduler is not None:
+        with joined_cluster(chosen.scheduler or None) as client:
+            yield client, None
+        return
+    workers = chosen.workers or default_workers()
+    memory = round(chosen.memory * 1e9) if chosen.memory else WORKER_MEMORY
+    threads = max(1, len(os.sched_getaffinity(0)) // workers)
+    with own_cluster(workers, memory, chosen.spool and str(chosen.spool)) as client:
+        yield client, threads
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[ArchiveProgress], None]]:
+    """A bar with the rate, the time left and the failures, on a terminal; else nothing."""
+    from edge.cli.output import open_terminal
+
+    terminal = open_terminal()
+    if terminal is None:
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[failures]}"),
+    )
+    start = time.monotonic()
+    with Progress(*columns, console=Console(file=terminal), transient=True) as bar:
+        task = bar.add_task("", total=None, rate="", failures="")
+
+        def show(progress: ArchiveProgress) -> None:
+            rate = progress.done / max(1e-9, time.monotonic() - start)
+            bar.update(
+                task,
+                total=progress.total,
+                completed=progress.done,
+                rate=f"{rate:.2g} clips/s" if rate < 10 else f"{rate:.0f} clips/s",
+                failures=f"{progress.failed} not read" if progress.failed else "",
+            )
+
+        yield show

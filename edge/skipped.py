@@ -1,0 +1,164 @@
+"""Files that were found and not judged: counted by reason, and named up to a limit.
+
+Display, report and history count from one such list. `Skipped.model_dump_json()` is a part of the
+report's JSON and of the last line of `truelight scan --json`: adding keys is allowed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path, PurePath
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edge.text import one_line, path_text
+
+MOST_NAMED: Final = 200
+"""Files that are named for each reason; the others are counted."""
+_NAMED_IN_SENTENCE = 5
+
+
+class SkipReason(StrEnum):
+    """Why a file or folder was not judged. Stable codes."""
+
+    UNSUPPORTED = "unsupported-format"
+    NOT_MEDIA = "not-media"
+    HIDDEN = "hidden"
+    SYSTEM_FOLDER = "system-folder"
+    LINK = "link"
+    NOT_A_FILE = "not-a-file"
+    OTHER_FILE_SYSTEM = "other-file-system"
+    UNREADABLE = "unreadable"
+    TOO_DEEP = "too-deep"
+    TOO_MANY = "too-many"
+    STOPPED = "stopped"
+
+
+_SENTENCES: Mapping[SkipReason, tuple[str, str]] = {
+    SkipReason.UNSUPPORTED: (
+        "1 file is not of a kind that is read",
+        "{} files are not of a kind that is read",
+    ),
+    SkipReason.NOT_MEDIA: (
+        "1 file is neither a video nor a picture",
+        "{} files are neither videos nor pictures",
+    ),
+    SkipReason.HIDDEN: ("1 file or folder is hidden", "{} files and folders are hidden"),
+    SkipReason.SYSTEM_FOLDER: (
+        "1 folder belongs to an operating system",
+        "{} folders belong to an operating system",
+    ),
+    SkipReason.LINK: ("1 link was not followed", "{} links were not followed"),
+    SkipReason.NOT_A_FILE: ("1 entry is no regular file", "{} entries are no regular files"),
+    SkipReason.OTHER_FILE_SYSTEM: (
+        "1 folder is another file system",
+        "{} folders are other file systems",
+    ),
+    SkipReason.UNREADABLE: (
+        "1 file or folder cannot be read",
+        "{} files and folders cannot be read",
+    ),
+    SkipReason.TOO_DEEP: ("1 folder is too deep", "{} folders are too deep"),
+    SkipReason.TOO_MANY: (
+        "1 file is beyond the limit of a batch",
+        "{} files are beyond the limit of a batch",
+    ),
+    SkipReason.STOPPED: (
+        "1 clip was not reached before the work ended",
+        "{} clips were not reached before the work ended",
+    ),
+}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SkippedFile(_Part):
+    """A file or folder that was not judged."""
+
+    path: str = Field(description="As a finding's path.")
+    reason: SkipReason
+    kind: str = Field(default="", description="Of an unsupported format: what it is, in words.")
+
+
+class Skipped(_Part):
+    """What was found and not judged."""
+
+    counts: dict[SkipReason, int] = Field(
+        default_factory=dict, description="Files and folders by reason; all of them are counted."
+    )
+    files: tuple[SkippedFile, ...] = Field(
+        default=(), description=f"Their names; of each reason the first {MOST_NAMED}."
+    )
+
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return sum(self.counts.values())
+
+    def sentences(self, named: int = _NAMED_IN_SENTENCE) -> tuple[str, ...]:
+        """A sentence for each reason, with some of the names."""
+        return tuple(
+            self._sentence(reason, named) for reason in SkipReason if self.counts.get(reason)
+        )
+
+    def summary(self) -> str:
+        """The same in short, without names; empty if nothing was skipped."""
+        return " ".join(self.sentences(named=0))
+
+    def _sentence(self, reason: SkipReason, most: int) -> str:
+        number = self.counts[reason]
+        one, several = _SENTENCES[reason]
+        words = one if number == 1 else several.format(number)
+        names = [_name(file) for file in self.files if file.reason is reason][:most]
+        if not names:
+            return f"{words}."
+        more = number - len(names)
+        return f"{words}: {', '.join(names)}{f', and {more} more' if more else ''}."
+
+
+NOTHING_SKIPPED: Final = Skipped()
+
+
+def _name(file: SkippedFile) -> str:
+    name = one_line(PurePath(file.path).name)
+    return f"{name} ({file.kind})" if file.kind else name
+
+
+class SkipList:
+    """Collects files that are not judged; bounded in memory."""
+
+    def __init__(self, start: Skipped | None = None) -> None:
+        self._counts = Counter(start.counts if start else {})
+        self._files = list(start.files if start else ())
+        self._named = Counter(file.reason for file in self._files)
+
+    def add(self, path: Path, reason: SkipReason, kind: str = "", number: int = 1) -> None:
+        """Note a file or folder; with a `number`, so many of which only this one is named."""
+        self.added(SkippedFile(path=path_text(path), reason=reason, kind=kind))
+        self._counts[reason] += number - 1
+
+    def added(self, file: SkippedFile) -> SkipList:
+        """This list, with one file more."""
+        self._counts[file.reason] += 1
+        if self._named[file.reason] < MOST_NAMED:
+            self._named[file.reason] += 1
+            self._files.append(file)
+        return self
+
+    def result(self) -> Skipped:
+        """What was collected."""
+        return Skipped(counts=dict(self._counts), files=tuple(self._files))
+
+
+class SkippedLine(_Part):
+    """The last line of `truelight scan --json`, where a folder held files that were not judged."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["truelight-skipped"] = "truelight-skipped"
+    counts: dict[SkipReason, int]
+    files: tuple[SkippedFile, ...]

@@ -1,0 +1,203 @@
+"""The real daemon on an inbox, and what is left of its work when it ends at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import yaml
+from frontdoor import ROOT, command
+
+RESULT = ".truelight.json"
+REPORT = "TRUELIGHT-REPORT.html"
+HEALTHY = {"REAL", "FAKE", "UNSURE", "NO_FACE"}
+_OTHER_BOOT = (
+    *("unshare", "--mount", "sh", "-c"),
+    'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"',
+)
+_SAID = re.compile(r"^INFO: (.*): (REAL|FAKE|UNSURE|NO_FACE|UNREADABLE)", re.MULTILINE)
+
+
+@dataclass
+class Damage:
+    """What may never happen, counted."""
+
+    lost: int = 0
+    """Findings that were shown and are not in the history."""
+    doubled: int = 0
+    """Findings on a clip that had one already."""
+    torn: int = 0
+    """Results, reports, notes and databases that cannot be read."""
+    accused: int = 0
+    """Healthy clips that were called unreadable."""
+    left: int = 0
+    """Processes that outlived the daemon."""
+    failed: int = 0
+    """Starts after which the daemon did not work."""
+
+    def __iadd__(self, other: Damage) -> Damage:
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+        return self
+
+    def __str__(self) -> str:
+        return ", ".join(f"{getattr(self, each.name)} {each.name}" for each in fields(self))
+
+
+@dataclass
+class Life:
+    """One box through many ends. `disk` holds its store and its inbox, `apart` its log."""
+
+    disk: Path
+    apart: Path
+    clips: list[Path]
+    bundle: Path | None = None
+    damage: Damage = field(default_factory=Damage)
+    said: Counter[str] = field(default_factory=Counter)
+    """Findings that were shown, by name of the clip."""
+    rounds: int = 0
+    """How often all clips were judged."""
+
+    def __post_init__(self) -> None:
+        self.inbox, self.store = self.disk / "inbox", self.disk / "store"
+        self.log, self.config = self.apart / "log", self.apart / "settings.yaml"
+        settings: dict[str, dict[str, object]] = {"camera": {"kind": "none"}}
+        settings["scan"] = {"heat": True}
+        if self.bundle:
+            settings["model"] = {"bundle": str(self.bundle)}
+        self.apart.mkdir(parents=True, exist_ok=True)
+        self.config.write_text(yaml.safe_dump(settings))
+        self.inbox.mkdir(parents=True)
+        self.fill()
+
+    def fill(self) -> None:
+        """Put a round of clips into the inbox, and take away what is there."""
+        for path in self.inbox.iterdir():
+            path.unlink()
+        for clip in self.clips:
+            path = self.inbox / f"{self.rounds:04}-{clip.name}"
+            shutil.copyfile(clip, path)
+            os.utime(path, (1e9, 1e9))
+        os.sync()
+
+    def start(self, boot: str = "") -> subprocess.Popen[bytes]:
+        """Start the daemon; with `boot`, as root, in a boot of the machine with this id."""
+        environment = os.environ | {"RUNTIME_DIRECTORY": str(self.apart / "run")}
+        for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC"):
+            environment.pop(name, None)
+        options = ("--panel", "none", "--store", self.store, "--inbox", self.inbox)
+        run = command("run", *options, "--config", self.config)
+        if boot:
+            (self.apart / "boot").write_text(f"{boot}\n")
+            run = [*_OTHER_BOOT, str(self.apart / "boot"), *run]
+        with self.log.open("wb") as log:
+            return subprocess.Popen(
+                run,
+                cwd=ROOT,
+                env=environment,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def heard(self) -> int:
+        """How many findings this run has shown so far."""
+        return len(_SAID.findall(self.log.read_text(errors="replace")))
+
+    def is_over(self) -> bool:
+        """Whether every clip of the round has its result."""
+        return len(list(self.inbox.glob(f"*{RESULT}"))) == len(self.clips)
+
+    def listen(self) -> None:
+        """Note what this run has shown; call it once after each end."""
+        text = self.log.read_text(errors="replace")
+        for name, verdict in _SAID.findall(text):
+            self.said[name] += 1
+            self.damage.accused += verdict not in HEALTHY
+        if "Traceback" in text or "damaged" in text:
+            self.damage.failed += 1
+            sys.stdout.write(f"{text[-2000:]}\n")
+
+    def look(self) -> None:
+        """Compare what was shown with what is kept."""
+        for path in (*self.inbox.glob(f"*{RESULT}"), *self.store.glob("attempts.json")):
+            try:
+                json.loads(path.read_bytes())
+            except ValueError:
+                self.damage.torn += 1
+        for path in self.inbox.glob(REPORT):
+            self.damage.torn += not path.read_text().rstrip().endswith("</html>")
+        kept = self._kept()
+        self.damage.lost = sum((self.said - kept).values())
+        self.damage.doubled = sum(count - 1 for count in kept.values())
+
+    def _kept(self) -> Counter[str]:
+        """Findings in the history, by name of the clip."""
+        file = self.store / "history.sqlite"
+        self.damage.torn += len(list(self.store.glob("history-damaged*")))
+        if not file.exists():
+            return Counter()
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+            (state,) = database.execute("PRAGMA integrity_check").fetchone()
+            self.damage.torn += state != "ok"
+            try:
+                rows = database.execute("SELECT finding FROM entries").fetchall()
+            except sqlite3.OperationalError:  # ended before it made the tables
+                return Counter()
+        return Counter(Path(json.loads(row[0])["path"]).name for row in rows)
+
+
+def children_of(process: subprocess.Popen[bytes]) -> list[int]:
+    """The ids of the processes that it has started."""
+    found: list[int] = []
+    try:
+        for task in Path(f"/proc/{process.pid}/task").iterdir():
+            found += map(int, (task / "children").read_text().split())
+    except OSError:
+        pass  # it ends
+    return found
+
+
+def outlived(children: list[int], seconds: float = 10.0) -> int:
+    """How many of these are still there after a while."""
+    deadline = time.monotonic() + seconds
+    while (there := sum(_runs(child) for child in children)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return there
+
+
+def _runs(process: int) -> bool:
+    try:
+        return " Z " not in Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+
+
+def run_until(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Let it work for so long, less if it ends by itself."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+
+
+def kill(process: subprocess.Popen[bytes]) -> list[int]:
+    """Kill it; the children that it had."""
+    children = children_of(process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    return children
+
+
+def moment(chance: random.Random, longest: float) -> float:
+    """Seconds until the end: short ones as likely as long ones."""
+    return chance.uniform(0.1, longest)

@@ -1,0 +1,119 @@
+"""Attacks the program in every way, and prints the table of `docs/threat-model.md`.
+
+    PYTHONPATH=tests:. python -m hostile.figures [--files 20000 --kills 1000 --cuts 1000]
+
+This takes hours; each part has a command of its own as well. Cuts of the power need root and the
+packages of the `fuzz` group.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from bundles import write_bundle
+from frontdoor import ROOT
+from hostile.box import Life
+from hostile.corpus import Tally, judge
+from hostile.costs import EXPENSIVE, Cost, costs
+from hostile.kills import kills
+from hostile.losing_disk import LosingDisk
+from hostile.power import cuts, loses
+from redpale import write_clips
+
+sys.path.insert(0, str(ROOT / "tests" / "scan"))
+from takeover import ATTEMPTS, SUCCESS  # (beside the tests that make each attempt)
+from test_sandbox import confined
+
+HEAD = ("| what | tried | result |", "| --- | --- | --- |")
+SEED = 5
+LONGEST_SECONDS = 6.0
+
+
+def files_row(tally: Tally) -> str:
+    """Of bad files."""
+    return f"| bad files, `hostile.corpus` | {tally.files:,} | {tally}; {tally.leaks} leaks |"
+
+
+def life_row(what: str, count: int, shown: int, damage: object) -> str:
+    """Of ends of the daemon."""
+    return f"| {what} | {count:,} | {shown:,} findings shown: {damage} |"
+
+
+def takeover_row(refused: int) -> str:
+    """Of what a decoder that was taken over tries."""
+    return f"| attempts of a decoder that was taken over | {len(ATTEMPTS)} | {refused} refused |"
+
+
+def cost_row(cost: Cost) -> str:
+    """Of a clip that costs as much as it can."""
+    result = f"{cost.verdict}; {cost.wall:.1f} s, processor {cost.decoder + cost.program:.1f} s"
+    return f"| `{cost.name}`, `hostile.costs` | 1 | {result} |"
+
+
+def shape(row: str) -> str:
+    """A row without its figures and verdicts."""
+    row = re.sub(r"\d[\d,.]*", "0", row.replace("`", ""))
+    row = re.sub(r"\b(REAL|FAKE|UNSURE|NO_FACE|UNREADABLE), [a-z-]+", "VERDICT", row)
+    row = re.sub(r"0 (REAL|FAKE|UNSURE|NO_FACE|UNREADABLE|program failed), |", "", row)
+    return re.sub(r"\(\S+\)", "(file)", row)
+
+
+def takeover() -> int:
+    """How many attempts are refused."""
+    refused = 0
+    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as server:
+        for attempt in ATTEMPTS.values():
+            victim = Path(folder, "victim")
+            victim.write_bytes(b"untouched")
+            with victim.open("rb") as clip:
+                port = server.getsockname()[1]
+                done = confined(attempt, victim, port, clip=clip.fileno())
+            refused += SUCCESS not in done.stdout and victim.read_bytes() == b"untouched"
+    return refused
+
+
+def rows(files: int, ends: int, power: int) -> Iterator[str]:
+    """The table, row by row, as it is measured."""
+    yield from HEAD
+    yield files_row(judge(files))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clips = sorted(write_clips(folder).iterdir())
+        bundle = write_bundle(folder / "red")
+        life = Life(folder / "disk", folder / "kills", clips, bundle)
+        kills(life, ends, SEED, LONGEST_SECONDS)
+        what = "kills of the daemon, `hostile.kills`"
+        yield life_row(what, ends, sum(life.said.values()), life.damage)
+        if power and os.getuid() == 0:
+            with closing(LosingDisk(folder)) as disk:
+                loses(disk)
+                life = Life(disk.place, folder / "cuts", clips, bundle)
+                cuts(life, disk, power, SEED, LONGEST_SECONDS)
+            what = "power cuts, `hostile.power`"
+            yield life_row(what, power, sum(life.said.values()), life.damage)
+    yield takeover_row(takeover())
+    yield from map(cost_row, costs(list(EXPENSIVE)))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=20_000)
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--cuts", type=int, default=1000)
+    chosen = parser.parse_args()
+    for row in rows(chosen.files, chosen.kills, chosen.cuts):
+        sys.stdout.write(f"{row}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""The daemon is killed at random moments: what was shown is kept, once, and no clip is blamed."""
+
+import shutil
+from pathlib import Path
+
+from hostile.box import Life
+from hostile.kills import kills
+
+COUNT = 25
+LONGEST_SECONDS = 2.0
+
+
+def test_kills_at_random_moments(bundle: Path, clips: Path, tmp_path: Path) -> None:
+    few = [Path(shutil.copy(clips / name, tmp_path)) for name in ("red.jpg", "nobody.mp4")]
+    life = Life(tmp_path / "disk", tmp_path / "apart", few, bundle)
+    kills(life, COUNT, seed=5, longest=LONGEST_SECONDS)
+    assert sum(life.said.values()) >= 2, "the last run judges what is left"
+    assert str(life.damage) == "0 lost, 0 doubled, 0 torn, 0 accused, 0 left, 0 failed"

@@ -1,0 +1,240 @@
+"""Makes files of many kinds, whole and odd, for the tests of what is read."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from clips import card, cards, write_clip, write_image
+from PIL import Image
+
+Maker = Callable[[Path], Path]
+
+
+def joined(path: Path, *parts: Path) -> Path:
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
+def clip(name: str, codec: str = "libx264", **options: Any) -> Maker:
+    return lambda folder: write_clip(folder / name, 50, codec=codec, **options)
+
+
+def twice(name: str, codec: str = "libx264", **options: Any) -> Maker:
+    """Frames 0 to 24 and 25 to 49 in files of their own, joined; the second is coded otherwise."""
+
+    def make(folder: Path) -> Path:
+        first, second = (card(number=n) for n in range(25)), (card(number=n) for n in range(25, 50))
+        again = options if codec == "gif" else {"options": {"g": "5"}, **options}
+        a = write_clip(folder / f"a{name}", first, codec=codec, **options)
+        b = write_clip(folder / f"b{name}", second, codec=codec, **again)
+        return joined(folder / name, a, b)
+
+    return make
+
+
+def changed(make: Maker, change: Callable[[bytearray], None]) -> Maker:
+    def changed_file(folder: Path) -> Path:
+        path = make(folder)
+        data = bytearray(path.read_bytes())
+        change(data)
+        path.write_bytes(data)
+        return path
+
+    return changed_file
+
+
+def short_mp4(data: bytearray) -> None:
+    """mdhd, mvhd and tkhd say a twentieth of the length."""
+    for box, place in ((b"mdhd", 20), (b"mvhd", 20), (b"tkhd", 24)):
+        start = data.index(box) + place
+        struct.pack_into(">I", data, start, int.from_bytes(data[start : start + 4], "big") // 20)
+
+
+def short_matroska(data: bytearray) -> None:
+    place = data.index(b"\x44\x89\x88") + 3
+    struct.pack_into(">d", data, place, 100.0)
+
+
+def long_matroska(data: bytearray) -> None:
+    place = data.index(b"\x44\x89\x88") + 3
+    struct.pack_into(">d", data, place, 100_000.0)
+
+
+def short_flv(data: bytearray) -> None:
+    place = data.index(b"duration") + 9
+    struct.pack_into(">d", data, place, 0.1)
+
+
+def short_avi(data: bytearray) -> None:
+    place = data.index(b"strh") + 8 + 32
+    struct.pack_into("<I", data, place, 3)
+    struct.pack_into("<I", data, data.index(b"avih") + 8 + 16, 3)
+
+
+def stamped_zero(folder: Path) -> Path:
+    source, path = write_clip(folder / "a.mkv", 50), folder / "zero.mkv"
+    with av.open(str(source)) as given, av.open(str(path), "w") as output:
+        stream = output.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.size:
+                packet.stream, packet.pts, packet.dts = stream, 0, 0
+                packet.is_keyframe = True
+                output.mux(packet)
+    return path
+
+
+def wrapped(folder: Path) -> Path:
+    """The clock of a transport stream restarts at 2 ** 33 in the middle of the clip."""
+    start = 2**33 / 90000 - 1.0
+    times = [start + n / 25 for n in range(50)]
+    return write_clip(folder / "wrapped.ts", 50, times=times, muxing={"muxdelay": "0"})
+
+
+def motion_jpeg(folder: Path) -> Path:
+    path = folder / "v.mjpeg"
+    pictures = (write_image(folder / "p.jpg", pixels).read_bytes() for pixels in cards(50))
+    path.write_bytes(b"".join(pictures))
+    return path
+
+
+def web_camera(folder: Path) -> Path:
+    """Motion JPEG as it is sent, with a line of text before each picture."""
+    path = folder / "v.mjpeg"
+    lines = b"--boundary\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+    pictures = [write_image(folder / "p.jpg", pixels).read_bytes() for pixels in cards(50)]
+    path.write_bytes(b"".join(lines % len(data) + data + b"\r\n" for data in pictures))
+    return path
+
+
+def dahua(folder: Path) -> Path:
+    """A recorder's file: H.264 in blocks between "DHAV" and "dhav", with the time of each."""
+    path, blocks = folder / "v.dav", []
+    stream = write_clip(folder / "a.h264", 50)
+    size = b"\x82\0\0\0" + struct.pack("<HH", 320, 240) + b"\x81\0\x02\x19"
+    with av.open(str(stream)) as given:
+        for number, packet in enumerate(p for p in given.demux(video=0) if p.size):
+            length = 24 + len(size) + packet.size + 8
+            second, milliseconds = divmod(number * 40, 1000)
+            moment = 21 << 26 | 5 << 22 | 6 << 17 | 7 << 12 | 8 << 6 | second
+            kind = 0xFD if packet.is_keyframe else 0xFC
+            times = number, length, moment, second * 1000 + milliseconds
+            head = struct.pack("<4B3IHBB", kind, 0, 0, 0, *times, len(size), 0)
+            tail = b"dhav" + struct.pack("<I", length)
+            blocks.append(b"DHAV" + head + size + bytes(packet) + tail)
+    path.write_bytes(b"".join(blocks))
+    return path
+
+
+def beginning_with(box: bytes) -> Maker:
+    def make(folder: Path) -> Path:
+        path = write_clip(folder / "v.mp4", 50)
+        path.write_bytes(path.read_bytes().replace(b"ftyp", box, 1))
+        return path
+
+    return make
+
+
+def branded(brand: bytes) -> Maker:
+    def change(data: bytearray) -> None:
+        data[8:12] = brand
+
+    return changed(clip("v.mp4"), change)
+
+
+def piece(name: str, codec: str, start: int, **options: Any) -> Maker:
+    """A second of cards, numbered from `start`."""
+    frames = range(start, start + 25)
+    return lambda folder: write_clip(
+        folder / f"{start}{name}", (card(number=n) for n in frames), codec=codec, **options
+    )
+
+
+def behind(*makers: Maker) -> Maker:
+    """Files joined in one."""
+    return lambda folder: joined(folder / "file", *(make(folder) for make in makers))
+
+
+def tracks(
+    path: Path, numbers: Iterable[int], default: int = 0, codec: str = "libx264", frames: int = 50
+) -> Path:
+    """A file with video tracks that each show one number, the first of them larger."""
+    with av.open(str(path), "w") as output:
+        streams: list[Any] = []
+        for place, _ in enumerate(numbers):
+            stream: Any = output.add_stream("libx264" if place < 2 else codec, rate=25)
+            stream.width, stream.height = (640, 480) if place == 0 else (320, 240)
+            stream.pix_fmt = "yuv444p" if stream.codec_context.name == "jpeg2000" else "yuv420p"
+            stream.disposition = av.stream.Disposition.default if place == default else 0
+            streams.append(stream)
+        for time in range(frames):
+            for stream, number in zip(streams, numbers, strict=True):
+                pixels = card(stream.width, stream.height, number)
+                frame = av.VideoFrame.from_ndarray(pixels)
+                frame.pts, frame.time_base = time, Fraction(1, 25)
+                output.mux(stream.encode(frame))
+        for stream in streams:
+            output.mux(stream.encode())
+    return path
+
+
+# ---- Stills
+
+
+def heif(folder: Path, pictures: int = 1, kind: str = "HEIF", **options: Any) -> Path:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    first, *rest = [Image.fromarray(card(number=n)) for n in range(pictures)]
+    more = {"save_all": True, "append_images": rest} if rest else {}
+    path = folder / f"picture.{kind.lower()}"
+    first.save(path, kind, **more, **options)
+    return path
+
+
+def tiff_pages(folder: Path, pages: int = 2, thumbnail: bool = False, side: int = 320) -> Path:
+    path = folder / "pages.tiff"
+    first, *rest = [Image.fromarray(card(side, side * 3 // 4, number=n)) for n in range(pages)]
+    if thumbnail:
+        rest[-1].encoderinfo = {"tiffinfo": {254: 1}}
+    first.save(path, save_all=True, append_images=rest)
+    return path
+
+
+def multi_picture(folder: Path) -> Path:
+    """A JPEG with other pictures behind it that it names (angles of one scene)."""
+    path = folder / "angles.mpo"
+    first, *rest = [Image.fromarray(card(number=n)) for n in range(3)]
+    first.save(path, "MPO", save_all=True, append_images=rest, quality=95)
+    return path
+
+
+def motion_photo(folder: Path, still: Maker | None = None) -> Path:
+    picture = still(folder) if still else write_image(folder / "still.jpg", card())
+    return joined(folder / "motion", picture, write_clip(folder / "v.mp4", 25))
+
+
+def motion_heic(folder: Path) -> Path:
+    """The film lies in a box of its own, as Google's cameras write it."""
+    film = write_clip(folder / "v.mp4", 25).read_bytes()
+    path = heif(folder)
+    path.write_bytes(path.read_bytes() + struct.pack(">I4s", 8 + len(film), b"mpvd") + film)
+    return path
+
+
+def moving_avif(folder: Path, brand: bytes = b"") -> Path:
+    pictures = [Image.fromarray(pixels) for pixels in cards(10)]
+    path = folder / "moving.avif"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=200)
+    data = path.read_bytes()
+    path.write_bytes(data[:8] + brand + data[8 + len(brand) :])
+    return path
+
+
+def big_tiff(folder: Path) -> Path:
+    Image.fromarray(card()).save(folder / "big.tif", big_tiff=True)
+    return folder / "big.tif"

@@ -1,0 +1,218 @@
+"""Spare decoder processes, and those of the unit: here a listener stands for systemd."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from fake_decoder import FOUR_HERTZ, SHORT, descriptors, fake_decoder
+from waiting import until
+
+from edge.scan.media import process
+from edge.scan.media.client import ClipError, open_clip
+from edge.scan.media.confinement import try_confinement
+from edge.scan.media.decoders import Decoders
+from edge.scan.media.protocol import LAYERS, Fault
+from edge.settings import Settings
+
+SUPERVISOR = """
+import sys
+from edge.scan.media import supervisor, worker
+supervisor.CONNECTION = int(sys.argv[1])
+{}
+supervisor.main()
+"""
+
+
+class Unit:
+    """Starts a supervisor for each connection, as `truelight-decoder.socket` does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.body = ""
+        self.started: list[subprocess.Popen[bytes]] = []
+        self.path = folder / "decoder.sock"
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(self.path))
+        self._listening.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                with connection:
+                    command = [sys.executable, "-c", SUPERVISOR.format(self.body)]
+                    number = connection.fileno()
+                    self.started.append(
+                        subprocess.Popen([*command, str(number)], pass_fds=(number,))
+                    )
+
+    def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        for supervisor in self.started:
+            supervisor.wait(20)
+
+
+@pytest.fixture
+def unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Unit]:
+    started = Unit(tmp_path)
+    monkeypatch.setattr(process, "UNIT_SOCKET", started.path)
+    yield started
+    started.close()
+
+
+def times(path: Path, decoders: Decoders) -> list[float]:
+    with open_clip(path, FOUR_HERTZ, decoders=decoders) as opened:
+        return [frame.time for frame in opened.frames()]
+
+
+def imports_everything(decoders: Decoders) -> None:
+    maps = Path(f"/proc/{decoders.spare_pid}/maps")
+    wanted = ("libavcodec", "_imaging.", "pillow_heif")
+    until(lambda: all(name in maps.read_text() for name in wanted))
+
+
+def exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}/exe").is_symlink()
+
+
+def test_a_spare_process_gets_the_next_clip(clip: Path) -> None:
+    before = descriptors()
+    seen = set()
+    with Decoders(spare=True) as decoders:
+        decoders.renew()
+        for _ in range(3):
+            waiting = decoders.spare_pid
+            with open_clip(clip, FOUR_HERTZ, decoders=decoders) as opened:
+                assert opened.pid == waiting
+                assert len(list(opened.frames())) == 8
+            seen.add(waiting)
+        del opened  # it holds the frames
+        assert len(seen) == 3, "each gets one clip only"
+        last = decoders.spare_pid
+        assert last
+    assert not exists(last)
+    assert descriptors() == before
+
+
+def test_a_spare_process_imports_everything_before_there_is_a_clip(clip: Path) -> None:
+    with Decoders(spare=True) as decoders:
+        decoders.renew()
+        imports_everything(decoders)
+        assert len(times(clip, decoders)) == 8
+
+
+def test_a_spare_process_that_is_not_needed_ends_in_silence(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for _ in range(3):
+        with Decoders(spare=True) as decoders:
+            decoders.renew()
+            imports_everything(decoders)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_spare_process_that_died_is_replaced(clip: Path) -> None:
+    with Decoders(spare=True) as decoders:
+        decoders.renew()
+        assert decoders.spare_pid
+        os.kill(decoders.spare_pid, signal.SIGKILL)
+        os.waitid(os.P_PID, decoders.spare_pid, os.WEXITED | os.WNOWAIT)
+        assert len(times(clip, decoders)) == 8
+
+
+def test_a_process_that_does_not_start_is_a_fault(clip: Path) -> None:
+    decoders = Decoders([sys.executable, "-c", "raise SystemExit"])
+    with pytest.raises(ClipError) as caught:
+        open_clip(clip, FOUR_HERTZ, decoders=decoders)
+    assert caught.value.fault is Fault.NOT_STARTED
+
+
+def test_the_unit_decodes_where_there_is_one(clip: Path, unit: Unit) -> None:
+    with Decoders(spare=True) as decoders:
+        decoders.renew()
+        with open_clip(clip, FOUR_HERTZ, decoders=decoders) as opened:
+            assert len(list(opened.frames())) == 8
+            assert opened.pid not in {child.pid for child in unit.started}
+        assert not exists(opened.pid)
+        assert unit.started[0].wait(20) == 0
+    assert len(unit.started) == 2
+
+
+def test_the_sandbox_holds_in_the_unit(unit: Unit) -> None:
+    assert try_confinement().layers == tuple(LAYERS)
+    assert len(unit.started) == 1
+
+
+@pytest.mark.parametrize(
+    ("end", "fault"), [(9, Fault.CRASHED), (31, Fault.CRASHED), (24, Fault.TOO_MUCH_WORK)]
+)
+def test_how_a_process_of_the_unit_ended_is_known(
+    clip: Path, unit: Unit, end: int, fault: Fault
+) -> None:
+    with pytest.raises(ClipError) as caught, open_clip(clip, FOUR_HERTZ) as opened:
+        os.kill(opened.pid, end)
+        _ = opened.clip
+    assert caught.value.fault is fault
+
+
+def test_a_process_of_the_unit_that_lives_on_is_killed(clip: Path, unit: Unit) -> None:
+    unit.body = (
+        "import os, time\n"
+        "from edge.scan.media.protocol import Reply, pack\n"
+        "def main(connection):\n"
+        "    os.write(connection, pack(Reply.READY, os.getuid(), os.getpid()))\n"
+        "    os.closerange(0, 99)\n"
+        "    time.sleep(600)\n"
+        "worker.main = main"
+    )
+    with pytest.raises(ClipError) as caught, open_clip(clip, FOUR_HERTZ, SHORT) as opened:
+        _ = opened.clip
+    assert caught.value.fault is Fault.HUNG
+    assert not exists(opened.pid)
+
+
+def test_where_the_unit_fails_a_child_decodes_and_the_journal_says_so(
+    clip: Path, unit: Unit, caplog: pytest.LogCaptureFixture
+) -> None:
+    (unit.path.parent / "reports").mkdir()  # it looks like an installed box
+    unit.body = "raise SystemExit"
+    decoders = Decoders()
+    for _ in range(2):
+        assert len(times(clip, decoders)) == 8
+    assert len(unit.started) == 1, "it is asked again after a minute"
+    assert caplog.text.count("decoded by the program's own user") == 1
+    found = try_confinement()
+    assert found.unit_expected
+    assert not found.own_user
+    assert "a user of its own" in found.missing
+
+
+def test_a_lie_about_its_end_is_told_to_nobody(clip: Path) -> None:
+    """Only the unit's supervisor is believed how a process ended."""
+    body = "reply(Reply.ENDED, 24); os._exit(0)"
+    with (
+        pytest.raises(ClipError) as caught,
+        open_clip(clip, FOUR_HERTZ, SHORT, decoders=fake_decoder(body)) as opened,
+    ):
+        _ = opened.clip
+    assert caught.value.fault is Fault.CRASHED
+
+
+def test_the_daemon_keeps_a_process_ready(tmp_path: Path) -> None:
+    from edge.box.scan_worker import ScanWorker
+
+    worker = ScanWorker(tmp_path, lambda _: None, lambda *_: None)
+    try:
+        worker.load(Settings())
+        until(lambda: worker._decoders.spare_pid)
+    finally:
+        assert worker.close(60)
+    assert not worker._decoders.spare_pid
