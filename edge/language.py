@@ -34,7 +34,9 @@ LANGUAGES: Final[Mapping[str, Language]] = {
     "de": Language("Deutsch", ","),
 }
 
-TEXTS: Final = frozenset({"sentence", "share", "before", "after", "real", "fake", "kind"})
+TEXTS: Final = frozenset(
+    {"sentence", "share", "before", "after", "real", "fake", "kind", "how", "part"}
+)
 """Parameters of templates that hold words of ours, to be translated too."""
 NAMES: Final = frozenset({"first", "second", "why", "codec", "stick"})
 """Those that hold any words. All others hold numbers."""
@@ -123,7 +125,8 @@ def _part(language: str, name: str, part: str) -> str:
     ):
         if said := _translation(language, first + rest):
             return said
-    return part
+    whole = _translation(language, f"{part}.")
+    return whole.removesuffix(".") if whole else part
 
 
 @cache
@@ -155,6 +158,13 @@ def _patterns(language: str) -> tuple[tuple[re.Pattern[str], str], ...]:
     return tuple((pattern, said) for _length, pattern, said in made)
 
 
+def _parameter(name: str) -> str:
+    if name in {"sentence", "why"}:
+        return ".*?"
+    within_a_sentence = r"(?:(?!\. ).)*?"
+    return within_a_sentence if name in TEXTS | NAMES else "[0-9.:]+"
+
+
 def _pattern(text: str) -> re.Pattern[str]:
     """What a template gives when it is filled in; a parameter that comes twice is the same."""
     seen: set[str] = set()
@@ -166,5 +176,5 @@ def _pattern(text: str) -> re.Pattern[str]:
             made += f"(?P={piece})"
         else:
             seen.add(piece)
-            made += f"(?P<{piece}>{'.*?' if piece in TEXTS | NAMES else '[0-9.:]+'})"
+            made += f"(?P<{piece}>{_parameter(piece)})"
     return re.compile(made, re.DOTALL)

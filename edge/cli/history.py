@@ -239,7 +239,10 @@ def _report(
     from edge.history.report import make_report
 
     entries = history.entries(visit.id, portraits=False)
-    return make_report(visit, entries, model, lambda entry: history.entry(entry.id) or entry)
+    language = settings.language.report
+    return make_report(
+        visit, entries, model, lambda entry: history.entry(entry.id) or entry, language
+    )
 
 
 def _model(settings: Settings) -> ModelSummary | None:

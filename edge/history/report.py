@@ -7,7 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +23,8 @@ from edge.history.report_page import (
     worst_first,
 )
 from edge.history.report_template import environment, style_sheet
-from edge.text import count, model_text, one_line
+from edge.language import N_, _, counted, current, speaking
+from edge.text import model_text, one_line
 
 if TYPE_CHECKING:
     import jinja2
@@ -60,13 +61,16 @@ def make_report(
     entries: Sequence[Entry],
     model: ModelSummary | None,
     full: Full = lambda entry: entry,
+    language: str | None = None,
 ) -> Report:
     """Make the report on a visit that has ended.
 
     `model` is the manifest of the current bundle; its figures are shown if it made all findings.
     `language` is a code of `edge.language.LANGUAGES`; None: the reader's.
     """
-    return Report(_page(visit, entries, model, full), document(visit, entries, full))
+    with speaking(language or current()):
+        page = _page(visit, entries, model, full)
+    return Report(page, document(visit, entries, full))
 
 
 def _page(visit: Visit, entries: Sequence[Entry], model: ModelSummary | None, full: Full) -> str:
@@ -94,12 +98,12 @@ def _page(visit: Visit, entries: Sequence[Entry], model: ModelSummary | None, fu
         source=_source(visit),
         time=_time(visit),
         headline=_headline(counts, visit),
-        ending=_ENDINGS.get(visit.ending, _ENDINGS[""]),
+        ending=_(_ENDINGS.get(visit.ending, _ENDINGS[""])),
         total=len(entries),
         counts=[(verdict, counts[verdict]) for verdict in WORST_FIRST],
         rows=rows,
         articles=articles,
-        has_heat=any("coloured where it raises" in article for article in articles),
+        has_heat=any('class="heat"' in article for article in articles),
         skipped_total=visit.skipped.total,
         skipped=visit.skipped.sentences(named=_MOST_NAMED),
         models=_names(models),
@@ -199,7 +203,7 @@ def _headline(counts: Counter[Verdict], visit: Visit) -> str:
     total, fake = counts.total(), counts[Verdict.FAKE]
     if not total:
         found_none = visit.ending == "complete" and not visit.skipped.total
-        return "No clips were found." if found_none else "No clip was judged."
+        return _("No clips were found.") if found_none else _("No clip was judged.")
     if total == 1:
         return _(_SINGLE[next(iter(counts))])
     if fake == 1:

@@ -46,7 +46,16 @@ def environment(packages: Sequence[str] = ("edge.history",)) -> jinja2.Environme
     made.globals |= {
         function.__name__: function
         for function in (
-            *(both_opinions, clock, count, facts, faces_worst_first, one_line, percent),
+            *(
+                both_opinions,
+                clock,
+                counted,
+                translated,
+                facts,
+                faces_worst_first,
+                one_line,
+                percent,
+            ),
             *(part_text, probability_text, shortcomings, verdict_text),
         )
     } | {"most_faces": MOST_FACES, "_": _, "language": current}

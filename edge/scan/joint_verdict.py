@@ -21,6 +21,7 @@ from edge.finding import (
     Verdict,
     verdict_of,
 )
+from edge.language import N_
 from edge.scan.model.bundle_info import BundleInfo
 from edge.scan.model.manifest import EnsembleRule
 from edge.scan.model.second_opinion import FaceAnswers
@@ -140,12 +141,16 @@ def _second_reason(finding: Finding, opinion: SecondOpinion, worst: int) -> Reas
     first, second = finding.model.name, opinion.model.name
     (face,) = (face for face in opinion.faces if face.id == worst)
     unsure = opinion.verdict_before is Verdict.UNSURE
-    why = f", because {first} alone was unsure" if unsure else ""
-    text = (
-        f"Second opinion{scope}{why}: {which} of FAKE "
-        f"{percent(face.probability_before)} by {first}, "
-        f"{percent(face.fake_probability)} by {second}"
+    text = _SECOND[len(opinion.faces) > 1, unsure].format(
+        number=len(opinion.faces),
+        face=worst,
+        first=first,
+        second=second,
+        before=percent(face.probability_before),
+        after=percent(face.fake_probability),
     )
     if face.generated_probability is not None:
-        text += f", of being generated {percent(face.generated_probability)}"
-    return Reason(code=ReasonCode.SECOND_OPINION, text=f"{text}.")
+        text = N_("{sentence}, of being generated {share}.").format(
+            sentence=text.removesuffix("."), share=percent(face.generated_probability)
+        )
+    return Reason(code=ReasonCode.SECOND_OPINION, text=text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edge.finding import Finding, Reason, ReasonCode, Verdict
+from edge.language import N_
 from edge.scan.media.protocol import LEFT_OUT, Remark
 from edge.scan.model.manifest import QualityLimits
 from edge.text import clock
@@ -36,10 +37,10 @@ _TEXTS = {
 }
 
 _OF_THE_FILE = frozenset(LEFT_OUT.values())
-_NEVER_REAL = (
+_NEVER_REAL = N_(
     "A single picture is never called REAL, since generated faces are not always recognised."
 )
-_PART_LEFT_OUT = "A part was not scanned, so the verdict is not REAL."
+_PART_LEFT_OUT = N_("A part was not scanned, so the verdict is not REAL.")
 
 _NOT_SCANNED = frozenset(
     (
@@ -74,14 +75,14 @@ def _reasons(remarks: Mapping[Remark, int]) -> list[Reason]:
             continue  # the verdict says so if it depends on that part
         if remark is Remark.UNINDEXED:
             code = ReasonCode.TOO_LONG
-            text = (
-                f"The clip is too long: only its first {clock(number)} was indexed; "
+            text = N_(
+                "The clip is too long: only its first {time} was indexed; "
                 "the rest was sampled by its estimated length."
-            )
+            ).format(time=clock(number))
         elif remark is Remark.COUNTED_TIMES:
             code = ReasonCode.COUNTED_TIMES
-            rate = f"{number / 1000:g} frames a second"
-            text = f"The file has no usable time stamps: times assume {rate}."
+            text = N_("The file has no usable time stamps: times assume {rate} frames a second.")
+            text = text.format(rate=f"{number / 1000:g}")
         else:
             code, one, many = _TEXTS[remark]
             text = one if number == 1 else many.format(number=number)
