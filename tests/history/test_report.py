@@ -383,7 +383,9 @@ def test_it_is_written_in_the_language_that_is_asked_for(
 ) -> None:
     visit, entries = kept(tmp_path, [looks["red.mp4"], looks["text.mp4"]])
     model = read_bundle(bundle).manifest.model_copy(update={"summary": ""})
-    english, german = (make_report(visit, entries, model, language) for language in (None, "de"))
+    english, german = (
+        make_report(visit, entries, model, language=spoken) for spoken in (None, "de")
+    )
     assert english.json == german.json
     assert '<html lang="de">' in german.html
     assert "<h1>1 von 2 Clips wirkt gefälscht.</h1>" in german.html
