@@ -77,7 +77,7 @@ def test_a_finished_sentence_finds_its_template(language: str) -> None:
 def test_why_a_file_cannot_be_read_is_said_in_german() -> None:
     for fault in FAULTS:
         numbers = (120, 30) if fault is Fault.TOO_LARGE else (1,)
-        message = ClipError(fault, *numbers).message
+        message = str(ClipError(fault, *numbers))
         with speaking("de"):
             assert translated(message) != message
     for number, known in enumerate(UNSUPPORTED):
