@@ -62,6 +62,7 @@ class Settings(Section):
     usb: schema.UsbSettings = schema.UsbSettings()
     inbox: schema.InboxSettings = schema.InboxSettings()
     store: schema.StoreSettings = schema.StoreSettings()
+    language: schema.LanguageSettings = schema.LanguageSettings()
     health: schema.HealthSettings = schema.HealthSettings()
     web: schema.WebSettings = schema.WebSettings()
 

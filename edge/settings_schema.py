@@ -22,6 +22,12 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class LanguageSettings(Section):
+    """The language of what is written for people; the page follows each browser's."""
+
+    report: Literal["en", "de"] = "en"
+
+
 class ModelSettings(Section):
     """Which model bundle judges clips."""
 

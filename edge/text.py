@@ -9,16 +9,24 @@ from collections import Counter
 from pathlib import Path
 
 from edge.finding import Face, Finding, Model, Part, ReasonCode, Verdict
+from edge.language import N_, _, decimal
 
 NOT_OURS = " (not from Truelight)"
 """Behind the name of a bundle that Truelight did not ship."""
 
 SHORTCOMINGS = {
-    ReasonCode.FACES_TOO_SMALL: "too small",
-    ReasonCode.TOO_DARK: "too dark",
-    ReasonCode.TOO_BLURRED: "too blurred",
-    ReasonCode.FALSE_COLOURS: "in false colours",
-    ReasonCode.SEEN_TOO_BRIEFLY: "seen too briefly",
+    ReasonCode.FACES_TOO_SMALL: N_("too small"),
+    ReasonCode.TOO_DARK: N_("too dark"),
+    ReasonCode.TOO_BLURRED: N_("too blurred"),
+    ReasonCode.FALSE_COLOURS: N_("in false colours"),
+    ReasonCode.SEEN_TOO_BRIEFLY: N_("seen too briefly"),
+}
+VERDICTS = {
+    Verdict.REAL: N_("REAL"),
+    Verdict.FAKE: N_("FAKE"),
+    Verdict.UNSURE: N_("UNSURE"),
+    Verdict.NO_FACE: N_("NO FACE"),
+    Verdict.UNREADABLE: N_("UNREADABLE"),
 }
 
 
@@ -26,10 +34,10 @@ def percent(probability: float, decimals: int = 0) -> str:
     """A probability in per cent, rounded down, never claiming certainty."""
     unit = 10**decimals
     if probability > 1 - 0.01 / unit:
-        return f"over {100 - 1 / unit:.{decimals}f} %"
+        return _("over {number} %").format(number=decimal(f"{100 - 1 / unit:.{decimals}f}"))
     if probability < 0.01 / unit:
-        return f"under {1 / unit:.{decimals}f} %"
-    return f"{math.floor(probability * 100 * unit + 1e-9) / unit:.{decimals}f} %"
+        return _("under {number} %").format(number=decimal(f"{1 / unit:.{decimals}f}"))
+    return decimal(f"{math.floor(probability * 100 * unit + 1e-9) / unit:.{decimals}f} %")
 
 
 def clock(seconds: float) -> str:
@@ -74,11 +82,11 @@ def name_text(path: Path) -> str:
 
 
 _PART_NAMES = {
-    "track": "video track {}",
-    "page": "page {}",
-    "picture": "picture {}",
-    "video": "the video behind the picture",
-    "joined": "joined file {}",
+    "track": (N_("video track {number}"), N_("in video track {number}")),
+    "page": (N_("page {number}"), N_("on page {number}")),
+    "picture": (N_("picture {number}"), N_("in picture {number}")),
+    "video": (N_("the video behind the picture"), N_("in the video behind the picture")),
+    "joined": (N_("joined file {number}"), N_("in joined file {number}")),
 }
 
 
@@ -86,9 +94,7 @@ def part_text(part: Part | None, preposition: str = "") -> str:
     """Which part of a file: "page 3", "in video track 2"; empty for what players show."""
     if part is None:
         return ""
-    if preposition and part.kind == "page":
-        preposition = "on"
-    return f"{preposition} {_PART_NAMES[part.kind].format(part.number)}".lstrip()
+    return _PART_NAMES[part.kind][bool(preposition)].format(number=part.number)
 
 
 _OTHER_PARTS = {
@@ -108,7 +114,7 @@ def other_parts(finding: Finding) -> str:
 
 def verdict_text(verdict: Verdict) -> str:
     """A verdict in words: "NO FACE"."""
-    return verdict.value.replace("_", " ")
+    return _(VERDICTS[verdict])
 
 
 def probability_text(probability: float | None) -> str:
@@ -124,7 +130,7 @@ def model_text(model: Model, *, version: bool = False) -> str:
 
 def shortcomings(face: Face) -> str:
     """Why a face does not count: "too small, too dark"; empty if it counts."""
-    return ", ".join(SHORTCOMINGS.get(reason.code, reason.code) for reason in face.reasons)
+    return ", ".join(_(SHORTCOMINGS.get(reason.code, reason.code)) for reason in face.reasons)
 
 
 def both_opinions(face: Face, finding: Finding) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.box.views.status import Trouble, TroubleKind
+from edge.language import N_
 from edge.settings import Settings
 
 THERMAL: Final = Path("/sys/class/thermal")
@@ -92,16 +93,19 @@ def diagnose(
     cool = settings.health.hot - (_COOLER if TroubleKind.TOO_HOT in present else 0.0)
     hot = now.celsius is not None and now.celsius >= cool
     if hot or bits & (Throttled.THROTTLED | Throttled.UNDER_VOLTAGE) == Throttled.THROTTLED:
-        message = f"Too hot: {now.celsius:.0f} °C." if hot else "Too hot: the firmware throttles."
-        found.append(Trouble(TroubleKind.TOO_HOT, message, "Give it air, or a fan."))
+        message = N_("Too hot: the firmware throttles.")
+        if hot:
+            message = N_("Too hot: {celsius} °C.").format(celsius=f"{now.celsius:.0f}")
+        found.append(Trouble(TroubleKind.TOO_HOT, message, N_("Give it air, or a fan.")))
     recent = [reading.throttled or Throttled(0) for reading in readings[-_LASTING:]]
     if any(Throttled.UNDER_VOLTAGE in each for each in recent):
-        remedy = "Use the Pi's own supply and cable."
-        found.append(Trouble(TroubleKind.UNDER_VOLTAGE, "The power supply is too weak.", remedy))
+        remedy = N_("Use the Pi's own supply and cable.")
+        message = N_("The power supply is too weak.")
+        found.append(Trouble(TroubleKind.UNDER_VOLTAGE, message, remedy))
     free, least = now.free_megabytes, settings.store.free_megabytes
     if free is not None and free < least * (_ROOMIER if TroubleKind.DISK_FULL in present else 1.0):
-        message = f"The disk is full: {free:.0f} MB left."
-        remedy = f"Delete recordings; {least} MB must be free."
+        message = N_("The disk is full: {free} MB left.").format(free=f"{free:.0f}")
+        remedy = N_("Delete recordings; {least} MB must be free.").format(least=least)
         found.append(Trouble(TroubleKind.DISK_FULL, message, remedy))
     return tuple(found)
 

@@ -49,8 +49,7 @@ HISTORY_SHUT: Final = Trouble(
     TroubleKind.DISK_FULL, "Cannot write the history.", "Run `truelight doctor`."
 )
 NOT_LOADED: Final = Trouble(TroubleKind.MODEL_REFUSED, "No model is loaded.", "Wait a moment.")
-RETRY_SECONDS: Final = 60.0
-"""Between attempts to write a history that could not be written."""
+RETRY_SECONDS: Final = 60.0  # between attempts to write a history that could not be written
 
 Post = Callable[[Event], None]
 Deliver = Callable[[Batch, Iterable[Entry], "Report"], None]
@@ -277,7 +276,8 @@ class ScanWorker:
         try:
             visit, entries = self._visits.read(batch)
             manifest = described_manifest(self._settings.bundle_folder)
-            report = make_report(visit, entries, manifest, self._visits.full)
+            language = self._settings.language.report
+            report = make_report(visit, entries, manifest, self._visits.full, language)
             self._deliver(batch, map(self._visits.full, entries), report)
         except Exception:
             _log.exception("The report on %s failed.", one_line(batch.name))

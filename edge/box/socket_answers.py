@@ -27,6 +27,7 @@ from edge.box.web_events import CameraRequested, PairingRequested, ScanWithdrawn
 from edge.errors import TruelightError
 from edge.finding import Verdict
 from edge.history.reader import Entry, Filter, HistoryReader, Visit, open_history
+from edge.language import N_
 from edge.scan.model.bundle_info import BundleInfo, read_bundle
 from edge.scan.model.second_opinion import NoSecondModel, find_second
 from edge.settings import Settings
@@ -139,7 +140,7 @@ class SocketAnswers:
                 if state.revision != wait.revision or now >= until:
                     return state.model_dump(mode="json")
             elif now >= until:
-                raise TruelightError("The box is starting.", "Try again in a moment.")
+                raise TruelightError(N_("The box is starting."), N_("Try again in a moment."))
             with self._changed:
                 if self._moment is moment:
                     self._changed.wait(min(_BEAT, max(0.01, until - now)))
@@ -148,7 +149,7 @@ class SocketAnswers:
         with self._changed:
             moment = self._moment
         if moment is None:
-            raise TruelightError("The box is starting.", "Try again in a moment.")
+            raise TruelightError(N_("The box is starting."), N_("Try again in a moment."))
         settings = moment.settings
         info = read_bundle(settings.bundle_folder)
         second = find_second(settings, info.manifest)

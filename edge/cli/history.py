@@ -156,7 +156,7 @@ def run_report(chosen: argparse.Namespace) -> int:
         visit = history.visit(chosen.visit_id) if history else None
         if history is None or visit is None:
             raise _missing("visit", chosen.visit_id)
-        report = _report(history, visit, _model(settings))
+        report = _report(history, visit, settings, _model(settings))
     as_json = chosen.out.suffix.lower() == ".json"
     _write(chosen.out, report.json if as_json else report.html)
     return 0
@@ -173,7 +173,7 @@ def run_export(chosen: argparse.Namespace) -> int:
             return 0
         wanted = _filter(chosen)
         if chosen.folder:
-            _export_reports(history, wanted, chosen.folder, _model(settings))
+            _export_reports(history, wanted, chosen.folder, settings)
             return 0
         visits = {visit.id: visit for visit in history.visits()}
         entries = history.find(wanted)
@@ -187,14 +187,14 @@ def run_export(chosen: argparse.Namespace) -> int:
 
 
 def _export_reports(
-    history: HistoryReader, wanted: Filter, folder: Path, model: ModelSummary | None
+    history: HistoryReader, wanted: Filter, folder: Path, settings: Settings
 ) -> None:
     from edge.history.report import HTML_NAME, JSON_NAME
     from edge.text import count
 
-    visits = history.visits(wanted)
+    visits, model = history.visits(wanted), _model(settings)
     for visit in visits:
-        report = _report(history, visit, model)
+        report = _report(history, visit, settings, model)
         place = folder / f"visit-{visit.id}"
         _write(place / HTML_NAME, report.html)
         _write(place / JSON_NAME, report.json)
@@ -233,11 +233,16 @@ def _filter(chosen: argparse.Namespace) -> Filter:
     return Filter(verdict, chosen.origin, chosen.visit, chosen.since, chosen.until)
 
 
-def _report(history: HistoryReader, visit: Visit, model: ModelSummary | None) -> Report:
+def _report(
+    history: HistoryReader, visit: Visit, settings: Settings, model: ModelSummary | None
+) -> Report:
     from edge.history.report import make_report
 
     entries = history.entries(visit.id, portraits=False)
-    return make_report(visit, entries, model, lambda entry: history.entry(entry.id) or entry)
+    language = settings.language.report
+    return make_report(
+        visit, entries, model, lambda entry: history.entry(entry.id) or entry, language
+    )
 
 
 def _model(settings: Settings) -> ModelSummary | None:

@@ -7,7 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +23,8 @@ from edge.history.report_page import (
     worst_first,
 )
 from edge.history.report_template import environment, style_sheet
-from edge.text import count, model_text, one_line
+from edge.language import N_, _, counted, current, speaking
+from edge.text import model_text, one_line
 
 if TYPE_CHECKING:
     import jinja2
@@ -60,12 +61,16 @@ def make_report(
     entries: Sequence[Entry],
     model: ModelSummary | None,
     full: Full = lambda entry: entry,
+    language: str | None = None,
 ) -> Report:
     """Make the report on a visit that has ended.
 
     `model` is the manifest of the current bundle; its figures are shown if it made all findings.
+    `language` is a code of `edge.language.LANGUAGES`; None: the reader's.
     """
-    return Report(_page(visit, entries, model, full), document(visit, entries, full))
+    with speaking(language or current()):
+        page = _page(visit, entries, model, full)
+    return Report(page, document(visit, entries, full))
 
 
 def _page(visit: Visit, entries: Sequence[Entry], model: ModelSummary | None, full: Full) -> str:
@@ -93,12 +98,12 @@ def _page(visit: Visit, entries: Sequence[Entry], model: ModelSummary | None, fu
         source=_source(visit),
         time=_time(visit),
         headline=_headline(counts, visit),
-        ending=_ENDINGS.get(visit.ending, _ENDINGS[""]),
+        ending=_(_ENDINGS.get(visit.ending, _ENDINGS[""])),
         total=len(entries),
         counts=[(verdict, counts[verdict]) for verdict in WORST_FIRST],
         rows=rows,
         articles=articles,
-        has_heat=any("coloured where it raises" in article for article in articles),
+        has_heat=any('class="heat"' in article for article in articles),
         skipped_total=visit.skipped.total,
         skipped=visit.skipped.sentences(named=_MOST_NAMED),
         models=_names(models),
@@ -147,20 +152,25 @@ def _templates() -> tuple[str, jinja2.Template, Any]:
     return style_sheet(), environment().get_template("report.html"), parts
 
 
-_SOURCES = {"camera": "Camera recording", "stick": "USB stick", "inbox": "Inbox", "web": "Upload"}
+_SOURCES = {
+    "camera": N_("Camera recording"),
+    "stick": N_("USB stick"),
+    "inbox": N_("Inbox"),
+    "web": N_("Upload"),
+}
 
 _ENDINGS = {
     "complete": "",
-    "cancelled": "Cancelled: some clips were not judged and are missing here.",
-    "pulled out": (
+    "cancelled": N_("Cancelled: some clips were not judged and are missing here."),
+    "pulled out": N_(
         "The USB stick was removed too early: some clips were not judged and are missing here."
     ),
-    "": "The work was interrupted: some clips may be missing here.",
+    "": N_("The work was interrupted: some clips may be missing here."),
 }
 
 
 def _source(visit: Visit) -> str:
-    kind, name = _SOURCES.get(visit.origin, visit.origin), one_line(visit.name)
+    kind, name = _(_SOURCES.get(visit.origin, visit.origin)), one_line(visit.name)
     if not name or name == kind:
         return kind
     return f"{kind} {name}" if visit.origin == "stick" else f"{kind}: {name}"
@@ -168,11 +178,24 @@ def _source(visit: Visit) -> str:
 
 def _time(visit: Visit) -> str:
     """When: "22 November 2026, 14:03 to 14:07"."""
-    began = f"{visit.began:%-d %B %Y, %H:%M}"
+    began = _moment(visit.began)
     if visit.ended is None or visit.ended - visit.began < timedelta(minutes=1):
         return began
     same_day = visit.ended.date() == visit.began.date()
-    return f"{began} to {visit.ended:{'%H:%M' if same_day else '%-d %B %Y, %H:%M'}}"
+    end = f"{visit.ended:%H:%M}" if same_day else _moment(visit.ended)
+    return _("{begin} to {end}").format(begin=began, end=end)
+
+
+_MONTHS = (
+    *(N_("January"), N_("February"), N_("March"), N_("April"), N_("May"), N_("June"), N_("July")),
+    *(N_("August"), N_("September"), N_("October"), N_("November"), N_("December")),
+)
+
+
+def _moment(when: datetime) -> str:
+    return _("{day} {month} {year}, {time}").format(
+        day=when.day, month=_(_MONTHS[when.month - 1]), year=when.year, time=f"{when:%H:%M}"
+    )
 
 
 def _headline(counts: Counter[Verdict], visit: Visit) -> str:
@@ -180,26 +203,28 @@ def _headline(counts: Counter[Verdict], visit: Visit) -> str:
     total, fake = counts.total(), counts[Verdict.FAKE]
     if not total:
         found_none = visit.ending == "complete" and not visit.skipped.total
-        return "No clips were found." if found_none else "No clip was judged."
+        return _("No clips were found.") if found_none else _("No clip was judged.")
     if total == 1:
-        return _SINGLE[next(iter(counts))]
+        return _(_SINGLE[next(iter(counts))])
+    if fake == 1:
+        return _("1 of {total} clips looks fake.").format(total=total)
     if fake:
-        return f"{fake} of {total} clips look{'s' * (fake == 1)} fake."
+        return _("{fake} of {total} clips look fake.").format(fake=fake, total=total)
     if counts[Verdict.NO_FACE] == total:
-        return f"None of the {total} clips shows a face."
+        return _("None of the {total} clips shows a face.").format(total=total)
     unsure, unread = counts[Verdict.UNSURE], counts[Verdict.UNREADABLE]
-    rest = [f"{unsure} {'is' if unsure == 1 else 'are'} unsure"] * bool(unsure)
-    rest += [f"{unread} could not be read"] * bool(unread)
+    rest = [counted("{number} is unsure", "{number} are unsure", unsure)] * bool(unsure)
+    rest += [_("{number} could not be read").format(number=unread)] * bool(unread)
     more = f"; {', '.join(rest)}" if rest else ""
-    return f"None of the {count(total, 'clip')} looks fake{more}."
+    return _("None of the {total} clips looks fake{more}.").format(total=total, more=more)
 
 
 _SINGLE = {
-    Verdict.FAKE: "This clip looks fake.",
-    Verdict.UNSURE: "The result for this clip is unsure.",
-    Verdict.REAL: "This clip does not look fake.",
-    Verdict.NO_FACE: "There is no face in this clip.",
-    Verdict.UNREADABLE: "This clip cannot be read.",
+    Verdict.FAKE: N_("This clip looks fake."),
+    Verdict.UNSURE: N_("The result for this clip is unsure."),
+    Verdict.REAL: N_("This clip does not look fake."),
+    Verdict.NO_FACE: N_("There is no face in this clip."),
+    Verdict.UNREADABLE: N_("This clip cannot be read."),
 }
 
 

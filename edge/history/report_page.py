@@ -10,7 +10,8 @@ from typing import Protocol
 
 from edge.finding import Face, Verdict
 from edge.history.reader import Entry
-from edge.text import clock, count, model_text, one_line, other_parts
+from edge.language import N_, _, counted, decimal
+from edge.text import clock, model_text, one_line, other_parts
 
 WORST_FIRST = (Verdict.FAKE, Verdict.UNSURE, Verdict.UNREADABLE, Verdict.REAL, Verdict.NO_FACE)
 
@@ -52,19 +53,35 @@ def facts(entry: Entry) -> Iterator[tuple[str, str]]:
         codec = [clip.codec] * (clip.codec != clip.container)
         words = [clip.container, *codec, f"{clip.width} x {clip.height}"]
         if clip.kind == "video":
-            words += [clock(clip.seconds), f"{clip.frame_rate:.3g} frames per second"]
+            words += [clock(clip.seconds), _frame_rate(clip.frame_rate)]
         if finding.parts:
-            words.append(f"with {other_parts(finding)}")
-        yield "File", ", ".join(words)
-        frames = count(finding.frames_scored, "frame")
-        yield "Examined", f"{frames} with a face, {finding.frames_read} decoded"
-    took = f" in {finding.seconds['total']:.1f} s" if "total" in finding.seconds else ""
-    model = model_text(finding.model, version=True)
-    yield "Judged", f"{entry.judged:%Y-%m-%d %H:%M} UTC{took}, by {model}"
+            words.append(_("with {parts}").format(parts=other_parts(finding)))
+        yield _("File"), ", ".join(words)
+        frames = counted(
+            "{number} frame with a face", "{number} frames with a face", finding.frames_scored
+        )
+        decoded = _("{number} decoded").format(number=finding.frames_read)
+        yield _("Examined"), f"{frames}, {decoded}"
+    text = _("{time} UTC in {seconds} s, by {model}")
+    if "total" not in finding.seconds:
+        text = _("{time} UTC, by {model}")
+    yield (
+        _("Judged"),
+        text.format(
+            time=f"{entry.judged:%Y-%m-%d %H:%M}",
+            seconds=decimal(f"{finding.seconds.get('total', 0):.1f}"),
+            model=model_text(finding.model, version=True),
+        ),
+    )
     if second := finding.second_opinion:
         model = model_text(second.model, version=True)
-        yield "Second opinion", f"{model}, {count(second.crops, 'crop')}, {second.seconds:.1f} s"
-    yield "SHA-256", finding.sha256 or "not known: the file could not be read"
+        crops = counted("{number} crop", "{number} crops", second.crops)
+        yield _("Second opinion"), f"{model}, {crops}, {decimal(f'{second.seconds:.1f}')} s"
+    yield "SHA-256", finding.sha256 or _("not known: the file could not be read")
+
+
+def _frame_rate(rate: float) -> str:
+    return _("{rate} frames per second").format(rate=decimal(f"{rate:.3g}"))
 
 
 # ---- The model
@@ -93,13 +110,13 @@ class ModelSummary(Protocol):
 
 
 HEADLINES = {
-    "AUC": (
-        "Given a real clip and a fake one, it ranks the fake higher in {} of 100 cases; "
+    "AUC": N_(
+        "Given a real clip and a fake one, it ranks the fake higher in {share} of 100 cases; "
         "guessing would give 50."
     ),
-    "false positive rate": "Of 100 real clips it wrongly called {} FAKE.",
-    "false negative rate": "Of 100 fake clips it wrongly called {} REAL.",
-    "UNSURE": "Of 100 clips it was UNSURE about {}.",
+    "false positive rate": N_("Of 100 real clips it wrongly called {share} FAKE."),
+    "false negative rate": N_("Of 100 fake clips it wrongly called {share} REAL."),
+    "UNSURE": N_("Of 100 clips it was UNSURE about {share}."),
 }
 """The figures that sum a model up, each as a sentence."""
 
@@ -129,7 +146,11 @@ def accuracy(figures: Sequence[Figure]) -> list[tuple[str, list[str]]]:
     return [
         (
             one_line(data),
-            [text.format(_hundred(row[name])) for name, text in HEADLINES.items() if name in row],
+            [
+                _(text).format(share=_hundred(row[name]))
+                for name, text in HEADLINES.items()
+                if name in row
+            ],
         )
         for data, row in headline_rows(figures)
         if "AUC" in row
@@ -139,9 +160,9 @@ def accuracy(figures: Sequence[Figure]) -> list[tuple[str, list[str]]]:
 def _hundred(figure: Figure) -> str:
     """How many of a hundred, with the interval: "66 (55 to 81)"."""
     low, high = figure.low, figure.high
-    within = (
-        ""
-        if low is None or high is None or low == high
-        else f" ({100 * low:.0f} to {100 * high:.0f})"
+    value = f"{100 * figure.value:.0f}"
+    if low is None or high is None or low == high:
+        return value
+    return _("{value} ({low} to {high})").format(
+        value=value, low=f"{100 * low:.0f}", high=f"{100 * high:.0f}"
     )
-    return f"{100 * figure.value:.0f}{within}"

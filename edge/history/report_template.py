@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from edge.finding import verdict_of
 from edge.history.report_page import faces_worst_first, facts
+from edge.language import _, counted, current, translated
 from edge.text import (
     both_opinions,
     clock,
-    count,
     one_line,
     part_text,
     percent,
@@ -46,10 +46,19 @@ def environment(packages: Sequence[str] = ("edge.history",)) -> jinja2.Environme
     made.globals |= {
         function.__name__: function
         for function in (
-            *(both_opinions, clock, count, facts, faces_worst_first, one_line, percent),
+            *(
+                both_opinions,
+                clock,
+                counted,
+                translated,
+                facts,
+                faces_worst_first,
+                one_line,
+                percent,
+            ),
             *(part_text, probability_text, shortcomings, verdict_text),
         )
-    } | {"most_faces": MOST_FACES}
+    } | {"most_faces": MOST_FACES, "_": _, "language": current}
     made.filters |= {
         "unbroken": _unbroken,
         "breakable": _breakable,

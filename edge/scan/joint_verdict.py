@@ -21,6 +21,7 @@ from edge.finding import (
     Verdict,
     verdict_of,
 )
+from edge.language import N_
 from edge.scan.model.bundle_info import BundleInfo
 from edge.scan.model.manifest import EnsembleRule
 from edge.scan.model.second_opinion import FaceAnswers
@@ -33,6 +34,28 @@ _BY_THRESHOLDS = frozenset(
         ReasonCode.BETWEEN_THRESHOLDS,
     )
 )
+
+
+TOO_MANY_FACES = N_("there are too many faces.")
+
+_SECOND = {
+    (False, False): N_(
+        "Second opinion: probability of FAKE {before} by {first}, {after} by {second}."
+    ),
+    (False, True): N_(
+        "Second opinion, because {first} alone was unsure: "
+        "probability of FAKE {before} by {first}, {after} by {second}."
+    ),
+    (True, False): N_(
+        "Second opinion on {number} faces: "
+        "face {face} has a probability of FAKE {before} by {first}, {after} by {second}."
+    ),
+    (True, True): N_(
+        "Second opinion on {number} faces, because {first} alone was unsure: "
+        "face {face} has a probability of FAKE {before} by {first}, {after} by {second}."
+    ),
+}
+"""By whether several faces were asked about, and whether the first model was unsure."""
 
 
 def in_doubt(finding: Finding, *, always: bool = False) -> tuple[int, ...]:
@@ -89,7 +112,8 @@ def reconsider(
     worst = max(counted, key=lambda face: counted[face])
     finding = finding.replaced(faces=faces, second_opinion=opinion)
     reason = explain(finding, rule.thresholds)
-    text = f"Both models together: {reason.text[0].lower()}{reason.text[1:]}"
+    text = N_("Both models together: {sentence}")
+    text = text.format(sentence=f"{reason.text[0].lower()}{reason.text[1:]}")
     rest = [each for each in finding.reasons if each.code not in _BY_THRESHOLDS]
     return finding.replaced(
         verdict=verdict_of(counted[worst], rule.thresholds),
@@ -107,7 +131,8 @@ def _probability(face: Face, opinion: SecondFace, rule: EnsembleRule) -> float:
 
 def without_second_opinion(finding: Finding, why: str) -> Finding:
     """The same finding with the reason why there is no second opinion, a sentence."""
-    reason = Reason(code=ReasonCode.SECOND_OPINION, text=f"There is no second opinion: {why}")
+    text = N_("There is no second opinion: {sentence}").format(sentence=why)
+    reason = Reason(code=ReasonCode.SECOND_OPINION, text=text)
     return finding.replaced(reasons=(*finding.reasons, reason))
 
 
@@ -115,16 +140,17 @@ def _second_reason(finding: Finding, opinion: SecondOpinion, worst: int) -> Reas
     """Both models' answers on the face that decides."""
     first, second = finding.model.name, opinion.model.name
     (face,) = (face for face in opinion.faces if face.id == worst)
-    several = len(opinion.faces) > 1
-    scope = f" on {len(opinion.faces)} faces" if several else ""
-    which = f"face {worst} has a probability" if several else "probability"
     unsure = opinion.verdict_before is Verdict.UNSURE
-    why = f", because {first} alone was unsure" if unsure else ""
-    text = (
-        f"Second opinion{scope}{why}: {which} of FAKE "
-        f"{percent(face.probability_before)} by {first}, "
-        f"{percent(face.fake_probability)} by {second}"
+    text = _SECOND[len(opinion.faces) > 1, unsure].format(
+        number=len(opinion.faces),
+        face=worst,
+        first=first,
+        second=second,
+        before=percent(face.probability_before),
+        after=percent(face.fake_probability),
     )
     if face.generated_probability is not None:
-        text += f", of being generated {percent(face.generated_probability)}"
-    return Reason(code=ReasonCode.SECOND_OPINION, text=f"{text}.")
+        text = N_("{sentence}, of being generated {share}.").format(
+            sentence=text.removesuffix("."), share=percent(face.generated_probability)
+        )
+    return Reason(code=ReasonCode.SECOND_OPINION, text=text)

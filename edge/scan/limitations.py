@@ -5,38 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edge.finding import Finding, Reason, ReasonCode, Verdict
+from edge.language import N_
 from edge.scan.media.protocol import LEFT_OUT, Remark
 from edge.scan.model.manifest import QualityLimits
 from edge.text import clock
 
+CHANGED = N_("The file was changed while it was being judged. Judge it again.")
+FAILED = N_("The program failed on this clip: {why}.")
+
 _TEXTS = {
     Remark.OTHER_TRACKS: (
         ReasonCode.OTHER_TRACKS,
-        "The file has another video track, which was not scanned.",
-        "The file has {} other video tracks, which were not scanned.",
+        N_("The file has another video track, which was not scanned."),
+        N_("The file has {number} other video tracks, which were not scanned."),
     ),
     Remark.OTHER_PICTURES: (
         ReasonCode.OTHER_PICTURES,
-        "The file holds another picture, which was not scanned.",
-        "The file holds {} other pictures, which were not scanned.",
+        N_("The file holds another picture, which was not scanned."),
+        N_("The file holds {number} other pictures, which were not scanned."),
     ),
     Remark.VIDEO_BEHIND: (
         ReasonCode.VIDEO_BEHIND,
-        "The file holds a video behind the picture (motion photo), which was not scanned.",
-        "The file holds {} videos behind the picture, which were not scanned.",
+        N_("The file holds a video behind the picture (motion photo), which was not scanned."),
+        N_("The file holds {number} videos behind the picture, which were not scanned."),
     ),
     Remark.OTHER_PARTS: (
         ReasonCode.OTHER_PARTS,
-        "Another file is joined behind the clip; it was not scanned.",
-        "{} other files are joined behind the clip; they were not scanned.",
+        N_("Another file is joined behind the clip; it was not scanned."),
+        N_("{number} other files are joined behind the clip; they were not scanned."),
     ),
 }
 
 _OF_THE_FILE = frozenset(LEFT_OUT.values())
-_NEVER_REAL = (
+_NEVER_REAL = N_(
     "A single picture is never called REAL, since generated faces are not always recognised."
 )
-_PART_LEFT_OUT = "A part was not scanned, so the verdict is not REAL."
+_PART_LEFT_OUT = N_("A part was not scanned, so the verdict is not REAL.")
 
 _NOT_SCANNED = frozenset(
     (
@@ -71,17 +75,17 @@ def _reasons(remarks: Mapping[Remark, int]) -> list[Reason]:
             continue  # the verdict says so if it depends on that part
         if remark is Remark.UNINDEXED:
             code = ReasonCode.TOO_LONG
-            text = (
-                f"The clip is too long: only its first {clock(number)} was indexed; "
+            text = N_(
+                "The clip is too long: only its first {time} was indexed; "
                 "the rest was sampled by its estimated length."
-            )
+            ).format(time=clock(number))
         elif remark is Remark.COUNTED_TIMES:
             code = ReasonCode.COUNTED_TIMES
-            rate = f"{number / 1000:g} frames a second"
-            text = f"The file has no usable time stamps: times assume {rate}."
+            text = N_("The file has no usable time stamps: times assume {rate} frames a second.")
+            text = text.format(rate=f"{number / 1000:g}")
         else:
             code, one, many = _TEXTS[remark]
-            text = one if number == 1 else many.format(number)
+            text = one if number == 1 else many.format(number=number)
         reasons.append(Reason(code=code, text=text))
     return reasons
 
@@ -90,8 +94,10 @@ def more_faces(found: int, most: int) -> tuple[Reason, ...]:
     """The reason if a frame shows `found` faces and only the `most` largest are followed."""
     if found <= most:
         return ()
-    judged = "largest was" if most == 1 else f"{most} largest were"
-    text = f"{found} faces were found in one frame; only the {judged} judged."
+    text = N_("{found} faces were found in one frame; only the {most} largest were judged.")
+    if most == 1:
+        text = N_("{found} faces were found in one frame; only the largest was judged.")
+    text = text.format(found=found, most=most)
     return (Reason(code=ReasonCode.MORE_FACES, text=text),)
 
 

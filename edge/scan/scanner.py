@@ -19,8 +19,8 @@ from typing import Self
 from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
 from edge.scan.frames import Pixels
-from edge.scan.joint_verdict import in_doubt, reconsider, without_second_opinion
-from edge.scan.limitations import limitations, more_faces, withhold_real
+from edge.scan.joint_verdict import TOO_MANY_FACES, in_doubt, reconsider, without_second_opinion
+from edge.scan.limitations import CHANGED, FAILED, limitations, more_faces, withhold_real
 from edge.scan.loading import load_faces, load_network
 from edge.scan.media.client import ClipError, Limits, OpenClip, open_clip
 from edge.scan.media.clip_file import ClipFile, FileHash
@@ -39,7 +39,6 @@ from edge.text import path_text
 
 log = logging.getLogger("truelight")
 
-CHANGED = "The file was changed while it was being judged. Judge it again."
 _HASH_SECONDS = 20.0
 """To hash the rest of a file that was judged; a file of 10 TB then has no hash."""
 _HASH_SECONDS_UNREADABLE = 2.0
@@ -198,7 +197,7 @@ class Scanner:
             raise
         except Exception as failure:
             log.exception("%r could not be judged", work.finding.path)
-            text = f"The program failed on this clip: {failure!r}."
+            text = FAILED.format(why=repr(failure))
             work.finding = unreadable(work.finding, text)
 
     def _score_faces(self, clip: OpenClip, work: Work, progress: ProgressReporter) -> None:
@@ -258,7 +257,7 @@ class Scanner:
         start = time.perf_counter()
         crops = {face: work.best_crops(face) for face in doubtful}
         if not all(crops.values()):
-            why = "there are too many faces."
+            why = TOO_MANY_FACES
             work.finding = without_second_opinion(work.finding, why)
             return
         try:

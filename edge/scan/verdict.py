@@ -19,8 +19,18 @@ from edge.finding import (
     Verdict,
     verdict_of,
 )
+from edge.language import N_
 from edge.scan.model.manifest import Manifest
-from edge.text import count, part_text, percent
+from edge.scan.reason_texts import (
+    ALL_TOO_LOW,
+    EITHER,
+    GENERATED,
+    PROBABILITY,
+    SWAPPED,
+    TOO_FEW,
+    TOO_LOW,
+)
+from edge.text import part_text, percent
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ def judge(finding: Finding, manifest: Manifest, context: ClipContext) -> Finding
     faces = tuple(_judge_face(face, manifest, context) for face in finding.faces)
     finding = finding.replaced(faces=faces)
     if not faces:
-        no_face = Reason(code=ReasonCode.NO_FACE, text="No face was found.")
+        no_face = Reason(code=ReasonCode.NO_FACE, text=N_("No face was found."))
         verdict, probability, reasons = Verdict.NO_FACE, None, [no_face]
     elif not (counted := counted_faces(faces)):
         verdict, probability, reasons = Verdict.UNSURE, None, _shortcomings(faces)
@@ -110,26 +120,6 @@ def counted_faces(faces: Sequence[Face]) -> dict[int, float]:
 # with red and blue exchanged, hues turned by 180 degrees or inverted, the highest was -0.21.
 _LEAST_WARMTH = -0.12
 
-_TOO_LOW = {
-    ReasonCode.FACES_TOO_SMALL: "The face is {} pixels wide; the minimum is {}.",
-    ReasonCode.TOO_DARK: "The face is too dark: mean brightness {} of 255; the minimum is {}.",
-    ReasonCode.TOO_BLURRED: "The face is too blurred: sharpness {}; the minimum is {}.",
-    ReasonCode.FALSE_COLOURS: (
-        "The face has no colours of skin (negative or false colours): red less blue is {} of the "
-        "mean; the minimum is {}."
-    ),
-    ReasonCode.SEEN_TOO_BRIEFLY: "The face is visible for {} s; the minimum is {} s.",
-}
-_MOST_DECIMALS = 4
-_TOO_FEW = "The face was found in {} of {} frames; the minimum is {}."
-_ALL_TOO_LOW = {
-    ReasonCode.FACES_TOO_SMALL: "The faces are too small.",
-    ReasonCode.TOO_DARK: "The faces are too dark.",
-    ReasonCode.TOO_BLURRED: "The faces are too blurred.",
-    ReasonCode.FALSE_COLOURS: "The faces have no colours of skin.",
-    ReasonCode.SEEN_TOO_BRIEFLY: "The faces are visible too briefly.",
-}
-
 
 def _too_low(face: Face, manifest: Manifest, context: ClipContext) -> list[Reason]:
     """Why a face does not count; empty if it does."""
@@ -146,20 +136,23 @@ def _too_low(face: Face, manifest: Manifest, context: ClipContext) -> list[Reaso
         ),
     }
     reasons = [
-        Reason(code=code, text=_TOO_LOW[code].format(*_as_text(value, minimum)))
+        Reason(code=code, text=TOO_LOW[code].format(**_as_text(value, minimum)))
         for code, (value, minimum) in measured.items()
         if value < minimum
     ]
     if face.frames < needed:
-        text = _TOO_FEW.format(face.frames, context.frames, needed)
+        text = TOO_FEW.format(found=face.frames, frames=context.frames, minimum=needed)
         brief = Reason(code=ReasonCode.SEEN_TOO_BRIEFLY, text=text)
         reasons = [each for each in reasons if each.code is not brief.code] + [brief]
     return reasons
 
 
-def _as_text(value: float, minimum: float) -> tuple[str, str]:
+def _as_text(value: float, minimum: float) -> dict[str, str]:
     """A value below its minimum, as numbers that differ too: one rounded down, the other up."""
-    return f"{math.floor(value * 10) / 10:g}", f"{math.ceil(round(minimum * 100, 6)) / 100:g}"
+    return {
+        "value": f"{math.floor(value * 10) / 10:g}",
+        "minimum": f"{math.ceil(round(minimum * 100, 6)) / 100:g}",
+    }
 
 
 def _least_seconds(limit: float, context: ClipContext) -> float:
@@ -185,7 +178,7 @@ def _shortcomings(faces: Sequence[Face]) -> list[Reason]:
     if len(faces) == 1:
         return list(faces[0].reasons)
     codes = {reason.code for face in faces for reason in face.reasons}
-    return [Reason(code=code, text=text) for code, text in _ALL_TOO_LOW.items() if code in codes]
+    return [Reason(code=code, text=text) for code, text in ALL_TOO_LOW.items() if code in codes]
 
 
 def explain(finding: Finding, thresholds: Thresholds) -> Reason:
@@ -194,22 +187,24 @@ def explain(finding: Finding, thresholds: Thresholds) -> Reason:
     highest = max(counted.values())
     decimals = _decimals(highest, thresholds)
     real, fake = (percent(limit, decimals) for limit in (thresholds.real, thresholds.fake))
-    real = f"REAL threshold: {real if thresholds.real > 0 else 'none'}"
-    fake = f"FAKE threshold: {fake if thresholds.fake < 1 else 'none'}"
-    code, text, limits = {
-        Verdict.FAKE: (ReasonCode.ABOVE_FAKE_THRESHOLD, _swapped(finding, thresholds), fake),
-        Verdict.REAL: (ReasonCode.BELOW_REAL_THRESHOLD, _swapped(finding, thresholds), real),
-        Verdict.UNSURE: (
-            ReasonCode.BETWEEN_THRESHOLDS,
-            "The answer lies in between.",
-            f"{real}, {fake}",
-        ),
+    code, text = {
+        Verdict.FAKE: (ReasonCode.ABOVE_FAKE_THRESHOLD, _swapped(finding, thresholds)),
+        Verdict.REAL: (ReasonCode.BELOW_REAL_THRESHOLD, _swapped(finding, thresholds)),
+        Verdict.UNSURE: (ReasonCode.BETWEEN_THRESHOLDS, N_("The answer lies in between.")),
     }[verdict_of(highest, thresholds)]
-    which = "Probability" if len(counted) == 1 else "Highest probability"
-    # More decimals would not be read; with these, it would look the same as the limit.
-    hair = "just over " if decimals == _MOST_DECIMALS else ""
-    shown = f"{hair}{percent(highest, decimals)}"
-    return Reason(code=code, text=f"{text} {which} of FAKE {shown}; {limits}.")
+    shown = percent(highest, decimals)
+    if decimals == _MOST_DECIMALS:
+        # More decimals would not be read; with these, it would look the same as the limit.
+        shown = N_("just over {share}").format(share=shown)
+    numbers = PROBABILITY[code][len(counted) > 1].format(
+        share=shown,
+        real=real if thresholds.real > 0 else N_("none"),
+        fake=fake if thresholds.fake < 1 else N_("none"),
+    )
+    return Reason(code=code, text=f"{text} {numbers}")
+
+
+_MOST_DECIMALS = 4
 
 
 def _decimals(probability: float, thresholds: Thresholds) -> int:
@@ -229,19 +224,21 @@ def _swapped(finding: Finding, thresholds: Thresholds) -> str:
     counted, generated = counted_faces(finding.faces), _generated(finding)
     fakes = [id_ for id_, p in counted.items() if verdict_of(p, thresholds) is Verdict.FAKE]
     if not fakes:
-        judged = "" if len(counted) == len(finding.faces) else " that could be judged"
-        return f"No face{judged} looks {'swapped' if generated is None else EITHER}."
+        how = SWAPPED if generated is None else EITHER
+        if len(counted) == len(finding.faces):
+            return N_("No face looks {how}.").format(how=how)
+        return N_("No face that could be judged looks {how}.").format(how=how)
     kinds = {id_ in (generated or ()) for id_ in fakes}
-    how = EITHER if len(kinds) > 1 else "generated" if kinds == {True} else "swapped"
+    how = EITHER if len(kinds) > 1 else GENERATED if kinds == {True} else SWAPPED
     if len(fakes) > 1:
-        return f"{len(fakes)} faces look {how}."
+        return N_("{number} faces look {how}.").format(number=len(fakes), how=how)
     (face,) = (face for face in finding.faces if face.id == fakes[0])
-    who = "The face" if len(finding.faces) == 1 else f"Face {face.id}"
     part = finding.part_of(face)
-    return f"{who} {part_text(part, 'in')} looks {how}." if part else f"{who} looks {how}."
-
-
-EITHER = "swapped or generated"
+    if len(finding.faces) == 1:
+        text = N_("The face {part} looks {how}.") if part else N_("The face looks {how}.")
+    else:
+        text = N_("Face {face} {part} looks {how}.") if part else N_("Face {face} looks {how}.")
+    return text.format(face=face.id, part=part_text(part, "in") if part else "", how=how)
 
 
 def _generated(finding: Finding) -> set[int] | None:
@@ -261,15 +258,17 @@ def _limitations(faces: Sequence[Face], context: ClipContext) -> list[Reason]:
     if text := _single_picture(faces, context):
         remarks.append(Reason(code=ReasonCode.SINGLE_PICTURE, text=text))
     if context.first is not None and context.frames > 1:
-        text = f"Only the first {context.frames} frames were scanned, as requested."
+        text = N_("Only the first {frames} frames were scanned, as requested.")
+        text = text.format(frames=context.frames)
         remarks.append(Reason(code=ReasonCode.FIRST_FRAMES_ONLY, text=text))
     if context.damaged:
-        text = "The file is damaged: only the parts that could be decoded were scanned."
+        text = N_("The file is damaged: only the parts that could be decoded were scanned.")
         remarks.append(Reason(code=ReasonCode.DAMAGED, text=text))
     if context.stopped:
-        frames = count(context.all_frames, "frame")
-        verb = "was" if context.all_frames == 1 else "were"
-        text = f"The clip exceeds the limit of work: only {frames} {verb} scanned."
+        text = N_("The clip exceeds the limit of work: only {frames} frames were scanned.")
+        if context.all_frames == 1:
+            text = N_("The clip exceeds the limit of work: only 1 frame was scanned.")
+        text = text.format(frames=context.all_frames)
         remarks.append(Reason(code=ReasonCode.WORK_LIMIT, text=text))
     return [*remarks, *context.limitations]
 
@@ -278,15 +277,17 @@ def _single_picture(faces: Sequence[Face], context: ClipContext) -> str:
     """What to say if motion could not be judged; empty if it could."""
     single = [each.frames == 1 or each.is_still for each in (context, *context.parts)]
     if all(single) and context.parts:
-        return "Each part shows one picture only: motion could not be judged."
+        return N_("Each part shows one picture only: motion could not be judged.")
     if all(single):
-        alike = f"All {context.frames} scanned frames show the same picture"
-        which = alike if context.is_still else "This is a single picture"
-        return f"{which}: motion could not be judged."
+        if not context.is_still:
+            return N_("This is a single picture: motion could not be judged.")
+        text = N_("All {frames} scanned frames show the same picture: motion could not be judged.")
+        return text.format(frames=context.frames)
     counted = counted_faces(faces)
     worst = max(counted, key=lambda face: counted[face], default=0)
     if any(face.id == worst and single[face.part] for face in faces):
-        return f"Face {worst} is in a single picture: its motion could not be judged."
+        text = N_("Face {face} is in a single picture: its motion could not be judged.")
+        return text.format(face=worst)
     return ""
 
 

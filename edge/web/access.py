@@ -50,7 +50,10 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), interest-cohort=()",
     "Cache-Control": "no-store",
 }
-OPEN: Final = ("/static/", "/pair", "/sw.js", "/offline", "/manifest.webmanifest", "/favicon.ico")
+OPEN: Final = (
+    *("/static/", "/pair", "/language", "/sw.js", "/offline"),
+    *("/manifest.webmanifest", "/favicon.ico"),
+)
 """Paths that need no device: they show nothing of the box."""
 HEALTH: Final = "/api/v1/health"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -21,7 +21,7 @@ from edge import __version__
 from edge.atomic_write import unfinished_file
 from edge.errors import TruelightError
 from edge.settings import Settings
-from edge.web import api, assets, history_api, older, pages, pairing, uploads
+from edge.web import api, assets, history_api, languages, older, pages, pairing, uploads
 from edge.web.access import OLDER, Access, Door
 from edge.web.box_client import Box, Watch
 from edge.web.devices import Devices
@@ -77,12 +77,12 @@ def make_app(config: Config) -> ASGIApp:
     app.state.services = Services(box, Watch(box), spool, devices, door, config.fingerprint)
     app.state.settings = config.settings
     app.state.announce = config.announce
-    for module in (api, uploads, history_api, older, pairing, pages, assets):
+    for module in (api, uploads, history_api, older, pairing, pages, languages, assets):
         app.include_router(module.router)
     _describe(app)
     for kind in (TruelightError, RequestValidationError, HTTPException, OSError, Exception):
         app.add_exception_handler(kind, _explain)
-    return Access(app, door)
+    return languages.Languages(Access(app, door))
 
 
 def _form_key(folder: Path) -> bytes:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
-from starlette.responses import HTMLResponse
+import json
 
-from edge.language import _
+from fastapi import APIRouter, Request, Response
+from starlette.responses import HTMLResponse, JSONResponse
+
+from edge.language import N_, _, current
 from edge.web.problems import Problem
 from edge.web.rendering import page, static_file
 
 router = APIRouter(include_in_schema=False)
+
+DESCRIPTION = N_("Says whether the faces in a clip are real or swapped.")
 
 _TYPES = {
     "css": "text/css; charset=utf-8",
@@ -33,7 +37,9 @@ async def static(name: str) -> Response:
 @router.get("/manifest.webmanifest")
 async def manifest() -> Response:
     """Send what a phone needs to install the page."""
-    return await static("manifest.webmanifest")
+    about = json.loads(static_file("manifest.webmanifest") or b"{}")
+    about |= {"lang": current(), "description": _(DESCRIPTION)}
+    return JSONResponse(about, media_type=_TYPES["webmanifest"])
 
 
 @router.get("/favicon.ico")

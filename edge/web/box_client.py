@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from edge.errors import TruelightError
-from edge.language import _
+from edge.language import _, translated
 from edge.socket_messages import MOST_WAIT_SECONDS, About, Answer, BoxState, Found, Request
 
 _MOST_ANSWER_BYTES: Final = 256 * 1024**2
@@ -51,7 +51,7 @@ class Box:
                 break
             await asyncio.sleep(0.05 * (attempt + 1))
         assert failure is not None
-        raise BoxError(failure.code, failure.message, failure.remedy)
+        raise BoxError(failure.code, translated(failure.message), translated(failure.remedy))
 
     async def state(self) -> BoxState:
         """The box's state."""

@@ -29,14 +29,14 @@ async def pair_page(
     request: Request, to: Annotated[str, Query(max_length=200)] = "/"
 ) -> HTMLResponse:
     """Ask for the code."""
-    return page(request, "pair.html", to=_own_path(to), shown=False, problem=None)
+    return page(request, "pair.html", to=own_path(to), shown=False, problem=None)
 
 
 @router.post("/pair/code")
 async def show_code(request: Request, ours: Ours) -> HTMLResponse:
     """Have a code shown on the box's display, and in the terminal of `truelight serve`."""
     fields = await read_form(request)
-    to = _own_path(fields.get("to", "/"))
+    to = own_path(fields.get("to", "/"))
     problem: PairingError | None = None
     try:
         await announce(ours, request.app.state.announce)
@@ -64,7 +64,7 @@ async def announce(ours: Services, print_code: object) -> str:
 async def pair(request: Request, ours: Ours) -> HTMLResponse | RedirectResponse:
     """Take the code; from then on the browser's cookie lets it in."""
     fields = await read_form(request)
-    to = _own_path(fields.get("to", "/"))
+    to = own_path(fields.get("to", "/"))
     name = fields.get("name", "").strip() or _browser_name(request.headers.get("user-agent", ""))
     try:
         _device, secret = ours.devices.pair(fields.get("code", ""), name)
@@ -78,7 +78,8 @@ async def pair(request: Request, ours: Ours) -> HTMLResponse | RedirectResponse:
     return answer
 
 
-def _own_path(path: str) -> str:
+def own_path(path: str) -> str:
+    """The path, if it is one of ours; else the first page's."""
     return path if _PATH.fullmatch(path) else "/"
 
 

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse
 from edge import __version__
 from edge.history.report_page import WORST_FIRST
 from edge.history.report_template import environment, style_sheet
-from edge.language import _
+from edge.language import LANGUAGES, N_, _, decimal
 from edge.socket_messages import BoxState
 from edge.text import clock, one_line
 from edge.web.problems import Problem
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     import jinja2
 
 ORIGINS: Final = {
-    "camera": "Camera",
-    "stick": "USB stick",
-    "inbox": "Inbox",
-    "web": "Upload",
+    "camera": N_("Camera"),
+    "stick": N_("USB stick"),
+    "inbox": N_("Inbox"),
+    "web": N_("Upload"),
 }
 """Where a clip came from, in words."""
 
 SCRIPT_TEXTS: Final = {
-    "sending": "Sending: {percent} %",
-    "again": "The connection was lost. It goes on by itself.",
-    "full": "There is no room now. It is sent again by itself when there is.",
-    "refused": "Not sent.",
-    "sent": "Sent. See how it is judged.",
-    "waiting": "Waits to be sent.",
-    "lost": "No connection to the box. This page goes on by itself when it is back.",
+    "sending": N_("Sending: {percent} %"),
+    "again": N_("The connection was lost. It goes on by itself."),
+    "full": N_("There is no room now. It is sent again by itself when there is."),
+    "refused": N_("Not sent."),
+    "sent": N_("Sent. See how it is judged."),
+    "waiting": N_("Waits to be sent."),
+    "lost": N_("No connection to the box. This page goes on by itself when it is back."),
 }
 """What the page's script says; `_` is applied when they are sent."""
 
@@ -54,6 +54,7 @@ def page(request: Request, template: str, status: int = 200, **more: object) -> 
         "path": request.url.path,
         "fingerprint": services.fingerprint,
         "live": "",
+        "here": request.url.path if request.method == "GET" else "/",
         **more,
     }
     return HTMLResponse(_environment().get_template(template).render(context), status)
@@ -99,7 +100,8 @@ def _environment() -> jinja2.Environment:
     made = environment(("edge.web", "edge.history")).overlay()
     made.globals = {
         **made.globals,
-        "_": _,
+        "languages": LANGUAGES,
+        "decimal": decimal,
         "version": __version__,
         "origins": ORIGINS,
         "verdicts": WORST_FIRST,

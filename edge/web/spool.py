@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge.atomic_write import atomic_write, delete_unfinished
 from edge.errors import TruelightError
-from edge.language import _
+from edge.language import _, decimal
 from edge.socket_messages import CLIP, RECORD, SCAN_ID, Upload
 
 PART, META = ".part", ".meta"
@@ -218,7 +218,7 @@ def _upload(meta: Meta, size: int) -> Upload:
 
 def megabytes(size: int) -> str:
     """A size for people: "12.3 MB"."""
-    return f"{size / MEGABYTE:.1f} MB" if size < 100 * MEGABYTE else f"{size / MEGABYTE:.0f} MB"
+    return decimal(f"{size / MEGABYTE:.{1 if size < 100 * MEGABYTE else 0}f} MB")
 
 
 def _size(path: Path) -> int:

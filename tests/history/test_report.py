@@ -378,6 +378,30 @@ def test_the_headline_is_a_sentence(tmp_path: Path, looks: Looks, bundle: Path) 
         assert f"<h1>{sentence}</h1>" in html
 
 
+def test_it_is_written_in_the_language_that_is_asked_for(
+    tmp_path: Path, looks: Looks, bundle: Path
+) -> None:
+    visit, entries = kept(tmp_path, [looks["red.mp4"], looks["text.mp4"]])
+    model = read_bundle(bundle).manifest.model_copy(update={"summary": ""})
+    english, german = (
+        make_report(visit, entries, model, language=spoken) for spoken in (None, "de")
+    )
+    assert english.json == german.json
+    assert '<html lang="de">' in german.html
+    assert "<h1>1 von 2 Clips wirkt gefälscht.</h1>" in german.html
+    for text in (
+        "Das Gesicht wirkt ausgetauscht. Wahrscheinlichkeit für FAKE",
+        "Dies ist eine Textdatei.",
+        "UNLESBAR",
+    ):
+        assert text in german.html
+    said, gesagt = (
+        set(re.findall(r"[^<>]{20,}", made.html.partition("</style>")[2]))
+        for made in (english, german)
+    )
+    assert {each for each in said & gesagt if re.search(r"\b(the|is|was|of|and)\b", each)} == set()
+
+
 def luminance(colour: str) -> float:
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     linear = [

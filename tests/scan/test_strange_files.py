@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from edge.finding import ReasonCode, Verdict
+from edge.scan.limitations import CHANGED
 from edge.scan.media.clip_file import ClipFile, FileHash
 from edge.scan.media.protocol import ClipError, Fault
-from edge.scan.scanner import CHANGED, Scanner
+from edge.scan.scanner import Scanner
 from edge.settings import Settings
 
 MOST_SECONDS = 30.0

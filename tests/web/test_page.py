@@ -123,6 +123,43 @@ def test_the_history_is_searched(window: Browser, serving: Serving, clips: Path)
 
 
 @pytest.mark.usefixtures("let_in")
+def test_the_page_speaks_the_browsers_language_and_the_one_chosen(
+    window: Browser, serving: Serving, clips: Path
+) -> None:
+    person = Person(window, serving, PHONE)
+    _visitor, client = second_device(serving)
+    client.judge(clips / "pale.mp4")
+    agent = person.value("navigator.userAgent")
+    window.ask("Network.setUserAgentOverride", userAgent=agent, acceptLanguage="de-AT,de")
+    person.open("/")
+    person.sees("h1", "Ist dieses Gesicht echt?")
+    person.sees("#screen .lamps", "Lampen: Grün")
+    client.judge(clips / "nobody.mp4")
+    person.sees("#recent .badge", "KEIN GESICHT")
+    person.click("#recent a", "pale.mp4")
+    person.is_at("/findings/")
+    assert "ECHT" in person.sees("article .badge")
+    person.sees(".reason", "Kein Gesicht wirkt ausgetauscht. Wahrscheinlichkeit für FAKE")
+    look(person, "finding-german")
+    for path in PAGES:
+        person.open(path)
+        assert (path, person.value("document.documentElement.lang")) == (path, "de")
+        assert (path, person.faults()) == (path, [])
+        look(person, f"german-{path.strip('/') or 'first'}")
+    person.open("/history")
+    person.click(".languages button", "English")
+    person.is_at("/history")
+    person.sees("h1", "History")
+    person.click(".languages button", "Deutsch")
+    person.sees("h1", "Verlauf")
+    window.ask("Network.setUserAgentOverride", userAgent=agent, acceptLanguage="en")
+    person.open("/health")
+    person.sees("h1", "Zustand")
+    person.click(".languages button", "English")
+    person.sees("h1", "Health")
+
+
+@pytest.mark.usefixtures("let_in")
 def test_the_camera_is_seen_from_afar(window: Browser, serving: Serving) -> None:
     person = Person(window, serving, PHONE)
     person.open("/camera")

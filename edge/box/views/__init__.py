@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, dataclass_transform
 
 from edge.box.views.canvas import WIDTH, Canvas, icon
+from edge.language import N_
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -99,7 +100,9 @@ class Scene:
     @property
     def status(self) -> str:
         """The line for `systemctl status`."""
-        return self.view.status + (f" ({', '.join(self.marks)})" if self.marks else "")
+        if not self.marks:
+            return self.view.status
+        return N_("{sentence} ({why})").format(sentence=self.view.status, why=", ".join(self.marks))
 
 
 def draw(scene: Scene, seconds: float) -> Image.Image:

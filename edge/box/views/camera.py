@@ -11,6 +11,7 @@ from PIL import Image, ImageFilter
 
 from edge.box.views import DARK, WINK, LampPattern, View
 from edge.box.views.canvas import HEIGHT, WIDTH, Canvas, Mask, width
+from edge.language import N_
 
 CAMERA = "Camera"
 """Where a clip comes from that has no other source."""
@@ -53,7 +54,7 @@ class Viewfinder(View):
     framing: Framing
     countdown: int | None = None
     lamps = LampPattern("#", "#" + DARK * 7, "green on; red: a short flash every second")
-    status = "The viewfinder is open"
+    status = N_("The viewfinder is open")
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
         if self.image is None:
@@ -79,7 +80,7 @@ class Recording(View):
     fraction: float
     seconds_left: float
     lamps = LampPattern(DARK, WINK, "red on, a short gap every second")
-    status = "Recording"
+    status = N_("Recording")
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
         canvas.header(CAMERA)

@@ -8,6 +8,7 @@ from edge.box.views import DARK, EVEN, FAST, SLOW, SPARK, LampPattern, View
 from edge.box.views.camera import CAMERA
 from edge.box.views.canvas import CAPITALS, WIDTH, Canvas, plain, shortened, width
 from edge.finding import Verdict
+from edge.language import N_
 from edge.text import clock, percent
 
 COUNTS_PITCH = 9
@@ -22,6 +23,15 @@ _LAMPS = {
 }
 
 
+_STATUS = {
+    Verdict.REAL: N_("REAL: {kind}"),
+    Verdict.FAKE: N_("FAKE: {kind}"),
+    Verdict.UNSURE: N_("UNSURE: {kind}"),
+    Verdict.NO_FACE: N_("NO_FACE: {kind}"),
+    Verdict.UNREADABLE: N_("UNREADABLE: {kind}"),
+}
+
+
 class StickListing(View):
     """A stick was plugged in and is searched for clips."""
 
@@ -30,7 +40,7 @@ class StickListing(View):
 
     @property
     def status(self) -> str:
-        return f"Searching {self.name} for clips"
+        return N_("Searching {stick} for clips").format(stick=self.name)
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
         canvas.header(self.name)
@@ -58,8 +68,9 @@ class Judging(View):
 
     @property
     def status(self) -> str:
-        place = f"{self.number} of {self.of}: " if self.of > 1 else ""
-        return f"Judging {place}{self.name or 'a recording'}"
+        text = N_("Judging {number} of {of}: {kind}") if self.of > 1 else N_("Judging {kind}")
+        kind = self.name or N_("a recording")
+        return text.format(number=self.number, of=self.of, kind=kind)
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
         canvas.header(self.source or CAMERA, self.number, self.of)
@@ -83,7 +94,7 @@ class WritingReport(View):
 
     @property
     def status(self) -> str:
-        return f"Writing the report on {self.name}"
+        return N_("Writing the report on {stick}").format(stick=self.name)
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
         canvas.header(self.name)
@@ -113,7 +124,7 @@ class ClipVerdict(View):
 
     @property
     def status(self) -> str:
-        return f"{self.verdict}: {self.name or 'the recording'}"
+        return _STATUS[self.verdict].format(kind=self.name or N_("the recording"))
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
         canvas.header(self.name or CAMERA, self.number, self.of)
@@ -150,7 +161,7 @@ class BatchSummary(View):
     counts: Mapping[Verdict, int]
     skipped: int
     note: str
-    status = "All clips are judged"
+    status = N_("All clips are judged")
 
     @property
     def worst(self) -> Verdict:
@@ -189,7 +200,7 @@ class Stopped(View):
 
     note: str
     lamps = LampPattern(SPARK, SPARK, "both: a short flash every two seconds")
-    status = "Cancelled"
+    status = N_("Cancelled")
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
         canvas.line("Stopped", 0, 3, times=2)

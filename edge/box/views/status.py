@@ -7,13 +7,14 @@ from enum import StrEnum
 from edge.box.views import DARK, FAST, SLOW, SPARK, WINK, LampPattern, View
 from edge.box.views.canvas import ABOVE, PITCH, WIDTH, Canvas, enlarged, glyph, icon, width
 from edge.errors import TruelightError
+from edge.language import N_
 
 
 class Starting(View):
     """The model is being loaded."""
 
     lamps = LampPattern(SLOW, DARK, "green: one second on, one second off")
-    status = "Starting"
+    status = N_("Starting")
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
         _eye(canvas, seconds % 1 < 0.75, (WIDTH - 25) // 2)
@@ -33,7 +34,7 @@ class Ready(View):
     camera: bool = True
     sticks: bool = True
     lamps = LampPattern(SPARK, DARK, "green: a short flash every two seconds")
-    status = "Ready"
+    status = N_("Ready")
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
         _eye(canvas, seconds % 4 < 3.75, 0)
@@ -50,7 +51,7 @@ class Pairing(View):
     code: str
     fingerprint: str
     lamps = LampPattern(FAST + FAST + SLOW, DARK, "green: flickers, then one long flash")
-    status = "Pairing a device"
+    status = N_("Pairing a device")
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
         canvas.header("To pair a device")
@@ -68,7 +69,7 @@ class ShuttingDown(View):
     """The box is about to switch itself off: the plug must stay in."""
 
     lamps = LampPattern(WINK, WINK, "both on, a short gap every second")
-    status = "Shutting down"
+    status = N_("Shutting down")
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
         canvas.centred("Shutting down", 8, times=2)
@@ -80,7 +81,7 @@ class Halted(View):
     """Everything is written: the plug may be pulled."""
 
     lamps = LampPattern(DARK, DARK, "both dark")
-    status = "Halted: the power may go"
+    status = N_("Halted: the power may go")
 
     def draw(self, canvas: Canvas, _: float) -> None:
         canvas.stamp_centred(icon("plug"), 8)
@@ -102,14 +103,25 @@ class TroubleKind(StrEnum):
     UNKNOWN_BOARD = "unknown-board"
 
 
-_COUNTS = ("", "one", "two", "three", "four", "five")
+_WORDS = {
+    False: (
+        *("", "", N_("red: two short flashes"), N_("red: three short flashes")),
+        *(N_("red: four short flashes"), N_("red: five short flashes")),
+    ),
+    True: (
+        *("", "", N_("red: two long flashes"), N_("red: three long flashes")),
+        N_("red: four long flashes"),
+    ),
+}
 
 
 def _flashes(count: int, *, green: bool = False, is_long: bool = False) -> LampPattern:
     """`count` red flashes, then a pause that is long enough to count them."""
     red = ("######..." if is_long else "#...") * count + DARK * 12
-    words = f"red: {_COUNTS[count]} {'long' if is_long else 'short'} flashes"
-    return LampPattern("#" if green else DARK, red, f"green on; {words}" if green else words)
+    words = _WORDS[is_long][count]
+    if green:
+        words = N_("green on; {sentence}").format(sentence=words)
+    return LampPattern("#" if green else DARK, red, words)
 
 
 _LAMPS = {

@@ -14,6 +14,7 @@ import time
 from enum import IntEnum
 
 from edge.errors import TruelightError
+from edge.language import N_
 from edge.scan.media.unsupported import UNSUPPORTED
 
 MESSAGE = struct.Struct("<10q")
@@ -169,50 +170,57 @@ LEFT_OUT = {
 """The remark that counts the parts of a kind that were not looked at."""
 
 
-_CHOOSE = "Choose a video or picture file."
-_COPY = "Copy the file again from its source."
-_CONVERT = "Convert it to MP4 (H.264), or a picture to JPEG or PNG."
-_CONVERT_VIDEO, _CONVERT_PICTURE = "Convert it to MP4 (H.264).", "Convert it to JPEG or PNG."
-_DISTRUST = "Do not trust this file: it may be damaged or malicious."
+_CHOOSE = N_("Choose a video or picture file.")
+_COPY = N_("Copy the file again from its source.")
+_CONVERT = N_("Convert it to MP4 (H.264), or a picture to JPEG or PNG.")
+_CONVERT_VIDEO = N_("Convert it to MP4 (H.264).")
+_CONVERT_PICTURE = N_("Convert it to JPEG or PNG.")
+_DISTRUST = N_("Do not trust this file: it may be damaged or malicious.")
 
 FAULTS: dict[Fault, tuple[str, str]] = {
-    Fault.MISSING: ("The file does not exist.", "Check the path."),
-    Fault.NOT_A_FILE: ("This is not a regular file.", _CHOOSE),
-    Fault.FORBIDDEN: ("No permission to read the file.", "Grant this user read permission."),
-    Fault.EMPTY: ("The file is empty.", _COPY),
-    Fault.TEXT: ("This is a text file.", _CHOOSE),
-    Fault.SOUND: ("This is an audio file without pictures.", _CHOOSE),
+    Fault.MISSING: (N_("The file does not exist."), N_("Check the path.")),
+    Fault.NOT_A_FILE: (N_("This is not a regular file."), _CHOOSE),
+    Fault.FORBIDDEN: (
+        N_("No permission to read the file."),
+        N_("Grant this user read permission."),
+    ),
+    Fault.EMPTY: (N_("The file is empty."), _COPY),
+    Fault.TEXT: (N_("This is a text file."), _CHOOSE),
+    Fault.SOUND: (N_("This is an audio file without pictures."), _CHOOSE),
     Fault.NOT_A_CLIP: (
-        "Unsupported file type: no known video or picture.",
-        "If it is one, convert it to MP4 (H.264), JPEG or PNG.",
+        N_("Unsupported file type: no known video or picture."),
+        N_("If it is one, convert it to MP4 (H.264), JPEG or PNG."),
     ),
-    Fault.NO_PICTURE: ("The file contains no video, only audio or data.", _CHOOSE),
-    Fault.CODEC: ("Unsupported video codec{name}.", _CONVERT_VIDEO),
-    Fault.BROKEN: ("The file is damaged or incomplete and cannot be opened.", _COPY),
-    Fault.NOTHING_DECODED: ("No frame of the file can be decoded.", _COPY),
+    Fault.NO_PICTURE: (N_("The file contains no video, only audio or data."), _CHOOSE),
+    Fault.CODEC: (N_("Unsupported video codec{codec}."), _CONVERT_VIDEO),
+    Fault.BROKEN: (N_("The file is damaged or incomplete and cannot be opened."), _COPY),
+    Fault.NOTHING_DECODED: (N_("No frame of the file can be decoded."), _COPY),
     Fault.TOO_LARGE: (
-        "The picture has {0} megapixels; the limit for files of this kind is {1}.",
-        "Scale it down.",
+        N_("The picture has {megapixels} megapixels; the limit for files of this kind is {limit}."),
+        N_("Scale it down."),
     ),
-    Fault.STILL_FORMAT: ("This HEIC or AVIF picture cannot be decoded.", _CONVERT_PICTURE),
-    Fault.INPUT: ("Reading the file failed.", "Check the disk or stick that holds it."),
-    Fault.MEMORY: ("Decoding exceeded the memory limit.", "Scale it down, or convert it."),
-    Fault.CRASHED: ("The decoder crashed on this file.", _DISTRUST),
-    Fault.HUNG: ("The decoder stopped responding on this file.", _DISTRUST),
-    Fault.INVALID_DATA: ("The decoder returned invalid data.", _DISTRUST),
+    Fault.STILL_FORMAT: (N_("This HEIC or AVIF picture cannot be decoded."), _CONVERT_PICTURE),
+    Fault.INPUT: (N_("Reading the file failed."), N_("Check the disk or stick that holds it.")),
+    Fault.MEMORY: (N_("Decoding exceeded the memory limit."), N_("Scale it down, or convert it.")),
+    Fault.CRASHED: (N_("The decoder crashed on this file."), _DISTRUST),
+    Fault.HUNG: (N_("The decoder stopped responding on this file."), _DISTRUST),
+    Fault.INVALID_DATA: (N_("The decoder returned invalid data."), _DISTRUST),
     Fault.TOO_MUCH_WORK: (
-        "Decoding exceeded the time limit.",
-        "Convert it to MP4 (H.264), or copy it to a faster disk.",
+        N_("Decoding exceeded the time limit."),
+        N_("Convert it to MP4 (H.264), or copy it to a faster disk."),
     ),
-    Fault.NOT_STARTED: ("The decoder process cannot be started.", "Run `truelight doctor`."),
-    Fault.PIXEL_FORMAT: ("Unsupported pixel format.", _CONVERT),
-    Fault.UNSUPPORTED: ("{name}: not supported.", _CONVERT),
+    Fault.NOT_STARTED: (
+        N_("The decoder process cannot be started."),
+        N_("Run `truelight doctor`."),
+    ),
+    Fault.PIXEL_FORMAT: (N_("Unsupported pixel format."), _CONVERT),
+    Fault.UNSUPPORTED: (N_("{kind}: not supported."), _CONVERT),
     Fault.FRAGMENT: (
-        "This is a piece of a streamed video: alone it cannot be shown.",
-        "Join the initialization segment and the media segments in one file.",
+        N_("This is a piece of a streamed video: alone it cannot be shown."),
+        N_("Join the initialization segment and the media segments in one file."),
     ),
     Fault.DOLBY_VISION: (
-        "Dolby Vision without a layer for other players (profile 5): not supported.",
+        N_("Dolby Vision without a layer for other players (profile 5): not supported."),
         _CONVERT_VIDEO,
     ),
 }
@@ -235,7 +243,9 @@ class ClipError(TruelightError):
             remedy = _CONVERT_VIDEO if kind.moves else _CONVERT_PICTURE
         elif fault is Fault.CODEC and numbers and numbers[0]:
             name = f": {OTHER_CODECS[numbers[0] - 1][1]}"
-        super().__init__(message.format(*(numbers or (0, 0)), name=name), remedy)
+        megapixels, limit = numbers if fault is Fault.TOO_LARGE else (0, 0)
+        parts = {"megapixels": megapixels, "limit": limit, "codec": name, "kind": name}
+        super().__init__(message.format(**parts), remedy)
         self.fault = fault
         self.numbers = numbers
 

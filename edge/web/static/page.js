@@ -187,4 +187,9 @@ if (code && location.hash.startsWith("#code=")) {
   code.value = location.hash.slice(6).replace(/[^0-9]/g, "");
   history.replaceState(null, "", location.pathname + location.search);
 }
+// The sentence for no connection is kept on the device, in the language that was chosen last.
+const spoken = document.documentElement.lang;
+if ("caches" in window && localStorage.getItem("language") !== spoken) {
+  caches.open("truelight-1").then((cache) => cache.add("/offline")).then(() => localStorage.setItem("language", spoken)).catch(() => {});
+}
 if ("serviceWorker" in navigator) navigator.serviceWorker.register("/sw.js").catch(() => {});
