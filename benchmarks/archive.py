@@ -5,7 +5,8 @@
 Prints, for this machine:
 - time and peak memory of listing `--tiny` small files and of finding which have no row;
 - the share of the run's time that is not scanning, with one worker and `--clips` versions of CLIP;
-- clips a second with one worker and with two.
+- clips a second with one worker and with two, and the size of the tables a clip;
+- tasks that do nothing, a second: where one scheduler saturates.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.dataset as ds
+from distributed import Client, LocalCluster, as_completed
 
 PLAN = """
 import json, resource, sys, time
@@ -67,6 +69,7 @@ def judge(clip: Path, number: int, workers: int) -> dict[str, float]:
         subprocess.run([*command, "--out", str(out), "--workers", str(workers)], check=True)
         wall = time.perf_counter() - start
         table = ds.dataset(out / "findings.parquet", partitioning="hive").to_table()
+        size = sum(part.stat().st_size for part in out.rglob("*.parquet") if part.is_file())
     judged = [moment.timestamp() for moment in table["judged"].to_pylist()]
     scans = table["scan_seconds"].to_pylist()
     first, last = min(judged), max(judged)
@@ -77,7 +80,23 @@ def judge(clip: Path, number: int, workers: int) -> dict[str, float]:
         "clips_a_second": number / busy,
         "overhead": 1 - sum(scans) / (workers * busy),
         "start_seconds": wall - busy,
+        "bytes_a_clip": size / number,
     }
+
+
+def tasks_a_second(number: int = 3000) -> float:
+    """Tasks that do nothing, with 64 handed out at a time, as to a large cluster."""
+    with LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
+        client = Client(cluster)
+        start, left = time.perf_counter(), iter(range(number))
+        first = [client.submit(abs, next(left), pure=False) for _ in range(64)]
+        completed = as_completed(first)
+        for _ in completed:
+            if (at := next(left, None)) is not None:
+                completed.add(client.submit(abs, at, pure=False))
+        seconds = time.perf_counter() - start
+        client.close()
+    return number / seconds
 
 
 def main() -> None:
@@ -90,6 +109,7 @@ def main() -> None:
     print(json.dumps(plan(chosen.tiny)))
     for workers in (1, 2):
         print(json.dumps(judge(chosen.clip, chosen.clips, workers)))
+    print(json.dumps({"tasks_a_second": tasks_a_second()}))
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
     print(json.dumps({"peak_mb_of_one_process": peak}))
 

@@ -35,6 +35,7 @@ def forms(message: Message) -> list[tuple[str, str]]:
     """A text with its translation; of one with a plural, both forms."""
     if isinstance(message.id, str):
         return [(message.id, str(message.string))]
+    assert message.string is not None
     return list(zip(message.id, message.string, strict=True))
 
 
