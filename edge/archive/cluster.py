@@ -26,7 +26,7 @@ WORKER_MEMORY = 1_500_000_000
 _LOOPBACK = "127.0.0.1"
 _ALLOWED_FAILURES = 1
 """Deaths of a worker on one clip that are followed by another try."""
-_PATIENCE = "30 s"
+_PATIENCE = "10 s"
 
 
 @contextmanager

@@ -153,7 +153,7 @@ def test_one_run_at_a_time_writes_a_folder(many: Path, bundle: Path, tmp_path: P
 def test_hours_and_order(many: Path, bundle: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     options = (many, "--out", out, "--bundle", bundle, "--workers", 1, "--first", "large")
-    ran = archive(*options, "--hours", 1e-6)
+    ran = archive(*options, "--hours", 1e-9)
     assert "24 left: run the same command again" in ran.stdout, ran.stderr
     client = start(*options)
     until(lambda: journal(out) or client.poll() is not None, 120)
