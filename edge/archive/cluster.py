@@ -35,13 +35,8 @@ def own_cluster(workers: int, memory: int, spool: str | None) -> Iterator[Client
 
     `memory` is the limit of each worker in bytes: Dask restarts a worker that exceeds it.
     """
-    options = {
-        "distributed.scheduler.allowed-failures": _ALLOWED_FAILURES,
-        # A worker loads its scanner before it is ready.
-        "distributed.nanny.environ.OMP_NUM_THREADS": "1",
-    }
     with (
-        dask.config.set(options),
+        dask.config.set({"distributed.scheduler.allowed-failures": _ALLOWED_FAILURES}),
         tempfile.TemporaryDirectory(prefix="truelight-", dir=spool) as folder,
         LocalCluster(
             n_workers=workers,

@@ -201,8 +201,9 @@ def test_a_list_of_paths(clips: Path, bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text(f"{clips / 'red.jpg'}\n\nhere.jpg\n", encoding="utf-8")
     shutil.copy(clips / "red.jpg", tmp_path / "here.jpg")
     out = tmp_path / "out"
-    ran = archive("--list", tmp_path / "list.txt", "--out", out, "--bundle", bundle)
+    ran = archive("--list", tmp_path / "list.txt", "--out", out, "--bundle", bundle, "--report")
     assert ran.returncode == 0, ran.stderr
+    assert ">all</span>" in (out / "report.html").read_text(encoding="utf-8")
     assert {row["path"] for row in rows(out)} == {
         str(clips / "red.jpg"),
         str(tmp_path / "here.jpg"),
