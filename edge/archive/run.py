@@ -65,6 +65,8 @@ class ArchiveRun:
     seconds: float | None = None
     """After that no further clip is begun; None: no limit."""
     listener: Callable[[ArchiveProgress], None] = lambda progress: None
+    stopped: Callable[[], bool] = lambda: False
+    """Asked after each batch: true ends the run as Ctrl-C does."""
     _tasks: dict[Future, _Task] = field(default_factory=dict)
     _waiting: dict[str, list[ArchiveFile]] = field(default_factory=dict)
     """Copies, by the hash of content that is being judged."""
@@ -77,6 +79,7 @@ class ArchiveRun:
 
         Raises:
             TruelightError: the cluster is lost, its workers cannot judge, or the disk is full.
+            KeyboardInterrupt: the run was stopped.
         """
         try:
             return self._run(files)
@@ -104,6 +107,8 @@ class ArchiveRun:
             if not self._tasks:
                 break
             self._take(self._completed.next_batch())
+            if self.stopped():
+                raise KeyboardInterrupt
         self.store.flush()
         return self._progress
 

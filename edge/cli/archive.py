@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -182,7 +183,7 @@ def _judge(
     with _cluster(chosen) as (client, threads):
         if client.dashboard_link:
             console.print(f"Dask's dashboard: {client.dashboard_link}")
-        with _progress_bar() as listener:
+        with _progress_bar() as listener, _remembered_interrupt() as stopped:
             work = ArchiveRun(
                 client,
                 store,
@@ -191,6 +192,7 @@ def _judge(
                 clip_seconds=chosen.clip_seconds,
                 seconds=chosen.hours and chosen.hours * 3600,
                 listener=listener,
+                stopped=stopped,
             )
             try:
                 progress = work.run(files)
@@ -216,6 +218,24 @@ def _cluster(chosen: argparse.Namespace) -> Iterator[tuple[Client, int | None]]:
     threads = max(1, len(os.sched_getaffinity(0)) // workers)
     with own_cluster(workers, memory, chosen.spool and str(chosen.spool)) as client:
         yield client, threads
+
+
+@contextmanager
+def _remembered_interrupt() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed: Python drops a KeyboardInterrupt that is raised in a `__del__`,
+    and Dask's futures have one."""
+    pressed = False
+
+    def remember(number: int, frame: object) -> None:
+        nonlocal pressed
+        pressed = True
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, remember)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

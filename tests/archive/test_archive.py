@@ -3,14 +3,16 @@
 import json
 import resource
 import shutil
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from archive_stage import archive, compared, faces, journal, kill_all, rows, start, workers
 from bundles import write_bundle
 from clips import write_clip
-from frontdoor import run
+from frontdoor import ROOT, run
 from waiting import until
 
 from edge.finding import Finding
@@ -211,8 +213,6 @@ def test_a_list_of_paths(clips: Path, bundle: Path, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_it_in_words(many: Path, bundle: Path, tmp_path: Path) -> None:
-    import signal
-
     out = tmp_path / "out"
     client = start(many, "--out", out, "--bundle", bundle, "--workers", 1)
     until(lambda: journal(out) or client.poll() is not None, 120)
@@ -224,16 +224,41 @@ def test_ctrl_c_ends_it_in_words(many: Path, bundle: Path, tmp_path: Path) -> No
     assert 0 < len(rows(out)) < 24
 
 
+def test_ctrl_c_within_a_destructor_is_not_lost(many: Path, bundle: Path, tmp_path: Path) -> None:
+    """Python drops exceptions of destructors: here the first future that is dropped gets it."""
+    code = (
+        "import signal, sys\n"
+        "from distributed import Future\n"
+        "from edge.cli.main import main\n"
+        "drop, pressed = Future.__del__, []\n"
+        "def press(future):\n"
+        "    drop(future)\n"
+        "    if not pressed:\n"
+        "        pressed.append(True)\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "Future.__del__ = press\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    out = tmp_path / "out"
+    options = ["archive", many, "--out", out, "--bundle", bundle, "--workers", 1]
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *map(str, options)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert ended.returncode in (130, -signal.SIGINT), ended.stderr
+    assert "To go on, run the same command again." in ended.stdout
+    assert 0 < len(rows(out)) < 24
+
+
 def test_without_its_packages_it_names_the_command_that_installs_them(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['pyarrow'] = None; sys.modules['distributed'] = None\n"
         "from edge.cli.main import main\n"
         f"sys.exit(main(['archive', {str(tmp_path)!r}, '--out', {str(tmp_path / 'out')!r}]))"
     )
-    import sys
-
-    from frontdoor import ROOT
-
     ran = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
     )

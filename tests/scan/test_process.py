@@ -43,22 +43,31 @@ def test_the_decoder_and_its_children_are_gone_after_closing(clip: Path) -> None
     body = "if os.fork() == 0: silence()\nopened(); read(); frame(); silence()"
     with open_clip(clip, FOUR_HERTZ, SHORT, decoders=fake_decoder(body)) as opened:
         next(opened.frames())
-        group = opened.pid
-        assert len(living(group)) == 2
-    assert living(group) == []
+        ends = [os.pidfd_open(process) for process in members(opened.pid)]
+        assert len(ends) == 2
+    for end in ends:
+        await_end(end)
 
 
-def living(group: int) -> list[str]:
-    """The processes of a group that are not dead yet."""
+def members(group: int) -> list[int]:
+    """The processes of a group."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
-            state, _, its_group = path.read_text().rsplit(")", 1)[1].split()[:3]
+            its_group = path.read_text().rsplit(")", 1)[1].split()[2]
         except OSError:
             continue
-        if int(its_group) == group and state != "Z":
-            found.append(path.parent.name)
+        if int(its_group) == group:
+            found.append(int(path.parent.name))
     return found
+
+
+def await_end(process: int) -> None:
+    """Wait for the end of a process, which a descriptor stands for: killing takes a moment."""
+    ended = select.poll()
+    ended.register(process, select.POLLIN)
+    assert ended.poll(20_000)
+    os.close(process)
 
 
 def test_the_decoder_ends_with_the_program(clip: Path) -> None:
@@ -76,10 +85,7 @@ def test_the_decoder_ends_with_the_program(clip: Path) -> None:
         assert parent.stdout is not None
         child = os.pidfd_open(int(parent.stdout.readline()))
         parent.kill()
-    ended = select.poll()
-    ended.register(child, select.POLLIN)
-    assert ended.poll(20_000)
-    os.close(child)
+    await_end(child)
 
 
 def test_ctrl_c_does_not_reach_the_decoder(clip: Path) -> None:
