@@ -29,6 +29,8 @@ from edge.text import one_line
 LOAD_SECONDS: Final = 120.0
 RUN_SECONDS: Final = 30.0
 """For a batch; less than what the daemon lets pass without a sign of life."""
+_GRACE = 5.0
+"""Seconds for a process that has closed the connection to end."""
 _WORKER = "edge.scan.model.confined_worker"
 
 
@@ -49,11 +51,14 @@ class ConfinedGraphs:
         self._batch = TOWER_BATCH if TOWER in info.manifest.files else BATCH
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None
-        self.pid = 0
-        """The process's id."""
         self.asks_generated = False
         """Whether the sequence graph says if a face was generated whole."""
         self._start()
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._child.pid
 
     def features(self, crops: Crops, output: str = "features") -> Floats:
         """As `Sessions.features`."""
@@ -88,12 +93,11 @@ class ConfinedGraphs:
             sizes += [-1] * (4 - len(sizes))
             forbid_attaching()
             try:
-                self._connection, child = spawn(self._command)
+                self._connection, self._child = spawn(self._command)
             except OSError as failure:
                 text = f"The process of the model {self._info.path} cannot be started"
                 raise BundleError(f"{text}: {failure.strerror}.", REMEDY) from None
-            self.pid = child.pid
-            self._finalizer = weakref.finalize(self, _end, self._connection, child)
+            self._finalizer = weakref.finalize(self, _end, self._connection, self._child)
             self._connection.settimeout(LOAD_SECONDS)
             head = pack(Ask.LOAD, self._threads, *sizes, len(path))
             with contextlib.suppress(OSError):  # then it has ended, and the answer is missing
@@ -155,22 +159,19 @@ class ConfinedGraphs:
 
     def _how_it_failed(self, failure: Exception) -> str:
         """In words; the process is ended, and another one starts with the next call."""
-        status = self._finalizer()
-        self._connection = None
+        status = 0
+        if not isinstance(failure, TimeoutError | ValueError):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                status = self._child.wait(_GRACE)
+        self.close()
         if isinstance(failure, TimeoutError):
             return "it does not answer in time"
         if isinstance(failure, ValueError):
             return "it returned invalid data"
-        if status is not None and status < 0:
-            return f"it was ended by signal {-status}"
-        return "it ended"
+        return f"it was ended by signal {-status}" if status < 0 else "it ended"
 
 
-def _end(connection: socket.socket, child: subprocess.Popen[bytes]) -> int:
-    """End the process; its exit status, negative for a signal that it did not get from here."""
+def _end(connection: socket.socket, child: subprocess.Popen[bytes]) -> None:
     connection.close()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        return child.wait(0.2)
     child.kill()
     child.wait()
-    return 0
