@@ -26,9 +26,10 @@ from edge.scan.model.manifest import FEATURES, GOLDEN, SEQUENCE, TOWER, File
 from edge.scan.model.messages import HEADER, MOST_TEXT, Answer, Ask, pack, shape_of
 from edge.text import one_line
 
-LOAD_SECONDS: Final = 120.0
-RUN_SECONDS: Final = 30.0
-"""For a batch; less than what the daemon lets pass without a sign of life."""
+LOAD_SECONDS: Final = 45.0
+RUN_SECONDS: Final = 20.0
+"""For a batch. The daemon lets 60 s pass without a sign of life, also while it loads the model; a
+scan may wait for two batches."""
 _GRACE = 5.0
 """Seconds for a process that has closed the connection to end."""
 _WORKER = "edge.scan.model.confined_worker"
