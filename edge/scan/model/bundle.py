@@ -28,7 +28,7 @@ from edge.scan.model.bundle_info import (
     BundleInfo,
     read_bundle,
 )
-from edge.scan.model.confined import ConfinedGraphs
+from edge.scan.model.confined import CONFINED_FILES, ConfinedGraphs
 from edge.scan.model.manifest import FEATURES, GOLDEN, SEQUENCE, TOWER, Manifest
 
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -156,6 +156,9 @@ def load_bundle(bundle: Path | BundleInfo, threads: int = 0) -> Bundle:
     info = bundle if isinstance(bundle, BundleInfo) else read_bundle(bundle)
     info.check_installed()
     if not info.model.shipped:
+        for name in info.manifest.files:
+            if name not in CONFINED_FILES:  # that process has the others verified
+                info.verify(name)
         return Bundle(info, ConfinedGraphs(info, threads))
     files = {name: info.verified(name) for name in info.manifest.files if name != TOWER}
     if TOWER in info.manifest.files:

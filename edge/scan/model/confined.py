@@ -32,6 +32,8 @@ RUN_SECONDS: Final = 20.0
 scan may wait for two batches."""
 _GRACE = 5.0
 """Seconds for a process that has closed the connection to end."""
+CONFINED_FILES: Final[tuple[File, ...]] = (FEATURES, SEQUENCE, GOLDEN, TOWER)
+"""In the order in which the process gets them."""
 _WORKER = "edge.scan.model.confined_worker"
 
 
@@ -84,9 +86,7 @@ class ConfinedGraphs:
 
     def _start(self) -> None:
         """Start the process and have it load the bundle. Raises BundleError."""
-        names: list[File] = [FEATURES, SEQUENCE, GOLDEN]
-        if TOWER in self._info.manifest.files:
-            names.append(TOWER)
+        names = [name for name in CONFINED_FILES if name in self._info.manifest.files]
         path = os.fsencode(self._info.path)
         with contextlib.ExitStack() as opened:
             contents = [opened.enter_context(self._info.open_verified(name)) for name in names]
