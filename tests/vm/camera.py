@@ -140,7 +140,7 @@ def record() -> None:
     camera.open()
     print(f"opened:           {time.monotonic() - began:.2f} s")
     _view(camera)
-    print("two at a time:   ", _refusal(PiCamera(SETTINGS), "Another program has the camera"))
+    print("two at a time:   ", _refusal(PiCamera(SETTINGS), "Another program has the camera."))
     for model in H264:
         _record(camera, model)
     _stop_recording(camera)
