@@ -1,12 +1,14 @@
 """In the booted system, as root: do the units keep their promises? Prints what was measured.
 
-systemd.py LOOP    a loop device with a file system on it, such as loop0: the stick
+systemd.py LOOP [PULLS]    a loop device with a file system on it, such as loop0: the stick; at the
+                           end it is plugged in and pulled out so many times
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -18,6 +20,7 @@ from booted import UNIT, do, journal, process, said, show, until
 from decoder_unit import LOOKS as DECODER_LOOKS
 
 LOOP = sys.argv[1]
+PULLS = int(sys.argv[2]) if len(sys.argv) > 2 else 10
 PAGE = "truelight-web.service"
 PYTHON = "/opt/truelight/.venv/bin/python"
 STICK = f"truelight-stick@{LOOP}.service"
@@ -195,6 +198,28 @@ def loses_a_stick() -> None:
     print(f"pulled out: missed after {took:.2f} s, no mount left")
 
 
+def loses_sticks_at_random() -> None:
+    """While it is mounted, looked for clips, judged or written to."""
+    chance, slowest, stuck = random.Random(5), 0.0, 0
+    for _ in range(PULLS):
+        do("systemctl", "start", "--no-block", STICK)
+        time.sleep(chance.uniform(0.0, 3.0))
+        start = time.monotonic()
+        do("systemctl", "stop", STICK)
+        while (left := mount_of("self") or mount_of(str(process()))) or list(STICKS.iterdir()):
+            if time.monotonic() - start > 60:
+                stuck += 1
+                print(f"stuck: {left} {list(STICKS.iterdir())}")
+                break
+            time.sleep(0.05)
+        slowest = max(slowest, time.monotonic() - start)
+    print(f"{PULLS} sticks pulled out at random moments: {stuck} stuck mounts,")
+    print(f"  nothing left after {slowest:.1f} s at most; restarts {show('NRestarts')}")
+    assert not stuck
+    failed = do("systemctl", "list-units", "--failed", "--plain", "--no-legend", "truelight*")
+    assert not failed or STICK in failed, failed
+
+
 def switches_off() -> None:
     print("asks to be switched off", flush=True)
     do("runuser", "-u", "truelight", "--", "touch", "/run/truelight/power/off")
@@ -226,6 +251,7 @@ for look in (
     is_killed_by_its_watchdog,
     ends_at_once,
     loses_a_stick,
+    loses_sticks_at_random,
     switches_off,
 ):
     look()

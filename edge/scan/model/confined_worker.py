@@ -22,7 +22,8 @@ from edge.scan.model.messages import HEADER, MOST_TEXT, Answer, Ask, pack, shape
 
 MOST_FILES: Final = 4
 _STDERR = 2
-_MEMORY = 4 << 30
+_MEMORY, _MEMORY_OF_A_THREAD = 4 << 30, 72 << 20
+"""Bytes of address space; a thread reserves some for its stack and its heap."""
 _CPU_SECONDS = 1 << 30  # it lives as long as the program
 
 
@@ -36,10 +37,12 @@ def main(descriptor: int) -> NoReturn:
     _import_the_rest()
     # What ONNX Runtime says of a stranger's file is not for this program's terminal.
     os.dup2(os.open(os.devnull, os.O_WRONLY), _STDERR)
-    sandbox.enter(_CPU_SECONDS, _MEMORY, (descriptor, _STDERR))
+    header = HEADER.unpack(head)
+    memory = _MEMORY + header[1] * _MEMORY_OF_A_THREAD
+    sandbox.enter(_CPU_SECONDS, memory, (descriptor, _STDERR))
     end_with(descriptor)  # no thread before: some layers confine only the one that enters
     try:
-        graphs = _load(HEADER.unpack(head), files, descriptor)
+        graphs = _load(header, files, descriptor)
         _write(descriptor, pack(Answer.LOADED, graphs.asks_generated))
         while True:
             _answer(descriptor, graphs)
@@ -59,8 +62,8 @@ def _import_the_rest() -> None:
         read["nothing"]
 
 
-def _load(head: tuple[int, ...], files: list[int], descriptor: int) -> Sessions:
-    _, threads, features, sequence, golden, tower, path_bytes, _ = head
+def _load(header: tuple[int, ...], files: list[int], descriptor: int) -> Sessions:
+    _, threads, features, sequence, golden, tower, path_bytes, _ = header
     path = Path(os.fsdecode(_read(descriptor, path_bytes)))
     sizes = [size for size in (features, sequence, golden, tower) if size >= 0]
     contents = [_read(file, size) for file, size in zip(files, sizes, strict=True)]
