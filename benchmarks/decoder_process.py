@@ -14,14 +14,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from edge.scan.media import process
+from edge.scan import child_process
 from edge.scan.media.client import open_clip
 from edge.scan.media.decoders import Decoders
 from edge.scan.media.sampling import Sampling
 
 SAMPLING = Sampling(8, 8.0, 12)
 BARE = (
-    "import sys; sys.path[:] = {path!r}; from edge.scan.media import sandbox, worker; "
+    "import sys; sys.path[:] = {path!r}; from edge.scan import sandbox; "
+    "from edge.scan.media import worker; "
     "sandbox.enter = lambda *_: []; worker.main(int(sys.argv[1]))"
 )
 
@@ -39,7 +40,7 @@ def spare() -> Decoders:
 
 def bare() -> Decoders:
     """A new process that enters no sandbox."""
-    command = [sys.executable, "-I", "-S", "-c", BARE.format(path=process._PATH)]
+    command = [sys.executable, "-I", "-S", "-c", BARE.format(path=child_process.PATH)]
     return Decoders(command)
 
 

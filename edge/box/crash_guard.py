@@ -1,10 +1,11 @@
 """Remembers the clips that ended the program or the machine, so that none does so for good.
 
 An attempt is noted in the history before a clip is judged, and deleted afterwards. One that is left
-over counts against the clip, which is known by its content. If the program left a trace of a crash
-(`crash_log`), or was ended for want of memory: after two the clip is skipped. If not, most likely
-someone pulled the plug or killed the program: the clip is judged again, after all others, and
-skipped only after six. Both are forgiven when Truelight is updated.
+over makes the clip, which is known by its content, a suspect: it is judged again, after all others.
+If the program left a trace of a crash (`crash_log`), or was ended for want of memory: after two the
+clip is skipped. If not, but the machine went on, or had been on for a while: after six. If the
+machine had just started, most likely someone pulled the plug: that never counts. All is forgiven
+when Truelight is updated.
 """
 
 from __future__ import annotations
@@ -27,19 +28,23 @@ from edge.scan.media.clip_file import open_regular
 from edge.scan.media.protocol import ClipError
 
 MOST_CRASHES: Final = 2
-MOST_CUTS: Final = 6
+MOST_ENDS: Final = 6
+SETTLED: Final = 300.0
+"""Seconds. A power cut later than that after the machine's start counts: a loose cable cuts sooner,
+and six cuts that late do not hit the same clip by chance."""
 CRASHED: Final = (
     "Skipped: two attempts to judge this file ended in a crash of the program. It is tried again "
     "after an update."
 )
-CUT: Final = (
-    "Skipped: in six attempts to judge this file the power failed, or the machine or the program "
-    "was ended. It is tried again after an update."
+ENDED: Final = (
+    "Skipped: in six attempts to judge this file the program or the machine was ended. It is tried "
+    "again after an update."
 )
 
 _PART_BYTES = 1 << 20
 _PATIENCE = 5.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_UPTIME = Path("/proc/uptime")
 _log = logging.getLogger("truelight")
 
 
@@ -49,6 +54,14 @@ def boot_id() -> str:
         return _BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:
         return "unknown"
+
+
+def uptime() -> float:
+    """Seconds since the machine started."""
+    try:
+        return float(_UPTIME.read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 class CrashGuard:
@@ -87,12 +100,12 @@ class CrashGuard:
         self._suspects = frozenset(self._attempts)
 
     def _count(self, attempt: Attempt) -> None:
-        """Count an attempt that did not end."""
-        out_of_memory = attempt.boot == self._boot and oom_kills() > attempt.oom_kills
-        if self._has_crashed or out_of_memory:
+        """Count an attempt that did not end, if the power is not the likely cause."""
+        machine_went_on = attempt.boot == self._boot
+        if self._has_crashed or (machine_went_on and oom_kills() > attempt.oom_kills):
             attempt.crashes += 1
-        else:
-            attempt.cuts += 1
+        elif machine_went_on or attempt.uptime >= SETTLED:
+            attempt.ends += 1
         attempt.boot = None
 
     def begin(self, clip: Path) -> str:
@@ -103,11 +116,11 @@ class CrashGuard:
         while len(self._attempts) > MOST_CLIPS:
             del self._attempts[next(iter(self._attempts))]
         refusal = CRASHED if attempt.crashes >= MOST_CRASHES else ""
-        refusal = refusal or (CUT if attempt.cuts >= MOST_CUTS else "")
+        refusal = refusal or (ENDED if attempt.ends >= MOST_ENDS else "")
         if refusal:
             self._current = ""
         else:
-            attempt.boot, attempt.oom_kills = self._boot, oom_kills()
+            attempt.boot, attempt.oom_kills, attempt.uptime = self._boot, oom_kills(), uptime()
             self._write(identity, attempt)
         return refusal
 

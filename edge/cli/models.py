@@ -192,19 +192,17 @@ def ignores_order(folder: Path, manifest: Manifest) -> bool:
     """Whether the sequence graph gives a window, its reverse and its mean the same logit."""
     import numpy as np
 
-    from edge.scan.model.bundle import open_graph
+    from edge.scan.model.bundle import load_sequence
     from edge.scan.model.bundle_info import BundleError
-    from edge.scan.model.manifest import SEQUENCE
+    from edge.scan.model.confined import ModelProcessError
 
     try:
-        session = open_graph(str(folder / SEQUENCE), 1, SEQUENCE)
-        width = session.get_inputs()[0].shape[-1]
+        width, run = load_sequence(folder)
         shape = (manifest.window.frames, width)
         window = np.random.default_rng(0).random(shape, np.float32)
         mean = np.broadcast_to(window.mean(axis=0), shape)
-        windows = np.stack([window, window[::-1], mean])
-        (logits,) = session.run(["logits"], {"features": windows})
-    except (BundleError, TypeError, ValueError, RuntimeError):
+        logits = run(np.stack([window, window[::-1], mean]))
+    except (BundleError, ModelProcessError, TypeError, ValueError, RuntimeError):
         return False  # a broken graph is reported where it is used
     return bool(np.ptp(logits) < 1e-3)
 

@@ -18,12 +18,14 @@ class Attempt:
 
     crashes: int = 0
     """Attempts in which the program crashed."""
-    cuts: int = 0
-    """Attempts in which program or machine ended for another reason: mostly a pulled plug."""
+    ends: int = 0
+    """Attempts in which the program or a machine that had been on for a while ended otherwise."""
     boot: str | None = None
     """Id of the machine's start in which an attempt runs; None if none does."""
     oom_kills: int = 0
     """Programs that the kernel had ended for want of memory when the attempt began."""
+    uptime: float = 0.0
+    """Seconds for which the machine had been on then."""
 
 
 def read_attempts(history: History, version: str) -> dict[str, Attempt]:
@@ -35,7 +37,7 @@ def read_attempts(history: History, version: str) -> dict[str, Attempt]:
 
     def read(database: sqlite3.Connection) -> dict[str, Attempt]:
         database.execute("DELETE FROM attempts WHERE version <> ?", [version])
-        query = "SELECT clip, crashes, cuts, boot, oom_kills FROM attempts"
+        query = "SELECT clip, crashes, cuts, boot, oom_kills, uptime FROM attempts"
         return {clip: Attempt(*values) for clip, *values in database.execute(query)}
 
     return history.write(read)
@@ -53,8 +55,8 @@ def write_attempt(history: History, version: str, clip: str, attempt: Attempt | 
         if attempt:
             values = (clip, version, *astuple(attempt))
             query = (
-                "INSERT INTO attempts (clip, version, crashes, cuts, boot, oom_kills) "
-                "VALUES (?, ?, ?, ?, ?, ?)"
+                "INSERT INTO attempts (clip, version, crashes, cuts, boot, oom_kills, uptime) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)"
             )
             database.execute(query, values)
             database.execute(

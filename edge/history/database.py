@@ -61,6 +61,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             oom_kills INTEGER NOT NULL DEFAULT 0
         )""",
     ),
+    ("ALTER TABLE attempts ADD COLUMN uptime REAL NOT NULL DEFAULT 0",),
 )
 """The statements from each version of the tables to the next; an empty file is version 0."""
 

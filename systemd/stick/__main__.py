@@ -29,13 +29,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="truelight-stick", description=__doc__.split("\n")[0])
     parser.add_argument("verb", choices=VERBS)
     parser.add_argument("name", help="of a block device, as in sda1")
+    parser.add_argument("--view", type=Path, help="a mount namespace, to mount in")
     parser.add_argument("--run", type=Path, default=Path("/run/truelight"))
     parser.add_argument("--dev", type=Path, default=Path("/dev"))
     parser.add_argument("--sys", type=Path, default=Path("/sys/class/block"))
     given = parser.parse_args()
     if not NAME.fullmatch(given.name):
         parser.error("NAME is not a device's")
-    VERBS[given.verb](Stick(given.name, given.run, given.dev, given.sys))
+    VERBS[given.verb](Stick(given.name, given.run, given.dev, given.sys, given.view))
 
 
 main()

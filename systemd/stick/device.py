@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import stat
 import struct
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ DRIVERS = {  # by the name that blkid gives: the kernel's driver, and its option
 
 SECONDS = 40  # for one command
 BLKROSET = 0x125D
+CAPABILITY_VERSION = 0x20080522
 
 
 class UnusableError(Exception):
@@ -41,12 +43,13 @@ class UnusableError(Exception):
 
 @dataclass(frozen=True)
 class Stick:
-    """The paths of one stick."""
+    """The paths of one stick, and the mount namespace that it is mounted in; None: this one."""
 
     name: str
     run: Path
     dev: Path
     sys: Path
+    view: Path | None = None
 
     @property
     def device(self) -> Path:
@@ -74,7 +77,18 @@ def do_mount(stick: Stick, kind: str, how: str) -> subprocess.CompletedProcess[s
     """Mount by the kernel's own driver, never by a helper; `how` is ro, or a remount."""
     driver, options = DRIVERS[kind]
     options = f"{how},{SAFE},{options}"
-    return run("mount", "-i", "-t", driver, "-o", options, str(stick.device), str(stick.folder))
+    where = str(stick.device), str(stick.folder)
+    return run(*entering(stick), "mount", "-i", "-t", driver, "-o", options, *where)
+
+
+def do_unmount(stick: Stick) -> bool:
+    """Unmount what was mounted last; False if nothing is."""
+    return run(*entering(stick), "umount", "-l", str(stick.folder)).returncode == 0
+
+
+def entering(stick: Stick) -> tuple[str, ...]:
+    """What a command begins with that has to run where the stick is mounted."""
+    return ("nsenter", f"--mount={stick.view}", "--") if stick.view else ()
 
 
 def lock(stick: Stick, locked: bool) -> None:
@@ -116,12 +130,25 @@ def write_whole(folder: int, name: str, pieces: Iterable[bytes]) -> None:
         raise
 
 
-def run(*command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the system. Raises UnusableError when it does not end in time."""
+def give_up_capabilities() -> None:
+    """Keep none; where new privileges are forbidden, what this process becomes gets none either."""
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
+    ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)())
+
+
+def run(
+    *command: str, first: Callable[[], None] | None = None, stdin: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of the system, and `first` before it in the same process.
+
+    Raises UnusableError when it does not end in time.
+    """
     try:
         return subprocess.run(
             command,
             check=False,
+            preexec_fn=first,
+            stdin=stdin,
             capture_output=True,
             encoding="utf-8",
             errors="replace",

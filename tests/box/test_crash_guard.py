@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.box.crash_guard import CRASHED, CUT, MOST_CUTS, CrashGuard, clip_identity
+from edge.box.crash_guard import CRASHED, ENDED, MOST_ENDS, SETTLED, CrashGuard, clip_identity
 from edge.box.crash_log import note_crash, oom_kills
 from edge.history.writer import History
 
@@ -56,24 +56,35 @@ def test_a_clip_that_crashes_the_program_is_skipped_after_two(
         assert guard.begin(tmp_path / "another name") == "", "forgiven after an update"
 
 
-@pytest.mark.parametrize("plug", [True, False], ids=["plug", "kill"])
-def test_a_pulled_plug_and_a_kill_are_no_clips_fault(
-    tmp_path: Path, clips: list[Path], plug: bool
+@pytest.mark.parametrize("late", [True, False], ids=["machine, later", "program"])
+def test_a_clip_that_ends_program_or_machine_without_a_trace_is_skipped_after_six(
+    tmp_path: Path, clips: list[Path], late: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The clip is judged last from then on, and skipped only if that goes on and on."""
-    for boot in range(MOST_CUTS):
-        with started(tmp_path, f"boot {boot * plug}", crash=False) as guard:
-            last = (clips[1], clips[2], clips[0])
-            assert guard.suspects_last(clips) == (last if boot else tuple(clips))
+    monkeypatch.setattr("edge.box.crash_guard.uptime", lambda: SETTLED if late else 5.0)
+    for boot in range(MOST_ENDS):
+        with started(tmp_path, f"boot {boot * late}", crash=False) as guard:
             assert guard.begin(clips[0]) == ""
-    with started(tmp_path, "boot after", crash=False) as guard:
-        assert guard.begin(clips[0]) == CUT
-    with started(tmp_path, "boot after", "2.0") as guard:
+    boot = f"boot {MOST_ENDS * late}"
+    with started(tmp_path, boot, crash=False) as guard:
+        assert guard.begin(clips[0]) == ENDED
+    with started(tmp_path, boot, "2.0") as guard:
         assert guard.begin(clips[0]) == ""
 
 
+def test_a_pulled_plug_is_no_clips_fault(
+    tmp_path: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often: of 125 power cuts some seconds apart, three clips were accused."""
+    monkeypatch.setattr("edge.box.crash_guard.uptime", lambda: 30.0)
+    for boot in range(5 * MOST_ENDS):
+        with started(tmp_path, f"boot {boot}", crash=False) as guard:
+            last = (clips[1], clips[2], clips[0])
+            assert guard.suspects_last(clips) == (last if boot else tuple(clips))
+            assert guard.begin(clips[0]) == ""
+
+
 def test_a_clip_that_was_judged_is_forgiven(tmp_path: Path, clips: list[Path]) -> None:
-    for boot in range(3 * MOST_CUTS):
+    for boot in range(3 * MOST_ENDS):
         with started(tmp_path, f"boot {boot}") as guard:
             assert guard.begin(clips[0]) == ""
             if boot % 2:

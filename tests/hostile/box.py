@@ -25,7 +25,8 @@ REPORT = "TRUELIGHT-REPORT.html"
 HEALTHY = {"REAL", "FAKE", "UNSURE", "NO_FACE"}
 _OTHER_BOOT = (
     *("unshare", "--mount", "sh", "-c"),
-    'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"',
+    'mount --bind "$0/boot" /proc/sys/kernel/random/boot_id &&'
+    ' mount --bind "$0/uptime" /proc/uptime && exec "$@"',
 )
 _SAID = re.compile(r"^INFO: (.*): (REAL|FAKE|UNSURE|NO_FACE|UNREADABLE)", re.MULTILINE)
 
@@ -93,7 +94,8 @@ class Life:
         os.sync()
 
     def start(self, boot: str = "") -> subprocess.Popen[bytes]:
-        """Start the daemon; with `boot`, as root, in a boot of the machine with this id."""
+        """Start the daemon; with `boot`, as root, in a boot of the machine
+        with this id, some seconds ago."""
         environment = os.environ | {"RUNTIME_DIRECTORY": str(self.apart / "run")}
         for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC"):
             environment.pop(name, None)
@@ -101,7 +103,8 @@ class Life:
         run = command("run", *options, "--config", self.config)
         if boot:
             (self.apart / "boot").write_text(f"{boot}\n")
-            run = [*_OTHER_BOOT, str(self.apart / "boot"), *run]
+            (self.apart / "uptime").write_text("5.00 5.00\n")
+            run = [*_OTHER_BOOT, str(self.apart), *run]
         with self.log.open("wb") as log:
             return subprocess.Popen(
                 run,

@@ -21,7 +21,7 @@ from edge.scan.media.protocol import LAYERS
 # What it does before it is taken over, as in worker.py: standard output stands for the connection.
 PREAMBLE = f"""{SETUP}
 sys.path.insert(0, {str(Path(edge.__file__).parents[1])!r})
-from edge.scan.media import sandbox
+from edge.scan import sandbox
 parent, clip, victim, port = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 held = sandbox.enter(20, 1536 << 20, (1, 2))
 """

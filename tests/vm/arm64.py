@@ -12,7 +12,7 @@ from pathlib import Path
 
 from machine import Machine
 
-TESTS = "tests/scan/test_sandbox.py"
+TESTS = "tests/scan/test_sandbox.py tests/scan/test_process.py -k 'not many_clips'"
 PYTHON = "/opt/truelight/.venv/bin/python"
 
 

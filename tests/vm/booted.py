@@ -12,6 +12,8 @@ UNIT = "truelight.service"
 
 def do(*command: str) -> str:
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    if done.returncode and command[0] == "systemctl":
+        print(do("journalctl", "--no-pager", "--lines", "40"))
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout.strip()
 

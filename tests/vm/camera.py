@@ -140,7 +140,7 @@ def record() -> None:
     camera.open()
     print(f"opened:           {time.monotonic() - began:.2f} s")
     _view(camera)
-    print("two at a time:   ", _refusal(PiCamera(SETTINGS), "Another program has the camera"))
+    print("two at a time:   ", _refusal(PiCamera(SETTINGS), "Another program has the camera."))
     for model in H264:
         _record(camera, model)
     _stop_recording(camera)
@@ -181,7 +181,8 @@ def _record(camera: PiCamera, model: str) -> None:
     print(f"                  {clip.container} {clip.codec} {clip.width} x {clip.height}, ", end="")
     print(f"{clip.seconds:.2f} s, {count} frames, card {card}, {faces} face")
     assert (clip.codec, clip.width, clip.height, faces) == ("h264", WIDTH, HEIGHT, 1)
-    assert abs(clip.seconds - SECONDS) < 0.2
+    # The last frame is waited for, and a busy machine has few.
+    assert abs(clip.seconds - SECONDS) < 0.2 + 2 * clip.seconds / count
     assert _is_red(card)
     assert heard == sorted(heard)
     assert heard[-1] == 1.0

@@ -24,6 +24,10 @@ ASKED
     chmod +x "$tree/usr/local/sbin/asked"
     printf '%s\n' '[Service]' 'ExecStart=/usr/local/sbin/asked' \
         >"$tree/etc/systemd/system/asked.service"
+    # An emulated machine on a busy one is slow.
+    mkdir -p "$tree/etc/systemd/system/truelight.service.d"
+    printf '%s\n' '[Service]' 'TimeoutStartSec=1800' 'WatchdogSec=600' \
+        >"$tree/etc/systemd/system/truelight.service.d/patient.conf"
     mkdir -p "$tree/etc/systemd/system/multi-user.target.wants"
     ln -sf ../asked.service "$tree/etc/systemd/system/multi-user.target.wants/asked.service"
 

@@ -53,10 +53,16 @@ root_ready() { # [SUITE [ARCHITECTURE]]
     [ -d "$ROOT" ] && return
     mkdir -p "$CACHE"
     local half=$ROOT.half
+    unmount_below "$half" # of a run that was ended
     rm -rf --one-file-system "$half"
     bootstrap "$suite" "$architecture" "$half" "${packages[@]}"
     [ "$suite-$architecture" != trixie-amd64 ] || python_packages "$half"
     mv "$half" "$ROOT"
+}
+
+unmount_below() { # FOLDER
+    awk -v below="$1/" 'index($5, below) == 1 {print $5}' /proc/self/mountinfo | tac |
+        xargs --no-run-if-empty umount --lazy
 }
 
 bootstrap() { # SUITE ARCHITECTURE FOLDER PACKAGE...

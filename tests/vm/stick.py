@@ -1,7 +1,8 @@
 """Plugs sticks into a virtual machine and pulls them out, for every kind of file system.
 
-stick.py FOLDER [PULLS]   with vm.img, vmlinuz, small.img and share/, as tests/vm/stick.sh makes
-                          them; at the end a stick is pulled out so many times at a random moment
+stick.py FOLDER [PULLS [LONGEST]]
+    with vm.img, vmlinuz, small.img and share/, as tests/vm/stick.sh makes them; at the end a stick
+    is pulled out so many times at a random moment, at most LONGEST seconds after it was plugged in
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from pathlib import Path
 from machine import Machine
 
 FOLDER = Path(sys.argv[1])
+PULLS = int(sys.argv[2]) if len(sys.argv) > 2 else 12
+LONGEST = float(sys.argv[3]) if len(sys.argv) > 3 else 25.0
 SIZE = 64 * 1024**2
 FIRST = 2048  # sector of the partition, where there is one
 
@@ -31,8 +34,8 @@ KINDS = {  # how each is made, on the whole stick or on a partition
     "ext4": ("sda", "mkfs.ext4 -q -L 'MY STICK'", "e2fsck -fn"),
 }
 DRIVERS = {"vfat": "vfat", "exfat": "exfat", "ntfs": "ntfs3", "ext4": "ext4"}
-GONE_SECONDS = 60
-"""For an emulated machine; a Pi takes 1 or 2."""
+GONE_SECONDS = 180
+"""For an emulated machine on a busy one; a Pi takes 1 or 2."""
 SAFE = {"ro", "nosuid", "nodev", "noexec", "noatime", "nosymfollow"}
 
 
@@ -43,7 +46,7 @@ def plugged(machine: Machine, image: Path, name: str, **how: bool) -> Iterator[d
     machine.plug(image, **how)
     status = f"/run/truelight/sticks/{name}.json"
     output = machine.ask(
-        f"for _ in $(seq 900); do [ ! -e {status} ] || exec cat {status}; sleep 0.1; done;"
+        f"for _ in $(seq 1800); do [ ! -e {status} ] || exec cat {status}; sleep 0.1; done;"
         " journalctl --lines 60; udevadm info /dev/sda; exit 1"
     )
     facts = json.loads(output)
@@ -138,7 +141,7 @@ def try_intruders(machine: Machine) -> None:
         machine.add(device, "intruder")
         refused = "/run/truelight/sticks/usb-*.json"
         facts = json.loads(
-            machine.ask(f"for _ in $(seq 300); do cat {refused} && exit; sleep 0.1; done; exit 1")
+            machine.ask(f"for _ in $(seq 900); do cat {refused} && exit; sleep 0.1; done; exit 1")
         )
         assert facts["error"].startswith("USB device refused"), facts
         assert machine.ask(used) == before
@@ -152,14 +155,14 @@ def try_intruders(machine: Machine) -> None:
     machine.ask("systemctl start truelight-usb")
 
 
-def pull_at_random(machine: Machine, count: int) -> None:
+def pull_at_random(machine: Machine, count: int, longest: float) -> None:
     """Pull a stick out while it is mounted, searched, judged or written to: nothing may be left."""
     chance = random.Random(5)
     image = FOLDER / "pulled.img"
     shutil.copyfile(FOLDER / "vfat.img", image)
     machine.plug(image)
     machine.ask(
-        "for _ in $(seq 300); do [ -e /dev/sda1 ] && break; sleep 0.1; done;"
+        "for _ in $(seq 900); do [ -e /dev/sda1 ] && break; sleep 0.1; done;"
         " systemctl stop truelight; umount /dev/sda1 2>/dev/null;"
         " blockdev --setrw /dev/sda /dev/sda1;"
         " mount -t vfat /dev/sda1 /mnt; rm -rf /mnt/album; mkdir /mnt/clips;"
@@ -170,7 +173,7 @@ def pull_at_random(machine: Machine, count: int) -> None:
     for number in range(1, count + 1):
         machine.until("the last stick is gone", lambda: no_stick(machine), GONE_SECONDS)
         machine.plug(image)
-        time.sleep(chance.uniform(0.0, 25.0))
+        time.sleep(chance.uniform(0.0, longest))
         moments[machine.ask("systemctl show --value -p StatusText truelight").split()[0]] += 1
         machine.pull()
         start = time.monotonic()
@@ -213,7 +216,7 @@ def main() -> None:
         try_intruders(machine)
         for kind in KINDS:
             try_kind(machine, kind)
-        pull_at_random(machine, int(sys.argv[2]) if len(sys.argv) > 2 else 12)
+        pull_at_random(machine, PULLS, LONGEST)
     finally:
         machine.end()
 

@@ -23,4 +23,5 @@ box_ready stick
 machine_ready "$BOX" "$BOX/tree"
 cp "$BOX/tree/boot/small.img" "$BOX/small.img"
 
-python3 -B "$VM/stick.py" "$BOX" "${PULLS:-12}"
+# 200 pulls: PULLS=200 LONGEST=10 tests/vm/run stick
+python3 -B "$VM/stick.py" "$BOX" "${PULLS:-12}" "${LONGEST:-25}"

@@ -63,7 +63,7 @@ while [ -z "$INIT" ]; do
     sleep 0.1
 done
 nsenter --target "$INIT" --all --wd=/ /usr/bin/python3 -B /run/source/tests/vm/systemd.py \
-    "${LOOP#/dev/}"
+    "${LOOP#/dev/}" "${PULLS:-10}"
 
 # ---- It switches itself off
 

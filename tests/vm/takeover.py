@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from attempts import SETUP, SUCCESS  # placed there by systemd.sh
 
-from edge.scan.media import sandbox, supervisor, worker
+from edge.scan import sandbox
+from edge.scan.media import supervisor, worker
 
 REQUEST = struct.Struct("<qqqq")
 

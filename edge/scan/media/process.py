@@ -9,7 +9,6 @@ what it answers.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import logging
 import mmap
@@ -18,13 +17,13 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.scan.child_process import forbid_attaching, interpreter, spawn
 from edge.scan.media.protocol import ClipError, Fault, Reply, Request, pack, read_message
 
 if TYPE_CHECKING:
@@ -36,15 +35,7 @@ _log = logging.getLogger(__name__)
 UNIT_SOCKET = Path("/run/truelight/decoder.sock")
 """Each connection to it becomes a decoder process: `systemd/truelight-decoder.socket`."""
 
-_START = (
-    "import sys; sys.path[:] = {path!r}; from edge.scan.media.worker import main; "
-    "main(int(sys.argv[1]))"
-)
-_PR_SET_DUMPABLE = 4
-_HERE = str(Path(__file__).resolve().parents[3])
-# Copied before threads import modules: cv2, while it is imported, has a folder on the path whose
-# `typing` would hide Python's own in a process that is started in that moment.
-_PATH = [_HERE, *(entry for entry in sys.path if entry and entry != _HERE)]
+_WORKER = "edge.scan.media.worker"
 _LOG_BYTES = 65536
 _POLL_SECONDS = 0.002
 _START_SECONDS = 20.0
@@ -68,12 +59,14 @@ class DecoderProcess:
         """Seconds from one step of ending it to the next."""
         self._ended = self._ready = False
         self._child: subprocess.Popen[bytes] | None = None
-        # No other process of this user may read this one's memory or attach to it.
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        forbid_attaching()
         connection = None if command or child else _connect()
         with contextlib.ExitStack() as kept:
             if connection is None:
-                connection, self._child = _spawn(command or _command())
+                try:
+                    connection, self._child = spawn(command or interpreter(_WORKER))
+                except OSError as error:
+                    raise ClipError(Fault.NOT_STARTED) from error
                 self.pid = self._child.pid
             self._connection = kept.enter_context(connection)
             self._memory = os.memfd_create("frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -246,29 +239,3 @@ def _connect() -> socket.socket | None:
         connection.close()
         return None
     return connection
-
-
-def _command() -> list[str]:
-    """A fresh interpreter that imports from where this one does, and reads no settings."""
-    return [sys.executable, "-I", "-S", "-c", _START.format(path=_PATH)]
-
-
-def _spawn(command: Sequence[str]) -> tuple[socket.socket, subprocess.Popen[bytes]]:
-    """A child with one end of a connection; until it gets a clip it shares this one's stderr."""
-    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-    ours, theirs = socket.socketpair()
-    with theirs:
-        try:
-            child = subprocess.Popen(
-                [*command, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-                cwd="/",
-                env={"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", **kept},
-            )
-        except OSError as error:
-            ours.close()
-            raise ClipError(Fault.NOT_STARTED) from error
-    return ours, child

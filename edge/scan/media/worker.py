@@ -13,14 +13,14 @@ import mmap
 import os
 import select
 import socket
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any, NoReturn
 
-from edge.scan.media import sandbox
+from edge.scan import sandbox
+from edge.scan.child_process import end_with
 from edge.scan.media.clip_file import DescriptorFile, PixelLimits
 from edge.scan.media.parts import Parts, import_all, import_readers
 from edge.scan.media.protocol import (
@@ -97,10 +97,6 @@ class ParentConnection:
         """Frames decoded of the parts before the current one."""
         self._last = 0.0
 
-    def end_with_it(self) -> None:
-        """Start to watch, in a thread, for the program's end."""
-        threading.Thread(target=self._end_with_parent, daemon=True).start()
-
     def reply(self, kind: Reply, *fields: int) -> None:
         """Send one message; messages are shorter than what a connection takes whole."""
         self._last = time.monotonic()
@@ -145,12 +141,6 @@ class ParentConnection:
             os._exit(0)
         return message[1:]
 
-    def _end_with_parent(self) -> None:
-        poll = select.poll()
-        poll.register(self.descriptor, select.POLLRDHUP)
-        poll.poll()
-        os._exit(0)
-
 
 def main(descriptor: int) -> NoReturn:
     """Serve one clip over this connection, then exit without unwinding."""
@@ -187,7 +177,7 @@ def _serve(parent: ParentConnection, fields: Sequence[int], clip: int, memory: i
         import_readers(DescriptorFile(clip))
     parent.budget.cpu_seconds = cpu
     sandbox.enter(cpu + _CPU_MARGIN, space, (parent.descriptor, _STDERR))
-    parent.end_with_it()  # no thread before: some layers confine only the one that enters
+    end_with(parent.descriptor)  # no thread before: some layers confine only the one that enters
     window_frames, micro_rate, max_windows, first = sampled
     sampling = Sampling(window_frames, micro_rate / MICROSECONDS, max_windows, first or None)
     limits = PixelLimits(handed_out, video, picture)

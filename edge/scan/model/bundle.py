@@ -2,7 +2,8 @@
 
 A bundle is used only if every file has the hash that `bundle.json` gives and both graphs answer
 the golden vector correctly: damaged or exchanged files, and graphs that run wrongly on this
-machine, are refused by name.
+machine, are refused by name. The graphs of a bundle that Truelight did not ship run in a process
+of their own (`confined`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import io
 import math
 import threading
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import onnxruntime
@@ -25,6 +28,7 @@ from edge.scan.model.bundle_info import (
     BundleInfo,
     read_bundle,
 )
+from edge.scan.model.confined import CONFINED_FILES, ConfinedGraphs
 from edge.scan.model.manifest import FEATURES, GOLDEN, SEQUENCE, TOWER, Manifest
 
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -33,11 +37,31 @@ MOST_GOLDEN_BYTES = 64_000_000
 """Unpacked; the shipped ones have less than 1 MB."""
 
 
-class Sessions:
-    """The two graphs of a bundle in ONNX Runtime sessions, not verified.
+class Graphs(Protocol):
+    """The two graphs of a bundle, wherever they run. May be used from several threads."""
 
-    May be used from several threads. `threads` 0 leaves their number to ONNX Runtime: one a core.
-    `weights` is the folder of the file with the weights of a features graph that has them outside.
+    @property
+    def asks_generated(self) -> bool:
+        """Whether the sequence graph says if a face was generated whole."""
+
+    def features(self, crops: Crops, output: str = "features") -> Floats:
+        """uint8 `[n, side, side, 3]` RGB -> float32 `[n, D]`, of our networks `[n, 2048]`.
+
+        `output` "map" gives the last feature maps, float32 `[n, D, h, w]`; a tower has none.
+        """
+
+    def sequence(self, features: Floats) -> Floats:
+        """float32 `[n, T, D]` -> float32 `[n]`, the windows' logits of FAKE."""
+
+    def generated(self, features: Floats) -> Floats:
+        """The same: the windows' logits of a face that was generated whole."""
+
+
+class Sessions:
+    """The two graphs of a bundle in ONNX Runtime sessions, not verified: `Graphs`.
+
+    `threads` 0 leaves their number to ONNX Runtime: one a core. `weights` is, for a features graph
+    that has its weights outside, the folder of that file, or the file's content.
     """
 
     def __init__(
@@ -45,7 +69,7 @@ class Sessions:
         features: bytes | str,
         sequence: bytes | str,
         threads: int = 0,
-        weights: Path | None = None,
+        weights: Path | bytes | None = None,
     ) -> None:
         self._features = open_graph(features, threads, FEATURES, weights)
         self._sequence = open_graph(sequence, 1, SEQUENCE)
@@ -54,10 +78,7 @@ class Sessions:
         self._lock = threading.Lock()
 
     def features(self, crops: Crops, output: str = "features") -> Floats:
-        """uint8 `[n, side, side, 3]` RGB -> float32 `[n, D]`, of our networks `[n, 2048]`.
-
-        `output` "map" gives the last feature maps, float32 `[n, D, h, w]`; a tower has none.
-        """
+        """As `Graphs.features`."""
         starts = range(0, max(len(crops), 1), self._batch)
         parts = [crops[at : at + self._batch] for at in starts]
         with self._lock:
@@ -65,30 +86,30 @@ class Sessions:
         return np.concatenate(answers)
 
     def sequence(self, features: Floats) -> Floats:
-        """float32 `[n, T, D]` -> float32 `[n]`, the windows' logits of FAKE."""
+        """As `Graphs.sequence`."""
         logits: Floats = self._sequence.run(["logits"], {"features": features})[0]
         return logits
 
     def generated(self, features: Floats) -> Floats:
-        """The same: the windows' logits of a face that was generated whole."""
+        """As `Graphs.generated`."""
         logits: Floats = self._sequence.run(["generated"], {"features": features})[0]
         return logits
 
     @property
     def asks_generated(self) -> bool:
-        """Whether the sequence graph says if a face was generated whole."""
+        """As `Graphs.asks_generated`."""
         return any(output.name == "generated" for output in self._sequence.get_outputs())
 
 
-class Bundle(Sessions):
-    """A verified model. Made by `load_bundle`."""
+class Bundle:
+    """A verified model: `Graphs`, and what its `bundle.json` says. Made by `load_bundle`."""
 
-    def __init__(
-        self, info: BundleInfo, features: bytes, sequence: bytes, threads: int = 0
-    ) -> None:
-        weights = info.path.resolve() if TOWER in info.manifest.files else None
-        super().__init__(features, sequence, threads, weights)
+    def __init__(self, info: BundleInfo, graphs: Graphs) -> None:
         self.info = info
+        self.features = graphs.features
+        self.sequence = graphs.sequence
+        self.generated = graphs.generated
+        self.asks_generated = graphs.asks_generated
 
     @property
     def manifest(self) -> Manifest:
@@ -97,7 +118,7 @@ class Bundle(Sessions):
 
 
 def open_graph(
-    model: bytes | str, threads: int, file: str, weights: Path | None = None
+    model: bytes | str, threads: int, file: str, weights: Path | bytes | None = None
 ) -> onnxruntime.InferenceSession:
     """A session that runs a graph as the box does; errors call it `file`.
 
@@ -112,9 +133,13 @@ def open_graph(
     options.enable_cpu_mem_arena = False
     # Waiting threads would busy the core that decodes the next frames.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if weights is not None:
+    if isinstance(weights, Path):
         options.add_session_config_entry(WEIGHTS_FOLDER, str(weights))
     try:
+        if isinstance(weights, bytes):
+            options.add_external_initializers_from_files_in_memory(
+                [TOWER], [weights], [len(weights)]
+            )
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as failure:  # its errors have no other common base
         raise BundleError(
@@ -130,15 +155,39 @@ def load_bundle(bundle: Path | BundleInfo, threads: int = 0) -> Bundle:
     """
     info = bundle if isinstance(bundle, BundleInfo) else read_bundle(bundle)
     info.check_installed()
+    if not info.model.shipped:
+        for name in info.manifest.files:
+            if name not in CONFINED_FILES:  # that process has the others verified
+                info.verify(name)
+        return Bundle(info, ConfinedGraphs(info, threads))
     files = {name: info.verified(name) for name in info.manifest.files if name != TOWER}
     if TOWER in info.manifest.files:
         info.verify(TOWER)
-    loaded = Bundle(info, files[FEATURES], files[SEQUENCE], threads)
-    check_golden(loaded, files[GOLDEN], info.path)
-    return loaded
+    weights = info.path.resolve() if TOWER in info.manifest.files else None
+    graphs = Sessions(files[FEATURES], files[SEQUENCE], threads, weights)
+    check_golden(graphs, files[GOLDEN], info.path)
+    return Bundle(info, graphs)
 
 
-def check_golden(sessions: Sessions, golden: bytes, path: Path) -> None:
+def load_sequence(path: Path) -> tuple[int, Callable[[Floats], Floats]]:
+    """The number of features that the sequence graph takes, and `Graphs.sequence`.
+
+    Of a bundle that Truelight shipped, without the large graph, and not verified.
+
+    Raises:
+        BundleError: it cannot be loaded.
+    """
+    info = read_bundle(path)
+    if not info.model.shipped:
+        bundle, side = load_bundle(info), info.manifest.input.side
+        crop = np.zeros((1, side, side, 3), np.uint8)
+        return bundle.features(crop).shape[-1], bundle.sequence
+    session = open_graph(str(path / SEQUENCE), 1, SEQUENCE)
+    width: int = session.get_inputs()[0].shape[-1]
+    return width, lambda features: session.run(["logits"], {"features": features})[0]
+
+
+def check_golden(sessions: Graphs, golden: bytes, path: Path) -> None:
     """Run both graphs on the golden vector.
 
     Raises:

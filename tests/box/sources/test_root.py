@@ -1,6 +1,7 @@
 """What root does to sticks: `systemd/stick`, run as its units run it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -157,6 +158,47 @@ def test_a_name_that_no_device_has_is_refused(tmp_path: Path, name: str) -> None
         [*volume.SCRIPT, "mount", name, "--run", tmp_path], check=False, capture_output=True
     )
     assert done.returncode == 2
+
+
+def told_by(tool: Path, then: str) -> Path:
+    """Have a command write down its capabilities and mount namespace before it does `then`."""
+    told = tool.with_suffix(".told")
+    facts = "grep CapEff /proc/self/status; readlink /proc/self/ns/mnt"
+    tool.write_text(f"#!/bin/sh\n{{ {facts}; }} >{told}\n{then}\n")
+    tool.chmod(0o755)
+    return told
+
+
+def test_what_reads_a_strangers_bytes_has_no_capability(tmp_path: Path) -> None:
+    with volume.stand_in(tmp_path) as stick:
+        blkid = shutil.which("blkid", path=stick.environment["PATH"])
+        told = told_by(tmp_path / "tools" / "blkid", f'exec {blkid} "$@"')
+        command = ["setpriv", "--no-new-privs", *stick.command("mount")]
+        subprocess.run(command, check=True, env=stick.environment)
+        assert int(told.read_text().split()[1], 16) == 0
+        assert stick.folder.is_symlink()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has views of the file system")
+def test_a_stick_is_mounted_in_the_view_that_is_given(tmp_path: Path) -> None:
+    """And it is searched in the unit's own."""
+    with volume.stand_in(tmp_path) as stick:
+        tools = tmp_path / "tools"
+        blkid = shutil.which("blkid", path=stick.environment["PATH"])
+        searching = told_by(tools / "blkid", f'exec {blkid} "$@"')
+        (tools / "mount").rename(tools / "mount-in-stead")
+        mounting = told_by(tools / "mount", f'exec {tools / "mount-in-stead"} "$@"')
+        own = Path("/proc/self/ns/mnt")
+        with own.open("rb") as view:
+            subprocess.run(
+                ["unshare", "--mount", *stick.command("mount"), "--view", "/proc/self/fd/0"],
+                check=True,
+                env=stick.environment,
+                stdin=view,
+            )
+        assert stick.folder.is_symlink()
+        assert mounting.read_text().split()[-1] == str(own.readlink())
+        assert searching.read_text().split()[-1] != str(own.readlink())
 
 
 # ---- The report

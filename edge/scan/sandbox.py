@@ -1,4 +1,4 @@
-"""What the decoder process gives up before it reads the first byte of a clip.
+"""What a process gives up before it reads a stranger's first byte: a clip, or a model.
 
 By then all modules are imported and all descriptors are open, and it has one thread only. Each
 layer is independent of the others: where the kernel or a library lacks one, the rest holds, and
@@ -46,7 +46,7 @@ _ALLOWED = (
 _REFUSED = (
     *("open", "openat", "openat2", "access", "faccessat", "faccessat2", "readlink", "readlinkat"),
     *("stat", "lstat", "fstat", "newfstatat", "statx", "getcwd", "getdents64", "ioctl", "uname"),
-    *("getuid", "geteuid", "getgid", "getegid", "getppid"),
+    *("getuid", "geteuid", "getgid", "getegid", "getppid", "sched_setaffinity"),
 )
 
 

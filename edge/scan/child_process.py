@@ -1,0 +1,76 @@
+"""Starts a child of this program: a fresh interpreter that has one connection, and nothing else.
+
+And what the child needs of it: to end when the program does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+_START = "import sys; sys.path[:] = {path!r}; from {module} import main; main(int(sys.argv[1]))"
+_PR_SET_DUMPABLE = 4
+_HERE = str(Path(__file__).resolve().parents[2])
+# Copied before threads import modules: cv2, while it is imported, has a folder on the path whose
+# `typing` would hide Python's own in a process that is started in that moment.
+PATH = [_HERE, *(entry for entry in sys.path if entry and entry != _HERE)]
+
+
+def forbid_attaching() -> None:
+    """From now on no other process of this user may read this one's memory or attach to it."""
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def interpreter(module: str) -> list[str]:
+    """A command that runs `main(connection)` of a module.
+
+    It imports from where this program does, and reads no settings.
+    """
+    return [sys.executable, "-I", "-S", "-c", _START.format(path=PATH, module=module)]
+
+
+def spawn(command: Sequence[str]) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """Start a command with one end of a connection, whose number is its last argument.
+
+    It shares stderr with this program, and is in a session of its own. Raises OSError.
+    """
+    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            child = subprocess.Popen(
+                [*command, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+                cwd="/",
+                env={"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", **kept},
+            )
+        except OSError:
+            ours.close()
+            raise
+    return ours, child
+
+
+def end_with(connection: int) -> None:
+    """End this process, whatever it does, when the other side of the connection ends.
+
+    Starts a thread.
+    """
+
+    def watch() -> NoReturn:
+        poll = select.poll()
+        poll.register(connection, select.POLLRDHUP)
+        poll.poll()
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,376 @@
+"""Models that are not Truelight's, and what they may do to the program: nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from bundles import FRAMES, SIDE, WIDTH, write_bundle, write_tower_bundle
+from frontdoor import ROOT
+from onnx import TensorProto, helper, numpy_helper
+
+from edge.finding import Verdict
+from edge.scan.model import confined
+from edge.scan.model.bundle import load_bundle
+from edge.scan.model.bundle_info import BundleError, read_bundle
+from edge.scan.model.confined import ConfinedGraphs, ModelProcessError
+from edge.scan.model.messages import HEADER, Answer
+from edge.scan.scanner import Scanner
+from edge.settings import load_settings
+
+CROPS = helper.make_tensor_value_info("crops", TensorProto.UINT8, ["n", SIDE, SIDE, 3])
+FEATURES = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", WIDTH])
+ENDLESS = 2**62
+
+
+def exchange(bundle: Path, content: bytes, name: str = "features.onnx") -> Path:
+    """Replace a file of a bundle, whose manifest then vouches for the new one."""
+    (bundle / name).write_bytes(content)
+    manifest = json.loads((bundle / "bundle.json").read_text())
+    manifest["files"][name] = hashlib.sha256(content).hexdigest()
+    (bundle / "bundle.json").write_text(json.dumps(manifest))
+    return bundle
+
+
+def model(
+    nodes: Sequence[onnx.NodeProto], *constants: onnx.TensorProto, domain: str = ""
+) -> onnx.ModelProto:
+    graph = helper.make_graph(nodes, "hostile", [CROPS], [FEATURES], constants)
+    versions = [helper.make_opsetid("", 17)]
+    if domain:
+        versions.append(helper.make_opsetid(domain, 1))
+    return helper.make_model(graph, opset_imports=versions, ir_version=8)
+
+
+def constant(name: str, value: object, kind: type) -> onnx.TensorProto:
+    return numpy_helper.from_array(np.array(value, kind), name)
+
+
+def swelling() -> onnx.ModelProto:
+    """256 GB of zeros, from a few bytes."""
+    return model(
+        [
+            helper.make_node("ConstantOfShape", ["size"], ["zeros"]),
+            helper.make_node("ReduceSum", ["zeros"], ["sum"], keepdims=0),
+            helper.make_node("Expand", ["sum", "shape"], ["features"]),
+        ],
+        constant("size", [2**36], np.int64),
+        constant("shape", [1, WIDTH], np.int64),
+    )
+
+
+def huge_initialiser() -> onnx.ModelProto:
+    tensor = TensorProto(name="huge", data_type=TensorProto.FLOAT, dims=[2**40], raw_data=b"1234")
+    return model([helper.make_node("Identity", ["huge"], ["features"])], tensor)
+
+
+def deeply_nested() -> bytes:
+    """A graph in a node in a graph, 10,000 deep."""
+
+    def field(number: int, content: bytes) -> bytes:
+        size, written = len(content), bytearray([number << 3 | 2])
+        while size > 127:
+            written.append(size & 127 | 128)
+            size >>= 7
+        return bytes(written) + bytes([size]) + content
+
+    graph = b""
+    for _ in range(10_000):
+        graph = field(1, field(4, b"If") + field(5, field(6, graph)))
+    return field(7, graph)
+
+
+def custom_operator() -> onnx.ModelProto:
+    node = helper.make_node("Shell", ["crops"], ["features"], domain="evil", command="touch /tmp/x")
+    return model([node], domain="evil")
+
+
+def looping(turns: onnx.NodeProto | None = None) -> onnx.ModelProto:
+    """As many turns as `turns` says, else without an end; then the mean of the crops' colours."""
+    number, flag = (
+        helper.make_tensor_value_info(name, kind, [])
+        for name, kind in (("number", TensorProto.INT64), ("flag", TensorProto.BOOL))
+    )
+    flag_out, kept_in, kept = (
+        helper.make_tensor_value_info(name, kind, [])
+        for name, kind in (
+            ("flag out", TensorProto.BOOL),
+            ("kept in", TensorProto.FLOAT),
+            ("kept", TensorProto.FLOAT),
+        )
+    )
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["flag"], ["flag out"]),
+            helper.make_node("Sin", ["kept in"], ["kept"]),
+        ],
+        "body",
+        [number, flag, kept_in],
+        [flag_out, kept],
+    )
+    return model(
+        [
+            helper.make_node("Cast", ["crops"], ["float"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["float"], ["mean"], keepdims=0),
+            *([turns] if turns else []),
+            helper.make_node("Loop", ["turns", "true", "mean"], ["looped"], body=body),
+            helper.make_node("ReduceMean", ["float"], ["colour"], axes=[1, 2], keepdims=0),
+            helper.make_node("Mul", ["looped", "zero"], ["nothing"]),
+            helper.make_node("MatMul", ["colour", "spread"], ["told"]),
+            helper.make_node("Add", ["told", "nothing"], ["features"]),
+        ],
+        *([] if turns else [constant("turns", ENDLESS, np.int64)]),
+        constant("true", True, bool),
+        constant("zero", 0, np.float32),
+        constant("spread", np.eye(3, WIDTH), np.float32),
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        (swelling, "cannot be run|graph"),
+        (huge_initialiser, "graph"),
+        (deeply_nested, "graph"),
+        (custom_operator, "graph"),
+    ],
+)
+def test_a_hostile_graph_costs_a_sentence(
+    tmp_path: Path, made: Callable[[], onnx.ModelProto | bytes], says: str
+) -> None:
+    hostile = made()
+    content = hostile if isinstance(hostile, bytes) else hostile.SerializeToString()
+    bundle = exchange(write_bundle(tmp_path / "evil"), content)
+    with pytest.raises(BundleError, match=says) as caught:
+        load_bundle(bundle)
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("where", ["../secret.bin", "/etc/passwd", "secret.bin", "tower.onnx"])
+@pytest.mark.parametrize("make", [write_bundle, write_tower_bundle])
+def test_a_graph_reads_no_file_that_it_names(
+    tmp_path: Path,
+    where: str,
+    make: Callable[[Path], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Beside it, above it, and in the current folder; a tower reads its own weights only."""
+    if make is write_tower_bundle and where == "tower.onnx":
+        pytest.skip("its own")
+    bundle = make(tmp_path / "evil")
+    for folder in (tmp_path, bundle):
+        (folder / "secret.bin").write_bytes(bytes(3 * WIDTH * 4))
+    monkeypatch.chdir(bundle)
+    tensor = TensorProto(name="spread", data_type=TensorProto.FLOAT, dims=[1, WIDTH])
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=where)
+    evil = model([helper.make_node("Identity", ["spread"], ["features"])], tensor)
+    exchange(bundle, evil.SerializeToString())
+    with pytest.raises(BundleError, match="graph"):
+        load_bundle(bundle)
+
+
+def test_a_golden_vector_without_end_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confined, "LOAD_SECONDS", 2.0)
+    bundle = exchange(write_bundle(tmp_path / "evil"), looping().SerializeToString())
+    with pytest.raises(BundleError, match="does not answer in time"):
+        load_bundle(bundle)
+
+
+def stuck_on_white() -> bytes:
+    """A model that answers, but never where a crop is all white."""
+    turns = helper.make_node("If", ["is white"], ["turns"])
+    for name, number in (("then_branch", ENDLESS), ("else_branch", 1)):
+        value = helper.make_node("Constant", [], ["chosen"], value=constant("", number, np.int64))
+        chosen = helper.make_tensor_value_info("chosen", TensorProto.INT64, [])
+        turns.attribute.append(
+            helper.make_attribute(name, helper.make_graph([value], name, [], [chosen]))
+        )
+    made = looping(turns)
+    asked = helper.make_node("Greater", ["mean", "nearly white"], ["is white"])
+    made.graph.node.insert(2, asked)
+    made.graph.initializer.append(constant("nearly white", 254, np.float32))
+    content: bytes = made.SerializeToString()
+    return content
+
+
+def test_a_model_that_hangs_costs_one_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graphs = load(exchange(write_bundle(tmp_path / "evil"), stuck_on_white()))
+    crops = np.zeros((11, SIDE, SIDE, 3), np.uint8)
+    assert graphs.features(crops).shape == (11, WIDTH)
+    first = graphs.pid
+    monkeypatch.setattr(confined, "RUN_SECONDS", 1.0)
+    with pytest.raises(ModelProcessError, match="does not answer in time"):
+        graphs.features(crops + 255)
+    assert not Path(f"/proc/{first}").exists()
+    monkeypatch.undo()
+    assert graphs.features(crops).shape == (11, WIDTH)
+
+
+def test_a_model_that_is_ended_costs_one_clip(
+    tmp_path: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a Scanner: the first clip is UNREADABLE, the next one is judged."""
+    made: list[ConfinedGraphs] = []
+
+    class Watched(ConfinedGraphs):
+        def __init__(self, *given: object) -> None:
+            super().__init__(*given)  # type: ignore[arg-type]
+            made.append(self)
+
+    monkeypatch.setattr("edge.scan.model.bundle.ConfinedGraphs", Watched)
+    settings = load_settings(None).changed(
+        "test", {"model.bundle": str(write_bundle(tmp_path / "red")), "second_opinion.ask": "never"}
+    )
+    with Scanner(settings) as scanner:
+        scanner.wait()
+        os.kill(made[0].pid, signal.SIGSEGV)
+        finding = scanner.scan(clips / "red.mp4")
+        assert finding.verdict is Verdict.UNREADABLE
+        assert "signal 11" in finding.reasons[0].text
+        assert scanner.scan(clips / "red.mp4").verdict is Verdict.FAKE
+
+
+def load(bundle: Path, code: str = "") -> ConfinedGraphs:
+    """Load it, by a process of Python code that gets the connection as `it`, if some is given."""
+    whole = f"import os, signal, struct, sys, time\nit = int(sys.argv[1])\n{textwrap.dedent(code)}"
+    return ConfinedGraphs(
+        read_bundle(bundle), command=[sys.executable, "-c", whole] if code else None
+    )
+
+
+LOADED = HEADER.pack(Answer.LOADED, *[0] * 7)
+
+
+def refusal(text: str) -> str:
+    return f"os.write(it, {HEADER.pack(Answer.REFUSED, len(text), *[0] * 6) + text.encode()!r})"
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "ended by signal 11"),
+        ("os.abort()", "ended by signal 6"),
+        ("sys.exit(3)", "it ended"),
+        ("os.write(it, b'1234')", "it ended"),
+        (refusal("x\033]0;pwned\a\033[2J"), r"x\\x1b"),
+        (f"os.write(it, {HEADER.pack(Answer.REFUSED, 1 << 40, *[0] * 6)!r})", "invalid data"),
+        (f"os.write(it, {HEADER.pack(Answer.ARRAY, *[1] * 7)!r})", "invalid data"),
+        (f"os.write(it, {HEADER.pack(77, *[1] * 7)!r})", "invalid data"),
+    ],
+)
+def test_a_process_that_dies_or_lies_while_loading(bundle: Path, code: str, says: str) -> None:
+    with pytest.raises(BundleError, match=says) as caught:
+        load(bundle, code)
+    assert caught.value.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(0,), (1, 2), (5, 8, 1, 1, 1, 1), (4, 8, 1 << 20, 1 << 20, 4), (1, -1), (2, 8, 1 << 62)],
+)
+def test_a_process_that_lies_about_an_array(bundle: Path, shape: tuple[int, ...]) -> None:
+    given = np.zeros((8, FRAMES, WIDTH), np.float32)
+    asked = 2 * HEADER.size + len(os.fsencode(bundle)) + given.nbytes
+    head = HEADER.pack(Answer.ARRAY, *shape, *[0] * (7 - len(shape)))
+    graphs = load(
+        bundle,
+        f"""
+        os.write(it, {LOADED!r})
+        left = {asked}
+        while left: left -= len(os.read(it, left))
+        os.write(it, {head!r})
+        time.sleep(60)
+        """,
+    )
+    with pytest.raises(ModelProcessError, match="invalid data"):
+        graphs.sequence(given)
+
+
+def test_the_process_is_confined_and_ends_with_the_bundle(bundle: Path) -> None:
+    graphs = load(bundle)
+    process = Path(f"/proc/{graphs.pid}")
+    for task in (process / "task").iterdir():
+        facts = (task / "status").read_text()
+        assert "\nSeccomp:\t2\n" in facts
+        assert "\nNoNewPrivs:\t1\n" in facts
+    assert (process / "oom_score_adj").read_text() == "1000\n"
+    open_files = [str(each.readlink()) for each in (process / "fd").iterdir()]
+    files = {path for path in open_files if path.startswith("/")}
+    assert files <= {"/dev/null", *(str(file) for file in bundle.iterdir())}
+    del graphs
+    assert not process.exists()
+
+
+def test_the_process_ends_with_the_program_whatever_it_does(tmp_path: Path) -> None:
+    """It runs a graph without an end while the program is killed."""
+    bundle = exchange(write_bundle(tmp_path / "evil"), stuck_on_white())
+    code = f"""
+import sys, threading, numpy as np
+from pathlib import Path
+from edge.scan.model.bundle_info import read_bundle
+from edge.scan.model.confined import ConfinedGraphs
+graphs = ConfinedGraphs(read_bundle(Path(sys.argv[1])))
+print(graphs.pid, flush=True)
+graphs.features(np.full((1, {SIDE}, {SIDE}, 3), 255, np.uint8))
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code, bundle], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        process = Path(f"/proc/{int(program.stdout.readline())}")
+        state = process / "task" / process.name / "status"
+        until(lambda: "\nState:\tR" in state.read_text())
+        program.kill()
+    until(lambda: not is_running(process))
+
+
+def is_running(process: Path) -> bool:
+    try:
+        return "\nState:\tZ" not in (process / "status").read_text()
+    except OSError:
+        return False
+
+
+def until(ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_truelights_own_bundles_run_in_the_program(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashes = frozenset([read_bundle(bundle).sha256])
+    monkeypatch.setattr("edge.scan.model.bundle_info.shipped_hashes", lambda: hashes)
+    monkeypatch.setattr("edge.scan.model.bundle.ConfinedGraphs", None)
+    assert load_bundle(bundle).sequence(np.zeros((2, FRAMES, WIDTH), np.float32)).shape == (2,)
+
+
+@pytest.mark.parametrize("kind", ["deep", "large", "pipe"])
+def test_a_hostile_manifest_costs_a_sentence(bundle: Path, tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "bundle.json"
+    if kind == "deep":
+        file.write_bytes(b"[" * 1_000_000)
+    elif kind == "large":
+        file.write_bytes(b" " * 4_000_001)
+    else:
+        os.mkfifo(file)
+    with pytest.raises(BundleError, match=r"not right|larger|regular"):
+        read_bundle(tmp_path)
