@@ -38,6 +38,9 @@ NEEDED: Final = 300.0
 """MB that must be free to load the model. CLIP's tower takes 180 while it is loaded and runs, and
 80 when it waits: its file, mapped, which the kernel may take back."""
 
+AHEAD: Final = 800.0
+"""MB that must be free to load it while a clip is decoded, which takes memory as well."""
+
 TIGHT: Final = 150.0
 """MB: with less than this free, an idle model is unloaded."""
 
@@ -157,6 +160,18 @@ class SecondModel:
             self._bundle = None
             if self._timer is not None:
                 self._timer.cancel()
+
+    def prepare(self) -> None:
+        """Load the model now if there is plenty of memory, so that `answers` need not.
+
+        Never fails: `answers` does.
+        """
+        free = megabytes("MemAvailable", self._memory)
+        if free is None or free < AHEAD:
+            return
+        with self._lock, contextlib.suppress(TruelightError):
+            self._bundle = self._bundle or self._load()
+            self._used = time.monotonic()
 
     def answers(
         self, crops: Mapping[int, Sequence[Pixels]], waiting: Callable[[], None]
