@@ -11,6 +11,8 @@ import io
 import math
 import threading
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,10 @@ MOST_GOLDEN_BYTES = 64_000_000
 """Unpacked; the shipped ones have less than 1 MB."""
 
 
+Graph = bytes | str | Callable[[], bytes]
+"""A graph's bytes, its path, or a function that reads it: its bytes are freed before the next's."""
+
+
 class Sessions:
     """The two graphs of a bundle in ONNX Runtime sessions, not verified.
 
@@ -42,8 +48,8 @@ class Sessions:
 
     def __init__(
         self,
-        features: bytes | str,
-        sequence: bytes | str,
+        features: Graph,
+        sequence: Graph,
         threads: int = 0,
         weights: Path | None = None,
     ) -> None:
@@ -83,11 +89,10 @@ class Sessions:
 class Bundle(Sessions):
     """A verified model. Made by `load_bundle`."""
 
-    def __init__(
-        self, info: BundleInfo, features: bytes, sequence: bytes, threads: int = 0
-    ) -> None:
+    def __init__(self, info: BundleInfo, threads: int = 0) -> None:
         weights = info.path.resolve() if TOWER in info.manifest.files else None
-        super().__init__(features, sequence, threads, weights)
+        graphs = (partial(info.verified, FEATURES), partial(info.verified, SEQUENCE))
+        super().__init__(*graphs, threads, weights)
         self.info = info
 
     @property
@@ -97,13 +102,14 @@ class Bundle(Sessions):
 
 
 def open_graph(
-    model: bytes | str, threads: int, file: str, weights: Path | None = None
+    model: Graph, threads: int, file: str, weights: Path | None = None
 ) -> onnxruntime.InferenceSession:
     """A session that runs a graph as the box does; errors call it `file`.
 
     Raises:
         BundleError: ONNX Runtime cannot run it.
     """
+    given = model() if callable(model) else model
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -115,7 +121,7 @@ def open_graph(
     if weights is not None:
         options.add_session_config_entry(WEIGHTS_FOLDER, str(weights))
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
     except Exception as failure:  # its errors have no other common base
         raise BundleError(
             f"{file} is no graph that ONNX Runtime can run: {failure}", REMEDY
@@ -130,11 +136,11 @@ def load_bundle(bundle: Path | BundleInfo, threads: int = 0) -> Bundle:
     """
     info = bundle if isinstance(bundle, BundleInfo) else read_bundle(bundle)
     info.check_installed()
-    files = {name: info.verified(name) for name in info.manifest.files if name != TOWER}
-    if TOWER in info.manifest.files:
-        info.verify(TOWER)
-    loaded = Bundle(info, files[FEATURES], files[SEQUENCE], threads)
-    check_golden(loaded, files[GOLDEN], info.path)
+    for name in info.manifest.files:
+        if name not in (FEATURES, SEQUENCE, GOLDEN):
+            info.verify(name)
+    loaded = Bundle(info, threads)
+    check_golden(loaded, info.verified(GOLDEN), info.path)
     return loaded
 
 
