@@ -11,8 +11,6 @@ import io
 import math
 import threading
 import zipfile
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +33,6 @@ MOST_GOLDEN_BYTES = 64_000_000
 """Unpacked; the shipped ones have less than 1 MB."""
 
 
-Graph = bytes | str | Callable[[], bytes]
-"""A graph's bytes, its path, or a function that reads it: its bytes are freed before the next's."""
-
-
 class Sessions:
     """The two graphs of a bundle in ONNX Runtime sessions, not verified.
 
@@ -48,8 +42,8 @@ class Sessions:
 
     def __init__(
         self,
-        features: Graph,
-        sequence: Graph,
+        features: bytes | str,
+        sequence: bytes | str,
         threads: int = 0,
         weights: Path | None = None,
     ) -> None:
@@ -91,8 +85,10 @@ class Bundle(Sessions):
 
     def __init__(self, info: BundleInfo, threads: int = 0) -> None:
         weights = info.path.resolve() if TOWER in info.manifest.files else None
-        graphs = (partial(info.verified, FEATURES), partial(info.verified, SEQUENCE))
-        super().__init__(*graphs, threads, weights)
+        with info.opened(FEATURES) as features, info.opened(SEQUENCE) as sequence:
+            # A graph with weights in another file is small, and cannot be named by a descriptor.
+            given = features if weights is None else Path(features).read_bytes()
+            super().__init__(given, sequence, threads, weights)
         self.info = info
 
     @property
@@ -102,14 +98,13 @@ class Bundle(Sessions):
 
 
 def open_graph(
-    model: Graph, threads: int, file: str, weights: Path | None = None
+    model: bytes | str, threads: int, file: str, weights: Path | None = None
 ) -> onnxruntime.InferenceSession:
     """A session that runs a graph as the box does; errors call it `file`.
 
     Raises:
         BundleError: ONNX Runtime cannot run it.
     """
-    given = model() if callable(model) else model
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -121,7 +116,7 @@ def open_graph(
     if weights is not None:
         options.add_session_config_entry(WEIGHTS_FOLDER, str(weights))
     try:
-        return onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as failure:  # its errors have no other common base
         raise BundleError(
             f"{file} is no graph that ONNX Runtime can run: {failure}", REMEDY

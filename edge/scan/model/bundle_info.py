@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -71,12 +73,26 @@ class BundleInfo:
 
     def verify(self, name: File) -> None:
         """As `verified`, for a large file: it is read in pieces and not returned."""
+        with self.opened(name):
+            pass
+
+    @contextmanager
+    def opened(self, name: File) -> Iterator[str]:
+        """As `verify`; a path to the open file, so that nobody exchanges it meanwhile.
+
+        ONNX Runtime would keep a copy of a graph that it is given as bytes.
+        """
         try:
-            with (self.path / name).open("rb") as content:
-                sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+            content = (self.path / name).open("rb")
         except OSError as failure:
             raise _unreadable(self.path / name, failure) from None
-        self._check(name, sha256)
+        with content:
+            try:
+                sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+            except OSError as failure:
+                raise _unreadable(self.path / name, failure) from None
+            self._check(name, sha256)
+            yield f"/proc/self/fd/{content.fileno()}"
 
     def _check(self, name: File, sha256: str) -> None:
         if sha256 != self.manifest.files[name]:
