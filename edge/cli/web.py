@@ -8,12 +8,12 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge.errors import TruelightError
-from edge.settings import load_settings
-from edge.web.certificate import read_fingerprint
-from edge.web.devices import Devices
-from edge.web.server import page_addresses
+
+if TYPE_CHECKING:
+    from edge.web.devices import Devices
 
 UNIT = "truelight-web.service"
 STATE = Path("/var/lib/truelight-web")
@@ -39,6 +39,10 @@ def run_status(_: argparse.Namespace) -> int:
         word = "has failed: journalctl -b -u truelight-web" if state == "failed" else "is off"
         print(f"The page {word}.")
         return 0
+
+    from edge.settings import load_settings
+    from edge.web.certificate import read_fingerprint
+    from edge.web.server import page_addresses
 
     print("The page is on:")
     settings = load_settings().web
@@ -67,6 +71,8 @@ def run_pair(_: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _devices() -> Iterator[Devices]:
     """The devices' file, opened as the user it belongs to: root's files would lock it out."""
+    from edge.web.devices import Devices
+
     owner = STATE.stat()
     if os.geteuid() == 0:
         os.setegid(owner.st_gid)
