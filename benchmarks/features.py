@@ -1,6 +1,6 @@
 """Speed of the features graph: float32, int8, int8 with merged groups; interleaved in one run.
 
-    python benchmarks/features.py [--side 112] [--threads 1] [--batch 8] [--group-factors 4,4,1,1]
+    python benchmarks/features.py [--side 112] [--threads 1] [--group-factors 4,4,1,1 4,2,2,1]
 
 Random weights: speed does not depend on them. Each line is the least processor time of many rounds,
 which other load on the machine disturbs little; with more threads than one it is the least time on
@@ -53,24 +53,24 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--group-factors", help="measured if not given")
+    parser.add_argument("--group-factors", nargs="+", help="one or more; measured if not given")
     args = parser.parse_args()
     torch.manual_seed(0)
     trunk = fold(Trunk().eval(), MEAN, STD, bgr=False)
     crops = golden_crops(args.side).repeat(-(-args.batch // 4), axis=0)[: args.batch]
-    if args.group_factors:
-        factors = tuple(int(part) for part in args.group_factors.split(","))
-    else:
-        factors = fastest_factors(trunk, args.side)
+    candidates = [tuple(map(int, given.split(","))) for given in args.group_factors or ()]
+    candidates = candidates or [fastest_factors(trunk, args.side)]
     spreads = measure(trunk, args.side, crops)
     ranges = {name: (spread.low, spread.high) for name, spread in spreads.items()}
-    merged = regroup(trunk, factors)
     models = {
         "float32": lay_features(trunk, args.side),
         "int8": lay_features(trunk, args.side, ranges),
-        f"int8, groups merged by {','.join(map(str, factors))}": lay_features(
-            merged, args.side, ranges
-        ),
+        **{
+            f"int8, groups merged by {','.join(map(str, factors))}": lay_features(
+                regroup(trunk, factors), args.side, ranges
+            )
+            for factors in candidates
+        },
     }
     sessions = {
         name: session(laid.model.SerializeToString(), args.threads)

@@ -33,12 +33,13 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
+from edge.bench.ceilings import best_of
 from edge.scan.frames import Crops, CropSpec
 from edge.scan.model.bundle import Sessions
 from edge.scan.model.bundle_info import read_bundle
 from export.convert.features_graph import lay_features
 from export.convert.fold import STAGES, Convolution, FoldedTrunk, fold, regroup
-from export.convert.quantize import choose, interleaved_minima
+from export.convert.quantize import choose
 from export.data.crop_folders import FRAMES, sample_crops
 from export.metrics import auc
 from export.train.network import MEAN, STD, Trunk
@@ -219,7 +220,7 @@ def main() -> None:
     batch = measuring[:BATCH]
     opened = {name: session(model) for name, model in models.items()}
     runs = [partial(each.run, ["features"], {"crops": batch}) for each in opened.values()]
-    best = dict(zip(opened, interleaved_minima(runs, TURNS), strict=True))
+    best = dict(zip(opened, best_of(TURNS, *runs), strict=True))
     exact = None
     print(f"ONNX Runtime {onnxruntime.__version__}, torch {torch.__version__}, {side} px")
     print(f"{len(calibrating)} crops to calibrate, {len(measuring)} to measure")

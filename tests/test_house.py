@@ -1,5 +1,6 @@
 """What holds the house together: set-up, documents, who may import what."""
 
+import argparse
 import json
 import os
 import pkgutil
@@ -9,10 +10,13 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from frontdoor import ROOT, run
+
+from edge.cli.main import parser
 
 LARGEST = 30_000_000  # bytes; clones and cards are small
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -77,12 +81,45 @@ def test_opencv_decodes_only_our_own_files() -> None:
     assert found == {"file_camera.py", "older.py", "report.py"}
 
 
-def test_help_loads_nothing_heavy() -> None:
-    program = "import sys, edge.cli.main as m; m.parser(); print(*sys.modules)"
+def test_the_command_line_loads_nothing_but_itself() -> None:
+    """A command's module, and what it needs, is imported when it runs."""
+    program = "import sys, edge.cli.main as m; m.parser().format_help(); print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert not {"numpy", "cv2", "onnxruntime", "av", "pydantic"} & set(done.stdout.split())
+    loaded = {name for name in done.stdout.split() if name.split(".")[0] == "edge"}
+    assert {name for name in loaded if not name.startswith("edge.cli.arguments")} == {
+        *("edge", "edge.cli", "edge.cli.main", "edge.doctor", "edge.errors")
+    }
+    assert not {"numpy", "cv2", "onnxruntime", "av", "pydantic", "yaml"} & set(done.stdout.split())
+
+
+def test_scan_starts_the_decoder_process_before_anything_heavy() -> None:
+    program = "import sys, edge.cli.scan; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    heavy = {"numpy", "cv2", "onnxruntime", "av", "pydantic", "yaml", "rich", "edge.settings"}
+    assert not heavy & set(done.stdout.split())
+
+
+def _runs(given: argparse.ArgumentParser) -> Iterator[str]:
+    """What runs each command and action of the command line, as module:function."""
+    if isinstance(named := given.get_default("run"), str):
+        yield named
+    for action in given._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from _runs(command)
+        elif action.dest == "run":
+            yield str(action.const)
+
+
+@pytest.mark.parametrize("named", sorted(set(_runs(parser()))))
+def test_every_command_can_be_run(named: str) -> None:
+    if named.startswith("edge.cli.archive"):
+        pytest.importorskip("distributed")
+    assert callable(pkgutil.resolve_name(named))
 
 
 def test_no_large_file_is_tracked() -> None:

@@ -9,126 +9,45 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from edge.cli import Commands, add_command, add_config_option, open_terminal, with_options
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from edge.atomic_write import atomic_write
+from edge.cli import open_terminal, with_options
+from edge.cli.output import open_console
 from edge.errors import TruelightError
+from edge.settings import Settings, load_settings
+from edge.skipped import SkipReason
 
-if TYPE_CHECKING:
+try:
     from distributed import Client
 
-    from edge.archive.listing import ArchiveFile, Listing
-    from edge.archive.run import ArchiveProgress
-    from edge.archive.store import ArchiveStore
-    from edge.settings import Settings
+    from edge.archive.cluster import (
+        WORKER_MEMORY,
+        default_workers,
+        joined_cluster,
+        own_cluster,
+        partition_key,
+    )
+    from edge.archive.listing import ArchiveFile, Listing, list_places, order, read_list
+    from edge.archive.page import make_page
+    from edge.archive.run import ArchiveProgress, ArchiveRun, summary
+    from edge.archive.store import ArchiveStore, remaining
+except ImportError as missing:
+    raise TruelightError(
+        f"truelight archive needs packages that are not installed ({missing.name}).",
+        "Install them with: ./setup.sh archive",
+    ) from None
 
 PAGE = "report.html"
-FIRST = ("listed", "recent", "oldest", "small", "large")
 UNREADABLE = 1
-
-EPILOG = """\
-examples:
-  truelight archive /srv/clips --out findings
-  truelight archive s3://bucket/2026 --out findings --hours 6 --first recent
-  truelight archive --list clips.txt --out findings --scheduler tcp://10.0.0.5:8786
-
-A run that was ended, or killed, goes on where it stopped if the same command is run again.
-
-exit status:
-  0  every clip has a row, or the hours are over
-  1  some clips could not be read
-  2  wrong usage, a model that cannot be used, a lost cluster, a full disk
-"""
-
-
-def add_parser(commands: Commands) -> None:
-    """Describe the command."""
-    command = add_command(
-        commands,
-        "archive",
-        run,
-        "judge thousands of clips on many cores or machines",
-        details="Judges clips on a Dask cluster and writes one row a clip and one row a face "
-        "to Parquet files. Equal files are judged once.",
-        epilog=EPILOG,
-    )
-    command.add_argument(
-        "paths", nargs="*", metavar="PATH", help="a file, a folder, or an address like s3://bucket"
-    )
-    command.add_argument(
-        "--out", type=Path, required=True, metavar="FOLDER", help="where the findings are kept"
-    )
-    command.add_argument(
-        "--list", type=Path, metavar="FILE", help="a text file with one path or address a line"
-    )
-    command.add_argument("--report", action="store_true", help=f"write {PAGE} into the folder")
-    command.add_argument(
-        "--first", choices=FIRST, default="listed", help="which clips are judged first"
-    )
-    command.add_argument(
-        "--hours", type=_positive, metavar="N", help="begin no further clip after N hours"
-    )
-    command.add_argument(
-        "--again", action="store_true", help="try clips again that could not be read before"
-    )
-    cluster = command.add_argument_group("cluster")
-    cluster.add_argument("--workers", type=int, metavar="N", help="local workers, one core each")
-    cluster.add_argument(
-        "--memory", type=_positive, metavar="GB", help="limit of each local worker (default 1.5)"
-    )
-    cluster.add_argument(
-        "--spool", type=Path, metavar="FOLDER", help="where local workers put fetched clips"
-    )
-    cluster.add_argument(
-        "--scheduler",
-        nargs="?",
-        const="",
-        metavar="ADDRESS",
-        help="use the workers of this Dask scheduler; without ADDRESS, of Dask's configuration",
-    )
-    cluster.add_argument(
-        "--clip-seconds",
-        type=_positive,
-        default=600.0,
-        metavar="N",
-        help="a worker that takes longer for a clip is ended (default 600)",
-    )
-    command.add_argument("--bundle", metavar="NAME|DIR", help="use another model bundle")
-    command.add_argument(
-        "--second", metavar="WHEN", help="ask a second model: never, unsure or always"
-    )
-    command.add_argument("--heat", action="store_true", help="keep heat maps of suspicious faces")
-    add_config_option(command)
-
-
-def _positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return number
 
 
 def run(chosen: argparse.Namespace) -> int:
     """Judge the clips that have no row yet; 1 if some could not be read, else 0."""
     if not chosen.paths and not chosen.list and not chosen.report:
         raise TruelightError("PATH is missing.", "Name a file, a folder or an address.")
-    try:
-        from edge.archive.cluster import partition_key
-    except ImportError as missing:
-        raise TruelightError(
-            f"truelight archive needs packages that are not installed ({missing.name}).",
-            "Install them with: ./setup.sh archive",
-        ) from None
-    from edge.archive.listing import list_places, order, read_list
-    from edge.archive.page import make_page
-    from edge.archive.store import ArchiveStore, remaining
-    from edge.atomic_write import atomic_write
-    from edge.cli.output import open_console
-    from edge.settings import load_settings
 
     settings = with_options(
         load_settings(chosen.config),
@@ -158,8 +77,6 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _report_listing(listing: Listing) -> int:
     """Name on stderr what is not judged, and why; the exit status for that alone."""
-    from edge.skipped import SkipReason
-
     skipped = listing.skipped.result()
     for sentence in skipped.sentences():
         print(f"Not judged: {sentence}", file=sys.stderr)
@@ -176,8 +93,6 @@ def _plan(new: int, known: int) -> str:
 def _judge(
     chosen: argparse.Namespace, settings: Settings, store: ArchiveStore, files: list[ArchiveFile]
 ) -> int:
-    from edge.archive.run import ArchiveRun, summary
-    from edge.cli.output import open_console
 
     console = open_console()
     with _cluster(chosen) as (client, threads):
@@ -207,8 +122,6 @@ def _judge(
 @contextmanager
 def _cluster(chosen: argparse.Namespace) -> Iterator[tuple[Client, int | None]]:
     """The cluster, and how many threads a scan takes there; None: as many as the worker has."""
-    from edge.archive.cluster import WORKER_MEMORY, default_workers, joined_cluster, own_cluster
-
     if chosen.scheduler is not None:
         with joined_cluster(chosen.scheduler or None) as client:
             yield client, None
@@ -241,19 +154,10 @@ def _remembered_interrupt() -> Iterator[Callable[[], bool]]:
 @contextmanager
 def _progress_bar() -> Iterator[Callable[[ArchiveProgress], None]]:
     """A bar with the rate, the time left and the failures, on a terminal; else nothing."""
-
     terminal = open_terminal()
     if terminal is None:
         yield lambda progress: None
         return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
 
     columns = (
         BarColumn(),

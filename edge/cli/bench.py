@@ -7,13 +7,12 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from edge.cli import Commands, add_command, add_config_option, with_options
+from edge.bench.measure import Bench, measure
+from edge.cli import with_options
 from edge.errors import TruelightError
-
-if TYPE_CHECKING:
-    from edge.bench.measure import Bench
+from edge.settings import load_settings
 
 SAMPLE: Final = Path(__file__).parents[2] / "samples" / "clips" / "one-person.mp4"
 
@@ -31,32 +30,8 @@ STAGES: Final = {
 """In words, in the order of the table."""
 
 
-def add_parser(commands: Commands) -> None:
-    """Describe `bench`."""
-    command = add_command(
-        commands,
-        "bench",
-        run,
-        "measure how fast this machine judges a clip",
-        details=(
-            "Judges a clip several times and shows where the time goes, beside what this machine "
-            "can do at best. docs/performance.md has a table of machines: add yours."
-        ),
-    )
-    command.add_argument("clip", nargs="?", type=Path, metavar="CLIP", help="default: a sample")
-    command.add_argument("--runs", type=int, default=5, metavar="N", help="scans (default: 5)")
-    command.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
-    command.add_argument(
-        "--second", metavar="WHEN", help="ask a second model: never, unsure or always"
-    )
-    add_config_option(command)
-
-
 def run(chosen: argparse.Namespace) -> int:
     """Measure and print."""
-    from edge.bench.measure import measure
-    from edge.settings import load_settings
-
     clip: Path = chosen.clip or SAMPLE
     if chosen.runs < 1:
         raise TruelightError("--runs must be 1 or more.", "For example: --runs 5")

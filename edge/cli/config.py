@@ -5,54 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from edge.cli import Commands, add_command, add_config_option
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from edge.settings import Settings
-
-EPILOG = """\
-exit status:
-  0  the settings are valid
-  2  a setting is not valid: the message names it, its place and the allowed values
-"""
-
-
-def add_parser(commands: Commands) -> None:
-    """Describe the command."""
-    command = commands.add_parser(
-        "config", help="check and show the settings", description="Checks and shows the settings."
-    )
-    actions = command.add_subparsers(title="actions", metavar="check|show", required=True)
-    check = add_command(
-        actions,
-        "check",
-        run_check,
-        "check the settings of this machine, or a file",
-        details="Checks the settings of this machine, or those in FILE.",
-        epilog=EPILOG,
-    )
-    check.add_argument("file", nargs="?", type=Path, metavar="FILE", help="another file to check")
-    show = add_command(
-        actions,
-        "show",
-        run_show,
-        "show every setting, and where it is set",
-        details="Shows every setting with its value. A setting that differs from its default is "
-        "marked with * and followed by the place where it is set.",
-        epilog=EPILOG,
-    )
-    show.add_argument("--json", action="store_true", help="print one JSON object")
-    add_config_option(show)
+from edge.cli.output import grid, open_console, show
+from edge.settings import MACHINE, SHIPPED, Settings, load_settings, read_layer
+from edge.text import count, one_line, path_text
 
 
 def run_check(chosen: argparse.Namespace) -> int:
     """Print one line if the settings are valid; `main` reports the error otherwise."""
-    from edge.settings import MACHINE, load_settings, read_layer
-    from edge.text import count, one_line, path_text
-
     load_settings(chosen.file)
     file = chosen.file or MACHINE
     name = one_line(path_text(file))
@@ -65,8 +27,6 @@ def run_check(chosen: argparse.Namespace) -> int:
 
 def run_show(chosen: argparse.Namespace) -> int:
     """Print the settings in force."""
-    from edge.settings import load_settings
-
     entries = dict(_entries(load_settings(chosen.config)))
     if chosen.json:
         print(json.dumps(entries, ensure_ascii=False, indent=2))
@@ -87,12 +47,6 @@ def _entries(settings: Settings) -> Iterator[tuple[str, dict[str, object]]]:
 
 def _print_table(entries: Mapping[str, Mapping[str, object]]) -> None:
     """Print a mark, the path, the value, the default if it differs, and where it is set."""
-    from rich.text import Text
-
-    from edge.cli.output import grid, open_console, show
-    from edge.settings import SHIPPED
-    from edge.text import one_line
-
     table = grid("left", "left")
     table.add_row("", *(Text(word, "dim") for word in ("setting", "value", "default", "set in")))
     section = ""

@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
 
 from edge import __version__
-from edge.cli import Commands, add_command, add_config_option
+from edge.cli.output import grid, indented, open_console, show
 from edge.doctor import PARTS, Operator, run_checks
+from edge.doctor.context import Context, Result, State
 from edge.errors import TruelightError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from edge.doctor.context import Result
-
-EPILOG = f"""\
-parts:
-  {" ".join(PARTS[:8])}
-  {" ".join(PARTS[8:])}
-
-exit status:
-  0  all checks passed
-  1  there are warnings
-  2  a check failed
-"""
+from edge.settings import Settings, load_settings
+from edge.text import count, one_line
 
 _STATUS = {"ok": 0, "absent": 0, "warning": 1, "failure": 2}
 _WORDS = {
@@ -42,38 +32,8 @@ _NAME = max(map(len, PARTS))
 _QUESTION = "  ?".ljust(2 + 4 + 2 + _NAME + 2)
 
 
-def add_parser(commands: Commands) -> None:
-    """Describe the command."""
-    command = add_command(
-        commands,
-        "doctor",
-        run,
-        "check every part of the box, and say how to mend what is wrong",
-        details="Checks every part of the box, and says how to mend what is wrong. In a terminal "
-        "it asks what you see and asks you to press the button.",
-        epilog=EPILOG,
-    )
-    command.add_argument("--json", action="store_true", help="print one JSON object, ask nothing")
-    command.add_argument(
-        "--only",
-        action="append",
-        choices=PARTS,
-        metavar="PART",
-        default=[],
-        help="check only this part; may be repeated",
-    )
-    command.add_argument("--no-questions", action="store_true", help="ask nothing")
-    add_config_option(command)
-
-
 def run(chosen: argparse.Namespace) -> int:
     """Run the checks; the exit status is that of the worst."""
-    import logging
-
-    from edge.cli.output import open_console, show
-    from edge.doctor.context import Context, Result, State
-    from edge.settings import Settings, load_settings
-
     logging.getLogger("edge").setLevel(logging.ERROR)  # the checks report the same
     results: list[tuple[str, Result]] = []
     try:
@@ -103,11 +63,6 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _print_result(console: Console, part: str, result: Result) -> None:
-    from rich.text import Text
-
-    from edge.cli.output import grid, indented, show
-    from edge.text import one_line
-
     word, style = _WORDS[result.state]
     table = grid("left", "left")
     table.columns[0].width, table.columns[1].width = 4, _NAME
@@ -120,8 +75,6 @@ def _print_result(console: Console, part: str, result: Result) -> None:
 
 def _summary(states: Sequence[str]) -> str:
     """How many checks passed or not: "12 passed, 1 warning, 3 not present or not tried."."""
-    from edge.text import count
-
     counts = Counter(states)
     failed, warned, absent = counts["failure"], counts["warning"], counts["absent"]
     passed = f"{counts['ok']} passed" if failed or warned else "All checks passed"

@@ -7,111 +7,25 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from edge.cli import Commands, absolute, add_command, add_config_option, with_options
+from edge.atomic_write import atomic_write
+from edge.cli import absolute, with_options
+from edge.cli.history_view import entry_object, print_csv, show_entry, show_visit, visit_object
+from edge.cli.json_lines import print_json
+from edge.cli.output import open_console
 from edge.errors import TruelightError
-
-if TYPE_CHECKING:
-    from edge.history.reader import Filter, HistoryReader, Visit
-    from edge.history.report import Report
-    from edge.history.report_page import ModelSummary
-    from edge.settings import Settings
-
-VERDICTS = ("real", "fake", "unsure", "no-face", "unreadable")
-ORIGINS = ("camera", "stick", "inbox")
-LISTED = 10
-"""Visits listed by default."""
-
-EPILOG = """\
-examples:
-  truelight history --verdict fake --since 2026-11-01
-  truelight history show 41
-  truelight history report 12 --out report.html
-  truelight history export --csv > findings.csv
-"""
-
-
-def add_parser(commands: Commands) -> None:
-    """Describe the command."""
-    command = add_command(
-        commands,
-        "history",
-        run_list,
-        "list past findings",
-        details="Lists past findings by visit, the newest first. A visit is a USB stick, a "
-        "recording, or what lay in the inbox.",
-        epilog=EPILOG,
-    )
-    _add_filters(command)
-    command.add_argument(
-        "--last", type=int, default=LISTED, metavar="N", help=f"visits (default {LISTED}; 0: all)"
-    )
-    command.add_argument("--json", action="store_true", help="print one JSON object per visit")
-    _add_place(command)
-    command.set_defaults(csv=False)
-    actions = command.add_subparsers(title="actions", metavar="show|report|export")
-    # An action's option that is not given must not override the same option before the action.
-    unset = {"argument_default": argparse.SUPPRESS}
-    show = add_command(actions, "show", run_show, "show one finding", **unset)
-    show.add_argument("entry", type=int, metavar="ID", help="the finding's number")
-    show.add_argument("--json", action="store_true", help="print one JSON object")
-    report = add_command(actions, "report", run_report, "write a visit's report again", **unset)
-    report.add_argument("visit_id", type=int, metavar="VISIT", help="the visit's number")
-    report.add_argument(
-        "--out", type=Path, metavar="FILE", required=True, help="a web page; JSON if named *.json"
-    )
-    export = add_command(actions, "export", run_export, "export findings or reports", **unset)
-    forms = export.add_mutually_exclusive_group(required=True)
-    forms.add_argument(
-        "folder", nargs="?", default=None, type=Path, metavar="DIR", help="write all reports here"
-    )
-    forms.add_argument("--json", action="store_true", help="print one JSON object per finding")
-    forms.add_argument("--csv", action="store_true", help="print a table, one line per finding")
-    _add_filters(export)
-    for action in (show, report, export):
-        _add_place(action)
-
-
-def _add_place(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--store", type=Path, metavar="DIR", help="read the history in this folder"
-    )
-    add_config_option(command)
-
-
-def _add_filters(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--verdict", choices=VERDICTS, help="only findings with this verdict")
-    command.add_argument("--origin", choices=ORIGINS, help="only clips from this source")
-    command.add_argument(
-        "--visit", type=int, metavar="N", help="only this visit, with all findings"
-    )
-    command.add_argument("--since", type=_day, metavar="DATE", help="only from this day on")
-    command.add_argument("--until", type=_last_day, metavar="DATE", help="only up to this day")
-
-
-def _day(text: str) -> datetime:
-    """The beginning of a day, or a moment, in this machine's zone."""
-    try:
-        return datetime.fromisoformat(text).astimezone()
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2026-11-22") from None
-
-
-def _last_day(text: str) -> datetime:
-    """The end of a day, or a moment."""
-    moment = _day(text)
-    return moment + timedelta(days=1) if len(text) <= len("2026-11-22") else moment
+from edge.finding import Verdict
+from edge.history.reader import Filter, HistoryReader, Visit, open_history
+from edge.history.report import HTML_NAME, JSON_NAME, Report, make_report
+from edge.history.report_page import ModelSummary
+from edge.scan.model.bundle_info import BundleError, manifest_with_figures
+from edge.settings import Settings, load_settings
+from edge.text import count, one_line, path_text
 
 
 def run_list(chosen: argparse.Namespace) -> int:
     """List visits with their findings."""
-    from edge.cli.history_view import show_visit, visit_object
-    from edge.cli.output import open_console, print_json
-    from edge.history.reader import Filter
-
     with _history(_settings(chosen)) as history:
         if history is None:
             return 0
@@ -134,9 +48,6 @@ def run_list(chosen: argparse.Namespace) -> int:
 
 def run_show(chosen: argparse.Namespace) -> int:
     """Show one finding."""
-    from edge.cli.history_view import entry_object, show_entry
-    from edge.cli.output import open_console, print_json
-
     with _history(_settings(chosen)) as history:
         entry = history.entry(chosen.entry) if history else None
         visit = history.visit(entry.visit) if history and entry else None
@@ -164,9 +75,6 @@ def run_report(chosen: argparse.Namespace) -> int:
 
 def run_export(chosen: argparse.Namespace) -> int:
     """Write the history as reports into a folder, or as lines to stdout."""
-    from edge.cli.history_view import entry_object, print_csv
-    from edge.cli.output import print_json
-
     settings = _settings(chosen)
     with _history(settings) as history:
         if history is None:
@@ -189,8 +97,6 @@ def run_export(chosen: argparse.Namespace) -> int:
 def _export_reports(
     history: HistoryReader, wanted: Filter, folder: Path, settings: Settings
 ) -> None:
-    from edge.history.report import HTML_NAME, JSON_NAME
-    from edge.text import count
 
     visits, model = history.visits(wanted), _model(settings)
     for visit in visits:
@@ -204,9 +110,6 @@ def _export_reports(
 @contextmanager
 def _history(settings: Settings) -> Iterator[HistoryReader | None]:
     """The history; None if there is none, which is reported."""
-    from edge.history.reader import open_history
-    from edge.text import one_line, path_text
-
     folder = settings.store_folder
     history = open_history(folder)
     if history is None:
@@ -218,16 +121,11 @@ def _history(settings: Settings) -> Iterator[HistoryReader | None]:
 
 
 def _settings(chosen: argparse.Namespace) -> Settings:
-    from edge.settings import load_settings
-
     store = {"store.folder": absolute(chosen.store)}
     return with_options(load_settings(chosen.config), {"--store": store})
 
 
 def _filter(chosen: argparse.Namespace) -> Filter:
-    from edge.finding import Verdict
-    from edge.history.reader import Filter
-
     name = chosen.verdict
     verdict = Verdict(name.upper().replace("-", "_")) if name else None
     return Filter(verdict, chosen.origin, chosen.visit, chosen.since, chosen.until)
@@ -236,7 +134,6 @@ def _filter(chosen: argparse.Namespace) -> Filter:
 def _report(
     history: HistoryReader, visit: Visit, settings: Settings, model: ModelSummary | None
 ) -> Report:
-    from edge.history.report import make_report
 
     entries = history.entries(visit.id, portraits=False)
     language = settings.language.report
@@ -247,8 +144,6 @@ def _report(
 
 def _model(settings: Settings) -> ModelSummary | None:
     """The manifest of the current bundle; a report uses it if that bundle judged."""
-    from edge.scan.model.bundle_info import BundleError, manifest_with_figures
-
     try:
         return manifest_with_figures(settings.bundle_folder)
     except BundleError:
@@ -256,8 +151,6 @@ def _model(settings: Settings) -> ModelSummary | None:
 
 
 def _write(file: Path, text: str) -> None:
-    from edge.atomic_write import atomic_write
-
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(file, text)

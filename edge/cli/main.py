@@ -1,23 +1,29 @@
 """`truelight`: lists the commands, runs one, and reports an error in one sentence and a remedy.
 
-Nothing heavy is imported before a command runs, so that `truelight --help` answers at once.
+A command's module is imported when it runs, see `edge.cli.arguments`.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
+import gc
 import os
+import pkgutil
 import signal
 import sys
 from collections.abc import Sequence
 
 from edge import __version__
-from edge.cli import archive, bench, config, doctor, history, models, run, scan, serve, web
+from edge.cli.arguments import box, judging, records
 from edge.errors import TruelightError
 
 WRONG_USAGE = 2
 INTERRUPTED = 128 + signal.SIGINT
 PIPE_CLOSED = 128 + signal.SIGPIPE
+
+_M_ARENA_MAX = -8  # as in malloc.h
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,17 +33,26 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"truelight {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (scan, run, serve, web, history, models, archive, doctor, config, bench):
-        command.add_parser(commands)
-    scan.add_schema_parser(commands)
+    for add in (
+        *(judging.add_scan, box.add_run, box.add_serve, box.add_web, records.add_history),
+        *(records.add_models, judging.add_archive, box.add_doctor, records.add_config),
+        *(judging.add_bench, judging.add_schema),
+    ):
+        add(commands)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     chosen = parser().parse_args(arguments)
+    _share_heaps()
     try:
-        status: int = chosen.run(chosen)
+        # What is imported stays: to search it for garbage takes 40 ms of a start and 80 of an end.
+        gc.disable()
+        run = pkgutil.resolve_name(chosen.run)
+        gc.freeze()
+        gc.enable()
+        status: int = run(chosen)
         sys.stdout.flush()
         return status
     except TruelightError as failure:
@@ -53,6 +68,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader closed the pipe, as `head` does. The buffered rest has to go somewhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
+    finally:
+        gc.freeze()
+
+
+def _share_heaps() -> None:
+    """Have threads share two heaps instead of one each, before the first thread begins.
+
+    A scan then takes 25 MB less (1080p, 2 cores). Decoder processes are told so when they start.
+    """
+    with contextlib.suppress(AttributeError):  # only GNU's library has this function
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 if __name__ == "__main__":

@@ -7,62 +7,25 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from edge.cli import Commands, add_command, add_config_option
+import numpy as np
+from rich.console import RenderableType
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from edge.history.report_page import Figure
-    from edge.scan.model.bundle_info import Listed
-    from edge.scan.model.manifest import Manifest, MeasuredFigure
-    from edge.settings import Settings
-
-
-def add_parser(commands: Commands) -> None:
-    """Describe the command."""
-    command = add_command(
-        commands,
-        "models",
-        run,
-        "list the model bundles and their accuracy",
-        details="Lists the model bundles with their headline figures. * marks the one that "
-        "judges by default.",
-    )
-    command.add_argument("--json", action="store_true", help="print one JSON object per bundle")
-    command.add_argument("--all", action="store_true", help="print every figure")
-    add_config_option(command)
-    actions = command.add_subparsers(title="actions", metavar="add|fetch")
-    add = add_command(
-        actions,
-        "add",
-        run_add,
-        "download third-party weights for a model",
-        details="Downloads the weights that a bundle needs but does not contain, verifies their "
-        "hash and tests the bundle. It needs a network, or pip's cache.",
-        epilog="NAME is thorough, the model for second opinions: about 90 MB on the disk.",
-    )
-    add.add_argument("name", metavar="NAME", help="a bundle in the folder of models")
-    add.add_argument(
-        "--folder", type=Path, metavar="FOLDER", help="put the whole bundle into another folder"
-    )
-    add_config_option(add)
-    add_command(
-        actions,
-        "fetch",
-        run_fetch,
-        "download the face detector's models",
-        details="Downloads the face detector's models and verifies their hashes.",
-    )
+from edge.cli.output import indented, open_console, show
+from edge.history.report_page import Figure, headline_rows
+from edge.scan.faces.detector import fetch_detector_models
+from edge.scan.model.bundle import load_sequence
+from edge.scan.model.bundle_info import BundleError, Listed, list_bundles
+from edge.scan.model.confined import ModelProcessError
+from edge.scan.model.install import install_tower
+from edge.scan.model.manifest import Manifest, MeasuredFigure
+from edge.settings import Settings, load_settings
+from edge.text import one_line, path_text, percent
 
 
 def run(chosen: argparse.Namespace) -> int:
     """List the bundles in the folder of models, and the default one if it is elsewhere."""
-    from edge.scan.model.bundle_info import list_bundles
-    from edge.settings import load_settings
-    from edge.text import path_text
-
     settings = load_settings(chosen.config)
     default = settings.bundle_folder
     bundles = list_bundles(settings.models_folder)
@@ -81,10 +44,6 @@ def run(chosen: argparse.Namespace) -> int:
 
 def run_add(chosen: argparse.Namespace) -> int:
     """Download what the bundle lacks, and print where the complete bundle is."""
-    from edge.scan.model.install import install_tower
-    from edge.settings import load_settings
-    from edge.text import one_line, path_text
-
     settings = load_settings(chosen.config)
     folder = install_tower(settings.models_folder / chosen.name, chosen.folder)
     print(one_line(path_text(folder)))
@@ -95,8 +54,6 @@ def run_add(chosen: argparse.Namespace) -> int:
 
 def run_fetch(_: argparse.Namespace) -> int:
     """Download the face detector's models and print where they are."""
-    from edge.scan.faces.detector import fetch_detector_models
-
     for path in fetch_detector_models():
         print(path)
     return 0
@@ -104,8 +61,6 @@ def run_fetch(_: argparse.Namespace) -> int:
 
 def _entry(bundle: Listed, default: bool) -> dict[str, object]:
     """The object that `--json` prints; all but path, default and problem is from bundle.json."""
-    from edge.text import path_text
-
     entry: dict[str, object] = {
         "name": bundle.path.name,
         "path": path_text(bundle.path),
@@ -121,11 +76,6 @@ def _entry(bundle: Listed, default: bool) -> dict[str, object]:
 
 def _print_bundle(bundle: Listed, settings: Settings, every_figure: bool) -> None:
     """Print name, summary, accuracy and folder."""
-    from rich.text import Text
-
-    from edge.cli.output import indented, open_console, show
-    from edge.text import one_line, path_text
-
     is_default = bundle.path == settings.bundle_folder
     heading = Text.assemble("* " if is_default else "  ", (one_line(bundle.path.name), "bold"))
     if bundle.manifest:
@@ -140,8 +90,6 @@ def _print_bundle(bundle: Listed, settings: Settings, every_figure: bool) -> Non
 
 
 def _parts(bundle: Listed, every_figure: bool) -> Iterator[RenderableType]:
-    from edge.text import one_line, percent
-
     manifest = bundle.manifest
     if bundle.problem and manifest:
         yield f"Not installed: truelight models add {bundle.path.name}"
@@ -168,10 +116,6 @@ def _parts(bundle: Listed, every_figure: bool) -> Iterator[RenderableType]:
 
 def _headlines(manifest: Manifest) -> Iterator[RenderableType]:
     """AUC, error rates and the share of UNSURE, by data set."""
-    from edge.cli.output import indented
-    from edge.history.report_page import headline_rows
-    from edge.text import one_line
-
     rows = headline_rows(manifest.figures)
     summaries = [(data, row) for data, row in rows if "AUC" in row and len(row) > 1]
     for data, row in summaries or rows:
@@ -190,12 +134,6 @@ def _share(figure: Figure, name: str) -> str:
 
 def ignores_order(folder: Path, manifest: Manifest) -> bool:
     """Whether the sequence graph gives a window, its reverse and its mean the same logit."""
-    import numpy as np
-
-    from edge.scan.model.bundle import load_sequence
-    from edge.scan.model.bundle_info import BundleError
-    from edge.scan.model.confined import ModelProcessError
-
     try:
         width, run = load_sequence(folder)
         shape = (manifest.window.frames, width)

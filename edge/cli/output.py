@@ -1,4 +1,4 @@
-"""What the terminal shows: findings, tables, progress; and JSON lines for programs.
+"""What the terminal shows: findings and tables.
 
 On a terminal there are colours; a pipe or a file gets the same words without control codes.
 """
@@ -9,9 +9,7 @@ import io
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import Literal
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -25,19 +23,14 @@ from edge.text import (
     both_opinions,
     clock,
     count,
-    json_text,
     model_text,
     one_line,
     other_parts,
     part_text,
-    path_text,
     probability_text,
     shortcomings,
     verdict_text,
 )
-
-if TYPE_CHECKING:
-    from edge.scan.progress import Progress, ProgressListener
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 NOT_SCORED = "·"
@@ -77,12 +70,6 @@ def show(console: Console, *parts: RenderableType) -> None:
             line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
             line.rstrip()
             console.print(line, soft_wrap=True)
-
-
-def print_json(text: str) -> None:
-    """Print one line of JSON at once, in UTF-8 whatever the terminal's encoding."""
-    sys.stdout.buffer.write(json_text(text).encode() + b"\n")
-    sys.stdout.buffer.flush()
 
 
 def grid(*justify: Literal["left", "right"]) -> Table:
@@ -247,39 +234,3 @@ def _facts(finding: Finding, clip: Clip) -> str:
         by = f"{model_text(second.model)} ({count(second.crops, 'crop')})"
         facts.append(f"{second.seconds:.1f} s of it by {by}")
     return ", ".join(facts)
-
-
-# ---- Progress
-
-
-@contextmanager
-def progress_bar(
-    terminal: TextIO | None, path: Path, number: int, total: int
-) -> Iterator[ProgressListener | None]:
-    """Show the progress of clip `number` of `total`; the bar disappears when the clip is done."""
-    if terminal is None:
-        yield None
-        return
-    from rich.progress import BarColumn, RenderableColumn, TextColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(file=terminal, highlight=False, emoji=False)
-    place = f"{number}/{total} " if total > 1 else ""
-    name = RenderableColumn(Shortened(f"{place}{path_text(Path(path.name))}", "bold"))
-    stage = TextColumn("{task.fields[stage]:7}", style="dim", markup=False)
-    line = BarColumn(None, "bright_black", "cyan", "cyan", "cyan")
-    numbers = TextColumn("{task.fields[numbers]}", markup=False)
-    columns = (name, stage, line, numbers) if console.width >= 70 else (name, line, numbers)
-    with Bar(*columns, console=console, transient=True, expand=True) as bar:
-        task = bar.add_task("", total=None, stage="opening", numbers="")
-
-        def listen(progress: Progress) -> None:
-            bar.update(
-                task,
-                completed=progress.frames_done,
-                total=progress.frames_expected or None,
-                stage=progress.stage,
-                numbers=progress.numbers,
-            )
-
-        yield listen

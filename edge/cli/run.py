@@ -4,65 +4,29 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
+import fcntl
+import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-from edge.cli import Commands, absolute, add_command, add_config_option, with_options
+from edge.box import systemd
+from edge.box.crash_log import note_crash, watch_crashes
+from edge.box.daemon import Daemon
+from edge.box.events import Event, Reloaded, Terminated
+from edge.cli import absolute, with_options
 from edge.errors import TruelightError
-
-if TYPE_CHECKING:
-    from edge.box.events import Event
-    from edge.settings import Settings
+from edge.settings import Settings, SettingsError, load_settings
 
 FAILED = 1
-
-EPILOG = """\
-signals:
-  TERM, INT  shut down within five seconds; no finding is lost
-  HUP        reload the settings
-exit status:
-  0  shut down as requested
-  1  a part of the program failed
-  2  wrong usage, or the daemon cannot start
-"""
-
-
-def add_parser(commands: Commands) -> None:
-    """Describe the command."""
-    command = add_command(
-        commands,
-        "run",
-        run,
-        "run the appliance daemon: button, camera, USB sticks, inbox",
-        details="Runs the appliance daemon until it is stopped: it judges recordings of the "
-        "camera, clips on USB sticks and files in the inbox.",
-        epilog=EPILOG,
-    )
-    command.add_argument(
-        "--panel",
-        choices=("hardware", "terminal", "none"),
-        help="where button, lamps and display are: on the Pi's header, in this terminal, nowhere",
-    )
-    command.add_argument(
-        "--camera", type=Path, metavar="FILE", help="play this clip or picture as the camera"
-    )
-    command.add_argument(
-        "--inbox", type=Path, metavar="DIR", help="judge files that are put into this folder"
-    )
-    command.add_argument(
-        "--store", type=Path, metavar="DIR", help="keep history and recordings in this folder"
-    )
-    add_config_option(command)
 
 
 def run(chosen: argparse.Namespace) -> int:
     """Run the daemon until it ends; 1 if a part of it failed."""
-    from edge.settings import Settings, SettingsError, load_settings
-
     camera = {"camera.kind": chosen.camera and "file", "camera.file": absolute(chosen.camera)}
     options = {
         "--panel": {"panel.kind": chosen.panel},
@@ -83,9 +47,6 @@ def run(chosen: argparse.Namespace) -> int:
         remedy = "Start it in a terminal, or use --panel none."
         raise TruelightError("--panel terminal needs an interactive terminal.", remedy)
     with _locked(start.store_folder), _logging(start):
-        from edge.box.crash_log import note_crash, watch_crashes
-        from edge.box.daemon import Daemon
-
         watch_crashes(start.store_folder)
         daemon = Daemon(load, start)
         _post_signals(daemon.post)
@@ -103,9 +64,6 @@ def _locked(store: Path) -> Iterator[None]:
     A disk that is full, worn out or read-only costs the lock, and not the box; under systemd any
     other fault of the folder neither.
     """
-    import errno
-    import fcntl
-    import logging
 
     try:
         store.mkdir(parents=True, exist_ok=True)
@@ -135,8 +93,6 @@ def _locked(store: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _logging(settings: Settings) -> Iterator[None]:
     """Log to a file while the terminal is the panel, else to the journal or stderr."""
-    from edge.box import systemd
-
     if settings.panel.kind != "terminal":
         systemd.start_log()
         yield
@@ -156,7 +112,6 @@ def _logging(settings: Settings) -> Iterator[None]:
 
 def _post_signals(post: Callable[[Event], None]) -> None:
     """Post an event for each signal from now on."""
-    from edge.box.events import Reloaded, Terminated
 
     def post_signal(number: int, _: object) -> None:
         post(Reloaded() if number == signal.SIGHUP else Terminated())

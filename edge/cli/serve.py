@@ -4,69 +4,26 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from edge.cli import Commands, absolute, add_command, add_config_option, with_options
+import yaml
 
-if TYPE_CHECKING:
-    from edge.settings import Settings
-    from edge.web.app import Config
-
-EPILOG = """\
-examples:
-  truelight serve                            for this machine alone
-  truelight serve --address 0.0.0.0          for the local network, over TLS
-"""
-
-
-def add_parser(commands: Commands) -> None:
-    """Describe the command."""
-    command = add_command(
-        commands,
-        "serve",
-        run,
-        "serve the page and the API",
-        details="Serves the page, on which clips are sent and findings are read, and the API. "
-        "Only paired devices may use them: a code is printed here.",
-        epilog=EPILOG,
-    )
-    command.add_argument(
-        "--address", help="listen at this address (default: this machine alone, 127.0.0.1)"
-    )
-    command.add_argument("--port", type=int, help="listen at this port (default 8443)")
-    command.add_argument(
-        "--no-tls",
-        action="store_true",
-        help="without encryption: for a proxy that encrypts, or an older app in a network of yours",
-    )
-    command.add_argument(
-        "--box",
-        type=Path,
-        metavar="SOCKET",
-        help="the socket of a daemon that runs; without it, one is started",
-    )
-    command.add_argument(
-        "--camera", type=Path, metavar="FILE", help="play this clip or picture as the camera"
-    )
-    command.add_argument(
-        "--store", type=Path, metavar="DIR", help="keep history, uploads and devices in this folder"
-    )
-    add_config_option(command)
+from edge.cli import absolute, with_options
+from edge.settings import Settings, load_settings
+from edge.web.app import Config
+from edge.web.devices import Devices, PairingError
+from edge.web.own_box import own_box
+from edge.web.server import is_loopback, machine_names, page_addresses, serve
 
 
 def run(chosen: argparse.Namespace) -> int:
     """Serve until it is stopped."""
-    import logging
-
-    from edge.settings import load_settings
-    from edge.web.app import Config
-    from edge.web.server import is_loopback, machine_names, serve
-
     options = {
         "--store": {"store.folder": absolute(chosen.store)},
         "--port": {"web.port": chosen.port},
@@ -98,9 +55,6 @@ def _box(chosen: argparse.Namespace, settings: Settings) -> Iterator[Path]:
     if chosen.box:
         yield chosen.box
         return
-    import yaml
-
-    from edge.web.own_box import own_box
 
     given = yaml.safe_load(chosen.config.read_text(encoding="utf-8")) if chosen.config else {}
     sections: dict[str, dict[str, Any]] = {**(given or {})}
@@ -118,9 +72,6 @@ def _print_code(code: str) -> None:
 
 def _greet(config: Config, address: str) -> None:
     """Print the address, the fingerprint, and a code for the first device."""
-    from edge.web.devices import Devices, PairingError
-    from edge.web.server import page_addresses
-
     addresses = page_addresses(address, config.settings.web.port, tls=config.tls)
     for each in addresses:
         print(f"The page: {each}")

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.cli import Commands, add_command
 from edge.errors import TruelightError
 
 if TYPE_CHECKING:
@@ -18,22 +17,6 @@ if TYPE_CHECKING:
 
 UNIT = "truelight-web.service"
 STATE = Path("/var/lib/truelight-web")
-
-
-def add_parser(commands: Commands) -> None:
-    """Describe the command."""
-    command = add_command(
-        commands,
-        "web",
-        run_status,
-        "switch the box's page on or off, pair devices",
-        details="The page of the box is off until it is switched on. This says whether it is on.",
-    )
-    actions = command.add_subparsers(title="actions", metavar="on|off|status|pair")
-    add_command(actions, "on", run_on, "switch the page on, now and at every start")
-    add_command(actions, "off", run_off, "switch the page off")
-    add_command(actions, "status", run_status, "say whether it is on, and where it is")
-    add_command(actions, "pair", run_pair, "print a code that pairs a device")
 
 
 def run_on(chosen: argparse.Namespace) -> int:
@@ -56,7 +39,9 @@ def run_status(_: argparse.Namespace) -> int:
         word = "has failed: journalctl -b -u truelight-web" if state == "failed" else "is off"
         print(f"The page {word}.")
         return 0
+
     from edge.settings import load_settings
+    from edge.web.certificate import read_fingerprint
     from edge.web.server import page_addresses
 
     print("The page is on:")
@@ -64,8 +49,6 @@ def run_status(_: argparse.Namespace) -> int:
     for address in page_addresses(settings.address or "::", settings.port, tls=True):
         print(f"  {address}")
     with contextlib.suppress(OSError, ValueError):
-        from edge.web.certificate import read_fingerprint
-
         print(f"Its certificate, SHA-256: {read_fingerprint(STATE)}")
     with contextlib.suppress(OSError), _devices() as devices:
         print(f"Paired devices and tokens: {len(devices.all())}")

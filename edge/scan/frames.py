@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, TypeAlias
 
 from edge.finding import Box
 
-Pixels = NDArray[np.uint8]
+if TYPE_CHECKING:  # the manifest, which is read before the first clip is sent, needs no numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
+Pixels: TypeAlias = "NDArray[np.uint8]"
 """An image: uint8 `[height, width, 3]`, RGB."""
-Crops = NDArray[np.uint8]
+Crops: TypeAlias = "NDArray[np.uint8]"
 """A batch of crops: uint8 `[n, side, side, 3]`, RGB."""
-Floats = NDArray[np.float32]
+Floats: TypeAlias = "NDArray[np.float32]"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""Loads the detector and the network, in threads of their own while the first clip is opened.
+"""Loads the detector, then the network, in a thread while the first clip is opened.
 
 OpenCV, LiteRT and ONNX Runtime take as long to import as a clip takes to open. Therefore the rooms
-that use them are imported here within the functions, and in `Scanner._draw_heat`.
+that use them are imported here within the functions, and in `Scanner._draw_heat`. One after the
+other: the first frame waits for the detector alone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from edge.errors import TruelightError
 from edge.scan.model.bundle_info import BundleInfo
+from edge.scan.model.memory import trim_heap
 from edge.scan.model.second_opinion import SecondModel
 from edge.settings import Settings
 
@@ -35,7 +37,10 @@ def load_network(settings: Settings, info: BundleInfo) -> Bundle:
     with _named("The model"):
         from edge.scan.model.bundle import load_bundle
 
-        return load_bundle(info, settings.scan.threads)
+        try:
+            return load_bundle(info, settings.scan.threads)
+        finally:
+            trim_heap()
 
 
 @contextmanager

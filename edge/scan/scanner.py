@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -18,15 +18,15 @@ from typing import Self
 
 from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
+from edge.scan.begin import decoding_plan
 from edge.scan.frames import Pixels
 from edge.scan.joint_verdict import TOO_MANY_FACES, in_doubt, reconsider, without_second_opinion
 from edge.scan.limitations import CHANGED, FAILED, limitations, more_faces, withhold_real
 from edge.scan.loading import load_faces, load_network
-from edge.scan.media.client import ClipError, Limits, OpenClip, open_clip
+from edge.scan.media.client import ClipError, OpenClip
 from edge.scan.media.clip_file import ClipFile, FileHash
 from edge.scan.media.decoders import Decoders
 from edge.scan.media.formats import refusal_text
-from edge.scan.media.sampling import Sampling
 from edge.scan.model.bundle_info import BundleInfo, read_bundle
 from edge.scan.model.inference import Inference
 from edge.scan.model.manifest import Manifest
@@ -68,11 +68,12 @@ class Scanner:
         Raises BundleError if the manifest is not valid; a wrong file is found later, by `scan`.
         """
         self._settings = settings
-        self._open_clip = partial(open_clip, decoders=decoders or Decoders())
+        self._decoders = decoders or Decoders()
         self._info = read_bundle(settings.bundle_folder)
         second = find_second(settings, self._info.manifest)
         self._second = SecondModel(second, settings) if isinstance(second, BundleInfo) else None
-        self._loading = ThreadPoolExecutor(max_workers=2, thread_name_prefix="loading")
+        self._loading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loading")
+        self._preparing: Future[None] | None = None
         self._faces = self._loading.submit(load_faces, settings, self._info, self._second)
         self._bundle = self._loading.submit(load_network, settings, self._info)
 
@@ -155,7 +156,7 @@ class Scanner:
         work = Work(self._new_finding(path))
         drawn: dict[int, Pixels] = {}
         try:
-            with ClipFile(path, beneath) as file:
+            with self._decoders.open_file(path, beneath) as file:
                 work.fill(size=file.size, modified_ns=file.modified_ns)
                 with FileHash(file.descriptor) as file_hash:
                     self._read_and_judge(file, work, progress)
@@ -177,12 +178,9 @@ class Scanner:
     def _read_and_judge(self, file: ClipFile, work: Work, progress: ProgressReporter) -> None:
         """Open a clip and judge it; a failure with this clip is its finding."""
         progress.report("opening")
-        window, scan = self.manifest.window, self._settings.scan
-        sampling = Sampling(window.frames, window.rate, scan.windows, scan.first)
-        decode = self._settings.decode
-        limits = Limits(decode.deadline, cpu=decode.budget, megapixels=decode.megapixels)
+        sampling, limits = decoding_plan(self._settings, self.manifest)
         try:
-            with self._open_clip(file, sampling, limits, waiting=progress.repeat) as clip:
+            with OpenClip(file, sampling, limits, self._decoders, progress.repeat) as clip:
                 work.fill(clip=clip.clip)
                 try:
                     self._score_faces(clip, work, progress)
@@ -222,6 +220,8 @@ class Scanner:
                 work.spend("faces", time.perf_counter() - start)
                 crops = {face.track: crop.pixels for face, crop in found}
                 inference.add(frame.window, frame.time, crops)
+                if found and self._second and not self._second.loaded:
+                    self._load_second()
                 work.fill(frames_scored=work.frames_with_face)
                 progress.fake_probability = inference.probability_so_far()
                 progress.report("looking", work.frames)
@@ -232,6 +232,11 @@ class Scanner:
             windows = inference.finish()
             work.spend_all(inference.seconds)
         work.finish_part(clip, windows)
+
+    def _load_second(self) -> None:
+        """Once there is a face the second model will likely be asked: load it beside the scan."""
+        if self._preparing is None and self._second is not None:
+            self._preparing = self._loading.submit(self._second.prepare)
 
     def _decide(self, work: Work, clip: OpenClip, progress: ProgressReporter) -> None:
         """Give the verdict; ask the second model if it lies between the thresholds."""

@@ -8,13 +8,13 @@ docs/dependencies.md says how this compares with onnxruntime.quantization.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import onnxruntime
 
+from edge.bench.ceilings import best_of
 from edge.scan.frames import Crops, Floats
 from edge.scan.model.bundle import Sessions
 from export.convert.builder import Builder, octets
@@ -138,19 +138,8 @@ def fastest_factors(trunk: FoldedTrunk, side: int) -> tuple[int, ...]:
         conv = stage[-1].conv2
         tried = [factor for factor in FACTORS if conv.groups % factor == 0]
         runs = [_runner(merge_groups(conv, factor), cells * conv.stride) for factor in tried]
-        factors.append(tried[int(np.argmin(interleaved_minima(runs)))])
+        factors.append(tried[int(np.argmin(best_of(ROUNDS, *runs)))])
     return tuple(factors)
-
-
-def interleaved_minima(runs: Sequence[Callable[[], object]], rounds: int = ROUNDS) -> list[float]:
-    """Least processor seconds of each run, in turns so that all meet the same load."""
-    best = [float("inf")] * len(runs)
-    for _ in range(rounds):
-        for at, run in enumerate(runs):
-            start = time.thread_time()
-            run()
-            best[at] = min(best[at], time.thread_time() - start)
-    return best
 
 
 def _runner(conv: Convolution, cells: int) -> Callable[[], object]:

@@ -75,17 +75,3 @@ def test_help_and_version() -> None:
         assert ran.returncode == 0
         assert ran.stdout.startswith("usage: truelight")
     assert run().returncode == 2
-
-
-def test_help_imports_nothing_heavy() -> None:
-    code = (
-        "import sys, edge.cli.main as m; m.parser().format_help();"
-        "print(*{'numpy', 'pydantic', 'rich', 'cv2', 'yaml'} & set(sys.modules))"
-    )
-    import subprocess
-    import sys
-
-    ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert ran.stdout.strip() == ""

@@ -55,6 +55,17 @@ def test_another_tower_is_refused(tmp_path: Path) -> None:
         load_bundle(folder)
 
 
+def test_a_file_that_was_verified_is_not_exchanged(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "red")
+    info, graph = read_bundle(folder), (folder / "features.onnx").read_bytes()
+    (folder / "other.onnx").write_bytes(b"something else")
+    with info.open_verified("features.onnx") as opened:
+        (folder / "other.onnx").replace(folder / "features.onnx")
+        assert opened.read() == graph
+    with pytest.raises(BundleError, match=r"features\.onnx differs"):
+        info.open_verified("features.onnx")
+
+
 def test_a_missing_tower_is_reported_as_to_be_fetched(tmp_path: Path) -> None:
     folder = write_tower_bundle(tmp_path / "thorough")
     (folder / "tower.onnx").unlink()

@@ -18,7 +18,9 @@ from edge.scan.media import process
 from edge.scan.media.client import ClipError, open_clip
 from edge.scan.media.confinement import try_confinement
 from edge.scan.media.decoders import Decoders
+from edge.scan.media.opening import Limits
 from edge.scan.media.protocol import LAYERS, Fault
+from edge.scan.media.sampling import Sampling
 from edge.settings import Settings
 
 SUPERVISOR = """
@@ -126,6 +128,78 @@ def test_a_spare_process_that_died_is_replaced(clip: Path) -> None:
         os.kill(decoders.spare_pid, signal.SIGKILL)
         os.waitid(os.P_PID, decoders.spare_pid, os.WEXITED | os.WNOWAIT)
         assert len(times(clip, decoders)) == 8
+
+
+def test_a_clip_is_begun_before_it_is_opened(clip: Path) -> None:
+    before = descriptors()
+    with Decoders(spare=True) as decoders:
+        decoders.renew()
+        waiting = decoders.spare_pid
+        decoders.begin(clip, FOUR_HERTZ, Limits())
+        assert decoders.spare_pid == 0
+        with decoders.open_file(clip) as file:
+            with open_clip(file, FOUR_HERTZ, decoders=decoders) as opened:
+                assert opened.pid == waiting
+                assert len(list(opened.frames())) == 8
+            del opened
+    assert descriptors() == before
+
+
+def test_a_clip_that_was_begun_and_is_not_scanned_is_forgotten(clip: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.mp4"
+    other.write_bytes(clip.read_bytes())
+    before = descriptors()
+    for scanned in (None, other):
+        with Decoders(spare=True) as decoders:
+            decoders.renew()
+            waiting = decoders.spare_pid
+            decoders.begin(clip, FOUR_HERTZ, Limits())
+            if scanned:
+                with (
+                    decoders.open_file(scanned) as file,
+                    open_clip(file, FOUR_HERTZ, decoders=decoders) as opened,
+                ):
+                    assert opened.pid != waiting
+                    assert len(list(opened.frames())) == 8
+                del opened
+        assert not exists(waiting)
+        assert descriptors() == before
+
+
+def test_other_frames_than_those_begun_are_asked_anew(clip: Path) -> None:
+    with Decoders(spare=True) as decoders:
+        decoders.renew()
+        decoders.begin(clip, Sampling(1, 1.0, 1), Limits())
+        with (
+            decoders.open_file(clip) as file,
+            open_clip(file, FOUR_HERTZ, decoders=decoders) as opened,
+        ):
+            assert len(list(opened.frames())) == 8
+
+
+def test_a_process_that_died_with_the_clip_that_was_begun_is_replaced(clip: Path) -> None:
+    with Decoders(spare=True) as decoders:
+        decoders.renew()
+        pid = decoders.spare_pid
+        decoders.begin(clip, FOUR_HERTZ, Limits())
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        with (
+            decoders.open_file(clip) as file,
+            open_clip(file, FOUR_HERTZ, decoders=decoders) as opened,
+        ):
+            assert opened.pid != pid
+            assert len(list(opened.frames())) == 8
+
+
+def test_a_file_that_cannot_be_begun_is_refused_when_it_is_opened(tmp_path: Path) -> None:
+    with Decoders(spare=True) as decoders:
+        decoders.renew()
+        decoders.begin(tmp_path / "missing.mp4", FOUR_HERTZ, Limits())
+        assert decoders.spare_pid
+        with pytest.raises(ClipError) as caught:
+            decoders.open_file(tmp_path / "missing.mp4")
+        assert caught.value.fault is Fault.MISSING
 
 
 def test_a_process_that_does_not_start_is_a_fault(clip: Path) -> None:

@@ -105,7 +105,7 @@ def is_open(descriptor):
 assert list(filter(is_open, range(1000))) == sorted([0, 1, 2, replies, clip, memory, log])
 assert fcntl.fcntl(clip, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
 own = {"ORT_DISABLE_TELEMETRY"}  # set by the program itself
-given = {"LC_ALL", "LC_CTYPE", "OPENBLAS_NUM_THREADS", "LD_LIBRARY_PATH"}
+given = {"LC_ALL", "LC_CTYPE", "OPENBLAS_NUM_THREADS", "MALLOC_ARENA_MAX", "LD_LIBRARY_PATH"}
 assert set(os.environ) - own <= given
 assert os.getcwd() == "/"
 opened(); read(); frame(); reply(Reply.DONE, 1, 0, 1)

@@ -223,6 +223,28 @@ def test_it_is_loaded_when_needed_and_unloaded_when_memory_is_tight(
     second.close()
 
 
+def test_it_is_loaded_ahead_where_there_is_memory_for_both(models: Path, tmp_path: Path) -> None:
+    memory = tmp_path / "meminfo"
+    for available, loaded in ((799_000, False), (801_000, True)):
+        memory.write_text(f"MemAvailable:  {available} kB\n")
+        second = second_model(models, memory)
+        second.prepare()
+        assert second.loaded is loaded
+        assert len(second.answers(CROP, lambda: None)[1].swapped) == 10
+        second.close()
+
+
+def test_a_spoilt_model_is_refused_when_it_is_asked(tmp_path: Path) -> None:
+    red = write_bundle(tmp_path / "red", thresholds=WIDE)
+    write_tower_bundle(tmp_path / "thorough", beside=beside(red, CROPS, first=0.0, second=1.0))
+    (tmp_path / "thorough" / TOWER).write_bytes(b"something else")
+    second = second_model(tmp_path, Path("/proc/meminfo"))
+    second.prepare()
+    with pytest.raises(TruelightError, match=r"tower\.onnx differs"):
+        second.answers(CROP, lambda: None)
+    second.close()
+
+
 def test_it_can_be_cancelled(models: Path) -> None:
     second = second_model(models, Path("/nowhere"))
 

@@ -12,7 +12,6 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -21,10 +20,10 @@ import numpy.typing as npt
 
 from edge.finding import Clip, Part
 from edge.scan.frames import Frame
-from edge.scan.media.clip_file import ClipFile, PixelLimits
+from edge.scan.media.clip_file import ClipFile
 from edge.scan.media.decoders import Decoders
+from edge.scan.media.opening import Limits, Opening
 from edge.scan.media.protocol import (
-    MICROSECONDS,
     ClipError,
     Fault,
     Remark,
@@ -45,21 +44,6 @@ from edge.scan.media.sampling import Sampling
 __all__ = ["ClipError", "Frame", "Limits", "OpenClip", "open_clip"]
 
 _MEGAPIXEL = 1_000_000
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one clip may cost, whatever it claims. Times in seconds, sizes in pixels or bytes."""
-
-    silence: float = 30.0  # without any message from the decoder process
-    patience: float = 120.0  # waiting for it in all
-    cpu: int = 60  # its processor time
-    megapixels: int = 12_000  # decoded in all: this bounds the work alike on every machine
-    pixels: PixelLimits = field(default_factory=PixelLimits)
-    memory: int = 1536 * 1024**2  # address space; what is really used is far less
-    slots: int = 3  # frames that wait in shared memory; fewer where they are large:
-    shared: int = 52_000_000
-    grace: float = 1.0  # from one step of ending the process to the next
 
 
 class OpenClip:
@@ -102,13 +86,7 @@ class OpenClip:
         if file.size == 0:
             raise ClipError(Fault.EMPTY)
         self._decoders = decoders
-        self._process = decoders.take(waiting, limits.grace)
-        self._process.send(
-            *(Request.OPEN, sampling.window_frames, round(sampling.window_rate * MICROSECONDS)),
-            *(sampling.max_windows, sampling.first or 0),
-            *(*limits.pixels, limits.cpu, limits.memory),
-            clip=file.descriptor,
-        )
+        self._process = decoders.open(Opening(file, sampling, limits), waiting)
 
     @property
     def pid(self) -> int:
@@ -171,10 +149,8 @@ class OpenClip:
 
     def _frames(self) -> Iterator[Frame]:
         clip = self.clip
-        fitting = self._limits.shared // (clip.width * clip.height * 3)
-        slots = max(1, min(self._limits.slots, fitting))
+        slots = self._fitting_slots(clip)
         pixels = self._slots(slots, clip)
-        self._process.send(Request.START, slots, self._limits.megapixels * _MEGAPIXEL)
         most, index, last = self.expected_frames, 0, (0, 0.0)
         by_window: Counter[int] = Counter()
         while (message := self._next_or_stop(index))[0] != Reply.DONE:
@@ -202,6 +178,12 @@ class OpenClip:
 
     # Messages: untrusted until checked
 
+    def _fitting_slots(self, clip: Clip) -> int:
+        """Frames that wait in shared memory."""
+        return max(
+            1, min(self._limits.slots, self._limits.shared // (clip.width * clip.height * 3))
+        )
+
     def _slots(self, slots: int, clip: Clip) -> npt.NDArray[np.uint8]:
         """The shared memory as uint8 `[slots, height, width, 3]`."""
         if self._pixels is None:
@@ -221,6 +203,9 @@ class OpenClip:
         message = self._next_reply()
         clip = read_opened(message, self._limits.pixels)
         self._spend("open", message[8])
+        # It decodes the first frames while this side gets ready for them.
+        self._slots(slots := self._fitting_slots(clip), clip)
+        self._process.send(Request.START, slots, self._limits.megapixels * _MEGAPIXEL)
         return clip
 
     def _spend(self, stage: str, untrusted_microseconds: int) -> None:

@@ -5,15 +5,29 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Self
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
 
+from edge.scan.media.clip_file import ClipFile
+from edge.scan.media.opening import Limits, Opening
 from edge.scan.media.process import DecoderProcess, expects_unit
 from edge.scan.media.protocol import ClipError, Fault
+
+if TYPE_CHECKING:
+    from edge.scan.media.sampling import Sampling
 
 _log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 60.0
 """After the unit has failed to start a process; until then children decode."""
+
+
+class _Begun(NamedTuple):
+    """A clip that a process was asked to open before it is scanned."""
+
+    path: Path
+    opening: Opening
+    process: DecoderProcess
 
 
 class Decoders:
@@ -28,6 +42,7 @@ class Decoders:
         """Whether `renew` starts a process for the next clip."""
         self._command = command
         self._waiting: DecoderProcess | None = None
+        self._begun: _Begun | None = None
         self._no_unit_until = 0.0
         self._told = False
 
@@ -36,6 +51,7 @@ class Decoders:
 
     def __exit__(self, *_: object) -> None:
         self.spare = False
+        self._forget_begun()
         if self._waiting is not None:
             self._waiting.end()
             self._waiting = None
@@ -53,6 +69,57 @@ class Decoders:
             except ClipError as failure:
                 _log.warning("No decoder process waits: %s", failure.message)
 
+    def begin(self, path: Path, sampling: Sampling, limits: Limits) -> None:
+        """Have the spare process open a clip that is scanned next. Never fails: `open` will.
+
+        Time passes until this program has imported what it needs to scan it.
+        """
+        process, self._waiting = self._waiting, None
+        if process is None:
+            return
+        try:
+            opening = Opening(ClipFile(path), sampling, limits)
+        except ClipError:
+            self._waiting = process
+            return
+        self._begun = _Begun(path, opening, process)
+        try:
+            opening.ask(process)
+        except ClipError:
+            self._forget_begun()
+
+    def open_file(self, path: Path, beneath: Path | None = None) -> ClipFile:
+        """The file of the clip that was begun, if it is this one, else opened now.
+
+        Raises ClipError.
+        """
+        begun = self._begun
+        if begun is not None and begun.path == path and beneath is None:
+            return begun.opening.file
+        self._forget_begun()
+        return ClipFile(path, beneath)
+
+    def open(self, opening: Opening, waiting: Callable[[], None] = lambda: None) -> DecoderProcess:
+        """A process that was asked to open this clip, perhaps by `begin`. The caller ends it.
+
+        `waiting` is called now and then until it has started. Raises ClipError if none starts.
+        """
+        begun, self._begun = self._begun, None
+        grace = opening.limits.grace
+        if begun is not None:
+            if begun.opening == opening and self._is_ready(begun.process, waiting, grace):
+                return begun.process
+            begun.process.end()
+        process = self.take(waiting, grace)
+        opening.ask(process)
+        return process
+
+    def _forget_begun(self) -> None:
+        if self._begun is not None:
+            self._begun.process.end()
+            with self._begun.opening.file:
+                self._begun = None
+
     def take(
         self, waiting: Callable[[], None] = lambda: None, grace: float = 1.0
     ) -> DecoderProcess:
@@ -64,19 +131,25 @@ class Decoders:
         process, self._waiting = self._waiting, None
         for _ in range(3):  # a spare one that has died; the unit; a child
             process = process or self._start()
-            try:
-                if process.is_ready(waiting):
-                    self._tell_whose(process)
-                    process.grace = grace
-                    return process
-            except BaseException:
-                process.end()
-                raise
+            if self._is_ready(process, waiting, grace):
+                return process
             process.end()
             if not process.is_child:
                 self._no_unit_until = time.monotonic() + _RETRY_SECONDS
             process = None
         raise ClipError(Fault.NOT_STARTED)
+
+    def _is_ready(self, process: DecoderProcess, waiting: Callable[[], None], grace: float) -> bool:
+        """Wait until it has started; it is ended if `waiting` raises."""
+        try:
+            ready = process.is_ready(waiting)
+        except BaseException:
+            process.end()
+            raise
+        if ready:
+            self._tell_whose(process)
+            process.grace = grace
+        return ready
 
     def _start(self) -> DecoderProcess:
         return DecoderProcess(self._command, child=time.monotonic() < self._no_unit_until)

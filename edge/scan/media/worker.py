@@ -144,7 +144,6 @@ class ParentConnection:
 
 def main(descriptor: int) -> NoReturn:
     """Serve one clip over this connection, then exit without unwinding."""
-    gc.freeze()
     parent = ParentConnection(descriptor)
     parent.reply(Reply.READY, os.getuid(), os.getpid())
     import_all(parent.has_request)  # while it waits
@@ -175,6 +174,8 @@ def _serve(parent: ParentConnection, fields: Sequence[int], clip: int, memory: i
     *sampled, handed_out, video, picture, cpu, space = fields
     with contextlib.suppress(ClipError):
         import_readers(DescriptorFile(clip))
+    gc.freeze()
+    gc.enable()  # off since its start: what is imported stays
     parent.budget.cpu_seconds = cpu
     sandbox.enter(cpu + _CPU_MARGIN, space, (parent.descriptor, _STDERR))
     end_with(parent.descriptor)  # no thread before: some layers confine only the one that enters

@@ -13,6 +13,7 @@ import math
 import threading
 import zipfile
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
@@ -160,13 +161,27 @@ def load_bundle(bundle: Path | BundleInfo, threads: int = 0) -> Bundle:
             if name not in CONFINED_FILES:  # that process has the others verified
                 info.verify(name)
         return Bundle(info, ConfinedGraphs(info, threads))
-    files = {name: info.verified(name) for name in info.manifest.files if name != TOWER}
-    if TOWER in info.manifest.files:
-        info.verify(TOWER)
-    weights = info.path.resolve() if TOWER in info.manifest.files else None
-    graphs = Sessions(files[FEATURES], files[SEQUENCE], threads, weights)
-    check_golden(graphs, files[GOLDEN], info.path)
+    for name in info.manifest.files:
+        if name not in (FEATURES, SEQUENCE, GOLDEN):
+            info.verify(name)
+    graphs = _open_sessions(info, threads)
+    check_golden(graphs, info.verified(GOLDEN), info.path)
     return Bundle(info, graphs)
+
+
+def _open_sessions(info: BundleInfo, threads: int) -> Sessions:
+    """The graphs of a bundle, from the open files that were verified: nobody exchanges them."""
+    weights = info.path.resolve() if TOWER in info.manifest.files else None
+    with info.open_verified(FEATURES) as features, info.open_verified(SEQUENCE) as sequence:
+        # ONNX Runtime would keep a copy of a graph that it is given as bytes. One with weights in
+        # another file is small, and cannot be named by a descriptor.
+        given = _name(features) if weights is None else features.read()
+        return Sessions(given, _name(sequence), threads, weights)
+
+
+def _name(opened: FileIO) -> str:
+    """A path to an open file."""
+    return f"/proc/self/fd/{opened.fileno()}"
 
 
 def load_sequence(path: Path) -> tuple[int, Callable[[Floats], Floats]]:

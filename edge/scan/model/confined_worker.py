@@ -6,6 +6,7 @@ sandbox of the decoder process, and only then parses what they hold.
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import socket
@@ -35,6 +36,8 @@ def main(descriptor: int) -> NoReturn:
     if len(head) != HEADER.size:
         os._exit(0)
     _import_the_rest()
+    gc.freeze()
+    gc.enable()  # off since its start: what is imported stays
     # What ONNX Runtime says of a stranger's file is not for this program's terminal.
     os.dup2(os.open(os.devnull, os.O_WRONLY), _STDERR)
     header = HEADER.unpack(head)

@@ -7,7 +7,6 @@ has nothing to do it is unloaded if memory becomes tight.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import threading
 import time
@@ -23,13 +22,12 @@ from edge.errors import TruelightError
 from edge.scan.frames import Crops, Floats, Pixels
 from edge.scan.model.bundle_info import TOWER_BATCH, BundleInfo, read_bundle
 from edge.scan.model.manifest import Manifest
+from edge.scan.model.memory import MEMORY, megabytes, trim_heap
 from edge.scan.progress import Cancelled
 from edge.settings import Settings
 
 if TYPE_CHECKING:
     from edge.scan.model.bundle import Bundle
-
-MEMORY: Final = Path("/proc/meminfo")
 
 USABLE: Final = 0.85
 """At least this share of a machine's nominal RAM is usable by the system."""
@@ -37,6 +35,9 @@ USABLE: Final = 0.85
 NEEDED: Final = 300.0
 """MB that must be free to load the model. CLIP's tower takes 180 while it is loaded and runs, and
 80 when it waits: its file, mapped, which the kernel may take back."""
+
+AHEAD: Final = 800.0
+"""MB that must be free to load it while a clip is decoded, which takes memory as well."""
 
 TIGHT: Final = 150.0
 """MB: with less than this free, an idle model is unloaded."""
@@ -114,16 +115,6 @@ def _shortage(settings: Settings, memory: Path) -> NoSecondModel | None:
     return NoSecondModel(Absence.MEMORY, f"{sentence} ({wanted.least_memory}).")
 
 
-def megabytes(key: str, file: Path = MEMORY) -> float | None:
-    """A line of /proc/meminfo in MB; None if it is missing."""
-    try:
-        lines = file.read_text(encoding="ascii").splitlines()
-        found = next(line for line in lines if line.startswith(f"{key}:"))
-        return int(found.split()[1]) / 1000
-    except (OSError, StopIteration, ValueError, IndexError):
-        return None
-
-
 class SecondModel:
     """A second model that is loaded when it is first needed."""
 
@@ -158,6 +149,18 @@ class SecondModel:
             if self._timer is not None:
                 self._timer.cancel()
 
+    def prepare(self) -> None:
+        """Load the model now if there is plenty of memory, so that `answers` need not.
+
+        Never fails: `answers` does.
+        """
+        free = megabytes("MemAvailable", self._memory)
+        if free is None or free < AHEAD:
+            return
+        with self._lock, contextlib.suppress(TruelightError):
+            self._bundle = self._bundle or self._load()
+            self._used = time.monotonic()
+
     def answers(
         self, crops: Mapping[int, Sequence[Pixels]], waiting: Callable[[], None]
     ) -> dict[int, FaceAnswers]:
@@ -187,7 +190,7 @@ class SecondModel:
                 raise TruelightError(f"{self.info.path.name} failed: {failure!r}.") from failure
             finally:
                 self._used = time.monotonic()
-                _trim_heap()
+                trim_heap()
 
     def _answers(
         self, bundle: Bundle, crops: Sequence[Pixels], waiting: Callable[[], None]
@@ -235,12 +238,6 @@ class SecondModel:
             free = megabytes("MemAvailable", self._memory)
             if idle and free is not None and free < TIGHT:
                 self._bundle = None
-                _trim_heap()
+                trim_heap()
             if self._bundle is not None:
                 self._check_later()
-
-
-def _trim_heap() -> None:
-    """Have the C library return free memory: it would keep 120 MB after every use."""
-    with contextlib.suppress(AttributeError):  # only GNU's library has this function
-        ctypes.CDLL(None).malloc_trim(0)
