@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 from clips import card, cards, write_clip, write_image
 from PIL import Image
 
@@ -144,6 +145,68 @@ def branded(brand: bytes) -> Maker:
         data[8:12] = brand
 
     return changed(clip("v.mp4"), change)
+
+
+_CROPPED = 16
+_SAMPLE_BOXES = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1")
+
+
+def with_box(path: Path, box: bytes) -> Path:
+    """An MP4 with one more box in the description of its video."""
+    data = bytearray(path.read_bytes())
+    place = data.index(b"avc1", data.index(b"stsd")) - 4
+    end = place + int.from_bytes(data[place : place + 4], "big")
+    for name in _SAMPLE_BOXES:
+        start = data.index(name, data.index(b"stsd") if name == b"avc1" else 0) - 4
+        size = int.from_bytes(data[start : start + 4], "big")
+        struct.pack_into(">I", data, start, size + len(box))
+    data[end:end] = box
+    path.write_bytes(data)
+    return path
+
+
+def clean_aperture(folder: Path) -> Path:
+    """Cards with a blue edge that is not shown."""
+    edge = ((_CROPPED,) * 2, (_CROPPED,) * 2, (0, 0))
+    framed = [np.pad(pixels, edge) for pixels in cards(50)]
+    for pixels in framed:
+        pixels[:_CROPPED, :, 2] = pixels[:, :_CROPPED, 2] = 255
+    values = 320, 1, 240, 1, 0, 1, 0, 1
+    return with_box(
+        write_clip(folder / "v.mp4", framed), struct.pack(">I4s8I", 40, b"clap", *values)
+    )
+
+
+def remuxed(make: Maker, name: str) -> Maker:
+    """The same packets in another container."""
+
+    def make_other(folder: Path) -> Path:
+        path = folder / name
+        with av.open(str(make(folder))) as given, av.open(str(path), "w") as output:
+            stream = output.add_stream_from_template(given.streams.video[0])
+            for packet in given.demux(video=0):
+                if packet.size:
+                    packet.stream = stream
+                    output.mux(packet)
+        return path
+
+    return make_other
+
+
+def dolby_vision(folder: Path) -> Path:
+    """Says that it is coded for Dolby Vision alone: profile 5, compatible with nothing."""
+    configuration = bytes((1, 0, 5 << 1, 4 << 3 | 0b101, 0)) + bytes(19)
+    box = struct.pack(">I4s", 32, b"dvcC") + configuration
+    return with_box(write_clip(folder / "v.mp4", 25), box)
+
+
+def front_lost(make: Maker) -> Maker:
+    """Without its first quarter, cut anywhere."""
+
+    def change(data: bytearray) -> None:
+        del data[: len(data) // 4 + 7]
+
+    return changed(make, change)
 
 
 def piece(name: str, codec: str, start: int, **options: Any) -> Maker:

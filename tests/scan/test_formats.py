@@ -21,12 +21,16 @@ from file_kinds import (
     big_tiff,
     branded,
     changed,
+    clean_aperture,
     clip,
     dahua,
+    dolby_vision,
+    front_lost,
     heif,
     long_matroska,
     motion_jpeg,
     moving_avif,
+    remuxed,
     short_avi,
     short_flv,
     short_matroska,
@@ -104,6 +108,8 @@ ROWS = {
     "mp4 behind styp": Row(beginning_with(b"styp"), 2.0),
     "mp4 behind uuid": Row(beginning_with(b"uuid"), 2.0),
     "mp4 of brand M4A": Row(branded(b"M4A "), 2.0),
+    "clean aperture": Row(clean_aperture, 2.0),
+    "matroska's crop": Row(remuxed(clean_aperture, "v.mkv"), 2.0),
     "two frames": Row(lambda folder: write_clip(folder / "v.mp4", 2), 0.08, 1),
     "one frame": Row(lambda folder: write_clip(folder / "v.mp4", 1), 0.04, 0),
 }
@@ -124,6 +130,33 @@ def test_videos_are_seen_whole(tmp_path: Path, kind: str) -> None:
     )
     assert all(is_card(pixels, row.tolerance) for *_, pixels in seen)
     assert (reader.damaged, found) == (row.damaged, row.remarks)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        clip("v.h264", options={"g": "5"}),
+        clip("v.hevc", "libx265", options={"x265-params": "log-level=none:keyint=5"}),
+        clip("v.mpg", "mpeg1video", options={"g": "5"}),
+        clip("v.vob", "mpeg2video", options={"g": "5"}),
+        clip("v.ts", options={"g": "5"}),
+    ],
+    ids=["h264", "hevc", "mpg", "vob", "ts"],
+)
+def test_a_stream_that_lost_its_front_is_seen_from_its_first_key_frame(
+    tmp_path: Path, make: Maker
+) -> None:
+    _, seen = look(front_lost(make)(tmp_path))
+    shown = numbers(seen)
+    assert 5 < shown[0] < 30
+    assert shown[-1] >= 40
+    assert all(is_card(pixels, tolerance=8) for *_, pixels in seen)
+
+
+@pytest.mark.parametrize("name", ["v.mp4", "v.mkv"])
+def test_dolby_vision_for_nothing_else_is_refused(tmp_path: Path, name: str) -> None:
+    make = dolby_vision if name == "v.mp4" else remuxed(dolby_vision, name)
+    assert refusal(make(tmp_path)) is Fault.DOLBY_VISION
 
 
 def test_a_long_film_with_one_key_frame_is_seen_to_its_end(tmp_path: Path) -> None:

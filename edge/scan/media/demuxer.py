@@ -52,14 +52,14 @@ class Demuxer:
         self, file: DescriptorFile, form: ClipFormat, max_pixels: int, track: int = 0
     ) -> None:
         """`track` chooses among the video streams that can be read; see `VideoStreams`."""
-        self.damaged = False
-        """Whether packets could not be read."""
+        self.damaged = False  # whether packets could not be read
         self.origin: int | None = None
         """Time stamp of the clip's first frame, from which seconds count; set by the decoder."""
         self.position = 0
         """Number of the next packet."""
+        self.place = 0  # of the stream among all video streams of the file
         self.tracks: list[int] = []
-        """The numbers of the video streams that can be read, the default one first."""
+        """The numbers of the streams that can be read, the default one first."""
         self.unreadable_tracks = 0
         self.behind: DescriptorFile | None = None
         """Another video that lies behind the last packet."""
@@ -260,7 +260,9 @@ class Demuxer:
         self.tracks, self.unreadable_tracks = streams.numbers, streams.unreadable
         if self._track >= len(streams.readable):
             raise ClipError(Fault.NO_PICTURE)
-        return streams.readable[self._track]
+        chosen = streams.readable[self._track]
+        self.place = list(container.streams.video).index(chosen)
+        return chosen
 
     def _noted(
         self, container: InputContainer, stream: VideoStream, alive: Callable[[], None]

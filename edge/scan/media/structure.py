@@ -19,8 +19,8 @@ MOV_ATOMS = frozenset(
         *(b"moof", b"sidx", b"ssix", b"prft", b"emsg"),
     )
 )
-# The configuration of Dolby Vision, profile 5: compatible with nothing else.
-_DOLBY_ALONE = re.compile(rb"dv[cv]C[\1\2].[\x0a\x0b].[\0-\x0f]", re.DOTALL)
+# The configuration of Dolby Vision, profile 5, in MP4 or Matroska: compatible with nothing else.
+_DOLBY_ALONE = re.compile(rb"dv[cv]C(?:\x41\xed.)?[\1\2].[\x0a\x0b].[\0-\x0f]", re.DOTALL)
 _MOST_STEPS = 200_000
 _MOST_MOOV = 1 << 24
 _MOST_JPEG = 1 << 27
@@ -98,8 +98,13 @@ def read_mov(file: DescriptorFile) -> Film:
             moov = file.read(min(end - start, _MOST_MOOV))
             has_video |= re.search(rb"hdlr.{8}vide", moov, re.DOTALL) is not None
             fragments |= b"mvex" in moov
-            needs_dolby |= _DOLBY_ALONE.search(moov) is not None
+            needs_dolby |= is_dolby_alone(moov)
     return Film(films, fragments, has_video, truncated, has_media, needs_dolby)
+
+
+def is_dolby_alone(header: bytes) -> bool:
+    """Whether the description of a film says that its pictures need Dolby Vision."""
+    return _DOLBY_ALONE.search(header) is not None
 
 
 def is_cut_short(file: DescriptorFile) -> bool:
