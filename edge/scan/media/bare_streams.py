@@ -29,9 +29,13 @@ _H264 = re.compile(
 _HEVC = re.compile(rb"\0\0\x01\x40\x01.{4,256}?\0\0\x01\x42\x01.{4,512}?\0\0\x01\x44\x01", re.DOTALL)
 
 
-def recognise_stream(file: DescriptorFile, head: bytes) -> tuple[str, str] | None:
-    """Container and demuxer of a stream that begins with `head`; None if it is none."""
-    return _bare_video(head) or _transport_stream(head) or _from_the_middle(file)
+def recognise_stream(head: bytes, file: DescriptorFile | None) -> tuple[str, str] | None:
+    """Container and demuxer of a stream that begins with `head`; None if it is none.
+
+    With `file`, its first header may lie further behind.
+    """
+    form = _bare_video(head) or _transport_stream(head)
+    return form or (_from_the_middle(file) if file is not None else None)
 
 
 def _bare_video(head: bytes) -> tuple[str, str] | None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from edge.scan.media import structure
 from edge.scan.media.bare_streams import recognise_stream
 from edge.scan.media.clip_file import HEAD_BYTES, DescriptorFile
+from edge.scan.media.encryption import is_matroska_encrypted, is_stream_encrypted
 from edge.scan.media.protocol import CONTAINERS, ClipError, ClipKind, Fault
 from edge.scan.media.unsupported import UNSUPPORTED
 
@@ -128,10 +129,10 @@ _OGG_VIDEO = (b"\x80theora", b"OVP80", b"BBCD\0", b"\1video\0")
 _ANIMATED = 2
 
 
-def recognise(file: DescriptorFile) -> ClipFormat:
+def recognise(file: DescriptorFile, *, by_middle: bool = True) -> ClipFormat:
     """Name the format of a file by its content.
 
-    Raises ClipError with a fault that says what the file is instead.
+    With `by_middle`, a stream may begin anywhere; that takes 4 MB of what is none. Raises ClipError with a fault that says what the file is instead.
     """
     file.seek(0)
     head = file.read(HEAD_BYTES)
@@ -145,8 +146,11 @@ def recognise(file: DescriptorFile) -> ClipFormat:
         raise ClipError(Fault.TEXT)
     form = form or _jpeg(file, head) or _mov(file, head) or _matroska(head) or _riff(head)
     form = form or _multipart(head) or _ogg(head)
-    if form is None and (stream := recognise_stream(file, head)):
+    if form is None and (stream := recognise_stream(head, file if by_middle else None)):
         form = _format(*stream)
+    by = form.demuxer if form else ""
+    if by in {"mpeg", "mpegts"} and is_stream_encrypted(head, by):
+        raise ClipError(Fault.ENCRYPTED)
     if form is None:
         raise ClipError(Fault.SOUND if head.startswith(_SOUND) else Fault.NOT_A_CLIP)
     return form
@@ -220,6 +224,8 @@ def _mov(file: DescriptorFile, head: bytes) -> ClipFormat | None:
         brand = b"qt  " if head[4:8] in {b"moov", b"mdat", b"wide", b"free", b"skip"} else b""
     if film.fragments and not (film.films and film.has_media):
         raise ClipError(Fault.FRAGMENT)
+    if film.encrypted:
+        raise ClipError(Fault.ENCRYPTED)
     if film.needs_dolby:
         raise ClipError(Fault.DOLBY_VISION)
     names = {b"qt  ": "mov", b"M4V ": "m4v", b"M4VH": "m4v", b"M4VP": "m4v"}
@@ -230,6 +236,8 @@ def _mov(file: DescriptorFile, head: bytes) -> ClipFormat | None:
 def _matroska(head: bytes) -> ClipFormat | None:
     if head[:4] != structure.EBML:
         return None
+    if is_matroska_encrypted(head):
+        raise ClipError(Fault.ENCRYPTED)
     if structure.is_dolby_alone(head):
         raise ClipError(Fault.DOLBY_VISION)
     return _format("webm" if b"webm" in head[:64] else "mkv", "matroska")
@@ -244,6 +252,8 @@ def _riff(head: bytes) -> ClipFormat | None:
         return _format("webp")
     if head[8:12] == b"WEBP":
         return _format("webp", "", _STILL)
+    if head[8:12] == b"CDXA":  # a video CD's sectors
+        return _format("mpg", "mpeg")
     raise ClipError(Fault.SOUND)
 
 

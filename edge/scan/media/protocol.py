@@ -145,6 +145,7 @@ class Fault(IntEnum):
     UNSUPPORTED = 22
     FRAGMENT = 23
     DOLBY_VISION = 24
+    ENCRYPTED = 25
 
 
 class Remark(IntEnum):
@@ -222,6 +223,10 @@ FAULTS: dict[Fault, tuple[str, str]] = {
     Fault.DOLBY_VISION: (
         N_("Dolby Vision without a layer for other players (profile 5): not supported."),
         _CONVERT_VIDEO,
+    ),
+    Fault.ENCRYPTED: (
+        N_("The video is encrypted: it cannot be shown without its key."),
+        N_("Export it without encryption."),
     ),
 }
 """For each fault one sentence, and what to do about it."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from edge.scan.media.clip_file import DescriptorFile
+from edge.scan.media.encryption import is_film_encrypted
 
 EBML = b"\x1aE\xdf\xa3"
 _SEGMENT = b"\x18S\x80g"
@@ -63,6 +64,7 @@ class Film(NamedTuple):
     """Whether there is anything beside the description."""
     needs_dolby: bool
     """Whether the pictures are coded for Dolby Vision alone, without a layer for others."""
+    encrypted: bool
 
 
 def _atoms(file: DescriptorFile) -> Iterator[tuple[bytes, int, int]]:
@@ -87,7 +89,7 @@ def _atoms(file: DescriptorFile) -> Iterator[tuple[bytes, int, int]]:
 def read_mov(file: DescriptorFile) -> Film:
     """Look through the boxes of an MP4 or QuickTime file."""
     films, fragments, has_video, truncated = 0, False, False, False
-    has_media = needs_dolby = False
+    has_media = needs_dolby = encrypted = False
     for name, start, end in _atoms(file):
         truncated |= end > file.size and name in {b"mdat", b"moov", b"moof"}
         fragments |= name in {b"moof", b"styp", b"sidx"}
@@ -99,7 +101,8 @@ def read_mov(file: DescriptorFile) -> Film:
             has_video |= re.search(rb"hdlr.{8}vide", moov, re.DOTALL) is not None
             fragments |= b"mvex" in moov
             needs_dolby |= is_dolby_alone(moov)
-    return Film(films, fragments, has_video, truncated, has_media, needs_dolby)
+            encrypted |= is_film_encrypted(moov)
+    return Film(films, fragments, has_video, truncated, has_media, needs_dolby, encrypted)
 
 
 def is_dolby_alone(header: bytes) -> bool:
