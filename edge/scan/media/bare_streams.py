@@ -26,7 +26,9 @@ _H264 = re.compile(
     rb"\0\0\x01[\x67\x47\x27\x07][\x2c\x42\x4d\x53\x56\x58\x64\x6e\x7a\xf4].{3,256}?\0\0\x01[\x68\x48\x28\x08]",
     re.DOTALL,
 )
-_HEVC = re.compile(rb"\0\0\x01\x40\x01.{4,256}?\0\0\x01\x42\x01.{4,512}?\0\0\x01\x44\x01", re.DOTALL)
+_HEVC = re.compile(
+    rb"\0\0\x01\x40\x01.{4,256}?\0\0\x01\x42\x01.{4,512}?\0\0\x01\x44\x01", re.DOTALL
+)
 
 
 def recognise_stream(head: bytes, file: DescriptorFile | None) -> tuple[str, str] | None:

@@ -1,7 +1,7 @@
 """Whether a video's pictures are encrypted: they would decode to noise, or to nothing.
 
 By what containers say of it. Standard library only. Sources: ISO/IEC 23001-7 (`encv`), RFC 9559,
-5.1.4.1.31 (`ContentEncodingType`, `ContentEncAlgo`), ISO/IEC 13818-1, 2.4.3.3 and 2.4.3.7 (scrambling
+5.1.4.1.31 (`ContentEncodingType`, `ContentEncAlgo`), ISO/IEC 13818-1, 2.4.3.3, 2.4.3.7 (scrambling
 control).
 """
 

@@ -132,7 +132,8 @@ _ANIMATED = 2
 def recognise(file: DescriptorFile, *, by_middle: bool = True) -> ClipFormat:
     """Name the format of a file by its content.
 
-    With `by_middle`, a stream may begin anywhere; that takes 4 MB of what is none. Raises ClipError with a fault that says what the file is instead.
+    With `by_middle`, a stream may begin anywhere; that takes 4 MB of what is none. Raises ClipError
+    with a fault that says what the file is instead.
     """
     file.seek(0)
     head = file.read(HEAD_BYTES)
@@ -151,6 +152,8 @@ def recognise(file: DescriptorFile, *, by_middle: bool = True) -> ClipFormat:
     by = form.demuxer if form else ""
     if by in {"mpeg", "mpegts"} and is_stream_encrypted(head, by):
         raise ClipError(Fault.ENCRYPTED)
+    if form is None and not head.strip(b"\0"):
+        raise ClipError(Fault.ZEROS)
     if form is None:
         raise ClipError(Fault.SOUND if head.startswith(_SOUND) else Fault.NOT_A_CLIP)
     return form

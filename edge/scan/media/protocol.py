@@ -146,6 +146,7 @@ class Fault(IntEnum):
     FRAGMENT = 23
     DOLBY_VISION = 24
     ENCRYPTED = 25
+    ZEROS = 26
 
 
 class Remark(IntEnum):
@@ -228,6 +229,7 @@ FAULTS: dict[Fault, tuple[str, str]] = {
         N_("The video is encrypted: it cannot be shown without its key."),
         N_("Export it without encryption."),
     ),
+    Fault.ZEROS: (N_("The file begins with zeros only: recording or copying it failed."), _COPY),
 }
 """For each fault one sentence, and what to do about it."""
 
