@@ -128,7 +128,7 @@ def fine_detail(pixels: Pixels, square: Box) -> float | None:
         coarse = cv2.resize(luma, (half, half), interpolation=cv2.INTER_AREA)
         back = cv2.resize(coarse, luma.shape, interpolation=cv2.INTER_CUBIC)
         energies.append(max(_ROUNDING, float(np.square(luma - back).mean())))
-        luma = coarse
+        luma = np.asarray(coarse, np.float32)
     finest, finer, fine = energies
     return 100 * finest / finer * math.sqrt(finer / fine)
 
