@@ -18,9 +18,9 @@ _LEAST_WARMTH = -0.12
 
 
 _LEAST_DETAIL, _MOST_DETAIL = 6.5, 80.0
-"""Per cent. Of 108 clips as they are, real and fake, the lowest were 5.6 (a fake, compressed hard)
-and 6.7, the highest was 53; of faces enlarged from 32 pixels 85 % are below, of faces with noise of
-a deviation of 60 steps 97 % above."""
+"""Per cent. Of 242 clips of 207 sources, as they are, 1.2 % lie below and 0.4 % above; of the same
+enlarged from a face of 32 pixels 82 % below, with noise of a deviation of 60 steps 95 % above. With
+limits from one half of the sources, it is 1.7, 0.4, 84 and 96 % of the other half."""
 
 
 def shortcomings(face: Face, limits: QualityLimits, context: ClipContext) -> list[Reason]:
