@@ -203,7 +203,7 @@ def dolby_vision(folder: Path) -> Path:
 def repeated_frames(folder: Path) -> Path:
     """Behind each packet one without a byte: in Ogg, the frame before is shown once more."""
     data = write_clip(folder / "v.ogv", 50, codec="libvpx").read_bytes()
-    pages = []
+    pages: list[bytes] = []
     for page in data.split(b"OggS")[1:]:
         sizes = page[23 : 23 + page[22]]
         if pages[2:]:  # behind the headers

@@ -182,6 +182,11 @@ def test_packets_without_a_byte_do_not_end_a_clip(tmp_path: Path) -> None:
     assert numbers(seen)[-1] == pytest.approx(42, abs=6)
 
 
+def test_a_file_of_zeros_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "v.mp4").write_bytes(bytes(200_000))
+    assert refusal(tmp_path / "v.mp4") is Fault.ZEROS
+
+
 @pytest.mark.parametrize("make", [encrypted_mp4, encrypted_matroska, scrambled, scrambled_dvd])
 def test_encrypted_videos_are_called_so(tmp_path: Path, make: Maker) -> None:
     assert refusal(make(tmp_path)) is Fault.ENCRYPTED
