@@ -173,7 +173,8 @@ def test_a_stream_whose_programme_changes_is_seen_whole(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + empty * 400)
     parts, left_out = look_at_all(path)
     seen = [number for *_, frames in parts for number in numbers(frames)]
-    assert (seen[0], seen[-1]) == (pytest.approx(0, abs=1), pytest.approx(42, abs=7))
+    assert seen[0] <= 1
+    assert seen[-1] == pytest.approx(42, abs=7)
     assert not left_out
 
 
