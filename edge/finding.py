@@ -36,6 +36,8 @@ class ReasonCode(StrEnum):
     FACES_TOO_SMALL = "faces-too-small"
     TOO_DARK = "too-dark"
     TOO_BLURRED = "too-blurred"
+    LOW_DETAIL = "low-detail"
+    TOO_NOISY = "too-noisy"
     FALSE_COLOURS = "false-colours"
     SEEN_TOO_BRIEFLY = "seen-too-briefly"
     MORE_FACES = "more-faces"
@@ -97,6 +99,11 @@ class Quality(_Part):
     )
     warmth: float = Field(
         default=0.0, description="Red less blue of the face, as a share of its mean value."
+    )
+    fine_detail: float | None = Field(
+        default=None,
+        description="Fine detail of the face for its size by coarser detail, per cent: low if it "
+        "was enlarged, high if it is noisy.",
     )
 
 

@@ -9,13 +9,14 @@ translation of that template with the same parts.
 from __future__ import annotations
 
 import contextlib
-import gettext
 import re
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from functools import cache, lru_cache
-from importlib.resources import files
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    import gettext
 
 DOMAIN: Final = "truelight"
 ENGLISH: Final = "en"
@@ -131,6 +132,10 @@ def _part(language: str, name: str, part: str) -> str:
 
 @cache
 def _catalogue(language: str) -> gettext.NullTranslations:
+    # Not before a text is shown: decoder processes only mark texts, and would start more slowly.
+    import gettext
+    from importlib.resources import files
+
     if language == ENGLISH:
         return gettext.NullTranslations()
     file = files("edge") / "locale" / language / "LC_MESSAGES" / f"{DOMAIN}.mo"

@@ -18,6 +18,8 @@ SHORTCOMINGS = {
     ReasonCode.FACES_TOO_SMALL: N_("too small"),
     ReasonCode.TOO_DARK: N_("too dark"),
     ReasonCode.TOO_BLURRED: N_("too blurred"),
+    ReasonCode.LOW_DETAIL: N_("without fine detail"),
+    ReasonCode.TOO_NOISY: N_("too noisy"),
     ReasonCode.FALSE_COLOURS: N_("in false colours"),
     ReasonCode.SEEN_TOO_BRIEFLY: N_("seen too briefly"),
 }

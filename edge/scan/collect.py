@@ -221,7 +221,7 @@ class _Walk:
         beneath = None if self.device is None else path.parent
         try:
             with os.fdopen(open_regular(path, beneath), "rb", buffering=0) as file:
-                form = recognise(DescriptorFile(file.fileno()))
+                form = recognise(DescriptorFile(file.fileno()), by_middle=False)
         except OSError:
             return SkipReason.UNREADABLE
         except ClipError as refused:

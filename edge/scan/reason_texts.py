@@ -13,6 +13,10 @@ TOO_LOW = {
     ReasonCode.TOO_BLURRED: N_(
         "The face is too blurred: sharpness {value}; the minimum is {minimum}."
     ),
+    ReasonCode.LOW_DETAIL: N_(
+        "The face has too little fine detail for its size, as if enlarged from a smaller picture: "
+        "{value} %; the minimum is {minimum} %."
+    ),
     ReasonCode.FALSE_COLOURS: N_(
         "The face has no colours of skin (negative or false colours): red less blue is {value} of "
         "the mean; the minimum is {minimum}."
@@ -21,11 +25,16 @@ TOO_LOW = {
         "The face is visible for {value} s; the minimum is {minimum} s."
     ),
 }
+TOO_NOISY = N_(
+    "The picture is too noisy: fine detail of the face {value} %; the maximum is {maximum} %."
+)
 TOO_FEW = N_("The face was found in {found} of {frames} frames; the minimum is {minimum}.")
 ALL_TOO_LOW = {
     ReasonCode.FACES_TOO_SMALL: N_("The faces are too small."),
     ReasonCode.TOO_DARK: N_("The faces are too dark."),
     ReasonCode.TOO_BLURRED: N_("The faces are too blurred."),
+    ReasonCode.LOW_DETAIL: N_("The faces have too little fine detail for their size."),
+    ReasonCode.TOO_NOISY: N_("The faces are too noisy."),
     ReasonCode.FALSE_COLOURS: N_("The faces have no colours of skin."),
     ReasonCode.SEEN_TOO_BRIEFLY: N_("The faces are visible too briefly."),
 }

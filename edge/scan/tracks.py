@@ -148,11 +148,17 @@ class Track:
                 sharpness=median(quality.sharpness for quality in self._qualities),
                 roll=median(quality.roll for quality in self._qualities),
                 warmth=median(quality.warmth for quality in self._qualities),
+                fine_detail=self._fine_detail(),
             ),
             counted=False,
             fake_probability=None,
             windows=windows,
         )
+
+    def _fine_detail(self) -> float | None:
+        measured = [quality.fine_detail for quality in self._qualities]
+        known = [value for value in measured if value is not None]
+        return median(known) if known else None
 
 
 class BestCrops:

@@ -27,9 +27,8 @@ from edge.scan.reason_texts import (
     GENERATED,
     PROBABILITY,
     SWAPPED,
-    TOO_FEW,
-    TOO_LOW,
 )
+from edge.scan.shortcomings import shortcomings
 from edge.text import part_text, percent
 
 
@@ -90,7 +89,7 @@ def judge(finding: Finding, manifest: Manifest, context: ClipContext) -> Finding
 
 def _judge_face(face: Face, manifest: Manifest, context: ClipContext) -> Face:
     """A face alone: the mean logit of its windows, calibrated, and whether it counts."""
-    reasons, probability = tuple(_too_low(face, manifest, context.of(face.part))), None
+    reasons, probability = tuple(shortcomings(face, manifest.quality, context.of(face.part))), None
     if face.windows:
         probability = manifest.calibration.probability(mean_logit(face))
     return face.replaced(
@@ -115,62 +114,6 @@ def counted_faces(faces: Sequence[Face]) -> dict[int, float]:
 
 
 # ---- Reasons
-
-# Of 800 faces of clips and stills, real and fake, under all light, the lowest was -0.05; of faces
-# with red and blue exchanged, hues turned by 180 degrees or inverted, the highest was -0.21.
-_LEAST_WARMTH = -0.12
-
-
-def _too_low(face: Face, manifest: Manifest, context: ClipContext) -> list[Reason]:
-    """Why a face does not count; empty if it does."""
-    limits, quality = manifest.quality, face.quality
-    needed = _least_samples(limits.min_samples, context)
-    measured = {
-        ReasonCode.FACES_TOO_SMALL: (quality.face_px, limits.face_px),
-        ReasonCode.TOO_DARK: (quality.light, limits.light),
-        ReasonCode.TOO_BLURRED: (quality.sharpness, limits.sharpness),
-        ReasonCode.FALSE_COLOURS: (quality.warmth, _LEAST_WARMTH),
-        ReasonCode.SEEN_TOO_BRIEFLY: (
-            face.frames * context.step,
-            _least_seconds(limits.seconds, context),
-        ),
-    }
-    reasons = [
-        Reason(code=code, text=TOO_LOW[code].format(**_as_text(value, minimum)))
-        for code, (value, minimum) in measured.items()
-        if value < minimum
-    ]
-    if face.frames < needed:
-        text = TOO_FEW.format(found=face.frames, frames=context.frames, minimum=needed)
-        brief = Reason(code=ReasonCode.SEEN_TOO_BRIEFLY, text=text)
-        reasons = [each for each in reasons if each.code is not brief.code] + [brief]
-    return reasons
-
-
-def _as_text(value: float, minimum: float) -> dict[str, str]:
-    """A value below its minimum, as numbers that differ too: one rounded down, the other up."""
-    return {
-        "value": f"{math.floor(value * 10) / 10:g}",
-        "minimum": f"{math.ceil(round(minimum * 100, 6)) / 100:g}",
-    }
-
-
-def _least_seconds(limit: float, context: ClipContext) -> float:
-    """How long a face must be visible.
-
-    A picture has no duration. Of the first frames only, which may be a short time, half suffices.
-    """
-    if context.frames <= 1:
-        return 0.0
-    scanned = context.frames * context.step
-    return limit if context.first is None else min(limit, scanned / 2)
-
-
-def _least_samples(limit: int, context: ClipContext) -> int:
-    """How many frames must show a face: a picture has one, and fewer may have been requested."""
-    if context.frames <= 1:
-        return 1
-    return limit if context.first is None else min(limit, context.frames)
 
 
 def _shortcomings(faces: Sequence[Face]) -> list[Reason]:

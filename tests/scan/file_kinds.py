@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 from clips import card, cards, write_clip, write_image
 from PIL import Image
 
@@ -144,6 +145,167 @@ def branded(brand: bytes) -> Maker:
         data[8:12] = brand
 
     return changed(clip("v.mp4"), change)
+
+
+_CROPPED = 16
+_SAMPLE_BOXES = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1")
+
+
+def with_box(path: Path, box: bytes) -> Path:
+    """An MP4 with one more box in the description of its video."""
+    data = bytearray(path.read_bytes())
+    place = data.index(b"avc1", data.index(b"stsd")) - 4
+    end = place + int.from_bytes(data[place : place + 4], "big")
+    for name in _SAMPLE_BOXES:
+        start = data.index(name, data.index(b"stsd") if name == b"avc1" else 0) - 4
+        size = int.from_bytes(data[start : start + 4], "big")
+        struct.pack_into(">I", data, start, size + len(box))
+    data[end:end] = box
+    path.write_bytes(data)
+    return path
+
+
+def clean_aperture(folder: Path) -> Path:
+    """Cards with a blue edge that is not shown."""
+    edge = ((_CROPPED,) * 2, (_CROPPED,) * 2, (0, 0))
+    framed = [np.pad(pixels, edge) for pixels in cards(50)]
+    for pixels in framed:
+        pixels[:_CROPPED, :, 2] = pixels[:, :_CROPPED, 2] = 255
+    values = 320, 1, 240, 1, 0, 1, 0, 1
+    return with_box(
+        write_clip(folder / "v.mp4", framed), struct.pack(">I4s8I", 40, b"clap", *values)
+    )
+
+
+def remuxed(make: Maker, name: str) -> Maker:
+    """The same packets in another container."""
+
+    def make_other(folder: Path) -> Path:
+        path = folder / name
+        with av.open(str(make(folder))) as given, av.open(str(path), "w") as output:
+            stream = output.add_stream_from_template(given.streams.video[0])
+            for packet in given.demux(video=0):
+                if packet.size:
+                    packet.stream = stream
+                    output.mux(packet)
+        return path
+
+    return make_other
+
+
+def dolby_vision(folder: Path) -> Path:
+    """Says that it is coded for Dolby Vision alone: profile 5, compatible with nothing."""
+    configuration = bytes((1, 0, 5 << 1, 4 << 3 | 0b101, 0)) + bytes(19)
+    box = struct.pack(">I4s", 32, b"dvcC") + configuration
+    return with_box(write_clip(folder / "v.mp4", 25), box)
+
+
+def repeated_frames(folder: Path) -> Path:
+    """Behind each packet one without a byte: in Ogg, the frame before is shown once more."""
+    data = write_clip(folder / "v.ogv", 50, codec="libvpx").read_bytes()
+    pages: list[bytes] = []
+    for page in data.split(b"OggS")[1:]:
+        sizes = page[23 : 23 + page[22]]
+        if pages[2:]:  # behind the headers
+            sizes = b"".join(bytes([size, 0]) if size < 255 else b"\xff" for size in sizes)
+        body = page[:18] + bytes(4) + bytes([len(sizes)]) + sizes + page[23 + page[22] :]
+        check = 0
+        for byte in b"OggS" + body:
+            check ^= byte << 24
+            for _ in range(8):
+                check = (check << 1 ^ 0x04C11DB7 * (check >> 31)) & 0xFFFFFFFF
+        pages.append(b"OggS" + body[:18] + struct.pack("<I", check) + body[22:])
+    return joined_bytes(folder / "repeated.ogv", pages)
+
+
+def joined_bytes(path: Path, parts: Iterable[bytes]) -> Path:
+    path.write_bytes(b"".join(parts))
+    return path
+
+
+def hikvision(folder: Path) -> Path:
+    """A recorder's file: a program stream behind a header of its own."""
+    stream = write_clip(folder / "a.mpg", 50, codec="mpeg2video")
+    path = folder / "v.mp4"
+    path.write_bytes(b"IMKH\1\1\0\0" + bytes(32) + stream.read_bytes())
+    return path
+
+
+def video_cd(folder: Path) -> Path:
+    """The sectors of a video CD in a RIFF file, as Windows copies them."""
+    as_disc: dict[str, Any] = {"container": "vcd", "muxing": {"packetsize": "2324"}}
+    stream = write_clip(folder / "a.mpg", 50, codec="mpeg1video", **as_disc).read_bytes()
+    sync = b"\0" + b"\xff" * 10 + bytes(13)
+    sectors = [stream[place : place + 2324] for place in range(0, len(stream), 2324)]
+    body = b"".join(sync + sector.ljust(2324, b"\0") + bytes(4) for sector in sectors)
+    path = folder / "avseq01.dat"
+    path.write_bytes(b"RIFF\0\0\0\0CDXAfmt \x10\0\0\0" + bytes(16) + b"data\0\0\0\0" + body)
+    return path
+
+
+def encrypted_mp4(folder: Path) -> Path:
+    def change(data: bytearray) -> None:
+        data[:] = data.replace(b"avc1", b"encv")
+
+    return changed(clip("v.mp4"), change)(folder)
+
+
+def scrambled(folder: Path) -> Path:
+    """A transport stream whose packets of video are marked as scrambled."""
+
+    def change(data: bytearray) -> None:
+        for place in range(0, len(data), 188):
+            if int.from_bytes(data[place + 1 : place + 3], "big") & 0x1FFF == 0x100:
+                data[place + 3] |= 0x80
+
+    return changed(clip("v.ts"), change)(folder)
+
+
+def scrambled_dvd(folder: Path) -> Path:
+    """The same of a DVD's file: each packet of video says so."""
+
+    def change(data: bytearray) -> None:
+        place = data.find(b"\0\0\1\xe0")
+        while place >= 0:
+            data[place + 6] |= 0x10
+            place = data.find(b"\0\0\1\xe0", place + 4)
+
+    return changed(clip("v.vob", "mpeg2video"), change)(folder)
+
+
+def encrypted_matroska(folder: Path) -> Path:
+    """The description of the track names the key of its encryption."""
+    path = write_clip(folder / "v.mkv", 50, muxing={"live": "1"})
+    data = path.read_bytes()
+    start = data.index(b"\x16\x54\xae\x6b") + 4
+    entry_start, tracks_end = _ebml_content(data, start)
+    content, entry_end = _ebml_content(data, entry_start + 1)
+    how = b"\x50\x33\x81\1\x50\x35\x8b\x47\xe1\x81\5\x47\xe2\x84abcd"
+    encodings = b"\x6d\x80" + _ebml_size(b"\x62\x40" + _ebml_size(how))
+    entry = b"\xae" + _ebml_size(data[content:entry_end] + encodings)
+    tracks = _ebml_size(entry + data[entry_end:tracks_end])
+    path.write_bytes(data[:start] + tracks + data[tracks_end:])
+    return path
+
+
+def _ebml_content(data: bytes, place: int) -> tuple[int, int]:
+    """Start and end of an element's content; its size lies at `place`."""
+    length = 9 - data[place].bit_length()
+    size = int.from_bytes(data[place : place + length], "big") & (1 << 7 * length) - 1
+    return place + length, place + length + size
+
+
+def _ebml_size(content: bytes) -> bytes:
+    return b"\x01" + len(content).to_bytes(7, "big") + content
+
+
+def front_lost(make: Maker) -> Maker:
+    """Without its first quarter, cut anywhere."""
+
+    def change(data: bytearray) -> None:
+        del data[: len(data) // 4 + 7]
+
+    return changed(make, change)
 
 
 def piece(name: str, codec: str, start: int, **options: Any) -> Maker:

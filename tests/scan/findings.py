@@ -27,6 +27,7 @@ def face(
     light: float = 100,
     sharpness: float = 100,
     warmth: float = 0.3,
+    fine_detail: float | None = None,
     frames: int = 24,
 ) -> Face:
     """A face with a window for each logit."""
@@ -36,7 +37,13 @@ def face(
         last_second=3.0,
         frames=frames,
         box=Box(x=10, y=10, width=face_px, height=face_px),
-        quality=Quality(face_px=face_px, light=light, sharpness=sharpness, warmth=warmth),
+        quality=Quality(
+            face_px=face_px,
+            light=light,
+            sharpness=sharpness,
+            warmth=warmth,
+            fine_detail=fine_detail,
+        ),
         counted=False,
         fake_probability=None,
         windows=tuple(

@@ -14,25 +14,38 @@ import av
 import numpy as np
 import pytest
 from clips import cards, write_clip
-from decoding import FOUR_HERTZ, Pixels, is_card, look, numbers, refusal
+from decoding import FOUR_HERTZ, Pixels, is_card, look, look_at_all, numbers, refusal
 from file_kinds import (
     Maker,
     beginning_with,
+    behind,
     big_tiff,
     branded,
     changed,
+    clean_aperture,
     clip,
     dahua,
+    dolby_vision,
+    encrypted_matroska,
+    encrypted_mp4,
+    front_lost,
     heif,
+    hikvision,
     long_matroska,
     motion_jpeg,
     moving_avif,
+    piece,
+    remuxed,
+    repeated_frames,
+    scrambled,
+    scrambled_dvd,
     short_avi,
     short_flv,
     short_matroska,
     short_mp4,
     stamped_zero,
     twice,
+    video_cd,
     web_camera,
     wrapped,
 )
@@ -104,6 +117,10 @@ ROWS = {
     "mp4 behind styp": Row(beginning_with(b"styp"), 2.0),
     "mp4 behind uuid": Row(beginning_with(b"uuid"), 2.0),
     "mp4 of brand M4A": Row(branded(b"M4A "), 2.0),
+    "mpg of a recorder": Row(hikvision, 2.0),
+    "video CD": Row(video_cd, 2.0, tolerance=12),
+    "clean aperture": Row(clean_aperture, 2.0),
+    "matroska's crop": Row(remuxed(clean_aperture, "v.mkv"), 2.0),
     "two frames": Row(lambda folder: write_clip(folder / "v.mp4", 2), 0.08, 1),
     "one frame": Row(lambda folder: write_clip(folder / "v.mp4", 1), 0.04, 0),
 }
@@ -124,6 +141,62 @@ def test_videos_are_seen_whole(tmp_path: Path, kind: str) -> None:
     )
     assert all(is_card(pixels, row.tolerance) for *_, pixels in seen)
     assert (reader.damaged, found) == (row.damaged, row.remarks)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        clip("v.h264", options={"g": "5"}),
+        clip("v.hevc", "libx265", options={"x265-params": "log-level=none:keyint=5"}),
+        clip("v.mpg", "mpeg1video", options={"g": "5"}),
+        clip("v.vob", "mpeg2video", options={"g": "5"}),
+        clip("v.ts", options={"g": "5"}),
+    ],
+    ids=["h264", "hevc", "mpg", "vob", "ts"],
+)
+def test_a_stream_that_lost_its_front_is_seen_from_its_first_key_frame(
+    tmp_path: Path, make: Maker
+) -> None:
+    _, seen = look(front_lost(make)(tmp_path))
+    shown = numbers(seen)
+    assert 5 < shown[0] < 30
+    assert shown[-1] >= 40
+    assert all(is_card(pixels, tolerance=8) for *_, pixels in seen)
+
+
+def test_a_stream_whose_programme_changes_is_seen_whole(tmp_path: Path) -> None:
+    """Other streams begin within the file: PyAV raised an error that ended the decoder process."""
+    first = piece("a.ts", "libx264", 0, muxing={"mpegts_start_pid": "256"})
+    second = piece("b.ts", "libx264", 25, muxing={"mpegts_start_pid": "768"})
+    path = behind(first, second)(tmp_path)
+    empty = b"G\x1f\xff\x10" + bytes(184)
+    path.write_bytes(path.read_bytes() + empty * 400)
+    parts, left_out = look_at_all(path)
+    seen = [number for *_, frames in parts for number in numbers(frames)]
+    assert seen[0] <= 1
+    assert seen[-1] == pytest.approx(42, abs=7)
+    assert not left_out
+
+
+def test_packets_without_a_byte_do_not_end_a_clip(tmp_path: Path) -> None:
+    _, seen = look(repeated_frames(tmp_path))
+    assert numbers(seen)[-1] == pytest.approx(42, abs=6)
+
+
+def test_a_file_of_zeros_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "v.mp4").write_bytes(bytes(200_000))
+    assert refusal(tmp_path / "v.mp4") is Fault.ZEROS
+
+
+@pytest.mark.parametrize("make", [encrypted_mp4, encrypted_matroska, scrambled, scrambled_dvd])
+def test_encrypted_videos_are_called_so(tmp_path: Path, make: Maker) -> None:
+    assert refusal(make(tmp_path)) is Fault.ENCRYPTED
+
+
+@pytest.mark.parametrize("name", ["v.mp4", "v.mkv"])
+def test_dolby_vision_for_nothing_else_is_refused(tmp_path: Path, name: str) -> None:
+    make = dolby_vision if name == "v.mp4" else remuxed(dolby_vision, name)
+    assert refusal(make(tmp_path)) is Fault.DOLBY_VISION
 
 
 def test_a_long_film_with_one_key_frame_is_seen_to_its_end(tmp_path: Path) -> None:

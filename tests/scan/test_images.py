@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from clips import card, cards, write_animated_webp, write_image
-from decoding import LIMITS, Pixels, is_card, look, numbers, refusal
+from decoding import LIMITS, Pixels, is_card, look, look_at_all, numbers, refusal
 from PIL import Image, ImageCms
 
 from edge.scan.media.protocol import ClipError, ClipKind, Fault
@@ -233,10 +233,23 @@ def test_colours_follow_the_profile(tmp_path: Path) -> None:
         tags[bytes(profile[place : place + 4])] = place + 4
     red, green = (slice(tags[name], tags[name] + 8) for name in (b"rXYZ", b"gXYZ"))
     profile[red], profile[green] = profile[green], profile[red]
-    # What is named sRGB is not converted.
-    profile = profile.replace(b"s\0R\0G\0B", b"o\0t\0h\0r").replace(b"sRGB", b"othr")
     plain = np.full((48, 64, 3), (200, 40, 60), np.uint8)
     path = save(tmp_path / "odd.png", plain, icc_profile=bytes(profile))
     assert np.abs(look(path)[1][0][2].astype(int) - (40, 200, 60)).max() <= 3
+    picture = Image.fromarray(plain)
+    for other in (picture.convert("RGBA"), picture.quantize(4)):
+        other.save(tmp_path / "other.png", icc_profile=bytes(profile))
+        assert np.abs(look(tmp_path / "other.png")[1][0][2].astype(int) - (40, 200, 60)).max() <= 5
     broken = save(tmp_path / "broken.png", plain, icc_profile=b"no profile")
     assert np.array_equal(look(broken)[1][0][2], plain)
+
+
+def test_a_small_first_page_does_not_hide_the_others(tmp_path: Path) -> None:
+    """It is no camera's raw file only because its first page is said to be a small copy."""
+    path = tmp_path / "pages.tif"
+    small, whole = (Image.fromarray(card(side, side * 3 // 4)) for side in (80, 320))
+    whole.encoderinfo = {"tiffinfo": {254: 0}}
+    small.save(path, save_all=True, append_images=[whole], tiffinfo={254: 1})
+    parts, left_out = look_at_all(path)
+    assert [reader.width for _, reader, _ in parts] == [80, 320]
+    assert not left_out

@@ -130,6 +130,8 @@ def test_the_worst_face_that_counts_decides() -> None:
         ({"light": 24.0}, "too-dark"),
         ({"sharpness": 9.0}, "too-blurred"),
         ({"warmth": -0.2}, "false-colours"),
+        ({"fine_detail": 6.4}, "low-detail"),
+        ({"fine_detail": 80.1}, "too-noisy"),
         ({"seen": 0.875}, "seen-too-briefly"),
     ],
 )
@@ -139,6 +141,10 @@ def test_faces_that_are_not_good_enough_leave_it_unsure(bad: dict[str, float], c
         assert (finding.verdict, finding.fake_probability) == (Verdict.UNSURE, None)
         assert codes(finding) == [code]
         assert not any(one.counted for one in finding.faces)
+
+
+def test_a_blurred_face_is_not_called_enlarged_too() -> None:
+    assert codes(judged(face(0.9, sharpness=9.0, fine_detail=3.0))) == ["too-blurred"]
 
 
 def test_each_kind_of_shortcoming_is_named_once() -> None:

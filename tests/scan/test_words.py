@@ -112,7 +112,7 @@ def test_a_picture_that_is_too_large_has_more_pixels_than_its_limit(over: int, m
 @pytest.mark.parametrize("fault", Fault)
 def test_copying_again_is_advised_only_where_the_file_is_damaged(fault: Fault) -> None:
     message, remedy = FAULTS[fault]
-    damaged = fault in {Fault.EMPTY, Fault.BROKEN, Fault.NOTHING_DECODED}
+    damaged = fault in {Fault.EMPTY, Fault.BROKEN, Fault.NOTHING_DECODED, Fault.ZEROS}
     assert ("Copy the file again" in remedy) == damaged
     assert message.endswith(".")
     assert remedy.endswith(".")

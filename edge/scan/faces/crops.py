@@ -27,6 +27,12 @@ INNER = 0.7
 MEASURED_SIDE = 80
 MEASURED_LUMA = 128.0
 
+# Fine detail is measured on the inner part at this side, or the largest multiple of 4 below its
+# own, down to the second; there an octave is half the side.
+_DETAIL_SIDE, _LEAST_DETAIL_SIDE = 56, 16
+# Mean square of luma of one step: less is rounding.
+_ROUNDING = 0.5
+
 
 @dataclass(frozen=True)
 class Crop:
@@ -86,7 +92,7 @@ def measure(pixels: Pixels, box: Box, roll: float = 0.0) -> Quality:
     shorter side in pixels of the frame. `light` is the mean luma, 0 to 255, of the inner part of
     the box. `sharpness` is the variance of the Laplacian (4 neighbours) of that part's luma, at
     80 x 80 pixels and scaled to a mean of 128. `warmth` is its mean red less its mean blue, as a
-    share of the mean of red, green and blue.
+    share of the mean of red, green and blue. `fine_detail` is that of the function.
     """
     inner = CropSpec(MEASURED_SIDE, INNER)
     part = resized(pixels, inner.square(box), inner.side)
@@ -100,7 +106,31 @@ def measure(pixels: Pixels, box: Box, roll: float = 0.0) -> Quality:
         sharpness=detail * (MEASURED_LUMA / max(light, 1.0)) ** 2,
         roll=abs(roll),
         warmth=(red - blue) * 3 / max(red + green + blue, 1.0),
+        fine_detail=fine_detail(pixels, inner.square(box)),
     )
+
+
+def fine_detail(pixels: Pixels, square: Box) -> float | None:
+    """Detail of the finest octave of `square` by that of coarser ones, per cent.
+
+    `pixels` is uint8 `[h, w, 3]` RGB. With the energies a, b, c of luma from the finest octave on
+    it is `a / b * sqrt(b / c)`. Where pictures have a spectrum of power 1/f**2, as most have, all
+    octaves have the same energy; enlarging leaves the finest one empty, and noise fills it. None if
+    there are too few pixels.
+    """
+    side = min(_DETAIL_SIDE, round(square.width)) // 4 * 4
+    if side < _LEAST_DETAIL_SIDE:
+        return None
+    luma = cv2.cvtColor(resized(pixels, square, side), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    energies = []
+    for _ in range(3):
+        half = luma.shape[0] // 2
+        coarse = cv2.resize(luma, (half, half), interpolation=cv2.INTER_AREA)
+        back = cv2.resize(coarse, luma.shape, interpolation=cv2.INTER_CUBIC)
+        energies.append(max(_ROUNDING, float(np.square(luma - back).mean())))
+        luma = np.asarray(coarse, np.float32)
+    finest, finer, fine = energies
+    return 100 * finest / finer * math.sqrt(finer / fine)
 
 
 def detail(quality: Quality, spec: CropSpec) -> float:

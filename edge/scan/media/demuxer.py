@@ -23,6 +23,7 @@ from edge.scan.media.protocol import ClipError, Fault
 from edge.scan.media.streams import (
     ERRORS,
     MOST_RATE,
+    further_video,
     noted_entries,
     open_container,
     stated_period,
@@ -31,8 +32,7 @@ from edge.scan.media.streams import (
 )
 from edge.scan.media.timestamps import Packet, PacketIndex, shifted
 
-INDEX_SECONDS = 30.0
-"""For the pass over the packets, by the clock: slow sticks and network shares."""
+INDEX_SECONDS = 30.0  # for the pass over the packets, by the clock: slow sticks, network shares
 _MOST_SECONDS = 30 * 24 * 3600.0
 _AGREEMENT = 0.5
 _FAR_PACKETS = 250
@@ -52,34 +52,30 @@ class Demuxer:
         self, file: DescriptorFile, form: ClipFormat, max_pixels: int, track: int = 0
     ) -> None:
         """`track` chooses among the video streams that can be read; see `VideoStreams`."""
-        self.damaged = False
-        """Whether packets could not be read."""
+        self.damaged = False  # whether packets could not be read
         self.origin: int | None = None
         """Time stamp of the clip's first frame, from which seconds count; set by the decoder."""
-        self.position = 0
-        """Number of the next packet."""
-        self.tracks: list[int] = []
-        """The numbers of the video streams that can be read, the default one first."""
+        self.position = 0  # number of the next packet
+        self.place = 0  # of the stream among all video streams of the file
+        self.tracks: list[int] = []  # numbers of what can be read, the default one first
         self.unreadable_tracks = 0
-        self.behind: DescriptorFile | None = None
-        """Another video that lies behind the last packet."""
+        self.behind: DescriptorFile | None = None  # a video behind the last packet
         self.index: PacketIndex | None = None
-        self._file = file
-        self._form = form
-        self._max_pixels = max_pixels
-        self._track = track
+        self._file, self._form = file, form
+        self._max_pixels, self._track = max_pixels, track
         self._can_seek = form.seekable
+        # Read already, to find out where a seek went.
         self._seen: av.Packet[VideoStream] | None = None
-        """Read already, to find out where a seek went."""
+        self._has_grown = False  # whether further streams began within the file
 
     def restart(self) -> None:
         """Open the file at its start, with a fresh decoder. Raises ClipError."""
         self._container = self._opened()
         self.stream = self._chosen(self._container)
         self.position, self._seen = 0, None
-        context = self.stream.codec_context
-        if context.width * context.height > self._max_pixels:
-            raise too_large(context.width * context.height, self._max_pixels)
+        pixels = self.stream.codec_context.width * self.stream.codec_context.height
+        if pixels > self._max_pixels:
+            raise too_large(pixels, self._max_pixels)
 
     @property
     def frame_rate(self) -> float:
@@ -123,6 +119,9 @@ class Demuxer:
             self.damaged = False
             self.restart()
             return self.make_index(alive)
+        if self._has_grown:
+            last = self.index.last_place
+            self.behind = further_video(self._file, self._form, self._max_pixels, last)
         self._can_seek &= not (self.index.restarts or self.index.counted)
         return self.index
 
@@ -260,7 +259,9 @@ class Demuxer:
         self.tracks, self.unreadable_tracks = streams.numbers, streams.unreadable
         if self._track >= len(streams.readable):
             raise ClipError(Fault.NO_PICTURE)
-        return streams.readable[self._track]
+        chosen = streams.readable[self._track]
+        self.place = list(container.streams.video).index(chosen)
+        return chosen
 
     def _noted(
         self, container: InputContainer, stream: VideoStream, alive: Callable[[], None]
@@ -282,10 +283,11 @@ class Demuxer:
                 seen, self._seen = self._seen, None
                 most = None if most is None else most - 1
                 yield seen
-            for packet in islice(container.demux(stream), most):
-                if not packet.size:
-                    return
-                yield packet
+            # An empty one shows the frame before once more, or is the end.
+            filled = (packet for packet in container.demux(stream) if packet.size)
+            yield from islice(filled, most)
+        except IndexError:
+            self._has_grown = True  # PyAV, at the end: it knows the streams of the beginning
         except ERRORS:
             self.damaged = True
 

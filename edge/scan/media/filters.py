@@ -12,6 +12,7 @@ import av
 from av.filter.context import FilterContext
 
 from edge.scan.media.colour import LEVEL, ColourSpace
+from edge.scan.media.cropping import Margins
 
 _BACKDROP = "0x808080"
 
@@ -42,6 +43,17 @@ class FilterStep:
 def single(name: str, options: str = "") -> FilterStep:
     """One filter of FFmpeg."""
     return FilterStep(lambda frame: _linked(frame, name, options))
+
+
+def cropped(margins: Margins | None) -> Callable[[av.VideoFrame], av.VideoFrame]:
+    """A frame without its margins, as far as the resolution of its colours allows."""
+    if margins is None:
+        return lambda frame: frame
+    left, top, right, bottom = margins
+    step = single("crop", f"iw-{left + right}:ih-{top + bottom}:{left}:{top}")
+    return lambda frame: (
+        step(frame) if left + right < frame.width and top + bottom < frame.height else frame
+    )
 
 
 def on_grey() -> FilterStep:

@@ -11,7 +11,9 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from edge.scan.media import structure
+from edge.scan.media.bare_streams import recognise_stream
 from edge.scan.media.clip_file import HEAD_BYTES, DescriptorFile
+from edge.scan.media.encryption import is_matroska_encrypted, is_stream_encrypted
 from edge.scan.media.protocol import CONTAINERS, ClipError, ClipKind, Fault
 from edge.scan.media.unsupported import UNSUPPORTED
 
@@ -124,15 +126,14 @@ _STILLS = (
 )
 _SOUND = (b"ID3", b"fLaC", b"OggS", b"MThd", b"\xff\xfb", b"\xff\xf3", b"\xff\xf1", b"#!AMR")
 _OGG_VIDEO = (b"\x80theora", b"OVP80", b"BBCD\0", b"\1video\0")
-_TS_PACKETS = (188, 192, 204)
-_MOST_JUNK = 4096
 _ANIMATED = 2
 
 
-def recognise(file: DescriptorFile) -> ClipFormat:
+def recognise(file: DescriptorFile, *, by_middle: bool = True) -> ClipFormat:
     """Name the format of a file by its content.
 
-    Raises ClipError with a fault that says what the file is instead.
+    With `by_middle`, a stream may begin anywhere; that takes 4 MB of what is none. Raises ClipError
+    with a fault that says what the file is instead.
     """
     file.seek(0)
     head = file.read(HEAD_BYTES)
@@ -145,7 +146,14 @@ def recognise(file: DescriptorFile) -> ClipFormat:
     if form is None and _is_text(head):
         raise ClipError(Fault.TEXT)
     form = form or _jpeg(file, head) or _mov(file, head) or _matroska(head) or _riff(head)
-    form = form or _multipart(head) or _ogg(head) or _bare_stream(head) or _transport_stream(head)
+    form = form or _multipart(head) or _ogg(head)
+    if form is None and (stream := recognise_stream(head, file if by_middle else None)):
+        form = _format(*stream)
+    by = form.demuxer if form else ""
+    if by in {"mpeg", "mpegts"} and is_stream_encrypted(head, by):
+        raise ClipError(Fault.ENCRYPTED)
+    if form is None and not head.strip(b"\0"):
+        raise ClipError(Fault.ZEROS)
     if form is None:
         raise ClipError(Fault.SOUND if head.startswith(_SOUND) else Fault.NOT_A_CLIP)
     return form
@@ -219,6 +227,8 @@ def _mov(file: DescriptorFile, head: bytes) -> ClipFormat | None:
         brand = b"qt  " if head[4:8] in {b"moov", b"mdat", b"wide", b"free", b"skip"} else b""
     if film.fragments and not (film.films and film.has_media):
         raise ClipError(Fault.FRAGMENT)
+    if film.encrypted:
+        raise ClipError(Fault.ENCRYPTED)
     if film.needs_dolby:
         raise ClipError(Fault.DOLBY_VISION)
     names = {b"qt  ": "mov", b"M4V ": "m4v", b"M4VH": "m4v", b"M4VP": "m4v"}
@@ -229,6 +239,10 @@ def _mov(file: DescriptorFile, head: bytes) -> ClipFormat | None:
 def _matroska(head: bytes) -> ClipFormat | None:
     if head[:4] != structure.EBML:
         return None
+    if is_matroska_encrypted(head):
+        raise ClipError(Fault.ENCRYPTED)
+    if structure.is_dolby_alone(head):
+        raise ClipError(Fault.DOLBY_VISION)
     return _format("webm" if b"webm" in head[:64] else "mkv", "matroska")
 
 
@@ -241,6 +255,8 @@ def _riff(head: bytes) -> ClipFormat | None:
         return _format("webp")
     if head[8:12] == b"WEBP":
         return _format("webp", "", _STILL)
+    if head[8:12] == b"CDXA":  # a video CD's sectors
+        return _format("mpg", "mpeg")
     raise ClipError(Fault.SOUND)
 
 
@@ -255,29 +271,6 @@ def _ogg(head: bytes) -> ClipFormat | None:
     if head[:4] != b"OggS" or not any(magic in head for magic in _OGG_VIDEO):
         return None
     return _format("ogv", "ogg")
-
-
-def _bare_stream(head: bytes) -> ClipFormat | None:
-    """H.264 and HEVC begin with a parameter set or a delimiter behind a start code."""
-    start = 4 if head.startswith(b"\0\0\0\1") else 3 if head.startswith(b"\0\0\1") else 0
-    unit = head[start : start + 2]
-    if not start or len(unit) < 2:
-        return None
-    if unit in (b"\x40\1", b"\x42\1", b"\x44\1", b"\x46\1", b"\x4e\1"):
-        return _format("hevc", "hevc")
-    if unit[0] in (0x67, 0x47, 0x27, 0x07, 0x09, 0x06):
-        return _format("h264", "h264")
-    return None
-
-
-def _transport_stream(head: bytes) -> ClipFormat | None:
-    """Sync bytes at a steady distance; recorders may put some bytes of junk before the first."""
-    for size in _TS_PACKETS:
-        for start in range(min(_MOST_JUNK, len(head))):
-            places = head[start : start + 5 * size : size]
-            if len(places) == 5 and places == b"G" * 5:
-                return _format("ts", "mpegts")
-    return None
 
 
 def _is_text(head: bytes) -> bool:

@@ -38,6 +38,8 @@ _PILLOW_FORMATS = {
 }
 _MOST_PAGES = 1000
 _SUBFILE_TYPE, _REDUCED_OR_MASK = 254, 0b101
+# Tags of raw files: pages within pages, and the version of DNG.
+_OF_RAW = frozenset((330, 50706))
 _MULTI_PICTURE_ENTRIES = 0xB002
 # What lies in a second picture that only adds brightness to the first.
 _GAIN_MAP = re.compile(rb"hdrgm|HDRGainMap|GainMap|iso:ts:21496")
@@ -215,9 +217,9 @@ def _subfile_type(image: Any, page: int) -> int:  # noqa: ANN401
 
 
 def _is_preview(image: Any) -> bool:  # noqa: ANN401
-    """Whether the first page of a TIFF is a small copy: then it is a camera's raw file."""
+    """Whether the first page of a TIFF is the small copy in a camera's raw file."""
     tags = image.tag_v2 if image.format == "TIFF" else {}
-    return bool(tags.get(_SUBFILE_TYPE, 0) & 1)
+    return bool(tags.get(_SUBFILE_TYPE, 0) & 1) and bool(_OF_RAW & set(tags))
 
 
 def _is_picture(entry: dict[str, Any], image: Image.Image, file: DescriptorFile) -> bool:

@@ -145,6 +145,8 @@ class Fault(IntEnum):
     UNSUPPORTED = 22
     FRAGMENT = 23
     DOLBY_VISION = 24
+    ENCRYPTED = 25
+    ZEROS = 26
 
 
 class Remark(IntEnum):
@@ -223,6 +225,11 @@ FAULTS: dict[Fault, tuple[str, str]] = {
         N_("Dolby Vision without a layer for other players (profile 5): not supported."),
         _CONVERT_VIDEO,
     ),
+    Fault.ENCRYPTED: (
+        N_("The video is encrypted: it cannot be shown without its key."),
+        N_("Export it without encryption."),
+    ),
+    Fault.ZEROS: (N_("The file begins with zeros only: recording or copying it failed."), _COPY),
 }
 """For each fault one sentence, and what to do about it."""
 

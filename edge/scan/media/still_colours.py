@@ -8,16 +8,20 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import product
 
-from PIL import Image, ImageCms, ImageFilter
+from PIL import Image, ImageChops, ImageCms, ImageFilter
 
 from edge.scan.media.colour import SIDE, ColourSpace
 from edge.scan.media.protocol import ClipError, Fault
 
 _BACKDROP = (128, 128, 128)
 _MODES = frozenset(("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK"))
+_PALETTES = frozenset(("P", "PA"))
 _MOST_PROFILE = 4 << 20
 _SRGB = ImageCms.createProfile("sRGB")
+_SAMPLE = list(product((0, 64, 128, 192, 255), repeat=3))
+_ROUNDING = 3
 _MOST_BOXES = 10_000
 
 
@@ -50,14 +54,29 @@ def on_screen(image: Image.Image, space: ColourSpace | None) -> Image.Image:
 def _in_srgb(image: Image.Image) -> Image.Image:
     """The picture with the colours that its profile (ICC) gives them."""
     profile = image.info.get("icc_profile")
-    if not profile or image.mode not in {"RGB", "CMYK"} or len(profile) > _MOST_PROFILE:
+    if not profile or len(profile) > _MOST_PROFILE:
         return image
     with suppress(Exception):  # a damaged profile leaves the colours as they are stored
         given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "srgb" not in ImageCms.getProfileDescription(given).lower():
-            shown = ImageCms.profileToProfile(image, given, _SRGB, outputMode="RGB")
-            return shown or image
+        if image.mode in _PALETTES:
+            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+        if image.mode in {"RGB", "RGBA"} and _is_srgb(given):
+            return image
+        mode = "RGBA" if image.mode == "RGBA" else "RGB"
+        shown = ImageCms.profileToProfile(image, given, _SRGB, outputMode=mode)
+        return shown or image
     return image
+
+
+def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
+    """Whether colours stay what they are, but for rounding; what it is named says little."""
+    sample = Image.new("RGB", (len(_SAMPLE), 1))
+    sample.putdata(_SAMPLE)
+    shown = ImageCms.profileToProfile(sample, profile, _SRGB)
+    if shown is None:
+        return True
+    apart = ImageChops.difference(sample, shown).tobytes()
+    return max(apart) <= _ROUNDING
 
 
 def _from_space(image: Image.Image, space: ColourSpace) -> Image.Image:

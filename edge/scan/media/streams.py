@@ -19,6 +19,7 @@ from av.index import IndexEntries
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from edge.scan.media import structure
 from edge.scan.media.clip_file import DescriptorFile
 from edge.scan.media.formats import ClipFormat
 from edge.scan.media.protocol import CODECS, OTHER_CODECS, ClipError, Fault
@@ -29,6 +30,7 @@ USUAL_RATE = 25.0
 MOST_RATE = 300.0
 _LEAST_RATE = 0.01
 _BUFFER_BYTES = 65536
+_LEAST_FURTHER = 65536
 _BARE_STREAMS = frozenset(("h264", "hevc", "m4v", "mpegvideo", "mjpeg"))
 _DECODERS = ",".join((*CODECS, "libdav1d", "libvpx", "libvpx-vp9", "flv"))
 
@@ -94,6 +96,20 @@ def _other_codec_number(stream: VideoStream) -> int:
     named = [name for name, _ in OTHER_CODECS]
     name = context.codec.canonical_name if context is not None else ""
     return named.index(name) + 1 if name in named else 0
+
+
+def further_video(
+    file: DescriptorFile, form: ClipFormat, max_pixels: int, place: int
+) -> DescriptorFile | None:
+    """What lies behind the byte `place` of a stream, if another video begins there."""
+    if file.size - place < _LEAST_FURTHER:
+        return None
+    rest = file.part(structure.program_table(file, place))
+    try:
+        video_streams(open_container(rest.part(), form, max_pixels), form)
+    except ClipError:
+        return None
+    return rest
 
 
 class PixelAspect:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from edge.scan.media.clip_file import DescriptorFile
+from edge.scan.media.encryption import is_film_encrypted
 
 EBML = b"\x1aE\xdf\xa3"
 _SEGMENT = b"\x18S\x80g"
@@ -19,8 +20,8 @@ MOV_ATOMS = frozenset(
         *(b"moof", b"sidx", b"ssix", b"prft", b"emsg"),
     )
 )
-# The configuration of Dolby Vision, profile 5: compatible with nothing else.
-_DOLBY_ALONE = re.compile(rb"dv[cv]C[\1\2].[\x0a\x0b].[\0-\x0f]", re.DOTALL)
+# The configuration of Dolby Vision, profile 5, in MP4 or Matroska: compatible with nothing else.
+_DOLBY_ALONE = re.compile(rb"dv[cv]C(?:\x41\xed.)?[\1\2].[\x0a\x0b].[\0-\x0f]", re.DOTALL)
 _MOST_STEPS = 200_000
 _MOST_MOOV = 1 << 24
 _MOST_JPEG = 1 << 27
@@ -63,6 +64,7 @@ class Film(NamedTuple):
     """Whether there is anything beside the description."""
     needs_dolby: bool
     """Whether the pictures are coded for Dolby Vision alone, without a layer for others."""
+    encrypted: bool
 
 
 def _atoms(file: DescriptorFile) -> Iterator[tuple[bytes, int, int]]:
@@ -87,7 +89,7 @@ def _atoms(file: DescriptorFile) -> Iterator[tuple[bytes, int, int]]:
 def read_mov(file: DescriptorFile) -> Film:
     """Look through the boxes of an MP4 or QuickTime file."""
     films, fragments, has_video, truncated = 0, False, False, False
-    has_media = needs_dolby = False
+    has_media = needs_dolby = encrypted = False
     for name, start, end in _atoms(file):
         truncated |= end > file.size and name in {b"mdat", b"moov", b"moof"}
         fragments |= name in {b"moof", b"styp", b"sidx"}
@@ -98,8 +100,14 @@ def read_mov(file: DescriptorFile) -> Film:
             moov = file.read(min(end - start, _MOST_MOOV))
             has_video |= re.search(rb"hdlr.{8}vide", moov, re.DOTALL) is not None
             fragments |= b"mvex" in moov
-            needs_dolby |= _DOLBY_ALONE.search(moov) is not None
-    return Film(films, fragments, has_video, truncated, has_media, needs_dolby)
+            needs_dolby |= is_dolby_alone(moov)
+            encrypted |= is_film_encrypted(moov)
+    return Film(films, fragments, has_video, truncated, has_media, needs_dolby, encrypted)
+
+
+def is_dolby_alone(header: bytes) -> bool:
+    """Whether the description of a film says that its pictures need Dolby Vision."""
+    return _DOLBY_ALONE.search(header) is not None
 
 
 def is_cut_short(file: DescriptorFile) -> bool:

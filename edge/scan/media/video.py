@@ -11,11 +11,14 @@ from itertools import chain
 from typing import Any
 
 import av
+from av.codec.context import Flags
 from av.video.stream import VideoStream
 
 from edge.scan.media.clip_file import DescriptorFile, PixelLimits
 from edge.scan.media.convert import DecodedFrame, FrameConverter, looks_combed
+from edge.scan.media.cropping import margins
 from edge.scan.media.demuxer import Demuxer
+from edge.scan.media.filters import cropped
 from edge.scan.media.formats import ClipFormat, still_form
 from edge.scan.media.protocol import ClipError, ClipKind, Fault, PartKind, Remark
 from edge.scan.media.sampling import ClipReader, Part
@@ -64,6 +67,7 @@ class VideoReader(ClipReader[DecodedFrame]):
         self._damaged_at_end = False
         self._demuxer = Demuxer(file, form, limits.of(form), track)
         self._restart()
+        self._cropped = cropped(margins(file, self._demuxer.place))
         index = self._demuxer.make_index(lambda: alive(self.frames_read))
         self.period = self._demuxer.period
         self._pending = next(self._decoded, None)
@@ -205,6 +209,7 @@ class VideoReader(ClipReader[DecodedFrame]):
         large = context.width * context.height > _LARGE_PIXELS
         context.thread_type = "SLICE" if large else "AUTO"
         context.thread_count = _THREADS
+        context.flags |= Flags.unaligned  # else less may be cropped than the clip says
         self._decoded = self._steady()
 
     def _next(self) -> tuple[float, av.VideoFrame] | None:
@@ -243,7 +248,8 @@ class VideoReader(ClipReader[DecodedFrame]):
                 stamp = frame.pts if frame.pts is not None else frame.dts
                 if demuxer.origin is None:
                     demuxer.origin = stamp or 0
-                yield None if stamp is None else demuxer.seconds_of(stamp), frame
+                seconds = None if stamp is None else demuxer.seconds_of(stamp)
+                yield seconds, self._cropped(frame)
                 del frame  # else it would stay in memory while the next one is decoded
             self._alive(self.frames_read)
 
