@@ -19,6 +19,7 @@ import yaml
 from frontdoor import ROOT, command, run
 from waiting import until
 
+from edge.box.sources.inbox import REPORT
 from edge.history.writer import open_history
 
 WATCHDOG_SECONDS = 1.0
@@ -319,8 +320,9 @@ def test_a_terminal_is_needed_to_draw_in(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_batch_goes_on_where_it_was_interrupted(start: Start, clips: Path) -> None:
-    """Earlier it started again after every kill: a good clip was in the history ten times."""
+@pytest.mark.parametrize("left", ["abc", "a"])
+def test_a_batch_goes_on_where_it_was_interrupted(start: Start, clips: Path, left: str) -> None:
+    """Earlier it started again after every kill, or had no report if all was judged already."""
     box = start()
     box.says("STATUS=Ready")
     for name in ("a.mp4", "b.mp4", "c.mp4"):
@@ -331,14 +333,27 @@ def test_a_batch_goes_on_where_it_was_interrupted(start: Start, clips: Path) -> 
     assert (box.inbox / "a.mp4.truelight.json").is_file()
     box.process.kill()
     box.process.wait()
+    for name in {"a", "b", "c"} - set(left):
+        (box.inbox / f"{name}.mp4").unlink()
+        (box.inbox / f"{name}.mp4.truelight.json").unlink(missing_ok=True)
     box = start()
-    box.says("STATUS=All clips are judged")
+    until((box.inbox / REPORT).is_file, 60, box.log.read_text)
+    report = (box.inbox / REPORT).read_text()
+    assert {name for name in "abc" if f"{name}.mp4" in report} == set(left)
     archive = open_history(box.store)
     assert archive
     with archive:
-        names = [Path(entry.finding.path).name for entry in archive.find()]
-    assert set(names) == {"a.mp4", "b.mp4", "c.mp4"}
-    assert names.count("a.mp4") == 1
+        until(lambda: archive.visits()[0].report == "Results are beside the clips.")
+        names = [Path(entry.finding.path).stem for entry in archive.find()]
+        paths = archive.paths(archive.visits()[0].id)
+    assert names.count("a") == 1
+    assert {Path(path).stem for path in paths} == set(left)
+    assert box.end() == 0
+    (box.inbox / REPORT).unlink()
+    box = start()
+    shutil.copy(clips / "red.jpg", box.inbox / "d.jpg")
+    until((box.inbox / REPORT).is_file, 60, box.log.read_text)
+    assert "a.mp4" not in (box.inbox / REPORT).read_text(), "it was reported"
 
 
 def test_a_stick_goes_on_where_the_program_was_killed(

@@ -42,6 +42,8 @@ class Damage:
     """Results, reports, notes and databases that cannot be read."""
     accused: int = 0
     """Healthy clips that were called unreadable."""
+    unreported: int = 0
+    """Findings that no report has."""
     left: int = 0
     """Processes that outlived the daemon."""
     failed: int = 0
@@ -116,8 +118,9 @@ class Life:
         return len(_SAID.findall(self.log.read_text(errors="replace")))
 
     def is_over(self) -> bool:
-        """Whether every clip of the round has its result."""
-        return len(list(self.inbox.glob(f"*{RESULT}"))) == len(self.clips)
+        """Whether every clip of the round has its result, and the round its report."""
+        results = len(list(self.inbox.glob(f"*{RESULT}")))
+        return results == len(self.clips) and (self.inbox / REPORT).exists()
 
     def listen(self) -> None:
         """Note what this run has shown; call it once after each end."""
@@ -137,7 +140,11 @@ class Life:
             except ValueError:
                 self.damage.torn += 1
         for path in self.inbox.glob(REPORT):
-            self.damage.torn += not path.read_text().rstrip().endswith("</html>")
+            report = path.read_text()
+            self.damage.torn += not report.rstrip().endswith("</html>")
+            if self.is_over():
+                judged = (each.name.removesuffix(RESULT) for each in self.inbox.glob(f"*{RESULT}"))
+                self.damage.unreported += sum(name not in report for name in judged)
         kept = self._kept()
         self.damage.lost = sum((self.said - kept).values())
         self.damage.doubled = sum(count - 1 for count in kept.values())
