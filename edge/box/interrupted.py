@@ -47,7 +47,8 @@ class InterruptedVisits:
                 continue
             if visit.ended is None:
                 history.close_visit(visit.id, Ending.CANCELLED, ENDED)
-            if visit.origin != Origin.CAMERA and (visit.ended is None or visit.report == ENDED):
+            # One that ended and has no note was killed before its report was delivered.
+            if visit.origin != Origin.CAMERA and visit.report in ("", ENDED):
                 self._visits.setdefault((visit.origin, visit.name), []).append(visit)
         self._history = history
         self._read.set()

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from bundles import write_bundle
-from hostile.box import Life, kill, moment, outlived, run_until
+from hostile.box import Life, kill, outlived, run_for_a_while
 from redpale import write_clips
 
 TELL_EVERY = 25
@@ -27,7 +27,7 @@ def kills(life: Life, count: int, seed: int, longest: float) -> None:
     chance = random.Random(seed)
     for number in range(1, count + 1):
         process = life.start()
-        run_until(process, moment(chance, longest))
+        run_for_a_while(life, process, chance, longest)
         life.damage.failed += process.poll() is not None
         life.damage.left += outlived(kill(process))
         life.listen()
@@ -58,13 +58,18 @@ def finish(life: Life, seconds: float = 120.0) -> None:
     life.look()
 
 
-def main() -> None:
-    """Kill it, and print what came of it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def chosen_ends(description: str) -> argparse.Namespace:
+    """How many ends, and when, from the command line: `count`, `seed` and `longest`."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=5)
-    parser.add_argument("--longest", type=float, default=6.0, help="seconds until a kill, at most")
-    chosen = parser.parse_args()
+    parser.add_argument("--longest", type=float, default=6.0, help="seconds of work, at most")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Kill it, and print what came of it."""
+    chosen = chosen_ends(__doc__)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "clips").mkdir()
