@@ -27,7 +27,7 @@ def kills(life: Life, count: int, seed: int, longest: float) -> None:
     chance = random.Random(seed)
     for number in range(1, count + 1):
         process = life.start()
-        run_for_a_while(life, process, chance, longest)
+        run_for_a_while(life, process, chance, longest, number)
         life.damage.failed += process.poll() is not None
         life.damage.left += outlived(kill(process))
         life.listen()

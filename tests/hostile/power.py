@@ -48,7 +48,7 @@ def cuts(life: Life, disk: LosingDisk, count: int, seed: int, longest: float) ->
     chance, sectors = random.Random(seed), 0
     for number in range(1, count + 1):
         process = life.start(boot=f"{number:08}-0000-4000-8000-000000000000")
-        run_for_a_while(life, process, chance, longest)
+        run_for_a_while(life, process, chance, longest, number)
         life.damage.failed += process.poll() is not None
         # Nothing may be shown between the cut and the end.
         os.kill(process.pid, signal.SIGSTOP)

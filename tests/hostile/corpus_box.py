@@ -1,0 +1,127 @@
+"""The corpus of bad files through the real daemon: by its inbox, a folder of files at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from hostile.box import REPORT, RESULT, Life, children_of
+from hostile.corpus import Tally, corpus, valid_files
+
+from edge.finding import Finding
+
+AT_ONCE = 250
+"""Files that come together."""
+MOST_SECONDS = 600.0
+"""Without any result: the daemon stands still."""
+
+
+@dataclass
+class Box:
+    """The daemon, started again whenever it ends; its results, folder by folder."""
+
+    folder: Path
+    tally: Tally
+    restarts: int = 0
+    unanswered: int = 0
+    """Files of which neither a result nor the report says anything."""
+    held: list[tuple[int, int, int]] = field(default_factory=list)
+    """Descriptors, pieces of shared memory and processes of the daemon, after each folder."""
+
+    def __post_init__(self) -> None:
+        self._life = Life(self.folder / "disk", self.folder / "apart", [])
+        self._process = self._life.start()
+
+    def judge(self, files: list[tuple[str, bytes]], number: int) -> None:
+        """Drop these files in a folder, and wait for the report on them."""
+        prepared, place = self.folder / "prepared", self._life.inbox / f"{number:05}"
+        prepared.mkdir()
+        for name, content in files:
+            (prepared / name).write_bytes(content)
+            os.utime(prepared / name, (1e9, 1e9))
+        began = time.time()
+        prepared.rename(place)
+        report = self._life.inbox / REPORT
+        self._wait(place, report)
+        self._count(place, [name for name, _ in files], report.read_text(), began)
+        for path in (*place.iterdir(), report):
+            path.unlink()
+        place.rmdir()
+        with suppress(OSError):
+            self.held.append(_held(self._process))
+
+    def _wait(self, place: Path, report: Path) -> None:
+        results, since = 0, time.monotonic()
+        while not report.exists():
+            if self._process.poll() is not None:
+                self.restarts += 1
+                self._process = self._life.start()
+            if (now := len(list(place.glob(f"*{RESULT}")))) != results:
+                results, since = now, time.monotonic()
+            assert time.monotonic() - since < MOST_SECONDS, f"{results} results, then none"
+            time.sleep(0.2)
+
+    def _count(self, place: Path, names: list[str], report: str, began: float) -> None:
+        """Results are written one by one: the time between two is what the latter file took."""
+        results = {name: place / f"{name}{RESULT}" for name in names}
+        there = {name: path.stat().st_mtime for name, path in results.items() if path.exists()}
+        last = began
+        for name, moment in sorted(there.items(), key=lambda each: each[1]):
+            finding = Finding.model_validate(json.loads(results[name].read_bytes()))
+            self.tally.add(name, finding, moment - last)
+            last = moment
+        self.unanswered += sum(name not in there and name not in report for name in names)
+
+    def end(self) -> None:
+        """End it as systemd does."""
+        self._process.terminate()
+        self.restarts += self._process.wait(60) != 0
+
+
+def _held(process: subprocess.Popen[bytes]) -> tuple[int, int, int]:
+    there = Path(f"/proc/{process.pid}")
+    return (
+        len(list((there / "fd").iterdir())),
+        (there / "maps").read_text().count("memfd:frames"),
+        len(children_of(process)),
+    )
+
+
+def judge_in_box(count: int, seed: int = 7, skip: int = 0) -> Box:
+    """Judge a corpus in the daemon, and print from time to time what came of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        valid = valid_files(Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        box = Box(Path(folder), Tally())
+        files = islice(corpus(valid, count, seed), skip, None)
+        for number, together in enumerate(_folders(files)):
+            box.judge(together, number)
+            sys.stdout.write(f"{said(box)}\n")
+            sys.stdout.flush()
+        box.end()
+        # A spare process may or may not be there: the first folder is no measure of it.
+        if len(box.held) > 2:
+            before = map(max, box.held[0], box.held[1])
+            after = map(min, box.held[-2], box.held[-1])
+            box.tally.leaks = sum(now > then for then, now in zip(before, after, strict=True))
+    return box
+
+
+def _folders(files: Iterator[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    while together := list(islice(files, AT_ONCE)):
+        yield together
+
+
+def said(box: Box) -> str:
+    """What came of it so far, in a line."""
+    ends = f"{box.restarts} restarts, {box.unanswered} unanswered"
+    return f"{box.tally.files:,} files: {box.tally}; {box.tally.leaks} leaks, {ends}"
