@@ -70,9 +70,14 @@ class InterruptedVisits:
             status = clip.lstat()
             path = path_text(batch.path_of(clip))
             entry = self._history.entry_on(before.id, path, status.st_size, status.st_mtime_ns)
-            if entry is None or entry.finding.sha256 is None or entry.finding.model != model:
+            if entry is None or entry.finding.model != model:
                 continue
-            if sha256_of(clip, batch.beneath(clip), waiting) == entry.finding.sha256:
+            if (known := entry.finding.sha256) is None:
+                # As for a result in the inbox, size and time are enough where there is no hash.
+                is_same = batch.origin is Origin.INBOX
+            else:
+                is_same = sha256_of(clip, batch.beneath(clip), waiting) == known
+            if is_same:
                 self._history.move(entry.id, visit)
                 return entry
         return None

@@ -167,8 +167,12 @@ def test_a_visit_goes_on_where_the_program_ended(tmp_path: Path, origin: Origin)
         assert left.finding == findings[1].finding, "of the content that is gone"
 
 
-@pytest.mark.parametrize("origin", [Origin.STICK, Origin.INBOX])
-def test_a_visit_that_ended_without_its_report_goes_on(tmp_path: Path, origin: Origin) -> None:
+@pytest.mark.parametrize(
+    ("origin", "is_hashed"), [(Origin.STICK, True), (Origin.INBOX, True), (Origin.INBOX, False)]
+)
+def test_a_visit_that_ended_without_its_report_goes_on(
+    tmp_path: Path, origin: Origin, is_hashed: bool
+) -> None:
     """Of an inbox whose clips were all judged, no report came after a kill at this moment."""
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"a clip")
@@ -177,7 +181,7 @@ def test_a_visit_that_ended_without_its_report_goes_on(tmp_path: Path, origin: O
         path=str(clip),
         size=status.st_size,
         modified_ns=status.st_mtime_ns,
-        sha256=hashlib.sha256(clip.read_bytes()).hexdigest(),
+        sha256=hashlib.sha256(clip.read_bytes()).hexdigest() if is_hashed else None,
     )
     batch = Batch(origin, "1", "Inbox", (clip,))
     killed = VisitLog(tmp_path)
