@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from edge.box.events import Batch, Ending, Origin
+from edge.box.events import DELIVERED, Batch, Ending, Origin
 from edge.finding import Model
 from edge.history.writer import Entry, History, HistoryError, Visit
 from edge.scan.media.clip_file import sha256_of
@@ -47,8 +47,7 @@ class InterruptedVisits:
                 continue
             if visit.ended is None:
                 history.close_visit(visit.id, Ending.CANCELLED, ENDED)
-            # One that ended and has no note was killed before its report was delivered.
-            if visit.origin != Origin.CAMERA and visit.report in ("", ENDED):
+            if _is_interrupted(visit):
                 self._visits.setdefault((visit.origin, visit.name), []).append(visit)
         self._history = history
         self._read.set()
@@ -114,3 +113,13 @@ class InterruptedVisits:
             return frozenset(chain.from_iterable(paths))
         except HistoryError:
             return frozenset()
+
+
+def _is_interrupted(visit: Visit) -> bool:
+    """Whether it ended without a report: the note on that is the last thing that is written.
+
+    Of an inbox, results that could not be written are tried again.
+    """
+    if visit.origin == Origin.INBOX:
+        return visit.report not in (DELIVERED, WENT_ON)
+    return visit.origin != Origin.CAMERA and visit.report in ("", ENDED)

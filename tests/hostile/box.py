@@ -21,9 +21,13 @@ from pathlib import Path
 import yaml
 from frontdoor import ROOT, command
 
+from edge.box.events import DELIVERED
+from edge.history.database import FILE
+
 RESULT = ".truelight.json"
 REPORT = "TRUELIGHT-REPORT.html"
 MOST_WAIT_SECONDS = 300.0
+SUFFIXES = {".mp4", ".jpg"}
 HEALTHY = {"REAL", "FAKE", "UNSURE", "NO_FACE"}
 _OTHER_BOOT = (
     *("unshare", "--mount", "sh", "-c"),
@@ -73,6 +77,8 @@ class Life:
     """Findings that were shown, by name of the clip."""
     rounds: int = 0
     """How often all clips were judged."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """For the daemon, besides this process's own."""
 
     def __post_init__(self) -> None:
         self.inbox, self.store = self.disk / "inbox", self.disk / "store"
@@ -98,7 +104,8 @@ class Life:
 
     def start(self, boot: str = "") -> subprocess.Popen[bytes]:
         """Start the daemon; with `boot`, as root, in a boot of the machine with this id."""
-        environment = os.environ | {"RUNTIME_DIRECTORY": str(self.apart / "run")}
+        runtime = {"RUNTIME_DIRECTORY": str(self.apart / "run")}
+        environment = os.environ | runtime | self.environment
         for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC"):
             environment.pop(name, None)
         options = ("--panel", "none", "--store", self.store, "--inbox", self.inbox)
@@ -120,9 +127,19 @@ class Life:
         return len(_SAID.findall(self.log.read_text(errors="replace")))
 
     def is_over(self) -> bool:
-        """Whether every clip of the round has its result, and the round its report."""
+        """Whether every clip of the round has its result and was in a report."""
         results = len(list(self.inbox.glob(f"*{RESULT}")))
-        return results == len(self.clips) and (self.inbox / REPORT).exists()
+        return results == len(self.clips) and not self.unreported()
+
+    def unreported(self) -> list[str]:
+        """The clips of the round that are in no report: neither in this one nor in one before."""
+        names = [path.name for path in self.inbox.iterdir() if path.suffix in SUFFIXES]
+        query = "SELECT finding FROM entries JOIN visits ON visits.id = visit WHERE report = ?"
+        before = self._names(query, DELIVERED)
+        with suppress(OSError):
+            report = (self.inbox / REPORT).read_text()
+            return [name for name in names if name not in report and name not in before]
+        return names
 
     def listen(self) -> None:
         """Note what this run has shown; call it once after each end."""
@@ -142,29 +159,33 @@ class Life:
             except ValueError:
                 self.damage.torn += 1
         for path in self.inbox.glob(REPORT):
-            report = path.read_text()
-            self.damage.torn += not report.rstrip().endswith("</html>")
-            if self.is_over():
-                judged = (each.name.removesuffix(RESULT) for each in self.inbox.glob(f"*{RESULT}"))
-                self.damage.unreported += sum(name not in report for name in judged)
+            self.damage.torn += not path.read_text().rstrip().endswith("</html>")
         kept = self._kept()
         self.damage.lost = sum((self.said - kept).values())
         self.damage.doubled = sum(count - 1 for count in kept.values())
 
     def _kept(self) -> Counter[str]:
         """Findings in the history, by name of the clip."""
-        file = self.store / "history.sqlite"
         self.damage.torn += len(list(self.store.glob("history-damaged*")))
-        if not file.exists():
+        if (self.store / FILE).exists():
+            with closing(self._history()) as database:
+                (state,) = database.execute("PRAGMA integrity_check").fetchone()
+                self.damage.torn += state != "ok"
+        return self._names("SELECT finding FROM entries")
+
+    def _names(self, query: str, *values: str) -> Counter[str]:
+        """The names of the clips of these findings in the history."""
+        if not (self.store / FILE).exists():
             return Counter()
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
-            (state,) = database.execute("PRAGMA integrity_check").fetchone()
-            self.damage.torn += state != "ok"
+        with closing(self._history()) as database:
             try:
-                rows = database.execute("SELECT finding FROM entries").fetchall()
+                rows = database.execute(query, values).fetchall()
             except sqlite3.OperationalError:  # ended before it made the tables
                 return Counter()
         return Counter(Path(json.loads(row[0])["path"]).name for row in rows)
+
+    def _history(self) -> sqlite3.Connection:
+        return sqlite3.connect(f"file:{self.store / FILE}?mode=ro", uri=True)
 
 
 def children_of(process: subprocess.Popen[bytes]) -> list[int]:
@@ -217,13 +238,14 @@ def run_for_a_while(
     moment of the start or afterwards.
     """
     if number % 2 == 0:
-        _wait(process, lambda: life.heard() or life.is_over())
+        wait_for(process, lambda: life.heard() or life.is_over())
     elif chance.random() < 0.7:
-        _wait(process, lambda: life.log.stat().st_size)
+        wait_for(process, lambda: life.log.stat().st_size)
     run_until(process, chance.uniform(0.0, longest))
 
 
-def _wait(process: subprocess.Popen[bytes], happened: Callable[[], object]) -> None:
+def wait_for(process: subprocess.Popen[bytes], happened: Callable[[], object]) -> None:
+    """Until it happens, or the process ends."""
     deadline = time.monotonic() + MOST_WAIT_SECONDS
     while not happened() and process.poll() is None:
         assert time.monotonic() < deadline, "the daemon does nothing"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -48,11 +47,10 @@ class Box:
         for name, content in files:
             (prepared / name).write_bytes(content)
             os.utime(prepared / name, (1e9, 1e9))
-        began = time.time()
         prepared.rename(place)
         report = self._life.inbox / REPORT
         self._wait(place, report)
-        self._count(place, [name for name, _ in files], report.read_text(), began)
+        self._count(place, [name for name, _ in files], report.read_text())
         for path in (*place.iterdir(), report):
             path.unlink()
         place.rmdir()
@@ -70,16 +68,14 @@ class Box:
             assert time.monotonic() - since < MOST_SECONDS, f"{results} results, then none"
             time.sleep(0.2)
 
-    def _count(self, place: Path, names: list[str], report: str, began: float) -> None:
-        """Results are written one by one: the time between two is what the latter file took."""
-        results = {name: place / f"{name}{RESULT}" for name in names}
-        there = {name: path.stat().st_mtime for name, path in results.items() if path.exists()}
-        last = began
-        for name, moment in sorted(there.items(), key=lambda each: each[1]):
-            finding = Finding.model_validate(json.loads(results[name].read_bytes()))
-            self.tally.add(name, finding, moment - last)
-            last = moment
-        self.unanswered += sum(name not in there and name not in report for name in names)
+    def _count(self, place: Path, names: list[str], report: str) -> None:
+        for name in names:
+            result = place / f"{name}{RESULT}"
+            if result.exists():
+                finding = Finding.model_validate_json(result.read_bytes())
+                self.tally.add(name, finding, finding.seconds.get("total", 0.0))
+            else:
+                self.unanswered += name not in report
 
     def end(self) -> None:
         """End it as systemd does."""

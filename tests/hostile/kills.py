@@ -52,6 +52,7 @@ def finish(life: Life, seconds: float = 120.0) -> None:
     while not life.is_over() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     life.damage.failed += not life.is_over()
+    life.damage.unreported += len(life.unreported())
     process.terminate()
     process.wait(60)
     life.listen()

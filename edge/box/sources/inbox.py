@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edge.atomic_write import PREFIX, atomic_write
-from edge.box.events import Batch, ClipsArrived, Event, Origin, ReportDone
+from edge.box.events import DELIVERED, Batch, ClipsArrived, Event, Origin, ReportDone
 from edge.box.sources import PATIENCE, FolderWatch, call_within
 from edge.box.sources.arrivals import Arrivals, Stamp
 from edge.box.views.status import Trouble, TroubleKind
@@ -107,7 +107,7 @@ class Inbox:
             log.error("%s", note)
             self._post(ReportDone(key, False, note))
         else:
-            self._post(ReportDone(key, True, "Results are beside the clips."))
+            self._post(ReportDone(key, True, DELIVERED))
 
     def _run(self) -> None:
         try:
