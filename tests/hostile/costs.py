@@ -69,7 +69,8 @@ def crowd(width: int, height: int, side: int) -> np.ndarray:
     """A picture full of the same face: uint8 RGB."""
     import cv2
 
-    face = cv2.resize(photograph("obama")[:240, 140:380], (side, side), interpolation=cv2.INTER_AREA)
+    head = photograph("obama")[:240, 140:380]
+    face = cv2.resize(head, (side, side), interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(np.tile(face, (height // side, width // side, 1)))
 
 
