@@ -36,7 +36,8 @@ class Box:
     held: list[tuple[int, int, int]] = field(default_factory=list)
     """Descriptors, pieces of shared memory and processes of the daemon, after each folder."""
 
-    def __post_init__(self) -> None:
+    def start(self) -> None:
+        """Start the daemon."""
         self._life = Life(self.folder / "disk", self.folder / "apart", [])
         self._process = self._life.start()
 
@@ -98,6 +99,7 @@ def judge_in_box(count: int, seed: int = 7, skip: int = 0) -> Box:
         valid = valid_files(Path(folder))
     with tempfile.TemporaryDirectory() as folder:
         box = Box(Path(folder), Tally())
+        box.start()
         files = islice(corpus(valid, count, seed), skip, None)
         for number, together in enumerate(_folders(files)):
             box.judge(together, number)
