@@ -127,10 +127,10 @@ def rows(files: int, ends: int, power: int, swaps: int) -> Iterator[str]:
         kills(life, ends, SEED, LONGEST_SECONDS)
         what = "kills of the daemon, `hostile.kills`"
         yield life_row(what, ends, sum(life.said.values()), life.damage)
-        for number, name in enumerate(SITUATIONS if os.getuid() == 0 else ()):
+        for number, each in enumerate(SITUATIONS if os.getuid() == 0 else ()):
             place = folder / f"situation-{number}"
             place.mkdir()
-            yield life_row(situation(name), *tried(name, place, clips, bundle))
+            yield life_row(situation(each), *tried(each, place, clips, bundle))
         if power and os.getuid() == 0:
             with closing(LosingDisk(folder)) as disk:
                 loses(disk)
