@@ -7,7 +7,6 @@ import os
 import random
 import re
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -223,7 +222,7 @@ def run_until(process: subprocess.Popen[bytes], seconds: float) -> None:
 def kill(process: subprocess.Popen[bytes]) -> list[int]:
     """Kill it; the children that it had."""
     children = children_of(process)
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
     return children
 

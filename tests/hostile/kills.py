@@ -28,7 +28,9 @@ def kills(life: Life, count: int, seed: int, longest: float) -> None:
     for number in range(1, count + 1):
         process = life.start()
         run_for_a_while(life, process, chance, longest, number)
-        life.damage.failed += process.poll() is not None
+        if process.poll() is not None:
+            life.damage.failed += 1
+            sys.stdout.write(f"It ended by itself: {life.log.read_text()[-2000:]}\n")
         life.damage.left += outlived(kill(process))
         life.listen()
         if life.is_over():
