@@ -50,6 +50,10 @@ class InterruptedVisits:
             if _is_interrupted(visit):
                 self._visits.setdefault((visit.origin, visit.name), []).append(visit)
         self._history = history
+        self.settle()
+
+    def settle(self) -> None:
+        """The history was opened, or cannot be: nobody is to wait for it."""
         self._read.set()
 
     def has(self, batch: Batch) -> bool:
@@ -99,7 +103,8 @@ class InterruptedVisits:
 
         At the start of the program it waits a moment until these are known.
         """
-        if not self._read.wait(_PATIENCE) or (history := self._history) is None:
+        self._read.wait(_PATIENCE)
+        if (history := self._history) is None:
             return frozenset()
         visits = [
             visit.id

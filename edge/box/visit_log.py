@@ -79,6 +79,7 @@ class VisitLog:
             self._history.close()
         self._history = None
         self.retry()
+        self._interrupted.settle()
 
     def retry(self) -> None:
         """Open the history if it is not, and write what waits for it."""

@@ -84,7 +84,10 @@ def read_only(folder: Path, clips: list[Path], bundle: Path) -> Iterator[Life]:
 
 
 def failing(folder: Path, clips: list[Path], bundle: Path) -> Iterator[Life]:
-    """Every write ends with EIO once so many clips were judged; after a restart it is well."""
+    """Every write ends with EIO once so many clips were judged; after a restart it is well.
+
+    What was shown before is kept. What is shown afterwards is judged again.
+    """
     for after in range(len(clips)):
         place = folder / f"failing-{after}"
         place.mkdir()
@@ -92,13 +95,13 @@ def failing(folder: Path, clips: list[Path], bundle: Path) -> Iterator[Life]:
             life = Life(disk.place, place / "apart", clips, bundle)
             process = life.start()
             wait_for(process, lambda life=life, after=after: life.heard() >= after)
+            life.listen()
             disk.fail()
             wait_for(process, lambda life=life: life.heard() >= len(life.clips))
             life.damage.failed += process.poll() is not None
             process.terminate()
             process.wait(60)
             disk.revive()
-            life.listen()
             finish(life)
             disk.check()
             yield life
