@@ -167,7 +167,7 @@ class Life:
         """Findings in the history, by name of the clip."""
         self.damage.torn += len(list(self.store.glob("history-damaged*")))
         if (self.store / FILE).exists():
-            with closing(self._history()) as database:
+            with closing(self.history()) as database:
                 (state,) = database.execute("PRAGMA integrity_check").fetchone()
                 self.damage.torn += state != "ok"
         return self._names("SELECT finding FROM entries")
@@ -176,14 +176,15 @@ class Life:
         """The names of the clips of these findings in the history."""
         if not (self.store / FILE).exists():
             return Counter()
-        with closing(self._history()) as database:
+        with closing(self.history()) as database:
             try:
                 rows = database.execute(query, values).fetchall()
             except sqlite3.OperationalError:  # ended before it made the tables
                 return Counter()
         return Counter(Path(json.loads(row[0])["path"]).name for row in rows)
 
-    def _history(self) -> sqlite3.Connection:
+    def history(self) -> sqlite3.Connection:
+        """The history, for reading."""
         return sqlite3.connect(f"file:{self.store / FILE}?mode=ro", uri=True)
 
 
