@@ -95,7 +95,7 @@ def shape(row: str) -> str:
     """A row without its figures and verdicts."""
     row = re.sub(r"\d[\d,.]*", "0", row.replace("`", ""))
     row = re.sub(r"\b(REAL|FAKE|UNSURE|NO_FACE|UNREADABLE), [a-z-]+", "VERDICT", row)
-    row = re.sub(r"0 (REAL|FAKE|UNSURE|NO_FACE|UNREADABLE|program failed), |", "", row)
+    row = re.sub(r"0 (REAL|FAKE|UNSURE|NO_FACE|UNREADABLE|not media|program failed), |", "", row)
     return re.sub(r"\(\S+\)", "(file)", row)
 
 
