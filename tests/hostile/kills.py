@@ -47,7 +47,7 @@ def kills(life: Life, count: int, seed: int, longest: float) -> None:
     finish(life)
 
 
-def finish(life: Life, seconds: float = 120.0) -> None:
+def finish(life: Life, seconds: float = 300.0) -> None:
     """Let the daemon judge what is left, and end it as systemd does."""
     process = life.start()
     deadline = time.monotonic() + seconds

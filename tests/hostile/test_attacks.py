@@ -9,6 +9,8 @@ from hostile.box import Damage
 from hostile.disks import tried
 from hostile.renames import swapped
 
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.mark.parametrize("situation", ["full disk", "wrong clock"])
 def test_the_box_goes_on(bundle: Path, clips: Path, tmp_path: Path, situation: str) -> None:

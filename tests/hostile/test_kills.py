@@ -3,8 +3,11 @@
 import shutil
 from pathlib import Path
 
+import pytest
 from hostile.box import Damage, Life
 from hostile.kills import kills
+
+pytestmark = pytest.mark.timeout(900)
 
 COUNT = 10
 LONGEST_SECONDS = 1.5
