@@ -168,10 +168,16 @@ def test_a_visit_goes_on_where_the_program_ended(tmp_path: Path, origin: Origin)
 
 
 @pytest.mark.parametrize(
-    ("origin", "is_hashed"), [(Origin.STICK, True), (Origin.INBOX, True), (Origin.INBOX, False)]
+    ("origin", "is_hashed", "noted"),
+    [
+        (Origin.STICK, True, ""),
+        (Origin.INBOX, True, ""),
+        (Origin.INBOX, False, ""),
+        (Origin.INBOX, True, "2 of 2 results not written. No space left on device."),
+    ],
 )
 def test_a_visit_that_ended_without_its_report_goes_on(
-    tmp_path: Path, origin: Origin, is_hashed: bool
+    tmp_path: Path, origin: Origin, is_hashed: bool, noted: str
 ) -> None:
     """Of an inbox whose clips were all judged, no report came after a kill at this moment."""
     clip = tmp_path / "clip.mp4"
@@ -188,6 +194,8 @@ def test_a_visit_that_ended_without_its_report_goes_on(
     killed.open(TINY)
     killed.add(batch, ScanResult(finding))
     killed.end(batch, Ending.COMPLETE)
+    if noted:
+        killed.note(batch.key, noted)
     log = VisitLog(tmp_path)
     log.open(TINY)
     assert log.unreported() == ({str(clip)} if origin is Origin.INBOX else set())

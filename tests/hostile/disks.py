@@ -43,17 +43,27 @@ def small_disk(place: Path, megabytes: int = 24) -> Iterator[Path]:
         subprocess.run(["umount", "-l", place], check=True)
 
 
+def remount(place: Path, how: str) -> None:
+    """Mount it again, `ro` or `rw`. For root."""
+    subprocess.run(["mount", "-o", f"remount,{how}", place], check=True)
+
+
+def hear(life: Life, process: subprocess.Popen[bytes], count: int) -> None:
+    """Until this run has shown so many findings."""
+    wait_for(process, lambda: life.heard() >= count)
+
+
 def judge_all(life: Life, meanwhile: Callable[[], object]) -> None:
     """Have all clips shown; then, after `meanwhile`, one more; end the daemon as systemd does."""
     process = life.start()
-    wait_for(process, lambda: life.heard() >= len(life.clips))
+    hear(life, process, len(life.clips))
     life.damage.failed += process.poll() is not None
     meanwhile()
     more = life.inbox / f"{life.rounds:04}-more.jpg"
     shutil.copyfile(life.clips[0], more.with_suffix(".part"))
     more.with_suffix(".part").rename(more)
     life.clips = [*life.clips, more]
-    wait_for(process, lambda: life.heard() >= len(life.clips))
+    hear(life, process, len(life.clips))
     life.damage.failed += process.poll() is not None
     process.terminate()
     process.wait(60)
@@ -77,9 +87,8 @@ def read_only(folder: Path, clips: list[Path], bundle: Path) -> Iterator[Life]:
     """The disk is mounted read-only at the start, and can be written later."""
     with small_disk(folder / "read-only") as disk:
         life = Life(disk, folder / "apart-read-only", clips, bundle)
-        remount = ["mount", disk, "-o"]
-        subprocess.run([*remount, "remount,ro"], check=True)
-        judge_all(life, lambda: subprocess.run([*remount, "remount,rw"], check=True))
+        remount(disk, "ro")
+        judge_all(life, lambda: remount(disk, "rw"))
         yield life
 
 
@@ -94,10 +103,10 @@ def failing(folder: Path, clips: list[Path], bundle: Path) -> Iterator[Life]:
         with closing(LosingDisk(place)) as disk:
             life = Life(disk.place, place / "apart", clips, bundle)
             process = life.start()
-            wait_for(process, lambda life=life, after=after: life.heard() >= after)
+            hear(life, process, after)
             life.listen()
             disk.fail()
-            wait_for(process, lambda life=life: life.heard() >= len(life.clips))
+            hear(life, process, len(life.clips))
             life.damage.failed += process.poll() is not None
             process.terminate()
             process.wait(60)

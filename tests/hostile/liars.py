@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from clips import write_clip
@@ -99,6 +100,10 @@ class Answer:
         return self.fault is self.expected and self.seconds < MOST_SECONDS and not self.left
 
 
+def _holds_no_more(before: tuple[int, int, int]) -> bool:
+    return held() <= before
+
+
 def fault_of(clip: Path, body: str) -> Fault | None:
     """Why the clip is not judged, if it is not."""
     try:
@@ -121,7 +126,7 @@ def answers(liars: dict[str, tuple[str, Fault | None]]) -> Iterator[Answer]:
             seconds, left = time.monotonic() - start, ""
             gc.collect()
             try:
-                until(lambda before=before: held() <= before)
+                until(partial(_holds_no_more, before))
             except AssertionError:
                 left = f"{held()} instead of {before}"
             yield Answer(name, fault, seconds, left, expected)
