@@ -101,7 +101,7 @@ class Answer:
 
 
 def _holds_no_more(before: tuple[int, int, int]) -> bool:
-    return held() <= before
+    return all(now <= then for now, then in zip(held(), before, strict=True))
 
 
 def fault_of(clip: Path, body: str) -> Fault | None:
