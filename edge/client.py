@@ -29,6 +29,7 @@ from edge.socket_messages import BoxState, EntryMessage, Scan
 
 API: Final = "/api/v1"
 _PIECE: Final = 1 << 20
+_TRY_AGAIN: Final = "Try again; the box's log says more."
 
 Message = TypeVar("Message", bound=BaseModel)
 
@@ -37,7 +38,8 @@ class ApiError(TruelightError):
     """A request was refused; `status` is HTTP's, `type` that of the problem (RFC 9457)."""
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        super().__init__(str(problem.get("detail", f"HTTP {status}")), problem.get("remedy", ""))
+        detail = problem.get("detail", f"The box answered with HTTP status {status}.")
+        super().__init__(str(detail), str(problem.get("remedy", "")))
         self.status = status
         self.type = str(problem.get("type", "about:blank"))
 
@@ -96,16 +98,21 @@ class Client:
     def follow(self, scan: str) -> Iterator[Scan]:
         """A scan whenever it changes, until it is done. Raises ApiError."""
         answer = self._request("GET", f"{API}/scans/{quote(scan)}/events")
-        name = ""
-        for raw in answer:
-            line = raw.decode().rstrip("\n")
-            if line.startswith("event: "):
-                name = line.removeprefix("event: ")
-            elif line.startswith("data: "):
-                document = json.loads(line.removeprefix("data: "))
-                if name == "problem":
-                    raise ApiError(document["status"], document)
-                yield _read(Scan, document)
+        name, status = "", ""
+        with _whole_answer():
+            for raw in answer:
+                line = raw.decode().rstrip("\n")
+                if line.startswith("event: "):
+                    name = line.removeprefix("event: ")
+                elif line.startswith("data: "):
+                    document = json.loads(line.removeprefix("data: "))
+                    if name == "problem":
+                        raise ApiError(document["status"], document)
+                    now = _read(Scan, document)
+                    status = now.status
+                    yield now
+        if status != "done":
+            raise _broken_off()
 
     def scans(self) -> Iterator[Scan]:
         """Uploads: those that wait, then those that are judged, the newest first."""
@@ -123,7 +130,9 @@ class Client:
 
     def report(self, visit: int, form: str = "html") -> bytes:
         """A visit's report, `html` or `json`. Raises ApiError."""
-        return self._request("GET", f"{API}/visits/{visit}/report.{form}").read()
+        answer = self._request("GET", f"{API}/visits/{visit}/report.{form}")
+        with _whole_answer():
+            return answer.read()
 
     def delete_scan(self, scan: str) -> None:
         """Delete a scan, judged or not. Raises ApiError."""
@@ -163,21 +172,30 @@ class Client:
         headers: Mapping[str, str] | None = None,
         body: BinaryIO | None = None,
     ) -> http.client.HTTPResponse:
-        """The answer to a request; its connection ends with it. Raises ApiError, OSError."""
+        """The answer to a request; its connection ends with it.
+
+        Raises:
+            ApiError: it was refused.
+            TruelightError: the answer broke off.
+            OSError: there is no connection.
+        """
         connection = self._connect()
         given = {"Authorization": f"Bearer {self._token}", "Connection": "close", **(headers or {})}
         pieces = iter(lambda: body.read(_PIECE), b"") if body else None
         # It may be refused before it is sent: then the answer says why.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.request(method, path, pieces, given)
-        answer = connection.getresponse()
-        if answer.status < 400:
-            return answer
+        with _whole_answer():
+            answer = connection.getresponse()
+            if answer.status < 400:
+                return answer
+            content = answer.read()
         try:
-            problem = json.loads(answer.read())
+            problem = json.loads(content)
         except ValueError:
-            problem = {}
-        raise ApiError(answer.status, problem)
+            problem = None
+        words = {"remedy": _TRY_AGAIN}  # those of a server in between, or none
+        raise ApiError(answer.status, problem if isinstance(problem, dict) else words)
 
     def _connect(self) -> http.client.HTTPConnection:
         if not self._tls:
@@ -197,8 +215,28 @@ class Client:
         return connection
 
 
+@contextlib.contextmanager
+def _whole_answer() -> Iterator[None]:
+    """Within this an answer is read; one that breaks off is an error with its sentence."""
+    try:
+        yield
+    except (http.client.HTTPException, ConnectionError):
+        raise _broken_off() from None
+
+
+def _broken_off() -> TruelightError:
+    message = "The box closed the connection before it had answered."
+    return TruelightError(message, _TRY_AGAIN)
+
+
 def _document(answer: http.client.HTTPResponse) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(answer.read())
+    with _whole_answer():
+        content = answer.read()
+    try:
+        document: dict[str, Any] = json.loads(content)
+    except ValueError:
+        message = "The answer is not one of Truelight's API."
+        raise TruelightError(message, "Check the address.") from None
     return document
 
 

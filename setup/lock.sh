@@ -46,6 +46,7 @@ write_locks() { # FOLDER
     local work=$1
     # Our own build back end is installed from the same files.
     "$VENV/bin/python" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' >"$work/build.in"
+    "$VENV/bin/python" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["fuzz"], sep="\n")' >"$work/fuzz.in"
     printf '%s\n' "${NOT_FOR_OUR_PYTHONS[@]}" >"$work/limits.in"
     printf '%s\n' 'numpy<2' >"$work/numpy1.in"
     printf '%s\n' "torch==$TORCH" >"$work/torch.in"
@@ -62,6 +63,8 @@ write_locks() { # FOLDER
     resolve "$work/test.txt" "archive.txt, and what checks, exports and trains, without torch." \
         pyproject.toml "$work/build.in" --extra dev --extra export --extra archive \
         --constraints "$work/archive.txt" --excludes "$work/torch.excluded"
+    resolve "$work/fuzz.txt" "What fuzzes and fails disks, beside test.txt." \
+        "$work/fuzz.in" --constraints "$work/test.txt"
     resolve "$work/torch-all" "" "$work/torch.in" --constraints "$work/test.txt"
     split_torch "$work"
     resolve "$work/mediapipe.txt" "MediaPipe's library, which a test compares with our detector." \
@@ -108,10 +111,10 @@ split_torch() { # FOLDER: what PyTorch needs everywhere, and what only its commo
 
 check_locks() { # FOLDER: is there a wheel for every package, Python and kind of machine?
     local work=$1 python machine lock options
-    for lock in run run-numpy1 archive test torch torch-needs torch-cuda mediapipe; do
+    for lock in run run-numpy1 archive test fuzz torch torch-needs torch-cuda mediapipe; do
         for python in "${LOCKED_PYTHONS[@]}"; do
             case $lock:$python in
-                run-numpy1:3.11 | run:* | archive:* | test:* | torch*:* | mediapipe:3.11 | mediapipe:3.12) ;;
+                run-numpy1:3.11 | run:* | archive:* | test:* | fuzz:* | torch*:* | mediapipe:3.11 | mediapipe:3.12) ;;
                 *) continue ;;
             esac
             options=(install --quiet --dry-run --require-hashes --no-deps --only-binary :all:

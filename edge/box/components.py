@@ -76,7 +76,7 @@ class Components:
         self._socket = self._listen(paths.socket)
         self.camera = CameraWorker(settings, open_camera(settings), post)
         self._health = open_health(settings)
-        self._inbox = Inbox(settings.inbox_folder, self._post_arrival)
+        self._inbox = self._open_inbox(settings)
         self._sticks = UsbSticks(
             paths.sticks, media_within, self._post_arrival, reports=paths.reports
         )
@@ -91,6 +91,9 @@ class Components:
         except (OSError, TruelightError) as failure:
             _log.error("The page's socket cannot be opened: %s", failure)
             return None
+
+    def _open_inbox(self, settings: Settings) -> Inbox:
+        return Inbox(settings.inbox_folder, self._post_arrival, self.scan_worker.unreported)
 
     def adopt(self, settings: Settings) -> Settings:
         """Change to other settings, and return those in effect.
@@ -110,7 +113,7 @@ class Components:
             self._post(CameraFailed(Trouble(TroubleKind.CAMERA_MISSING, message, "Press again.")))
         if _differ("inbox", before, settings):
             self._inbox.close()
-            self._inbox = Inbox(settings.inbox_folder, self._post_arrival)
+            self._inbox = self._open_inbox(settings)
         return settings
 
     def troubles(self) -> tuple[Trouble, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import dataclass_transform
+from typing import Final, dataclass_transform
 
 from edge.box.views.camera import CameraImage, Framing
 from edge.box.views.status import Trouble
@@ -31,6 +31,10 @@ class Ending(StrEnum):
     COMPLETE = "complete"
     CANCELLED = "cancelled"
     PULLED = "pulled out"
+
+
+DELIVERED: Final = "Results are beside the clips."
+"""Noted of a batch of the inbox whose results and report were written."""
 
 
 @dataclass(frozen=True)

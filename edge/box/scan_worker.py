@@ -89,6 +89,7 @@ class ScanWorker:
         """The clips in the order in which to judge them. From any thread."""
         self._visits = VisitLog(store)
         self.delete = self._visits.delete
+        self.unreported = self._visits.unreported
         self._cancelled = threading.Event()
         self._leaving = False
         self._last_progress: float | None = None

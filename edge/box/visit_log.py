@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.box.events import Batch, Ending, Origin
+from edge.box.interrupted import ENDED, InterruptedVisits
 from edge.finding import Finding, Model
 from edge.history.writer import Entry, History, HistoryError, Visit
-from edge.scan.media.clip_file import sha256_of
 from edge.settings_schema import StoreSettings
 from edge.skipped import SkipList, Skipped, SkipReason
 from edge.text import count, path_text
@@ -35,10 +35,6 @@ MOST_PICTURES = 100
 """Findings that keep their portraits while they wait."""
 
 _log = logging.getLogger("truelight")
-
-
-ENDED = "The program ended."
-"""Noted instead of a report where a visit ended with the program."""
 
 
 @dataclass
@@ -66,8 +62,9 @@ class VisitLog:
         self._history: History | None = None
         self._visits: dict[str, _OpenVisit] = {}
         self._over: list[_OpenVisit] = []
-        self._interrupted: dict[tuple[str, str], Visit] = {}
-        """By where the clips came from and the name of the stick, the latest."""
+        self._interrupted = InterruptedVisits()
+        self.unreported = self._interrupted.unreported
+        """Paths of the inbox's clips that have findings and no report. From any thread."""
         self.given_up = 0
         """Findings that were not written, since too many waited."""
         self.failure = ""
@@ -82,6 +79,7 @@ class VisitLog:
             self._history.close()
         self._history = None
         self.retry()
+        self._interrupted.settle()
 
     def retry(self) -> None:
         """Open the history if it is not, and write what waits for it."""
@@ -133,24 +131,16 @@ class VisitLog:
 
         It moves to the visit that goes on. None if there is none. `waiting` is called meanwhile.
         """
-        before = self._interrupted.get((batch.origin, batch.name))
-        if before is None:
+        if not self._interrupted.has(batch):
             return None
         opened = self._visit(batch)
         with self._noted_failure(), contextlib.suppress(OSError):
             if self._history is None or not opened.visit.id:
                 return None
-            status = clip.lstat()
-            same = {"size": status.st_size, "modified_ns": status.st_mtime_ns}
-            path = path_text(batch.path_of(clip))
-            entry = self._history.entry_on(before.id, path, **same)
-            if entry is None or entry.finding.sha256 is None or entry.finding.model != model:
-                return None
-            if sha256_of(clip, batch.beneath(clip), waiting) != entry.finding.sha256:
-                return None
-            self._history.move(entry.id, opened.visit.id)
-            opened.entries.append(_in_short(replace(entry, visit=opened.visit.id)))
-            return entry.finding
+            entry = self._interrupted.take(batch, clip, model, opened.visit.id, waiting)
+            if entry is not None:
+                opened.entries.append(_in_short(replace(entry, visit=opened.visit.id)))
+                return entry.finding
         return None
 
     def read(self, batch: Batch) -> tuple[Visit, list[Entry]]:
@@ -170,6 +160,8 @@ class VisitLog:
         opened = self._visits.pop(key, None)
         if opened and opened.visit.ended:
             self._end(opened, Ending(opened.visit.ending), report)
+            with self._noted_failure():
+                self._interrupted.end(opened.batch)
             opened.over = True
             self._over.append(opened)
             self.retry()
@@ -185,7 +177,6 @@ class VisitLog:
         if opened.visit.ended is None:
             skipped = _skipped(opened.batch, opened.entries)
             opened.visit = replace(opened.visit, ended=datetime.now(UTC), skipped=skipped)
-            self._interrupted.pop((opened.batch.origin, opened.batch.name), None)
         opened.visit = replace(opened.visit, ending=ending, report=report)
         opened.closed = False
 
@@ -212,13 +203,7 @@ class VisitLog:
         history = History(self._folder, limits.most_megabytes, limits.most_days)
         self._history = history
         ours = {opened.visit.id for opened in (*self._over, *self._visits.values())}
-        for visit in history.visits():
-            if visit.id in ours:
-                continue
-            if visit.ended is None:
-                history.close_visit(visit.id, Ending.CANCELLED, ENDED)
-            if visit.origin != Origin.CAMERA and (visit.ended is None or visit.report == ENDED):
-                self._interrupted.setdefault((visit.origin, visit.name), visit)
+        self._interrupted.read(history, ours)
         return history
 
     def _bound(self) -> None:

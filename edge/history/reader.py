@@ -123,6 +123,11 @@ class HistoryReader:
         rows = self._query(f"SELECT {_ENTRY} FROM entries WHERE visit = ? ORDER BY id", [visit])
         return [entry for row in rows if (entry := self._entry(*row, portraits=portraits))]
 
+    def paths(self, visit: int) -> list[str]:
+        """The paths of the clips of a visit, as findings name them."""
+        query = "SELECT json_extract(finding, '$.path') FROM entries WHERE visit = ?"
+        return [str(path) for (path,) in self._query(query, [visit])]
+
     def entry(self, number: int) -> Entry | None:
         """An entry by its id."""
         rows = self._query(f"SELECT {_ENTRY} FROM entries WHERE id = ?", [number])

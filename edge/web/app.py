@@ -25,6 +25,7 @@ from edge.web import api, assets, history_api, languages, older, pages, pairing,
 from edge.web.access import OLDER, Access, Door
 from edge.web.box_client import Box, Watch
 from edge.web.devices import Devices
+from edge.web.lingering import Lingering
 from edge.web.problems import ProblemDocument, answer, problem_of
 from edge.web.rendering import problem_page
 from edge.web.services import Services
@@ -82,7 +83,7 @@ def make_app(config: Config) -> ASGIApp:
     _describe(app)
     for kind in (TruelightError, RequestValidationError, HTTPException, OSError, Exception):
         app.add_exception_handler(kind, _explain)
-    return languages.Languages(Access(app, door))
+    return Lingering(languages.Languages(Access(app, door)))
 
 
 def _form_key(folder: Path) -> bytes:

@@ -167,6 +167,48 @@ def test_a_visit_goes_on_where_the_program_ended(tmp_path: Path, origin: Origin)
         assert left.finding == findings[1].finding, "of the content that is gone"
 
 
+@pytest.mark.parametrize(
+    ("origin", "is_hashed", "noted"),
+    [
+        (Origin.STICK, True, ""),
+        (Origin.INBOX, True, ""),
+        (Origin.INBOX, False, ""),
+        (Origin.INBOX, True, "2 of 2 results not written. No space left on device."),
+    ],
+)
+def test_a_visit_that_ended_without_its_report_goes_on(
+    tmp_path: Path, origin: Origin, is_hashed: bool, noted: str
+) -> None:
+    """Of an inbox whose clips were all judged, no report came after a kill at this moment."""
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"a clip")
+    status = clip.stat()
+    finding = result(0, Verdict.REAL).finding.replaced(
+        path=str(clip),
+        size=status.st_size,
+        modified_ns=status.st_mtime_ns,
+        sha256=hashlib.sha256(clip.read_bytes()).hexdigest() if is_hashed else None,
+    )
+    batch = Batch(origin, "1", "Inbox", (clip,))
+    killed = VisitLog(tmp_path)
+    killed.open(TINY)
+    killed.add(batch, ScanResult(finding))
+    killed.end(batch, Ending.COMPLETE)
+    if noted:
+        killed.note(batch.key, noted)
+    log = VisitLog(tmp_path)
+    log.open(TINY)
+    assert log.unreported() == ({str(clip)} if origin is Origin.INBOX else set())
+    assert log.take_over(batch, clip, finding.model, lambda: None) == finding
+    log.end(batch, Ending.COMPLETE)
+    log.note(batch.key, "Results are beside the clips.")
+    assert log.unreported() == set()
+    log.close()
+    last = VisitLog(tmp_path)
+    last.open(TINY)
+    assert last.unreported() == set()
+
+
 def test_an_upload_that_was_judged_when_the_program_ended_is_not_judged_again(
     tmp_path: Path,
 ) -> None:

@@ -7,12 +7,12 @@ import os
 import random
 import re
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -20,8 +20,13 @@ from pathlib import Path
 import yaml
 from frontdoor import ROOT, command
 
+from edge.box.events import DELIVERED
+from edge.history.database import FILE
+
 RESULT = ".truelight.json"
 REPORT = "TRUELIGHT-REPORT.html"
+MOST_WAIT_SECONDS = 300.0
+SUFFIXES = {".mp4", ".jpg"}
 HEALTHY = {"REAL", "FAKE", "UNSURE", "NO_FACE"}
 _OTHER_BOOT = (
     *("unshare", "--mount", "sh", "-c"),
@@ -43,6 +48,8 @@ class Damage:
     """Results, reports, notes and databases that cannot be read."""
     accused: int = 0
     """Healthy clips that were called unreadable."""
+    unreported: int = 0
+    """Findings that no report has."""
     left: int = 0
     """Processes that outlived the daemon."""
     failed: int = 0
@@ -70,6 +77,8 @@ class Life:
     """Findings that were shown, by name of the clip."""
     rounds: int = 0
     """How often all clips were judged."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """For the daemon, besides this process's own."""
 
     def __post_init__(self) -> None:
         self.inbox, self.store = self.disk / "inbox", self.disk / "store"
@@ -96,7 +105,8 @@ class Life:
     def start(self, boot: str = "") -> subprocess.Popen[bytes]:
         """Start the daemon; with `boot`, as root, in a boot of the machine
         with this id, some seconds ago."""
-        environment = os.environ | {"RUNTIME_DIRECTORY": str(self.apart / "run")}
+        runtime = {"RUNTIME_DIRECTORY": str(self.apart / "run")}
+        environment = os.environ | runtime | self.environment
         for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC"):
             environment.pop(name, None)
         options = ("--panel", "none", "--store", self.store, "--inbox", self.inbox)
@@ -119,8 +129,19 @@ class Life:
         return len(_SAID.findall(self.log.read_text(errors="replace")))
 
     def is_over(self) -> bool:
-        """Whether every clip of the round has its result."""
-        return len(list(self.inbox.glob(f"*{RESULT}"))) == len(self.clips)
+        """Whether every clip of the round has its result and was in a report."""
+        results = len(list(self.inbox.glob(f"*{RESULT}")))
+        return results == len(self.clips) and not self.unreported()
+
+    def unreported(self) -> list[str]:
+        """The clips of the round that are in no report: neither in this one nor in one before."""
+        names = [path.name for path in self.inbox.iterdir() if path.suffix in SUFFIXES]
+        query = "SELECT finding FROM entries JOIN visits ON visits.id = visit WHERE report = ?"
+        before = self._names(query, DELIVERED)
+        with suppress(OSError):
+            report = (self.inbox / REPORT).read_text()
+            return [name for name in names if name not in report and name not in before]
+        return names
 
     def listen(self) -> None:
         """Note what this run has shown; call it once after each end."""
@@ -147,18 +168,27 @@ class Life:
 
     def _kept(self) -> Counter[str]:
         """Findings in the history, by name of the clip."""
-        file = self.store / "history.sqlite"
         self.damage.torn += len(list(self.store.glob("history-damaged*")))
-        if not file.exists():
+        if (self.store / FILE).exists():
+            with closing(self.history()) as database:
+                (state,) = database.execute("PRAGMA integrity_check").fetchone()
+                self.damage.torn += state != "ok"
+        return self._names("SELECT finding FROM entries")
+
+    def _names(self, query: str, *values: str) -> Counter[str]:
+        """The names of the clips of these findings in the history."""
+        if not (self.store / FILE).exists():
             return Counter()
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
-            (state,) = database.execute("PRAGMA integrity_check").fetchone()
-            self.damage.torn += state != "ok"
+        with closing(self.history()) as database:
             try:
-                rows = database.execute("SELECT finding FROM entries").fetchall()
+                rows = database.execute(query, values).fetchall()
             except sqlite3.OperationalError:  # ended before it made the tables
                 return Counter()
         return Counter(Path(json.loads(row[0])["path"]).name for row in rows)
+
+    def history(self) -> sqlite3.Connection:
+        """The history, for reading."""
+        return sqlite3.connect(f"file:{self.store / FILE}?mode=ro", uri=True)
 
 
 def children_of(process: subprocess.Popen[bytes]) -> list[int]:
@@ -196,11 +226,30 @@ def run_until(process: subprocess.Popen[bytes], seconds: float) -> None:
 def kill(process: subprocess.Popen[bytes]) -> list[int]:
     """Kill it; the children that it had."""
     children = children_of(process)
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
     return children
 
 
-def moment(chance: random.Random, longest: float) -> float:
-    """Seconds until the end: short ones as likely as long ones."""
-    return chance.uniform(0.1, longest)
+def run_for_a_while(
+    life: Life, process: subprocess.Popen[bytes], chance: random.Random, longest: float, number: int
+) -> None:
+    """Let it work until its end number `number`.
+
+    Each second end comes only after a finding was shown, however busy the machine is: a clip that
+    is at work whenever the program ends is rightly taken for the cause. The others come at any
+    moment of the start or afterwards.
+    """
+    if number % 2 == 0:
+        wait_for(process, lambda: life.heard() or life.is_over())
+    elif chance.random() < 0.7:
+        wait_for(process, lambda: life.log.stat().st_size)
+    run_until(process, chance.uniform(0.0, longest))
+
+
+def wait_for(process: subprocess.Popen[bytes], happened: Callable[[], object]) -> None:
+    """Until it happens, or the process ends."""
+    deadline = time.monotonic() + MOST_WAIT_SECONDS
+    while not happened() and process.poll() is None:
+        assert time.monotonic() < deadline, "the daemon does nothing"
+        time.sleep(0.02)

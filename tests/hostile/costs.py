@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ import numpy as np
 from clips import write_clip, write_image
 from hostile.crafted import gif, png
 from redpale import moving, photograph
+from spent import in_children, in_this_process
 
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
@@ -69,7 +69,8 @@ def crowd(width: int, height: int, side: int) -> np.ndarray:
     """A picture full of the same face: uint8 RGB."""
     import cv2
 
-    face = cv2.resize(photograph("obama")[:, :480], (side, side), interpolation=cv2.INTER_AREA)
+    head = photograph("obama")[:240, 140:380]
+    face = cv2.resize(head, (side, side), interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(np.tile(face, (height // side, width // side, 1)))
 
 
@@ -99,6 +100,7 @@ EXPENSIVE: dict[str, Callable[[Path], object]] = {
     "1x65535.png": lambda path: path.write_bytes(png(1, 65535)),
     "65535x1.png": lambda path: path.write_bytes(png(65535, 1)),
     "32x32000.png": lambda path: path.write_bytes(png(32, 32000)),
+    "800-faces.jpg": lambda path: write_image(path, crowd(6400, 5120, 200)),
     "8000-faces.jpg": lambda path: write_image(path, crowd(6400, 5120, 64)),
     "8000-faces.mp4": lambda path: write_clip(
         path, moving(crowd(4096, 2296, 34), 60), rate=10, options={"preset": "ultrafast"}
@@ -128,14 +130,10 @@ class Cost:
 
 @contextmanager
 def _times() -> Iterator[list[float]]:
-    def spent(who: int) -> float:
-        used = resource.getrusage(who)
-        return used.ru_utime + used.ru_stime
-
-    before = time.monotonic(), spent(resource.RUSAGE_CHILDREN), spent(resource.RUSAGE_SELF)
+    before = time.monotonic(), in_children(), in_this_process()
     took: list[float] = []
     yield took
-    after = time.monotonic(), spent(resource.RUSAGE_CHILDREN), spent(resource.RUSAGE_SELF)
+    after = time.monotonic(), in_children(), in_this_process()
     took += [end - start for start, end in zip(before, after, strict=True)]
 
 

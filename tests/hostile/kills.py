@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from bundles import write_bundle
-from hostile.box import Life, kill, moment, outlived, run_until
+from hostile.box import Life, kill, outlived, run_for_a_while
 from redpale import write_clips
 
 TELL_EVERY = 25
@@ -27,8 +27,10 @@ def kills(life: Life, count: int, seed: int, longest: float) -> None:
     chance = random.Random(seed)
     for number in range(1, count + 1):
         process = life.start()
-        run_until(process, moment(chance, longest))
-        life.damage.failed += process.poll() is not None
+        run_for_a_while(life, process, chance, longest, number)
+        if process.poll() is not None:
+            life.damage.failed += 1
+            sys.stdout.write(f"It ended by itself: {life.log.read_text()[-2000:]}\n")
         life.damage.left += outlived(kill(process))
         life.listen()
         if life.is_over():
@@ -45,26 +47,32 @@ def kills(life: Life, count: int, seed: int, longest: float) -> None:
     finish(life)
 
 
-def finish(life: Life, seconds: float = 120.0) -> None:
+def finish(life: Life, seconds: float = 300.0) -> None:
     """Let the daemon judge what is left, and end it as systemd does."""
     process = life.start()
     deadline = time.monotonic() + seconds
     while not life.is_over() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     life.damage.failed += not life.is_over()
+    life.damage.unreported += len(life.unreported())
     process.terminate()
     process.wait(60)
     life.listen()
     life.look()
 
 
-def main() -> None:
-    """Kill it, and print what came of it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def chosen_ends(description: str) -> argparse.Namespace:
+    """How many ends, and when, from the command line: `count`, `seed` and `longest`."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=5)
-    parser.add_argument("--longest", type=float, default=6.0, help="seconds until a kill, at most")
-    chosen = parser.parse_args()
+    parser.add_argument("--longest", type=float, default=6.0, help="seconds of work, at most")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Kill it, and print what came of it."""
+    chosen = chosen_ends(__doc__)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "clips").mkdir()

@@ -4,7 +4,8 @@
 
 mounts FOLDER with one file, `disk`, by FUSE: a loop device on it passes on what a file system
 flushes. Orders come line by line over standard input: `cut SEED` (from now on nothing is written,
-and of the sectors written since the last flush only some remain, in no order), `revive`.
+and of the sectors written since the last flush only some remain, in no order), `fail` (from now on
+every write ends with EIO), `revive`.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Sectors:
         self._safe = bytearray(size)
         self._written: list[tuple[int, bytes]] = []
         self._cut = False
+        self.fails = False
 
     def write(self, content: bytes, at: int) -> None:
         """Take what is written; after a cut it is lost."""
@@ -62,9 +64,9 @@ class Sectors:
             return sectors
 
     def revive(self) -> None:
-        """The power is back."""
+        """The power is back, the disk is well."""
         with self.lock:
-            self._cut = False
+            self._cut = self.fails = False
 
     def _keep(self, remains: Any) -> None:
         for at, content in self._written:
@@ -98,10 +100,14 @@ def serve(folder: str, size: int) -> None:
                 return bytes(sectors.shown[offset : offset + size])
 
         def write(self, path: str, data: bytes, offset: int, _fh: int) -> int:
+            if sectors.fails:
+                raise FuseOSError(errno.EIO)
             sectors.write(bytes(data), offset)
             return len(data)
 
         def fsync(self, path: str, _datasync: int, _fh: int) -> int:
+            if sectors.fails:
+                raise FuseOSError(errno.EIO)
             sectors.flush()
             return 0
 
@@ -116,6 +122,8 @@ def serve(folder: str, size: int) -> None:
             lost = 0
             if order == "cut":
                 lost = sectors.cut(int(rest[0]))
+            elif order == "fail":
+                sectors.fails = True
             else:
                 sectors.revive()
             sys.stdout.write(f"{lost}\n")
@@ -151,6 +159,10 @@ class LosingDisk:
     def cut(self, seed: int) -> int:
         """The power fails; how many sectors were not flushed."""
         return self._order(f"cut {seed}")
+
+    def fail(self) -> None:
+        """Every write fails from now on."""
+        self._order("fail")
 
     def revive(self) -> None:
         """The power is back: the file system is mounted again. Nothing may have it open."""

@@ -8,7 +8,6 @@ For root, with the packages of the `fuzz` group.
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import signal
@@ -19,8 +18,8 @@ from contextlib import closing
 from pathlib import Path
 
 from bundles import write_bundle
-from hostile.box import Life, children_of, kill, moment, outlived, run_until
-from hostile.kills import TELL_EVERY, finish
+from hostile.box import Life, children_of, kill, outlived, run_for_a_while
+from hostile.kills import TELL_EVERY, chosen_ends, finish
 from hostile.losing_disk import LosingDisk
 from redpale import write_clips
 
@@ -49,7 +48,7 @@ def cuts(life: Life, disk: LosingDisk, count: int, seed: int, longest: float) ->
     chance, sectors = random.Random(seed), 0
     for number in range(1, count + 1):
         process = life.start(boot=f"{number:08}-0000-4000-8000-000000000000")
-        run_until(process, moment(chance, longest))
+        run_for_a_while(life, process, chance, longest, number)
         life.damage.failed += process.poll() is not None
         # Nothing may be shown between the cut and the end.
         os.kill(process.pid, signal.SIGSTOP)
@@ -88,11 +87,7 @@ def _wait_until_stopped(process: int) -> None:
 
 def main() -> None:
     """Cut it, and print what came of it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=5)
-    parser.add_argument("--longest", type=float, default=6.0, help="seconds until a cut, at most")
-    chosen = parser.parse_args()
+    chosen = chosen_ends(__doc__)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "clips").mkdir()

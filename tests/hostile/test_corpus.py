@@ -3,11 +3,15 @@
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hostile.corpus import corpus, held, valid_files
 from hostile.forked import forked
+from spent import processor_seconds
+from waiting import until
 
+from edge.scan.media import process
 from edge.scan.scanner import Scanner
 from edge.settings import Settings
 
@@ -30,7 +34,7 @@ def test_a_corpus_of_bad_files(
     bundle: Path, valid: dict[str, bytes], tmp_path: Path, share: int
 ) -> None:
     changes = {"model.bundle": str(bundle), "decode.megapixels": FEW_MEGAPIXELS}
-    verdicts, slow = set(), {}
+    verdicts, slow = set(), []
     # Every tenth file gets a decoder process that is started as the program starts it.
     way = forked() if share else nullcontext()
     with way, Scanner(Settings().changed("test", changes)) as scanner:
@@ -42,13 +46,23 @@ def test_a_corpus_of_bad_files(
             start = time.monotonic()
             finding = scanner.scan(path)
             if time.monotonic() - start > MOST_SECONDS:
-                slow[name] = finding.reasons
+                slow.append((path, content))
             assert "program failed" not in finding.reasons[0].text, (name, finding.reasons)
             verdicts.add(finding.verdict)
             path.unlink()
-        assert held() == before
-    assert slow == {}
+        until(lambda: held() == before, what=lambda: f"{held()} instead of {before}")
+        for path, content in slow:  # or was the machine busy?
+            path.write_bytes(content)
+            assert spent_on(path, scanner) < MOST_SECONDS, path.name
     assert {"UNREADABLE", "NO_FACE"} <= verdicts
+
+
+def spent_on(path: Path, scanner: Scanner) -> float:
+    """Processor time of both processes, in seconds."""
+    with mock.patch.object(process, "UNIT_SOCKET", Path("/nowhere")):
+        before = processor_seconds()
+        scanner.scan(path)
+        return processor_seconds() - before
 
 
 def test_the_same_seed_gives_the_same_files(valid: dict[str, bytes]) -> None:

@@ -1,10 +1,26 @@
 """The table of figures in the threat model is the one that the command prints."""
 
+from collections import Counter
+from pathlib import Path
+
 from frontdoor import ROOT
 from hostile.box import Damage
 from hostile.corpus import Tally
+from hostile.corpus_box import Box
 from hostile.costs import EXPENSIVE, Cost
-from hostile.figures import HEAD, cost_row, files_row, life_row, shape, takeover_row
+from hostile.disks import SITUATIONS
+from hostile.figures import (
+    HEAD,
+    box_row,
+    cost_row,
+    files_row,
+    liars_row,
+    life_row,
+    renames_row,
+    shape,
+    situation,
+    takeover_row,
+)
 
 
 def test_the_threat_model_has_the_rows_of_the_command() -> None:
@@ -14,7 +30,11 @@ def test_the_threat_model_has_the_rows_of_the_command() -> None:
     printed = [
         *HEAD,
         files_row(tally),
+        box_row(Box(Path(), tally)),
+        liars_row([]),
+        renames_row(Counter()),
         life_row("kills of the daemon, `hostile.kills`", 1, 1, Damage()),
+        *(life_row(situation(name), 1, 1, Damage()) for name in SITUATIONS),
         life_row("power cuts, `hostile.power`", 1, 1, Damage()),
         takeover_row(43),
         *(cost_row(Cost(name, 1.0, 1.0, 1.0, "NO_FACE, no-face")) for name in EXPENSIVE),

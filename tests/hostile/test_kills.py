@@ -3,11 +3,14 @@
 import shutil
 from pathlib import Path
 
-from hostile.box import Life
+import pytest
+from hostile.box import Damage, Life
 from hostile.kills import kills
 
-COUNT = 25
-LONGEST_SECONDS = 2.0
+pytestmark = pytest.mark.timeout(900)
+
+COUNT = 10
+LONGEST_SECONDS = 1.5
 
 
 def test_kills_at_random_moments(bundle: Path, clips: Path, tmp_path: Path) -> None:
@@ -15,4 +18,4 @@ def test_kills_at_random_moments(bundle: Path, clips: Path, tmp_path: Path) -> N
     life = Life(tmp_path / "disk", tmp_path / "apart", few, bundle)
     kills(life, COUNT, seed=5, longest=LONGEST_SECONDS)
     assert sum(life.said.values()) >= 2, "the last run judges what is left"
-    assert str(life.damage) == "0 lost, 0 doubled, 0 torn, 0 accused, 0 left, 0 failed"
+    assert life.damage == Damage(), str(life.damage)

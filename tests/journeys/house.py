@@ -65,7 +65,7 @@ class House:
     def move_out(self) -> None:
         """End the daemon, if it has not ended."""
         self.daemon.post(Terminated())
-        self.thread.join(30)
+        self.thread.join(60)
 
     def threads(self) -> set[threading.Thread]:
         """Those that the daemon has started and that go on."""
@@ -113,7 +113,7 @@ class House:
     def take_report(self, mounted: Path) -> None:
         """Wait for a report and put it onto the stick, as root does."""
         box = self.run / "reports" / mounted.name
-        until((box / "ready").exists, 30, lambda: "no report came")
+        until((box / "ready").exists, 60, lambda: "no report came")
         for name in ("TRUELIGHT-REPORT.html", "truelight-report.json"):
             shutil.copy(box / name, mounted)
         (box / "ready").unlink()

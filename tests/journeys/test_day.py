@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from dropping import drop_together
 from house import House
 from waiting import until
 
@@ -68,7 +69,7 @@ def someone_changes_their_mind(house: House) -> None:
     house.happens(Held())
     house.sees(Ready)
     assert house.lamps(16) == ("#" + "." * 15, "." * 16)
-    until(lambda: not list((house.store / "recordings").iterdir()), 10)
+    until(lambda: not list((house.store / "recordings").iterdir()))
 
 
 def a_stick_is_judged(house: House, clips: Path) -> None:
@@ -181,14 +182,14 @@ def a_clip_is_dropped(house: House, clips: Path) -> None:
 
 
 def it_is_switched_off(house: House, clips: Path) -> None:
-    for name in ("pale.mp4", "red.mp4"):
-        shutil.copy(clips / name, house.store / "inbox")
+    names = ("pale.mp4", "red.mp4")
+    drop_together(house.store / "inbox", {name: clips / name for name in names})
     house.sees(Judging, name="red.mp4", number=2)
     house.happens(HeldLong())
     house.sees(ShuttingDown)
     house.sees(Halted)
     assert house.lamps(4) == ("....", "....")
     house.happens(Terminated())
-    house.thread.join(10)
+    house.thread.join(60)
     assert house.ended is True
-    until(lambda: not house.threads(), 10)
+    until(lambda: not house.threads())

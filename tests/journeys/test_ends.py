@@ -21,11 +21,11 @@ def test_the_system_is_asked_to_switch_off(house: House) -> None:
     assert not request.exists()
     house.happens(HeldLong())
     house.sees(ShuttingDown)
-    until(request.exists, 10)
+    until(request.exists)
     # All is written by now; it is for the system to end the program.
     assert house.thread.is_alive()
     house.happens(Terminated())
-    house.thread.join(10)
+    house.thread.join(60)
     assert house.ended is True
 
 
@@ -39,7 +39,7 @@ def test_a_part_that_dies_takes_the_program_along(
 
     with caplog.at_level(logging.CRITICAL):
         threading.Thread(target=die, name="old").start()
-        house.thread.join(10)
+        house.thread.join(60)
     assert house.ended is False
     assert "The thread old died" in caplog.text
     assert "of old age" in caplog.text

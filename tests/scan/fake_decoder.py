@@ -12,7 +12,9 @@ from edge.scan.media.protocol import Fault
 from edge.scan.media.sampling import Sampling
 
 FOUR_HERTZ = Sampling(window_frames=8, window_rate=4.0, max_windows=5)
-SHORT = Limits(silence=0.5, grace=0.2)
+SHORT = Limits(silence=30.0, grace=0.2)
+IMPATIENT = Limits(silence=0.5, grace=0.2)
+"""For decoder processes that fall silent: on a busy machine others seem to."""
 
 # What they have in common: they speak the protocol by hand.
 PREAMBLE = f"""

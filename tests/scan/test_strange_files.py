@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from spent import processor_seconds
 
 from edge.finding import ReasonCode, Verdict
 from edge.scan.limitations import CHANGED
@@ -58,9 +59,9 @@ def test_an_oblong_picture_is_judged_soon(
     scanner: Scanner, tmp_path: Path, shape: tuple[int, int]
 ) -> None:
     (tmp_path / "picture.png").write_bytes(png(*shape))
-    start = time.monotonic()
+    start = processor_seconds()
     assert scanner.scan(tmp_path / "picture.png").verdict is Verdict.NO_FACE
-    assert time.monotonic() - start < MOST_SECONDS
+    assert processor_seconds() - start < MOST_SECONDS
 
 
 def test_a_large_moving_picture_is_judged_in_part(bundle: Path, tmp_path: Path) -> None:
@@ -97,10 +98,10 @@ def test_a_sparse_file_of_ten_terabytes_is_not_read_to_its_end(
         os.truncate(sparse, 10 * 10**12)
     except OSError:
         pytest.skip("this file system has no files of that size")
-    start = time.monotonic()
+    start = processor_seconds()
     finding = scanner.scan(sparse)
     assert (finding.verdict, finding.sha256) == (Verdict.UNREADABLE, None)
-    assert time.monotonic() - start < MOST_SECONDS
+    assert processor_seconds() - start < MOST_SECONDS
 
 
 def test_the_hash_is_of_what_was_judged(scanner: Scanner, clips: Path, tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from clips import card, cards, write_clip
 from decoding import FOUR_HERTZ, LIMITS, Pixels, Seen, is_card, look, numbers, refusal
 
+from edge.scan.media import convert, video
 from edge.scan.media.client import open_clip
 from edge.scan.media.protocol import ClipKind, Fault
 from edge.scan.media.sampling import Sampling
@@ -218,6 +220,26 @@ def test_each_frame_says_whether_it_is_interlaced(tmp_path: Path) -> None:
     seen = look(path)[1]
     assert len(seen) >= 5
     assert max(combing(pixels) for *_, pixels in seen) < 2
+
+
+def test_of_frames_at_any_time_only_those_near_a_wanted_one_are_examined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of 30,000 frames of a clip of 20 days was: most of its work."""
+    examined = 0
+
+    def looks_combed(frame: av.VideoFrame) -> bool:
+        nonlocal examined
+        examined += 1
+        return convert.looks_combed(frame)
+
+    monkeypatch.setattr(video, "looks_combed", looks_combed)
+    times = [number + 0.1 * (number % 7) for number in range(50)]
+    path = write_clip(tmp_path / "any.mp4", woven(50, 480), times=times, options={"qp": "10"})
+    seen = look(path, Sampling(4, 1.0, 2))[1]
+    assert len(seen) >= 6
+    assert max(combing(pixels) for *_, pixels in seen) < 2, "they are deinterlaced"
+    assert examined <= 3 * len(seen)
 
 
 def test_large_frames_are_handed_out_smaller(tmp_path: Path) -> None:

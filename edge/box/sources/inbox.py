@@ -14,13 +14,13 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edge.atomic_write import PREFIX, atomic_write
-from edge.box.events import Batch, ClipsArrived, Event, Origin, ReportDone
+from edge.box.events import DELIVERED, Batch, ClipsArrived, Event, Origin, ReportDone
 from edge.box.sources import PATIENCE, FolderWatch, call_within
 from edge.box.sources.arrivals import Arrivals, Stamp
 from edge.box.views.status import Trouble, TroubleKind
@@ -58,14 +58,24 @@ class Inbox:
     No method waits for the folder, except `deliver`, which is not for the event loop.
     """
 
-    def __init__(self, folder: Path, post: Callable[[Event], None]) -> None:
-        """Start the thread, which makes the folder if there is none, and watches it."""
+    def __init__(
+        self,
+        folder: Path,
+        post: Callable[[Event], None],
+        unreported: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        """Start the thread, which makes the folder if there is none, and watches it.
+
+        `unreported`: the paths of clips that were judged by a batch that ended with the program.
+        They come once more, so that this batch goes on and gets its report.
+        """
         self.trouble: Trouble | None = None
         """Why the folder cannot be made, read or watched."""
         self._folder = folder
         self._post = post
         self._arrivals = Arrivals()
         self._judged: dict[Path, tuple[Stamp, Stamp]] = {}
+        self._ask_unreported = unreported
         self._noted: set[str] = set()
         self._changed = threading.Condition()
         self._dirty, self._ended = True, False
@@ -97,7 +107,7 @@ class Inbox:
             log.error("%s", note)
             self._post(ReportDone(key, False, note))
         else:
-            self._post(ReportDone(key, True, "Results are beside the clips."))
+            self._post(ReportDone(key, True, DELIVERED))
 
     def _run(self) -> None:
         try:
@@ -128,6 +138,7 @@ class Inbox:
 
     def _look_until_closed(self) -> None:
         again: float | None = None
+        unreported = set(self._ask_unreported())
         for number in count(1):
             with self._changed:
                 left = None if again is None else max(0.0, again - time.monotonic())
@@ -135,10 +146,11 @@ class Inbox:
                 if self._changed.wait_for(lambda: self._ended, _LOOK_SECONDS):
                     return
                 self._dirty = False
-            found, skipped = _unjudged(self._folder, self._judged)
+            found, skipped = _unjudged(self._folder, self._judged, unreported)
             with self._changed:
                 clips, again = self._arrivals.look(found, time.monotonic(), time.time())
             if clips:
+                unreported.difference_update(map(path_text, clips))
                 key, new = f"inbox {number}", self._newly_skipped(skipped)
                 self._post(
                     ClipsArrived(Batch(Origin.INBOX, key, "Inbox", clips, new, self._folder))
@@ -220,9 +232,9 @@ def _is_judged(clip: Path, stamp: Stamp) -> bool:
 
 
 def _unjudged(
-    folder: Path, judged: dict[Path, tuple[Stamp, Stamp]]
+    folder: Path, judged: dict[Path, tuple[Stamp, Stamp]], unreported: Collection[str]
 ) -> tuple[dict[Path, Stamp], Skipped]:
-    """The clips in the inbox that have no result of their own, and what is not judged.
+    """The clips in the inbox that have no result of their own or no report, and what is not judged.
 
     `judged` saves reading results again.
     """
@@ -233,6 +245,9 @@ def _unjudged(
             if clip.name.lower().endswith(_UNFINISHED):
                 continue
             stamp, result = _stamp(clip), _stamp(result_of(clip))
+            if stamp is not None and path_text(clip) in unreported:
+                found[clip] = stamp
+                continue
             if stamp is None or (result is not None and judged.get(clip) == (stamp, result)):
                 continue
             if result is not None and _is_judged(clip, stamp):

@@ -196,16 +196,20 @@ def _has_alpha(shape: av.VideoFormat) -> bool:
     return shape.has_palette or any(component.is_alpha for component in shape.components)
 
 
+def has_interlaced_size(frame: av.VideoFrame) -> bool:
+    """Whether a frame has a size of television, and a format that `looks_combed` examines."""
+    shape = frame.format
+    is_known = shape.name.startswith(("yuv4", "yuvj4")) and shape.components[0].bits == 8
+    return frame.height in _INTERLACED_HEIGHTS and is_known
+
+
 def looks_combed(frame: av.VideoFrame) -> bool:
     """Whether a frame of a size of television shows two moments, line by line.
 
     Then lines differ from their neighbours, and much less from the next but one. Frames are often
     not marked so: only frames of 8 bits are looked at.
     """
-    shape = frame.format
-    if frame.height not in _INTERLACED_HEIGHTS or not shape.name.startswith(("yuv4", "yuvj4")):
-        return False
-    if shape.components[0].bits != 8:
+    if not has_interlaced_size(frame):
         return False
     plane, step = frame.planes[0], max(1, frame.width // _COMB_COLUMNS)
     data, stride = memoryview(plane).cast("B"), plane.line_size

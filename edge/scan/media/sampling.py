@@ -7,6 +7,7 @@ neither has to trust the other.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
@@ -137,6 +138,14 @@ class FrameChooser(Generic[FrameT]):
             return []
         self._taken = (window, time)
         return [ChosenFrame(window, time, frame)]
+
+
+def is_between(times: Sequence[float] | None, after: float, until: float) -> bool:
+    """Whether one of these times, ascending, lies between two others; yes where none are known."""
+    if times is None:
+        return True
+    place = bisect_right(times, after)
+    return place < len(times) and times[place] < until
 
 
 class Part(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
+from math import inf
 from typing import Any
 
 import av
@@ -15,13 +16,13 @@ from av.codec.context import Flags
 from av.video.stream import VideoStream
 
 from edge.scan.media.clip_file import DescriptorFile, PixelLimits
-from edge.scan.media.convert import DecodedFrame, FrameConverter, looks_combed
+from edge.scan.media.convert import DecodedFrame, FrameConverter, has_interlaced_size, looks_combed
 from edge.scan.media.cropping import margins
 from edge.scan.media.demuxer import Demuxer
 from edge.scan.media.filters import cropped
 from edge.scan.media.formats import ClipFormat, still_form
 from edge.scan.media.protocol import ClipError, ClipKind, Fault, PartKind, Remark
-from edge.scan.media.sampling import ClipReader, Part
+from edge.scan.media.sampling import ClipReader, Part, is_between
 from edge.scan.media.streams import ERRORS, USUAL_RATE, PixelAspect, codec_number
 from edge.scan.media.timestamps import SteadyRate, steady_times
 
@@ -93,12 +94,16 @@ class VideoReader(ClipReader[DecodedFrame]):
     def frames(self) -> Iterator[tuple[float, DecodedFrame]]:
         """See `ClipReader`. Whether a frame is interlaced is its own matter."""
         before: av.VideoFrame | None = None
-        current = self._next()
+        last, current = -inf, self._next()
         while current is not None:
             time, frame = current
-            following = None
-            if frame.interlaced_frame or (self._is_wanted(time) and looks_combed(frame)):
-                following = self._next()
+            # Without a steady rate only the next frame's time tells whether this one is wanted.
+            looked = self.period is None and has_interlaced_size(frame)
+            following = self._next() if looked else None
+            until = following[0] if following is not None else inf
+            is_wanted = is_between(self._times, last, until) if looked else self._is_wanted(time)
+            if frame.interlaced_frame or (is_wanted and looks_combed(frame)):
+                following, looked = following if looked else self._next(), True
                 # At an end of the clip the one neighbour stands for both.
                 after = following[1] if following is not None else before or frame
                 yield time, DecodedFrame(frame, before or after, after)
@@ -106,9 +111,10 @@ class VideoReader(ClipReader[DecodedFrame]):
             else:
                 before = None if self.large else frame
                 yield time, DecodedFrame(frame)
+            last = time
             # Else it would stay in memory while the next one is decoded.
             del current, frame
-            current = following if following is not None else self._next()
+            current = following if looked else self._next()
 
     def _finish(self) -> None:
         """All frames are read: what is damaged, and what could not be decoded as one clip."""

@@ -9,12 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from clips import card, write_clip, write_image
+from dropping import drop_together
 from frontdoor import ROOT
 from waiting import until
 
@@ -83,12 +85,16 @@ def test_what_is_not_judged_is_named_once(
 
 
 def test_copied_clips_come_together(
-    inbox: Inbox, folder: Path, clip: Path, events: "queue.Queue[Event]"
+    inbox: Inbox, folder: Path, clip: Path, events: "queue.Queue[Event]", tmp_path: Path
 ) -> None:
-    shutil.copy(clip, folder / "one.mp4")
     (folder / "within" / "deeper").mkdir(parents=True)
-    shutil.copy(clip, folder / "within" / "deeper" / "two.mp4")
-    write_image(folder / "three.png", card())
+    write_image(tmp_path / "three.png", card())
+    copies = {"one.mp4": clip, "within/deeper/two.mp4": clip, "three.png": tmp_path / "three.png"}
+    with ExitStack() as written:
+        for name, original in copies.items():
+            copy = written.enter_context((folder / name).open("wb"))
+            copy.write(original.read_bytes())
+        # All are closed at once here, and none stands for long before it is.
     assert arrived(events) == [
         folder / "one.mp4",
         folder / "three.png",
@@ -165,8 +171,7 @@ def test_results_lie_beside_their_clips_and_are_no_news(
     name = os.fsdecode(b"caf\xe9.mp4")  # not UTF-8
     (folder / "within").mkdir()
     first, second = folder / name, folder / "within" / "b.mp4"
-    shutil.copy(clip, first)
-    shutil.copy(clip, second)
+    drop_together(folder, {str(path.relative_to(folder)): clip for path in (first, second)})
     clips = arrived(events)
     assert sorted(clips) == sorted([first, second])
     gone = folder / "gone.mp4"

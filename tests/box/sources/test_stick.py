@@ -28,7 +28,7 @@ from edge.history.report import HTML_NAME, JSON_NAME, Report
 from edge.scan.collect import Media, clips_within, media_within
 
 AnEvent = TypeVar("AnEvent", bound=Event)
-SECONDS = 20
+SECONDS = 60
 
 
 REPORT = Report("<h1>Report</h1>", "{}")
