@@ -35,10 +35,24 @@ LANGUAGES: Final[Mapping[str, Language]] = {
 }
 
 TEXTS: Final = frozenset(
-    {"sentence", "share", "before", "after", "real", "fake", "kind", "how", "part"}
+    {
+        "sentence",
+        "share",
+        "before",
+        "after",
+        "real",
+        "fake",
+        "kind",
+        "how",
+        "part",
+        "place",
+        "range",
+    }
 )
 """Parameters of templates that hold words of ours, to be translated too."""
-NAMES: Final = frozenset({"first", "second", "why", "codec", "stick"})
+NAMES: Final = frozenset(
+    {"first", "second", "why", "codec", "stick", "clip", "file", "setting", "format"}
+)
 """Those that hold any words. All others hold numbers."""
 
 _FIELD = re.compile(r"\{(\w+)\}")

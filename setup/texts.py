@@ -17,6 +17,7 @@ from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "edge" / "locale"
+FOLDERS = ("edge", "systemd")
 METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2")]
 OPTIONS = {"**/templates/**.html": {"trim_blocks": "true", "lstrip_blocks": "true"}}
 KEYWORDS = {
@@ -33,10 +34,11 @@ KEYWORDS = {
 def collected() -> Catalog:
     """Every text of the program, with the files that it is in."""
     catalogue = Catalog(project="Truelight", charset="utf-8")
-    found = extract_from_dir(ROOT / "edge", METHODS, OPTIONS, keywords=KEYWORDS)
-    for file, _line, text, _comments, _context in sorted(found, key=lambda each: each[:2]):
-        place: Any = (f"edge/{file}", None)  # without the line, which changes too often
-        catalogue.add(text, locations=[place])
+    for folder in FOLDERS:
+        found = extract_from_dir(ROOT / folder, METHODS, OPTIONS, keywords=KEYWORDS)
+        for file, _line, text, _comments, _context in sorted(found, key=lambda each: each[:2]):
+            place: Any = (f"{folder}/{file}", None)  # without the line, which changes too often
+            catalogue.add(text, locations=[place])
     return catalogue
 
 
