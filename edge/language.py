@@ -13,6 +13,7 @@ import gettext
 import re
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from datetime import datetime
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final, NamedTuple
@@ -27,11 +28,13 @@ class Language(NamedTuple):
     name: str
     """In that language."""
     decimal_mark: str
+    day: str
+    """How a date is written in digits, for `strftime`."""
 
 
 LANGUAGES: Final[Mapping[str, Language]] = {
-    ENGLISH: Language("English", "."),
-    "de": Language("Deutsch", ","),
+    ENGLISH: Language("English", ".", "%Y-%m-%d"),
+    "de": Language("Deutsch", ",", "%d.%m.%Y"),
 }
 
 TEXTS: Final = frozenset(
@@ -95,6 +98,11 @@ def counted(one: str, many: str, number: int) -> str:
 def decimal(number: str) -> str:
     """A number as the reader writes it: "0,5"."""
     return number.replace(".", LANGUAGES[current()].decimal_mark)
+
+
+def minute(when: datetime) -> str:
+    """A date and time as the reader writes it: "22.11.2026 14:03"."""
+    return f"{when:{LANGUAGES[current()].day} %H:%M}"
 
 
 def translated(text: str) -> str:
@@ -175,6 +183,8 @@ def _patterns(language: str) -> tuple[tuple[re.Pattern[str], str], ...]:
 def _parameter(name: str) -> str:
     if name in {"sentence", "why"}:
         return ".*?"
+    if name == "setting":
+        return r"[a-z_]+(?:\.[a-z_]+)*"
     within_a_sentence = r"(?:(?!\. ).)*?"
     return within_a_sentence if name in TEXTS | NAMES else "[0-9.:]+"
 

@@ -71,7 +71,7 @@ class Settings(Section):
 
     def origin(self, path: str) -> str:
         """The origin of `section.name`: a file with its line, an option, or "built in"."""
-        return _origin(self._layers, path, "built in")
+        return _origin(self._layers, path, N_("built in"))
 
     def changed(self, origin: str, values: Mapping[str, object]) -> Settings:
         """A copy with other values of some `section.name`.

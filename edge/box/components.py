@@ -102,7 +102,7 @@ class Components:
         before = self._settings
         if _differ("panel", before, settings) and not self._adopt_panel(before, settings):
             kept = {"panel.kind": before.panel.kind}
-            settings = settings.changed("the running program", kept)
+            settings = settings.changed(N_("the running program"), kept)
         self._settings = self._health.settings = settings
         if _differ("camera", before, settings):
             self.camera.end()

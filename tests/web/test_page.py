@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from browser import Browser, browser
+from bundles import SUMMARY
+from german import english_in
 from serving import Serving, Visitor, paired
 from walking import DESK, PHONE, Person
 
@@ -140,7 +142,13 @@ def test_the_page_speaks_the_browsers_language_and_the_one_chosen(
     person.is_at("/findings/")
     assert "ECHT" in person.sees("article .badge")
     person.sees(".reason", "Kein Gesicht wirkt ausgetauscht. Wahrscheinlichkeit für FAKE")
+    report = person.value("document.querySelector('a[href$=\"report.html\"]').pathname")
     look(person, "finding-german")
+    finding = person.is_at("/findings/")
+    for path in (*PAGES, finding, report, "/pair", "/offline", "/nowhere", "/history?since=x"):
+        words = person.own_words(path).replace(SUMMARY, "")
+        assert "Urteil" in words, path
+        assert (path, list(english_in(words))) == (path, [])
     for path in PAGES:
         person.open(path)
         assert (path, person.value("document.documentElement.lang")) == (path, "de")
