@@ -19,7 +19,7 @@ COPY config config
 COPY edge edge
 COPY models models
 COPY setup/slim.py setup/slim.py
-# Slimmed, then tried: the last two commands load every library and both models.
+# Slimmed, then tried: every library must load by itself.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     printf '/opt/truelight\n' >.venv/lib/python3.13/site-packages/truelight.pth \
     && mkdir -p third_party/blazeface \
@@ -30,7 +30,8 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     && rm -rf setup models/*/tower.onnx models/*/reference.json \
     && printf '#!/bin/sh\nexec /opt/truelight/.venv/bin/python -m edge.cli.main "$@"\n' >truelight \
     && chmod 755 truelight \
-    && .venv/bin/python -c 'import ai_edge_litert.interpreter, av, cryptography.x509, cv2, onnxruntime, pillow_heif, PIL._avif, uvicorn' \
+    && for each in ai_edge_litert.interpreter av cryptography.x509 cv2 numpy.linalg onnxruntime pillow_heif \
+    PIL._avif PIL._imagingft uvicorn; do .venv/bin/python -c "import $each" || exit 1; done \
     && .venv/bin/python -m edge.cli.main models
 
 FROM ${BASE} AS system

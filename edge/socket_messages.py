@@ -193,6 +193,7 @@ class EntryMessage(_Message):
     finding: Finding
     portraits: dict[int, str] = Field(default_factory=dict)
     heat: dict[int, str] = Field(default_factory=dict)
+    first_frames: str = Field(default="", description="One JPEG of the clip's first frames.")
 
 
 class Found(_Message):

@@ -68,10 +68,18 @@ def share(packages: Path) -> None:
         found = _NAME.match(file.name)
         if found and (other := known.get(found.groups())):
             file.unlink()
-            file.symlink_to(Path("..", other.parent.name, other.name))
+            _link(file, other)
     while unused := _unused(packages):
         for file in unused:
             file.unlink()
+
+
+def _link(place: Path, other: Path) -> None:
+    """Let `place` lead to a library, and those that it needs be found beside it."""
+    place.symlink_to(Path("..", other.parent.name, other.name))
+    for name in needed(other):
+        if (other.parent / name).exists() and not (place.parent / name).exists():
+            _link(place.parent / name, other.parent / name)
 
 
 def _unused(packages: Path) -> list[Path]:

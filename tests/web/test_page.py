@@ -71,6 +71,7 @@ def test_a_clip_is_sent_and_its_finding_read_and_deleted(
     assert "FAKE" in person.sees("article .badge")
     person.sees(".reason", "looks swapped")
     assert person.value("document.querySelectorAll('.pictures img').length") == 2
+    assert person.value("document.querySelector('.first img').naturalWidth") > 400
     assert person.value("document.querySelector('.plot svg').getClientRects().length") > 0
     person.sees("#meaning", "What the verdicts mean")
     assert person.faults() == []

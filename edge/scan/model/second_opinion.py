@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from edge.errors import TruelightError
+from edge.language import N_
 from edge.scan.frames import Crops, Floats, Pixels
 from edge.scan.model.bundle_info import TOWER_BATCH, BundleInfo, read_bundle
 from edge.scan.model.manifest import Manifest
@@ -27,8 +28,7 @@ from edge.scan.progress import Cancelled
 from edge.settings import Settings
 
 if TYPE_CHECKING:
-    from edge.language import N_
-from edge.scan.model.bundle import Bundle
+    from edge.scan.model.bundle import Bundle
 
 MEMORY: Final = Path("/proc/meminfo")
 
