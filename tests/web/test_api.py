@@ -132,8 +132,10 @@ def test_a_piece_by_piece_upload_goes_on_where_it_stopped(
     until(lambda: anybody.ask("PATCH", place, b"", **chunk, Upload_Offset="0").status == 409)
     last = anybody.ask("PATCH", place, clip[at:], **chunk, Upload_Offset=str(at))
     assert last.status == 204, last.text
+    assert offset() == len(clip)  # whoever missed the last answer does not begin again
     *_, scan = client.follow(place.split("/")[-1])
     assert (scan.name, scan.verdict) == ("piece by piece.mp4", Verdict.FAKE)
+    assert offset() == len(clip)
     protocol = anybody.ask("OPTIONS", "/api/v1/uploads", **token).headers
     assert protocol["tus-extension"] == "creation,termination"
 
