@@ -28,7 +28,7 @@ def _english() -> tuple[re.Pattern[str], ...]:
     found = []
     for message in texts.read("de"):
         ids = [message.id] if isinstance(message.id, str) else list(message.id)
-        said = [message.string] if isinstance(message.string, str) else list(message.string)
+        said = [message.string] if isinstance(message.string, str) else list(message.string or ())
         for text, german in zip(ids, said, strict=False):
             fixed = _FIELD.sub("", text)
             if text and text != german and len(re.findall(r"[A-Za-z]{2,}", fixed)) >= 2:

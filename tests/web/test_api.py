@@ -71,6 +71,10 @@ def test_what_is_sent_twice_with_a_key_is_judged_once(client: Client, clips: Pat
     with pytest.raises(ApiError) as refused:
         client.send(clips / "red.mp4", key="one")
     assert refused.value.status == 409
+    client.delete_scan(first.id)
+    with pytest.raises(ApiError, match="was deleted") as refused:
+        client.send(clips / "pale.mp4", key="one")
+    assert refused.value.status == 409
 
 
 def test_the_lines_of_the_documentation_work(
