@@ -24,7 +24,7 @@ from edge.box.views.clips import (
 )
 from edge.box.views.status import ShuttingDown, Starting, Trouble, TroubleKind
 from edge.finding import Verdict
-from edge.language import LANGUAGES
+from edge.language import LANGUAGES, speaking
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -98,6 +98,17 @@ def test_every_screen_has_its_words_in_german() -> None:
         )
         same = " ".join(english & german)
         assert not re.search(r"\b(?<!\.)(?!Truelight\b)[A-Za-z][a-z]{2,}\b(?![./])", same), same
+
+
+def test_the_name_of_a_clip_is_never_translated() -> None:
+    for name in ("a recording", "REAL", "Ready", "The file is empty."):
+        judging = Scene(Judging(name, 1, 1, 0.5, None), language="de")
+        judged = Scene(ClipVerdict(Verdict.REAL, 0.1, name, ""), language="de")
+        with speaking("de"):
+            assert judging.status == f"Beurteilt {name}"
+            assert judged.status == f"ECHT: {name}"
+        assert name in drawn(judging, 0.0, Canvas()).words
+        assert drawn(judged, 0.0, Canvas()).words[0] == name
 
 
 # ---- Nothing runs over, whatever the text
