@@ -13,7 +13,7 @@ import texts
 
 _FIELD = re.compile(r"\{\w*\}")
 _WORDS = re.compile(
-    r"\b(the|and|is|are|were|with|this|that|of|from|be|it|not|never|none|only|face|frames?|seconds?|"
+    r"\b(the|and|is|are|were|with|this|that|of|from|be|it|not|none|only|face|frames?|seconds?|"
     r"file|files|folder|unknown|judged|scanned|shows|January|February|March|May|June|July|"
     r"October|December)\b"
 )
