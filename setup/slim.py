@@ -59,7 +59,7 @@ def needed(file: Path) -> set[str]:
 
 def share(packages: Path) -> None:
     """Let OpenCV load the libraries that PyAV and Pillow have anyway, of the same interface."""
-    known = {}
+    known: dict[tuple[str, ...], Path] = {}
     for lender in LENDERS:
         for file in libraries(packages / lender):
             if found := _NAME.match(file.name):
