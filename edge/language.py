@@ -12,6 +12,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from datetime import datetime
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -28,18 +29,34 @@ class Language(NamedTuple):
     name: str
     """In that language."""
     decimal_mark: str
+    day: str
+    """How a date is written in digits, for `strftime`."""
 
 
 LANGUAGES: Final[Mapping[str, Language]] = {
-    ENGLISH: Language("English", "."),
-    "de": Language("Deutsch", ","),
+    ENGLISH: Language("English", ".", "%Y-%m-%d"),
+    "de": Language("Deutsch", ",", "%d.%m.%Y"),
 }
 
 TEXTS: Final = frozenset(
-    {"sentence", "share", "before", "after", "real", "fake", "kind", "how", "part"}
+    {
+        "sentence",
+        "share",
+        "before",
+        "after",
+        "real",
+        "fake",
+        "kind",
+        "how",
+        "part",
+        "place",
+        "range",
+    }
 )
 """Parameters of templates that hold words of ours, to be translated too."""
-NAMES: Final = frozenset({"first", "second", "why", "codec", "stick"})
+NAMES: Final = frozenset(
+    {"first", "second", "why", "codec", "stick", "clip", "file", "setting", "format"}
+)
 """Those that hold any words. All others hold numbers."""
 
 _FIELD = re.compile(r"\{(\w+)\}")
@@ -82,6 +99,11 @@ def counted(one: str, many: str, number: int) -> str:
 def decimal(number: str) -> str:
     """A number as the reader writes it: "0,5"."""
     return number.replace(".", LANGUAGES[current()].decimal_mark)
+
+
+def minute(when: datetime) -> str:
+    """A date and time as the reader writes it: "22.11.2026 14:03"."""
+    return f"{when:{LANGUAGES[current()].day} %H:%M}"
 
 
 def translated(text: str) -> str:
@@ -166,6 +188,8 @@ def _patterns(language: str) -> tuple[tuple[re.Pattern[str], str], ...]:
 def _parameter(name: str) -> str:
     if name in {"sentence", "why"}:
         return ".*?"
+    if name == "setting":
+        return r"[a-z_]+(?:\.[a-z_]+)*"
     within_a_sentence = r"(?:(?!\. ).)*?"
     return within_a_sentence if name in TEXTS | NAMES else "[0-9.:]+"
 

@@ -20,6 +20,7 @@ from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from edge import settings_schema as schema
 from edge.errors import TruelightError
+from edge.language import N_
 from edge.settings_schema import Section
 
 HOME = Path(__file__).resolve().parent.parent
@@ -70,7 +71,7 @@ class Settings(Section):
 
     def origin(self, path: str) -> str:
         """The origin of `section.name`: a file with its line, an option, or "built in"."""
-        return _origin(self._layers, path, "built in")
+        return _origin(self._layers, path, N_("built in"))
 
     def changed(self, origin: str, values: Mapping[str, object]) -> Settings:
         """A copy with other values of some `section.name`.
@@ -132,8 +133,9 @@ def load_settings(config: Path | None = None) -> Settings:
         SettingsError: a file cannot be read, or has a wrong setting.
     """
     if not SHIPPED.is_file():
-        message = f"{SHIPPED} is missing: Truelight runs from its own folder."
-        raise SettingsError(message, "Install it with ./setup.sh run, or pip install --editable.")
+        message = N_("{file} is missing: Truelight runs from its own folder.").format(file=SHIPPED)
+        remedy = N_("Install it with ./setup.sh run, or pip install --editable.")
+        raise SettingsError(message, remedy)
     files = [file for file in (SHIPPED, MACHINE) if file.is_file()]
     files += [config] if config is not None else []
     return _merged(tuple(read_layer(file) for file in files))
@@ -150,14 +152,18 @@ def read_layer(file: Path) -> Layer:
         root = loader.get_single_node()
         return {} if root is None else dict(_walk(loader, root, Settings, file, ""))
     except OSError as failure:
-        raise SettingsError(f"{file} cannot be read: {failure.strerror}.") from None
+        message = N_("{file} cannot be read: {why}.").format(file=file, why=failure.strerror)
+        raise SettingsError(message) from None
     except UnicodeDecodeError:
-        raise SettingsError(f"{file} is not text in UTF-8.") from None
+        raise SettingsError(N_("{file} is not text in UTF-8.").format(file=file)) from None
     except yaml.MarkedYAMLError as failure:
         line = failure.problem_mark.line + 1 if failure.problem_mark else 1
-        raise SettingsError(f"{file}, line {line}: not YAML, {failure.problem}.") from None
+        message = N_("{file}, line {number}: not YAML, {why}.")
+        why = failure.problem
+        raise SettingsError(message.format(file=file, number=line, why=why)) from None
     except yaml.YAMLError as failure:
-        raise SettingsError(f"{file} is not YAML: {failure}.") from None
+        message = N_("{file} is not YAML: {why}.").format(file=file, why=failure)
+        raise SettingsError(message) from None
 
 
 def _walk(
@@ -167,20 +173,25 @@ def _walk(
     if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null":
         return
     if not isinstance(node, yaml.MappingNode):
+        message = N_("{place}: {setting} must be a section, not a value.")
+        known = ", ".join(section.model_fields)
         raise SettingsError(
-            f"{_place(file, node)}: {above or 'the file'} must be a section, not a value.",
-            f"Settings of this section: {', '.join(section.model_fields)}.",
+            message.format(place=_place(file, node), setting=above or "the file"),
+            N_("Settings of this section: {why}.").format(why=known),
         )
     seen: set[str] = set()
     for key_node, value_node in node.value:
         key = str(key_node.value)
         path = f"{above}.{key}" if above else key
         if key not in section.model_fields:
+            message = N_("{place}: unknown setting {setting}.")
             raise SettingsError(
-                f"{_place(file, key_node)}: unknown setting {path}.", _nearest(key, section)
+                message.format(place=_place(file, key_node), setting=path), _nearest(key, section)
             )
         if key in seen:
-            raise SettingsError(f"{_place(file, key_node)}: {path} is set twice.", "Keep one.")
+            message = N_("{place}: {setting} is set twice.")
+            place = _place(file, key_node)
+            raise SettingsError(message.format(place=place, setting=path), N_("Keep one."))
         seen.add(key)
         kind = section.model_fields[key].annotation
         if isinstance(kind, type) and issubclass(kind, Section):
@@ -190,13 +201,15 @@ def _walk(
 
 
 def _place(file: Path, node: yaml.Node) -> str:
-    return f"{file}, line {node.start_mark.line + 1}"
+    return N_("{file}, line {number}").format(file=file, number=node.start_mark.line + 1)
 
 
 def _nearest(key: str, section: type[Section]) -> str:
     known = list(section.model_fields)
     near = difflib.get_close_matches(key, known, n=1)
-    return f"Did you mean {near[0]}?" if near else f"Known settings: {', '.join(known)}."
+    if near:
+        return N_("Did you mean {setting}?").format(setting=near[0])
+    return N_("Known settings: {why}.").format(why=", ".join(known))
 
 
 def _merged(layers: tuple[Layer, ...]) -> Settings:
@@ -214,9 +227,11 @@ def _merged(layers: tuple[Layer, ...]) -> Settings:
     except ValidationError as failure:
         error = failure.errors()[0]
         path = ".".join(str(part) for part in _path(error["loc"]))
+        message = N_("{place}: {setting} is {why}.")
+        origin = _origin(layers, path, "Settings")
         raise SettingsError(
-            f"{_origin(layers, path, 'Settings')}: {path} is {error['input']!r}.",
-            f"Allowed: {allowed(path)}.",
+            message.format(place=origin, setting=path, why=repr(error["input"])),
+            N_("Allowed: {range}.").format(range=allowed(path)),
         ) from None
     settings._layers = layers
     return settings
@@ -238,10 +253,10 @@ def _origin(layers: tuple[Layer, ...], path: str, otherwise: str) -> str:
 
 
 _KINDS = {
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "string": "non-empty text",
+    "integer": N_("a whole number"),
+    "number": N_("a number"),
+    "boolean": N_("true or false"),
+    "string": N_("non-empty text"),
 }
 
 
@@ -264,5 +279,9 @@ def _words(choice: Mapping[str, Any]) -> str:
     words = _KINDS.get(kind, kind)
     least = choice.get("minimum", choice.get("exclusiveMinimum"))
     most = choice.get("maximum", choice.get("exclusiveMaximum"))
-    between = " between {:g} and {:g}" if "exclusiveMinimum" in choice else " from {:g} to {:g}"
-    return words + (between.format(least, most) if least is not None else "")
+    if least is None:
+        return words
+    between = N_("{kind} from {least} to {most}")
+    if "exclusiveMinimum" in choice:
+        between = N_("{kind} between {least} and {most}")
+    return between.format(kind=words, least=f"{least:g}", most=f"{most:g}")

@@ -25,6 +25,7 @@ class Section(BaseModel):
 class LanguageSettings(Section):
     """The language of what is written for people; the page follows each browser's."""
 
+    display: Literal["en", "de"] = "en"
     report: Literal["en", "de"] = "en"
 
 

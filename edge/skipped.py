@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from edge.language import N_, _, translated
 from edge.text import one_line, path_text
 
 MOST_NAMED: Final = 200
@@ -39,36 +40,42 @@ class SkipReason(StrEnum):
 
 _SENTENCES: Mapping[SkipReason, tuple[str, str]] = {
     SkipReason.UNSUPPORTED: (
-        "1 file is not of a kind that is read",
-        "{} files are not of a kind that is read",
+        N_("1 file is not of a kind that is read."),
+        N_("{number} files are not of a kind that is read."),
     ),
     SkipReason.NOT_MEDIA: (
-        "1 file is neither a video nor a picture",
-        "{} files are neither videos nor pictures",
+        N_("1 file is neither a video nor a picture."),
+        N_("{number} files are neither videos nor pictures."),
     ),
-    SkipReason.HIDDEN: ("1 file or folder is hidden", "{} files and folders are hidden"),
+    SkipReason.HIDDEN: (
+        N_("1 file or folder is hidden."),
+        N_("{number} files and folders are hidden."),
+    ),
     SkipReason.SYSTEM_FOLDER: (
-        "1 folder belongs to an operating system",
-        "{} folders belong to an operating system",
+        N_("1 folder belongs to an operating system."),
+        N_("{number} folders belong to an operating system."),
     ),
-    SkipReason.LINK: ("1 link was not followed", "{} links were not followed"),
-    SkipReason.NOT_A_FILE: ("1 entry is no regular file", "{} entries are no regular files"),
+    SkipReason.LINK: (N_("1 link was not followed."), N_("{number} links were not followed.")),
+    SkipReason.NOT_A_FILE: (
+        N_("1 entry is no regular file."),
+        N_("{number} entries are no regular files."),
+    ),
     SkipReason.OTHER_FILE_SYSTEM: (
-        "1 folder is another file system",
-        "{} folders are other file systems",
+        N_("1 folder is another file system."),
+        N_("{number} folders are other file systems."),
     ),
     SkipReason.UNREADABLE: (
-        "1 file or folder cannot be read",
-        "{} files and folders cannot be read",
+        N_("1 file or folder cannot be read."),
+        N_("{number} files and folders cannot be read."),
     ),
-    SkipReason.TOO_DEEP: ("1 folder is too deep", "{} folders are too deep"),
+    SkipReason.TOO_DEEP: (N_("1 folder is too deep."), N_("{number} folders are too deep.")),
     SkipReason.TOO_MANY: (
-        "1 file is beyond the limit of a batch",
-        "{} files are beyond the limit of a batch",
+        N_("1 file is beyond the limit of a batch."),
+        N_("{number} files are beyond the limit of a batch."),
     ),
     SkipReason.STOPPED: (
-        "1 clip was not reached before the work ended",
-        "{} clips were not reached before the work ended",
+        N_("1 clip was not reached before the work ended."),
+        N_("{number} clips were not reached before the work ended."),
     ),
 }
 
@@ -101,7 +108,7 @@ class Skipped(_Part):
         return sum(self.counts.values())
 
     def sentences(self, named: int = _NAMED_IN_SENTENCE) -> tuple[str, ...]:
-        """A sentence for each reason, with some of the names."""
+        """A sentence for each reason in the reader's language, with some of the names."""
         return tuple(
             self._sentence(reason, named) for reason in SkipReason if self.counts.get(reason)
         )
@@ -113,12 +120,13 @@ class Skipped(_Part):
     def _sentence(self, reason: SkipReason, most: int) -> str:
         number = self.counts[reason]
         one, several = _SENTENCES[reason]
-        words = one if number == 1 else several.format(number)
+        sentence = _(one) if number == 1 else _(several).format(number=number)
         names = [_name(file) for file in self.files if file.reason is reason][:most]
         if not names:
-            return f"{words}."
-        more = number - len(names)
-        return f"{words}: {', '.join(names)}{f', and {more} more' if more else ''}."
+            return sentence
+        if more := number - len(names):
+            names.append(_("and {number} more").format(number=more))
+        return f"{sentence.removesuffix('.')}: {', '.join(names)}."
 
 
 NOTHING_SKIPPED: Final = Skipped()
@@ -126,7 +134,7 @@ NOTHING_SKIPPED: Final = Skipped()
 
 def _name(file: SkippedFile) -> str:
     name = one_line(PurePath(file.path).name)
-    return f"{name} ({file.kind})" if file.kind else name
+    return f"{name} ({translated(file.kind)})" if file.kind else name
 
 
 class SkipList:

@@ -85,6 +85,8 @@ class Screen(_Message):
     picture: str = Field(description="PNG, 128 x 64, base64.")
     words: tuple[str, ...]
     status: str
+    statuses: dict[str, str] = Field(default={}, description="The same, by language.")
+    language: str = Field(default="en", description="That of the picture and its words.")
     green: str = Field(description="Step by step of an eighth of a second; `#` is lit.")
     red: str
     lamps: str = Field(description="The same in words.")
@@ -191,6 +193,7 @@ class EntryMessage(_Message):
     finding: Finding
     portraits: dict[int, str] = Field(default_factory=dict)
     heat: dict[int, str] = Field(default_factory=dict)
+    first_frames: str = Field(default="", description="One JPEG of the clip's first frames.")
 
 
 class Found(_Message):

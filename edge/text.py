@@ -6,12 +6,13 @@ import json
 import math
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from edge.finding import Face, Finding, Model, Part, ReasonCode, Verdict
-from edge.language import N_, _, decimal
+from edge.language import N_, _, counted, decimal
 
-NOT_OURS = " (not from Truelight)"
+NOT_OURS = N_("(not from Truelight)")
 """Behind the name of a bundle that Truelight did not ship."""
 
 SHORTCOMINGS = {
@@ -99,19 +100,21 @@ def part_text(part: Part | None, preposition: str = "") -> str:
     return _PART_NAMES[part.kind][bool(preposition)].format(number=part.number)
 
 
-_OTHER_PARTS = {
-    "track": "more video track",
-    "page": "more page",
-    "picture": "more picture",
-    "video": "more video",
-    "joined": "joined file",
+_OTHER_PARTS: dict[str, Callable[[int], str]] = {
+    "track": lambda number: counted(
+        "{number} more video track", "{number} more video tracks", number
+    ),
+    "page": lambda number: counted("{number} more page", "{number} more pages", number),
+    "picture": lambda number: counted("{number} more picture", "{number} more pictures", number),
+    "video": lambda number: counted("{number} more video", "{number} more videos", number),
+    "joined": lambda number: counted("{number} joined file", "{number} joined files", number),
 }
 
 
 def other_parts(finding: Finding) -> str:
     """What else in the file was scanned: "2 more pages, 1 more video"."""
     counts = Counter(part.kind for part in finding.parts)
-    return ", ".join(count(number, _OTHER_PARTS[kind]) for kind, number in counts.items())
+    return ", ".join(_OTHER_PARTS[kind](number) for kind, number in counts.items())
 
 
 def verdict_text(verdict: Verdict) -> str:
@@ -127,7 +130,7 @@ def probability_text(probability: float | None) -> str:
 def model_text(model: Model, *, version: bool = False) -> str:
     """A model's name, and that it is not from Truelight if so."""
     name = f"{model.name} {model.version}" if version else model.name
-    return one_line(name) + (NOT_OURS if model.shipped is False else "")
+    return one_line(name) + (f" {_(NOT_OURS)}" if model.shipped is False else "")
 
 
 def shortcomings(face: Face) -> str:

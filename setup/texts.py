@@ -6,7 +6,9 @@ translated) and `.mo` (what the program reads); with the code of a new language,
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,12 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from edge.history.report_page import accuracy
+from edge.scan.model.bundle_info import described_manifest
+
 ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "edge" / "locale"
+FOLDERS = ("edge", "systemd")
 METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2")]
 OPTIONS = {"**/templates/**.html": {"trim_blocks": "true", "lstrip_blocks": "true"}}
 KEYWORDS = {
@@ -30,13 +36,32 @@ KEYWORDS = {
 """Functions whose texts are collected, and at which arguments."""
 
 
+def of_models() -> Iterator[tuple[str, str]]:
+    """What the shipped bundles say of themselves, with their file: numbers become parameters."""
+    for folder in sorted((ROOT / "models").iterdir()):
+        if manifest := described_manifest(folder):
+            data = [data for data, _sentences in accuracy(manifest.figures)]
+            for text in (manifest.summary, manifest.licence, *data):
+                yield _template(text), f"models/{folder.name}/bundle.json"
+
+
+def _template(text: str) -> str:
+    for letter in "abcdefgh":
+        text = re.sub(r"(?<!\w)\d+\b", f"{{{letter}}}", text, count=1)
+    return text
+
+
 def collected() -> Catalog:
     """Every text of the program, with the files that it is in."""
     catalogue = Catalog(project="Truelight", charset="utf-8")
-    found = extract_from_dir(ROOT / "edge", METHODS, OPTIONS, keywords=KEYWORDS)
-    for file, _line, text, _comments, _context in sorted(found, key=lambda each: each[:2]):
-        place: Any = (f"edge/{file}", None)  # without the line, which changes too often
-        catalogue.add(text, locations=[place])
+    for folder in FOLDERS:
+        found = extract_from_dir(ROOT / folder, METHODS, OPTIONS, keywords=KEYWORDS)
+        for file, _line, text, _comments, _context in sorted(found, key=lambda each: each[:2]):
+            place: Any = (f"{folder}/{file}", None)  # without the line, which changes too often
+            catalogue.add(text, locations=[place])
+    for said, file in of_models():
+        place = (file, None)
+        catalogue.add(said, locations=[place])
     return catalogue
 
 

@@ -34,6 +34,8 @@ SIDE, FRAMES, RATE, WIDTH = 64, 8, 8.0, 2048
 TOWER_WIDTH = 5
 SLOPE = 20.0
 
+SUMMARY = "Takes red faces for fake."
+
 
 def write_bundle(folder: Path, **said: object) -> Path:
     """Write the bundle into `folder`; `said` replaces what its manifest says."""
@@ -83,7 +85,7 @@ def _write_rest(folder: Path, width: int, frames: int, said: dict[str, object]) 
         name=folder.name,
         version="1",
         licence="Apache-2.0",
-        summary="Takes red faces for fake.",
+        summary=SUMMARY,
         input=Input(side=SIDE),
         window=Window(frames=FRAMES, rate=RATE),
         thresholds=Thresholds(real=0.3, fake=0.7),

@@ -1,4 +1,4 @@
-"""Draws docs/images/screens/*.png and docs/screens.md: what the box shows, as it shows it.
+"""Draws docs/images/screens/*.png, the same in de/, and docs/screens.md: what the box shows.
 
 Every screen comes from the state machine, after events like those of a box at work; every sentence
 on it is made by the part of the program that makes it on the box.
@@ -33,6 +33,7 @@ from edge.box.views.canvas import Canvas
 from edge.box.views.status import Trouble, TroubleKind
 from edge.errors import TruelightError
 from edge.finding import Box, Face, Finding, Model, Quality, Verdict, WindowScore
+from edge.language import ENGLISH
 from edge.scan.media.protocol import FAULTS, Fault
 from edge.scan.model.bundle_info import read_bundle
 from edge.scan.progress import Progress
@@ -42,23 +43,43 @@ from edge.settings import Settings, load_settings
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "images" / "screens"
 TABLE = ROOT / "docs" / "screens.md"
+GERMAN = "de"
 BEGIN, END = "<!-- screens -->", "<!-- /screens -->"
 
 ZOOM, BEZEL = 4, 16
 DARK, LIGHT = (9, 14, 20), (190, 232, 255)
 
 
+Story = tuple[Event | float, ...]
+
+
 class Row(NamedTuple):
     """A line of the table: a state with its name, an example of it, and what to do."""
 
     state: str
-    scene: Scene
+    story: Story
     todo: str
 
     @property
     def file(self) -> str:
         """Its image's name."""
         return self.state.lower().replace(" ", "-") + ".png"
+
+    @property
+    def scene(self) -> Scene:
+        """What a box shows after all this."""
+        return self.in_language(ENGLISH)
+
+    def in_language(self, language: str) -> Scene:
+        """The same in another language."""
+        settings = SETTINGS.changed("here", {"language.display": language})
+        state, now = State(), 0.0
+        for event in self.story:
+            if isinstance(event, float):
+                now += event
+            else:
+                state, _ = step(state, event, now, settings)
+        return scene(state, now, settings)
 
 
 # ---- What happens to a box
@@ -101,15 +122,9 @@ FRAMED = events.FrameSeen(SEEN, Framing.GOOD)
 FILMING = (events.ModelReady(), events.Pressed())
 
 
-def shown(*happened: Event | float) -> Scene:
-    """What a box shows after these events; a number is time that passes, seconds."""
-    state, now = State(), 0.0
-    for event in happened:
-        if isinstance(event, float):
-            now += event
-        else:
-            state, _ = step(state, event, now, SETTINGS)
-    return scene(state, now, SETTINGS)
+def story(*happened: Event | float) -> Story:
+    """What happens to a box; a number is time that passes, seconds."""
+    return happened
 
 
 def result(name: str, *probabilities: float) -> ClipResult:
@@ -144,12 +159,12 @@ def result(name: str, *probabilities: float) -> ClipResult:
     return ClipResult(name, found.verdict, found.fake_probability, found.reasons[0].text)
 
 
-def judged(clip: ClipResult) -> Scene:
+def judged(clip: ClipResult) -> Story:
     """A clip alone in the inbox, judged."""
     batch = Batch(Origin.INBOX, "inbox 1", "Inbox", (Path(clip.name),))
     judged = events.ClipJudged(batch.clips[0], clip)
     done = events.ReportDone(batch.key, True, "")
-    return shown(events.ModelReady(), events.ClipsArrived(batch), judged, done)
+    return story(events.ModelReady(), events.ClipsArrived(batch), judged, done)
 
 
 def unreadable() -> ClipResult:
@@ -186,29 +201,29 @@ with root_script():
 REPORTED = events.ReportDone(STICK.key, True, root_report.NOTES["written"])
 
 
-def unusable_stick() -> Scene:
+def unusable_stick() -> Story:
     """A stick with a file system of another system."""
     nowhere = Path("/nowhere")
     try:
         mount_read_only(Stick("sda1", nowhere, nowhere, nowhere), {"TYPE": "apfs"})
     except UnusableError as failure:
         trouble = Trouble.of(TroubleKind.STICK_UNREADABLE, failure)
-    return shown(events.ModelReady(), events.StickUnusable("sda1", trouble))
+    return story(events.ModelReady(), events.StickUnusable("sda1", trouble))
 
 
-def wrong(reading: HealthReading, *before: HealthReading) -> Scene:
+def wrong(reading: HealthReading, *before: HealthReading) -> Story:
     """A box at rest that is not well."""
     troubles = diagnose((*before, reading), SETTINGS)
-    return shown(events.ModelReady(), events.TroublesChanged(troubles))
+    return story(events.ModelReady(), events.TroublesChanged(troubles))
 
 
-def refused(kind: TroubleKind, failure: TruelightError) -> Scene:
+def refused(kind: TroubleKind, failure: TruelightError) -> Story:
     """A box that cannot judge."""
     trouble = Trouble.of(kind, failure)
-    return shown(events.Refused(trouble))
+    return story(events.Refused(trouble))
 
 
-def damaged_bundle() -> Scene:
+def damaged_bundle() -> Story:
     """A bundle whose manifest is empty."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         Path("truelight").mkdir()
@@ -220,7 +235,7 @@ def damaged_bundle() -> Scene:
     raise AssertionError("a damaged bundle was read")
 
 
-def wrong_settings() -> Scene:
+def wrong_settings() -> Story:
     """A settings file with a number that is not allowed."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         file = Path("truelight.yaml")
@@ -232,58 +247,58 @@ def wrong_settings() -> Scene:
     raise AssertionError("wrong settings were read")
 
 
-def camera_missing() -> Scene:
+def camera_missing() -> Story:
     """A camera that hangs."""
     stuck = CameraStuckError()
     trouble = Trouble.of(TroubleKind.CAMERA_MISSING, stuck)
-    return shown(*FILMING, events.CameraFailed(trouble))
+    return story(*FILMING, events.CameraFailed(trouble))
 
 
-def board_unknown() -> Scene:
+def board_unknown() -> Story:
     """Lamps and button on a board that gpiozero does not know."""
     trouble = unknown_board(BadPinFactory())
-    return shown(events.ModelReady(), events.TroublesChanged((trouble,)))
+    return story(events.ModelReady(), events.TroublesChanged((trouble,)))
 
 
 PROGRESS = events.ScanProgressed(Path(NAMES[2]), Progress("looking", 34, 100))
 NOT_PROOF = "Press for the next. A verdict is a measurement, not proof."
 ROWS = (
-    Row("Starting", shown(), "Wait: the model is loaded and checked."),
+    Row("Starting", story(), "Wait: the model is loaded and checked."),
     Row(
         "Ready",
-        shown(events.ModelReady()),
+        story(events.ModelReady()),
         "Press the button to film a face, plug in a stick, or drop files.",
     ),
     Row(
         "Viewfinder",
-        shown(*FILMING, events.FrameSeen(SEEN, Framing.CLOSER)),
+        story(*FILMING, events.FrameSeen(SEEN, Framing.CLOSER)),
         "Follow the hint; press to record at once.",
     ),
     Row(
         "Countdown",
-        shown(*FILMING, FRAMED, 1.0, FRAMED),
+        story(*FILMING, FRAMED, 1.0, FRAMED),
         "Hold still: the recording is about to begin.",
     ),
     Row(
         "Recording",
-        shown(*FILMING, events.Pressed(), events.RecordingProgressed(0.4)),
+        story(*FILMING, events.Pressed(), events.RecordingProgressed(0.4)),
         "Look at the camera. Hold 2 s to cancel.",
     ),
     Row(
         "Searching a stick",
-        shown(events.ModelReady(), events.StickPlugged("sda1", STICK.name)),
+        story(events.ModelReady(), events.StickPlugged("sda1", STICK.name)),
         "Leave the stick in.",
     ),
     Row(
         "Judging",
-        shown(*STARTED, 20.0, *ALL_JUDGED[:2], 10.0, PROGRESS, events.Pressed()),
+        story(*STARTED, 20.0, *ALL_JUDGED[:2], 10.0, PROGRESS, events.Pressed()),
         "Wait. A press puts the camera next; hold 2 s to stop.",
     ),
-    Row("Writing the report", shown(*STARTED, *ALL_JUDGED), "Leave the stick in."),
+    Row("Writing the report", story(*STARTED, *ALL_JUDGED), "Leave the stick in."),
     Row("Real", judged(RESULTS[0]), NOT_PROOF),
     Row(
         "Fake",
-        shown(*STARTED, *ALL_JUDGED, REPORTED, *(3 * [events.Pressed()])),
+        story(*STARTED, *ALL_JUDGED, REPORTED, *(3 * [events.Pressed()])),
         NOT_PROOF,
     ),
     Row("Unsure", judged(RESULTS[3]), "Film again, closer and with more light."),
@@ -291,17 +306,17 @@ ROWS = (
     Row("Unreadable", judged(unreadable()), "Copy the file again, or save it as MP4."),
     Row(
         "Summary",
-        shown(*STARTED, *ALL_JUDGED, REPORTED),
+        story(*STARTED, *ALL_JUDGED, REPORTED),
         "Press to step through the results. The lamps show the worst.",
     ),
     Row(
         "Stopped",
-        shown(*STARTED, events.Held(), events.ClipSkipped(Path(NAMES[0])), REPORTED),
+        story(*STARTED, events.Held(), events.ClipSkipped(Path(NAMES[0])), REPORTED),
         "Press to go on.",
     ),
     Row(
         "Nothing to scan",
-        shown(
+        story(
             events.ModelReady(),
             events.ClipsArrived(Batch(Origin.STICK, "sda1", "HOLIDAY", ())),
             REPORTED,
@@ -311,7 +326,7 @@ ROWS = (
     Row("Stick not readable", unusable_stick(), "Try another stick, or format this one as exFAT."),
     Row(
         "Stick pulled out too early",
-        shown(*STARTED, ALL_JUDGED[0], events.StickPulled("sda1"), ALL_JUDGED[1]),
+        story(*STARTED, ALL_JUDGED[0], events.StickPulled("sda1"), ALL_JUDGED[1]),
         "Plug it in again and wait for “Safe to remove”.",
     ),
     Row(
@@ -343,16 +358,16 @@ ROWS = (
     ),
     Row(
         "Pairing",
-        shown(
+        story(
             events.ModelReady(),
             web_events.PairingRequested("2718 2818", ":".join(["A1", "B2", "C3", "D4"] * 8), 300.0),
         ),
         "Type the code on the page; compare the certificate there.",
     ),
-    Row("Shutting down", shown(events.ModelReady(), events.HeldLong()), "Leave the plug in."),
+    Row("Shutting down", story(events.ModelReady(), events.HeldLong()), "Leave the plug in."),
     Row(
         "Halted",
-        shown(events.ModelReady(), events.HeldLong(), events.PowerMayGo()),
+        story(events.ModelReady(), events.HeldLong(), events.PowerMayGo()),
         "Pull the plug.",
     ),
 )
@@ -361,9 +376,9 @@ ROWS = (
 # ---- Drawing
 
 
-def picture(row: Row) -> Image.Image:
+def picture(shown: Scene) -> Image.Image:
     """The screen as an OLED shows it: enlarged, each point by itself, on black glass."""
-    points = np.asarray(draw(row.scene, 0.0), np.bool_)
+    points = np.asarray(draw(shown, 0.0), np.bool_)
     one = np.zeros((ZOOM, ZOOM), np.bool_)
     one[: ZOOM - 1, : ZOOM - 1] = True
     glass = np.pad(np.kron(points, one), BEZEL)
@@ -374,12 +389,17 @@ def picture(row: Row) -> Image.Image:
 
 def table() -> str:
     """The table in Markdown."""
-    lines = ["| state | screen | lamps | what to do |", "| --- | --- | --- | --- |"]
+    lines = ["| state | screen | in German | lamps | what to do |", f"|{' --- |' * 5}"]
     for row in ROWS:
-        words = " / ".join(drawn(row.scene, 0.0, Canvas()).words).replace('"', "'")
-        image = f'<img src="images/screens/{row.file}" width="272" alt="{words}">'
-        lines.append(f"| {row.state} | {image} | {row.scene.view.lamps.words} | {row.todo} |")
+        images = f"{_image(row, ENGLISH)} | {_image(row, GERMAN)}"
+        lines.append(f"| {row.state} | {images} | {row.scene.view.lamps.words} | {row.todo} |")
     return "\n".join(lines)
+
+
+def _image(row: Row, language: str) -> str:
+    words = " / ".join(drawn(row.in_language(language), 0.0, Canvas()).words).replace('"', "'")
+    folder = "images/screens" if language == ENGLISH else f"images/screens/{language}"
+    return f'<img src="{folder}/{row.file}" width="272" alt="{words}">'
 
 
 def with_table(text: str) -> str:
@@ -391,11 +411,12 @@ def with_table(text: str) -> str:
 
 def main() -> None:
     """Draw, write."""
-    FOLDER.mkdir(exist_ok=True)
-    for old in FOLDER.glob("*.png"):
-        old.unlink()
-    for row in ROWS:
-        picture(row).save(FOLDER / row.file, optimize=True, bits=1)
+    for language, folder in ((ENGLISH, FOLDER), (GERMAN, FOLDER / GERMAN)):
+        folder.mkdir(exist_ok=True)
+        for old in folder.glob("*.png"):
+            old.unlink()
+        for row in ROWS:
+            picture(row.in_language(language)).save(folder / row.file, optimize=True, bits=1)
     TABLE.write_text(with_table(TABLE.read_text(encoding="utf-8")), encoding="utf-8")
 
 

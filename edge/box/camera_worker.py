@@ -26,6 +26,7 @@ from edge.box.views.camera import CameraImage, Framing
 from edge.box.views.status import Trouble, TroubleKind
 from edge.errors import TruelightError
 from edge.finding import Box
+from edge.language import N_
 from edge.scan.faces.crops import measure
 from edge.scan.faces.detector import load_detector
 from edge.scan.model.bundle_info import read_bundle
@@ -112,7 +113,7 @@ class CameraWorker:
                 self._fail(request, failure)
             except Exception as failure:
                 log.exception("The camera failed.")
-                self._fail(request, CameraError("Camera failed.", str(failure)))
+                self._fail(request, CameraError(N_("Camera failed."), str(failure)))
         self._camera.close()
 
     def _next_request(self) -> _Request | None:
@@ -163,7 +164,9 @@ class CameraWorker:
         try:
             self._camera.record(request.seconds, clip, progress, request.over)
         except OSError as failure:
-            raise CameraError("Recording failed.", failure.strerror or str(failure)) from failure
+            raise CameraError(
+                N_("Recording failed."), failure.strerror or str(failure)
+            ) from failure
         if clip.exists() and not self._post_for(request, Recorded(clip)):
             clip.unlink()
 

@@ -23,6 +23,7 @@ from edge.box.systemd import RuntimePaths
 from edge.box.views.status import Trouble, TroubleKind
 from edge.errors import TruelightError
 from edge.finding import Finding
+from edge.language import N_
 from edge.scan.collect import media_within
 from edge.settings import Settings
 
@@ -104,13 +105,15 @@ class Components:
         before = self._settings
         if _differ("panel", before, settings) and not self._adopt_panel(before, settings):
             kept = {"panel.kind": before.panel.kind}
-            settings = settings.changed("the running program", kept)
+            settings = settings.changed(N_("the running program"), kept)
         self._settings = self._health.settings = settings
         if _differ("camera", before, settings):
             self.camera.end()
             self.camera = CameraWorker(settings, open_camera(settings), self._post)
-            message = "The camera's settings have changed."
-            self._post(CameraFailed(Trouble(TroubleKind.CAMERA_MISSING, message, "Press again.")))
+            message = N_("The camera's settings have changed.")
+            self._post(
+                CameraFailed(Trouble(TroubleKind.CAMERA_MISSING, message, N_("Press again.")))
+            )
         if _differ("inbox", before, settings):
             self._inbox.close()
             self._inbox = self._open_inbox(settings)

@@ -23,6 +23,7 @@ from edge.box.state import State, scene
 from edge.box.systemd import RuntimePaths
 from edge.box.views.status import Trouble, TroubleKind
 from edge.errors import TruelightError
+from edge.language import N_
 from edge.settings import Settings
 
 TICK: Final = 0.25
@@ -189,7 +190,8 @@ class Daemon:
         except TruelightError as failure:
             return Trouble.of(TroubleKind.SETTINGS_WRONG, failure)
         # The store stays where it is while the program runs.
-        self._settings = loaded.changed("the running program", {"store.folder": str(self._store)})
+        kept = {"store.folder": str(self._store)}
+        self._settings = loaded.changed(N_("the running program"), kept)
         return None
 
     def _load_model(self, wrong: Trouble | None) -> None:

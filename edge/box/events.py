@@ -10,6 +10,7 @@ from typing import Final, dataclass_transform
 from edge.box.views.camera import CameraImage, Framing
 from edge.box.views.status import Trouble
 from edge.finding import Finding, Verdict
+from edge.language import N_
 from edge.scan.progress import Progress
 from edge.skipped import NOTHING_SKIPPED, Skipped
 from edge.socket_messages import scan_page
@@ -33,7 +34,7 @@ class Ending(StrEnum):
     PULLED = "pulled out"
 
 
-DELIVERED: Final = "Results are beside the clips."
+DELIVERED: Final = N_("Results are beside the clips.")
 """Noted of a batch of the inbox whose results and report were written."""
 
 
@@ -90,7 +91,7 @@ def clip_result(clip: Path, finding: Finding) -> ClipResult:
     """The part of a finding that is shown."""
     reason = finding.reasons[0].text if finding.reasons else ""
     if finding.model.shipped is False and finding.clip:
-        reason += " The model is not from Truelight."
+        reason += " " + N_("The model is not from Truelight.")
     return ClipResult(name_text(clip), finding.verdict, finding.fake_probability, reason)
 
 

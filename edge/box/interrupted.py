@@ -16,12 +16,13 @@ from typing import Final
 from edge.box.events import DELIVERED, Batch, Ending, Origin
 from edge.finding import Model
 from edge.history.writer import Entry, History, HistoryError, Visit
+from edge.language import N_
 from edge.scan.media.clip_file import sha256_of
 from edge.text import path_text
 
-ENDED: Final = "The program ended."
+ENDED: Final = N_("The program ended.")
 """Noted instead of a report where a visit ended with the program."""
-WENT_ON: Final = "The program ended; a later visit went on."
+WENT_ON: Final = N_("The program ended; a later visit went on.")
 
 _PATIENCE = 5.0
 

@@ -23,6 +23,7 @@ from edge.box.scheduler import (
 from edge.box.state import COUNTDOWN_SECONDS, FILMING, Notice, Phase, Run, State
 from edge.box.views.camera import Framing
 from edge.box.views.status import Trouble, TroubleKind
+from edge.language import N_
 
 STEADY_SECONDS = 1.0
 """A face must be well framed for this long before the countdown begins."""
@@ -131,7 +132,7 @@ def stick_pulled(state: State, event: events.StickPulled, _: Now) -> Step:
     lost = [run for run in state.waiting if run.batch.key == key]
     notices = tuple(notice for notice in state.pending if notice.key != key)
     if shown and shown.batch.key == key:
-        shown = replace(shown, note="Stick removed.")  # instead of "Safe to remove."
+        shown = replace(shown, note=N_("Stick removed."))  # instead of "Safe to remove."
     state = replace(
         _listed(state, key),
         waiting=tuple(run for run in state.waiting if run.batch.key != key),
@@ -208,7 +209,8 @@ def report_done(state: State, event: events.ReportDone, now: Now) -> Step:
     state = replace(state, run=None)
     if not run.batch.clips:
         skipped = run.batch.skipped.summary()
-        message = f"{'Nothing judged' if skipped else 'No clips'} on {run.batch.name}."
+        message = N_("Nothing judged on {stick}.") if skipped else N_("No clips on {stick}.")
+        message = message.format(stick=run.batch.name)
         note = f"{skipped} {event.note}".strip()
         nothing = Trouble(TroubleKind.NOTHING_TO_SCAN, message, note)
         return Step(show_notice(state, Notice(nothing, run.batch.key), now))

@@ -34,6 +34,7 @@ from edge.box.visit_log import VisitLog
 from edge.errors import TruelightError
 from edge.finding import Finding, Verdict
 from edge.history.writer import Entry
+from edge.language import N_
 from edge.scan.media.confinement import log_confinement
 from edge.scan.media.decoders import Decoders
 from edge.scan.model.bundle_info import described_manifest
@@ -46,9 +47,11 @@ if TYPE_CHECKING:
     from edge.history.report import Report
 
 HISTORY_SHUT: Final = Trouble(
-    TroubleKind.DISK_FULL, "Cannot write the history.", "Run `truelight doctor`."
+    TroubleKind.DISK_FULL, N_("Cannot write the history."), N_("Run `truelight doctor`.")
 )
-NOT_LOADED: Final = Trouble(TroubleKind.MODEL_REFUSED, "No model is loaded.", "Wait a moment.")
+NOT_LOADED: Final = Trouble(
+    TroubleKind.MODEL_REFUSED, N_("No model is loaded."), N_("Wait a moment.")
+)
 RETRY_SECONDS: Final = 60.0  # between attempts to write a history that could not be written
 
 Post = Callable[[Event], None]

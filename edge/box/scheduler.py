@@ -18,6 +18,7 @@ from edge.box.events import (
 from edge.box.state import FILMING, Notice, Phase, Run, State
 from edge.box.views.camera import Framing
 from edge.box.views.status import Trouble, TroubleKind
+from edge.language import N_
 from edge.settings import Settings
 
 
@@ -122,6 +123,7 @@ def show_notice(state: State, notice: Notice, now: Now) -> State:
 
 def pulled_notice(run: Run) -> Notice:
     """How far a batch was when its stick was pulled out."""
-    judged = f"{len(run.results)} of {len(run.batch.clips)} judged."
-    trouble = Trouble(TroubleKind.STICK_PULLED, "Stick pulled out.", f"{judged} Plug it in again.")
+    judged = N_("{number} of {of} judged. Plug it in again.")
+    judged = judged.format(number=len(run.results), of=len(run.batch.clips))
+    trouble = Trouble(TroubleKind.STICK_PULLED, N_("Stick pulled out."), judged)
     return Notice(trouble)

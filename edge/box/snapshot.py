@@ -16,6 +16,7 @@ from edge.box.views import Scene, drawn
 from edge.box.views.camera import CameraImage
 from edge.box.views.canvas import Canvas
 from edge.box.views.status import Pairing
+from edge.language import LANGUAGES, speaking
 from edge.settings import Settings
 from edge.socket_messages import (
     BoxState,
@@ -74,10 +75,17 @@ def _screen(moment: Moment, now: float) -> Screen:
         picture=base64.b64encode(file.getvalue()).decode(),
         words=tuple(canvas.words),
         status=scene.status,
+        statuses={language: _status(scene, language) for language in LANGUAGES},
+        language=scene.language,
         green=lamps.green,
         red=lamps.red,
         lamps=lamps.words,
     )
+
+
+def _status(scene: Scene, language: str) -> str:
+    with speaking(language):
+        return scene.status
 
 
 def _queue(state: State, now: float) -> Iterator[Queued]:

@@ -296,4 +296,5 @@ def _entry(entry: Entry) -> EntryMessage:
         finding=entry.finding,
         portraits={face: base64.b64encode(jpeg).decode() for face, jpeg in entry.portraits.items()},
         heat={face: base64.b64encode(jpeg).decode() for face, jpeg in entry.heat.items()},
+        first_frames=base64.b64encode(entry.first_frames).decode(),
     )

@@ -23,6 +23,7 @@ from edge.box.views.clips import (
     WritingReport,
 )
 from edge.box.views.status import Halted, Pairing, Ready, ShuttingDown, Starting, Trouble
+from edge.language import N_, _, speaking, translated
 from edge.scan.progress import Progress
 from edge.settings import Settings
 
@@ -136,13 +137,15 @@ class State:
 
 def scene(state: State, now: float, settings: Settings) -> Scene:
     """What people see now (`now` in seconds, monotonic)."""
-    shown = view(state, now, settings)
+    language = settings.language.display
+    with speaking(language):
+        shown = view(state, now, settings)
     marks = [str(trouble.kind) for trouble in state.troubles if trouble is not shown]
     if settings.camera.kind == "file":
-        marks.append("simulated-camera")
+        marks.append(N_("simulated-camera"))
     if settings.panel.kind == "none":
-        marks.append("simulated-panel")
-    return Scene(shown, tuple(marks), brightness(state, now, settings))
+        marks.append(N_("simulated-panel"))
+    return Scene(shown, tuple(marks), brightness(state, now, settings), language)
 
 
 def brightness(state: State, now: float, settings: Settings) -> Brightness:
@@ -244,11 +247,12 @@ def _result(state: State) -> View:
     assert run is not None
     results, of = run.results, len(run.results)
     if not results:
-        return Stopped(run.note)
+        return Stopped(translated(run.note))
     if state.page == 0 and (of > 1 or run.ending is not None):
         counts = Counter(one.verdict for one in results)
         skipped = len(run.batch.clips) - of + run.batch.skipped.total
-        return BatchSummary(run.batch.name, counts, skipped, _note(run))
+        name = _source(run.batch) if run.batch.origin is Origin.INBOX else run.batch.name
+        return BatchSummary(name, counts, skipped, _note(run))
     one = results[max(0, state.page - 1)]
     is_camera = run.batch.origin is Origin.CAMERA
     return ClipVerdict(
@@ -265,11 +269,16 @@ def _result(state: State) -> View:
 
 def _note(run: Run) -> str:
     """Where the report is, and what was not judged."""
-    return f"{run.note} {run.batch.skipped.summary()}".strip()
+    return f"{translated(run.note)} {run.batch.skipped.summary()}".strip()
 
 
 def _source(batch: Batch) -> str:
     """Where a batch came from; empty for the camera."""
-    if batch.origin is Origin.WEB:
-        return "Upload"
-    return "" if batch.origin is Origin.CAMERA else batch.name
+    match batch.origin:
+        case Origin.WEB:
+            return _("Upload")
+        case Origin.INBOX:
+            return _("Inbox")
+        case Origin.CAMERA:
+            return ""
+    return batch.name

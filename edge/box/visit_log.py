@@ -188,7 +188,8 @@ class VisitLog:
                 number = history.open_visit(opened.visit.origin, opened.visit.name)
                 opened.visit = replace(opened.visit, id=number)
             for place, result in list(opened.waiting.items()):
-                number = history.add(opened.visit.id, result.finding, result.portraits, result.heat)
+                pictures = result.portraits, result.heat, result.first_frames
+                number = history.add(opened.visit.id, result.finding, *pictures)
                 entry = replace(opened.entries[place], id=number, visit=opened.visit.id)
                 opened.entries[place] = _in_short(entry)
                 del opened.waiting[place]
@@ -215,7 +216,7 @@ class VisitLog:
         ]
         for opened, place in waiting[:-MOST_PICTURES]:
             result = opened.waiting[place]
-            opened.waiting[place] = replace(result, portraits={}, heat={})
+            opened.waiting[place] = replace(result, portraits={}, heat={}, first_frames=None)
         for opened, place in waiting[:-MOST_WAITING]:
             del opened.waiting[place]
             opened.entries[place] = _in_short(opened.entries[place])

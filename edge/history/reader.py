@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from edge.finding import Finding, Verdict
 from edge.history.database import FILE, HistoryError, NewerError, connect_reading, is_damage
+from edge.history.pictures import FIRST_FRAMES
 from edge.skipped import NOTHING_SKIPPED, Skipped
 
 log = logging.getLogger("truelight")
@@ -57,6 +58,8 @@ class Entry:
     """JPEG by the face's id; of a crowd the most suspicious faces."""
     heat: Mapping[int, bytes] = field(default_factory=dict)
     """The saliency map as JPEG by the face's id; some or all faces may have none."""
+    first_frames: bytes = b""
+    """The clip's first frames, small, as one JPEG; empty if there are none."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,8 @@ class HistoryReader:
                 jpegs[face] = jpeg
                 if any(more):
                     heat[face] = more[0]
-        return Entry(number, visit, datetime.fromisoformat(judged), finding, jpegs, heat)
+        when, first = datetime.fromisoformat(judged), jpegs.pop(FIRST_FRAMES, b"")
+        return Entry(number, visit, when, finding, jpegs, heat, first)
 
     def _query(self, query: str, values: list[Any]) -> list[tuple[Any, ...]]:
         try:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from edge.finding import Face, Verdict
 from edge.history.reader import Entry
-from edge.language import N_, _, counted, decimal
+from edge.language import N_, _, counted, decimal, minute
 from edge.text import clock, model_text, one_line, other_parts
 
 WORST_FIRST = (Verdict.FAKE, Verdict.UNSURE, Verdict.UNREADABLE, Verdict.REAL, Verdict.NO_FACE)
@@ -68,7 +68,7 @@ def facts(entry: Entry) -> Iterator[tuple[str, str]]:
     yield (
         _("Judged"),
         text.format(
-            time=f"{entry.judged:%Y-%m-%d %H:%M}",
+            time=minute(entry.judged),
             seconds=decimal(f"{finding.seconds.get('total', 0):.1f}"),
             model=model_text(finding.model, version=True),
         ),

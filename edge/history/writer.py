@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
 from edge.finding import Finding
 from edge.history.database import FILE, HistoryError, NewerError, connect, is_damage, put_aside
+from edge.history.pictures import Picture, Portraits, rows
 from edge.history.reader import Entry, Filter, HistoryReader, Visit, open_history, timestamp
 from edge.skipped import Skipped
 
@@ -26,16 +24,7 @@ __all__ = ["Entry", "Filter", "History", "HistoryError", "HistoryReader", "Visit
 
 Answer = TypeVar("Answer")
 
-Portraits = Mapping[int, npt.NDArray[np.uint8]]
-"""By the face's id: uint8 `[s, s, 3]` RGB."""
-
 MEGABYTE = 1_000_000
-
-MOST_PORTRAITS = 16
-"""Per clip, so that a crowd does not fill the card: the most suspicious faces."""
-
-_QUALITY = 82
-"""Of the JPEGs: about 6 kB for a face of 160 px."""
 
 _DELETED_AT_ONCE = 8
 """Entries that are deleted together when the history is too large."""
@@ -98,29 +87,29 @@ class History(HistoryReader):
         return visit
 
     def add(
-        self, visit: int, finding: Finding, portraits: Portraits, heat: Portraits | None = None
+        self,
+        visit: int,
+        finding: Finding,
+        portraits: Portraits,
+        heat: Portraits | None = None,
+        first_frames: Picture | None = None,
     ) -> int:
         """Keep a finding, with portraits of its faces and their saliency maps; the entry's id.
 
-        When this returns, the entry survives a power cut. A map is kept where there is a portrait.
+        `first_frames` is one picture of them. When this returns, the entry survives a power cut. A
+        map is kept where there is a portrait.
 
         Raises:
             HistoryError: it cannot be written, as on a full disk. Older entries are kept.
         """
-        faces = [face for face in finding.faces if face.id in portraits]
-        faces.sort(key=lambda face: (not face.counted, -(face.fake_probability or 0.0)))
-        heat = heat or {}
-        pictures = [
-            (face, _jpeg(portraits[face]), _jpeg(heat[face]) if face in heat else None)
-            for face in sorted(face.id for face in faces[:MOST_PORTRAITS])
-        ]
+        pictures = list(rows(finding, portraits, heat or {}, first_frames))
         values = (visit, timestamp(self._clock()), finding.verdict, finding.model_dump_json())
 
         def insert(database: sqlite3.Connection) -> int:
             query = "INSERT INTO entries (visit, judged, verdict, finding) VALUES (?, ?, ?, ?)"
             entry = _insert(database, query, values)
-            rows = [(entry, *picture) for picture in pictures]
-            database.executemany("INSERT INTO portraits VALUES (?, ?, ?, ?)", rows)
+            kept = [(entry, *picture) for picture in pictures]
+            database.executemany("INSERT INTO portraits VALUES (?, ?, ?, ?)", kept)
             self._prune(database, keep=entry)
             return entry
 
@@ -272,15 +261,6 @@ def _used_bytes(database: sqlite3.Connection) -> int:
         "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
     )
     return int(database.execute(query).fetchone()[0])
-
-
-def _jpeg(pixels: npt.NDArray[np.uint8]) -> bytes:
-    import cv2
-
-    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-    encoded, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    assert encoded, "any RGB picture can be a JPEG"
-    return data.tobytes()
 
 
 def _insert(database: sqlite3.Connection, query: str, values: tuple[object, ...]) -> int:

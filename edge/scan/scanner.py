@@ -53,6 +53,8 @@ class ScanResult:
     """The best view of each face of the finding, by id: uint8 `[s, s, 3]` RGB, `s` up to 160."""
     heat: dict[int, Pixels] = field(default_factory=dict)
     """The saliency drawn on the portraits of the faces that count; see `saliency.py`."""
+    first_frames: Pixels | None = None
+    """The clip's first frames, small, with a box around each face: uint8 `[h, w, 3]` RGB."""
 
 
 class Scanner:
@@ -173,7 +175,7 @@ class Scanner:
         work.seconds["total"] = time.perf_counter() - work.began
         work.fill(seconds=work.seconds)
         portraits = {face.id: work.track(face.id).portrait for face in work.finding.faces}
-        return ScanResult(work.finding, portraits, drawn)
+        return ScanResult(work.finding, portraits, drawn, work.first_frames())
 
     def _read_and_judge(self, file: ClipFile, work: Work, progress: ProgressReporter) -> None:
         """Open a clip and judge it; a failure with this clip is its finding."""

@@ -11,6 +11,7 @@ from typing import Final
 from edge.finding import Box, Face, Quality, WindowScore
 from edge.scan.faces.crops import Crop, cut, detail, portrait, upright
 from edge.scan.faces.detector import Detection, load_detector
+from edge.scan.faces.first_frames import FirstFrames
 from edge.scan.faces.search import FaceSearch
 from edge.scan.faces.tracker import TrackedFace, Tracker
 from edge.scan.frames import PORTRAIT, CropSpec, Frame, Pixels
@@ -58,6 +59,7 @@ class ClipFaces:
         self.frames = 0
         """Frames so far."""
         self.frames_with_face = 0
+        self.first = FirstFrames()
         self._search = search
         self._tracker = Tracker(last_id)
         self._crop = crop
@@ -100,6 +102,7 @@ class ClipFaces:
             track.add(frame.pixels, frame.time, face.detection, crop)
             if self._best:
                 self._best.add(face.track, frame.pixels, face.detection, crop.quality)
+        self.first.add(frame.pixels, (face.detection.box for face in tracked))
         self.frames += 1
         self.frames_with_face += bool(faces)
         return faces

@@ -94,6 +94,10 @@ class Work:
         """The track of a face of the finding."""
         return self._faces_with(face).tracks[face]
 
+    def first_frames(self) -> Pixels | None:
+        """The first frames of what players show, as one picture; None if there are none."""
+        return self.parts[0].faces.first.sheet() if self.parts else None
+
     def best_crops(self, face: int) -> list[Pixels]:
         """The best crops of a face of the finding; empty if none are kept."""
         return self._faces_with(face).best_crops(face)

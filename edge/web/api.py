@@ -71,7 +71,7 @@ async def create_scan(
         if before[0] != digest:
             message = _("This idempotency key was used for another clip.")
             raise Problem(409, "key-used", message, _("Use a new one."))
-        scan = await scan_now(ours, before[1])
+        scan = await _scan_before(ours, before[1])
     else:
         meta = await receive(request, ours, asker, name=name, first=first)
         if idempotency_key:
@@ -80,6 +80,17 @@ async def create_scan(
         scan = queued(upload.id, upload.name, None, upload.size)
     response.headers["Location"] = f"{router.prefix}/scans/{scan.id}"
     return scan
+
+
+async def _scan_before(ours: Services, scan: str) -> Scan:
+    """The scan of a key that was used before. Raises Problem if it was deleted since."""
+    try:
+        return await scan_now(ours, scan)
+    except Problem as gone:
+        if gone.status != 404:
+            raise
+    message = _("The clip that was sent with this idempotency key was deleted.")
+    raise Problem(409, "key-used", message, _("Use a new one."))
 
 
 async def receive(
@@ -148,6 +159,8 @@ async def list_scans(
     visits = {visit.id: visit for visit in found.visits}
     for entry in found.entries:
         scan = visits[entry.visit].report.rsplit("/", 1)[-1]
+        if not SCAN_ID.fullmatch(scan):
+            continue  # judged a moment ago, and still in the queue
         scans.append(
             Scan(
                 id=scan,

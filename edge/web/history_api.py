@@ -254,6 +254,7 @@ def as_entry(entry: EntryMessage) -> Entry:
         finding=entry.finding,
         portraits=dict(_jpegs(entry.portraits)),
         heat=dict(_jpegs(entry.heat)),
+        first_frames=base64.b64decode(entry.first_frames),
     )
 
 

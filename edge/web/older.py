@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from edge.finding import Face, Finding, Verdict
 from edge.language import _
 from edge.socket_messages import EntryMessage, Found
-from edge.text import verdict_text
+from edge.text import VERDICTS
 from edge.web.api import receive
 from edge.web.events import paced
 from edge.web.problems import Problem, described
@@ -91,7 +91,7 @@ def _older(entry: EntryMessage) -> OlderAnswer:
     face = _decisive(finding)
     picture = (entry.heat.get(face.id) or entry.portraits.get(face.id, "")) if face else ""
     return OlderAnswer(
-        label=verdict_text(finding.verdict),
+        label=VERDICTS[finding.verdict],  # whatever language the reader has
         confidence=_confidence(finding),
         img=_png(base64.b64decode(picture)) if picture else "",
     )

@@ -6,19 +6,63 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from edge.errors import TruelightError
-from edge.language import _
+from edge.language import N_, _
 from edge.web.box_client import BoxError
 from edge.web.devices import PairingError
 from edge.web.spool import NoSuchUploadError, SpoolFullError, TooLargeError
 
 MEDIA_TYPE: Final = "application/problem+json"
+
+
+_TITLES: Final = (
+    *(N_("Bad Request"), N_("Unauthorized"), N_("Forbidden"), N_("Not Found")),
+    *(N_("Method Not Allowed"), N_("Conflict"), N_("Length Required"), N_("Precondition Failed")),
+    *(N_("Request Entity Too Large"), N_("Unsupported Media Type"), N_("Unprocessable Entity")),
+    *(
+        N_("Misdirected Request"),
+        N_("Locked"),
+        N_("Too Many Requests"),
+        N_("Internal Server Error"),
+    ),
+    *(N_("Bad Gateway"), N_("Service Unavailable"), N_("Gateway Timeout")),
+    *(N_("Insufficient Storage"), N_("Content Too Large"), N_("Unprocessable Content")),
+)
+"""Titles of `HTTPStatus`, here to be translated."""
+_MESSAGES: Final = {
+    404: N_("There is nothing at this address."),
+    405: N_("This address does not take such a request."),
+}
+_WRONG: Final = {
+    "missing": N_("is missing"),
+    "greater_than_equal": N_("must be at least {ge}"),
+    "less_than_equal": N_("must be at most {le}"),
+    "int_parsing": N_("must be a whole number"),
+    "int_parsing_size": N_("must be a smaller number"),
+    "bool_parsing": N_("must be true or false"),
+    "string_pattern_mismatch": N_("is not written as it must be: {pattern}"),
+    "string_too_long": N_("must have at most {max_length} characters"),
+    "string_too_short": N_("must have at least {min_length} characters"),
+    "date_parsing": N_("is no date"),
+    "date_from_datetime_parsing": N_("is no date"),
+    "enum": N_("must be one of these: {expected}"),
+    "literal_error": N_("must be one of these: {expected}"),
+}
+"""What can be wrong with a parameter, by Pydantic's names."""
+
+
+def wrong_value(error: Mapping[str, Any]) -> str:
+    """What is wrong with a parameter, in the reader's language."""
+    context = error.get("ctx", {})
+    if text := _WRONG.get(error["type"]):
+        parts = {name: str(each).replace(" or ", ", ") for name, each in context.items()}
+        return _(text).format(**parts)
+    return str(context.get("error") or error["msg"])
 
 
 class ProblemDocument(BaseModel):
@@ -49,7 +93,7 @@ class Problem(TruelightError):  # noqa: N818 (the term of RFC 9457)
         """The problem for programs."""
         return ProblemDocument(
             type=f"urn:truelight:problem:{self.name}" if self.name else "about:blank",
-            title=HTTPStatus(self.status).phrase,
+            title=_(HTTPStatus(self.status).phrase),
             status=self.status,
             detail=self.message,
             remedy=self.remedy,
@@ -107,11 +151,11 @@ def problem_of(failure: Exception) -> Problem:  # noqa: PLR0911 (one line a kind
         case RequestValidationError():
             first = failure.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            return Problem(422, "not-valid", f"{where}: {first['msg']}.")
+            return Problem(422, "not-valid", f"{where}: {wrong_value(first)}.")
         case HTTPException():
-            return Problem(
-                failure.status_code, "", str(failure.detail), headers=failure.headers or {}
-            )
+            status = failure.status_code
+            message = _(_MESSAGES.get(status, str(failure.detail)))
+            return Problem(status, "", message, headers=failure.headers or {})
         case OSError():
             message = _("The disk cannot be written: {why}.").format(why=failure.strerror)
             return Problem(507, "disk", message, _("Free some space on it."))
@@ -126,13 +170,3 @@ def answer(problem: Problem) -> Response:
         headers=problem.headers,
         media_type=MEDIA_TYPE,
     )
-
-
-async def _handle(_: Request, failure: Exception) -> Response:
-    return answer(problem_of(failure))
-
-
-def add_handlers(app: FastAPI) -> None:
-    """Answer every failure of `app` with a problem."""
-    for kind in (TruelightError, RequestValidationError, HTTPException, OSError):
-        app.add_exception_handler(kind, _handle)

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse
 from edge import __version__
 from edge.history.report_page import WORST_FIRST
 from edge.history.report_template import environment, style_sheet
-from edge.language import LANGUAGES, N_, _, decimal
+from edge.language import LANGUAGES, N_, _, decimal, minute
 from edge.socket_messages import BoxState
 from edge.text import clock, one_line
 from edge.web.problems import Problem
@@ -126,7 +126,7 @@ def left_text(seconds: float | None) -> str:
 def moment_text(moment: datetime | float) -> str:
     """When, by this machine's clock."""
     when = datetime.fromtimestamp(moment) if isinstance(moment, (int, float)) else moment
-    return f"{when.astimezone():%Y-%m-%d %H:%M}"
+    return minute(when.astimezone())
 
 
 def jpeg_url(picture: bytes) -> str:

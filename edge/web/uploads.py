@@ -1,7 +1,8 @@
 """Uploads that go on where they stopped: the tus protocol, 1.0.0, with creation and termination.
 
-https://tus.io/protocols/resumable-upload: POST announces a clip, PATCH adds to it, HEAD tells how
-much has arrived. When all of it has, it is a scan with the same number.
+https://tus.io/protocols/resumable-upload: POST announces a clip ("Creation"), PATCH adds to it and
+HEAD tells how much has arrived ("Core Protocol"), DELETE gives it up ("Termination"). When all of
+it has arrived, it is a scan with the same number.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from edge.web.api import clean_name
 from edge.web.devices import Device
 from edge.web.problems import Problem, described
 from edge.web.receiving import announced_length, receive_body
+from edge.web.scans import scan_now
 from edge.web.services import Asker, Ours, Services
-from edge.web.spool import Meta, new_id
+from edge.web.spool import Meta, NoSuchUploadError, new_id
 
 router = APIRouter(prefix="/api/v1/uploads", tags=["resumable uploads"])
 
@@ -83,13 +85,15 @@ async def begin_upload(
     return _empty(201, Location=f"{router.prefix}/{meta.id}")
 
 
-@router.head("/{scan}", response_class=Response, responses=described(401, 404, 412, 422))
+@router.head("/{scan}", response_class=Response, responses=described(401, 404, 412, 422, 503))
 async def read_offset(ours: Ours, asker: Asker, scan: UploadId) -> Response:
-    """Tell how much has arrived."""
-    meta = _own(ours, asker, scan)
-    return _empty(
-        200, **{"Upload-Offset": str(ours.spool.offset(scan)), "Upload-Length": str(meta.length)}
-    )
+    """Tell how much has arrived; all, if it is a scan by now and its sender missed the answer."""
+    try:
+        length, offset = _own(ours, asker, scan).length, ours.spool.offset(scan)
+    except NoSuchUploadError:
+        now = await scan_now(ours, scan)
+        length = offset = now.bytes or (now.finding and now.finding.size) or 0
+    return _empty(200, **{"Upload-Offset": str(offset), "Upload-Length": str(length)})
 
 
 @router.patch(

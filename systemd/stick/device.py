@@ -27,6 +27,8 @@ DRIVERS = {  # by the name that blkid gives: the kernel's driver, and its option
     "ext4": EXT,
 }
 
+N_ = str  # marks what the display shows, for setup/texts.py
+
 SECONDS = 40  # for one command
 BLKROSET = 0x125D
 CAPABILITY_VERSION = 0x20080522
@@ -156,7 +158,9 @@ def run(
             timeout=SECONDS,
         )
     except subprocess.TimeoutExpired:
-        raise UnusableError("The stick does not answer.", "Pull it out, try another.") from None
+        raise UnusableError(
+            N_("The stick does not answer."), N_("Pull it out, try another.")
+        ) from None
 
 
 def log(text: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from device import (
     DRIVERS,
     EXT,
+    N_,
     Stick,
     UnusableError,
     do_mount,
@@ -47,14 +48,16 @@ def mount(stick: Stick) -> None:
     }
     try:
         if any(name == stick.name for name, _ in mounts):
-            raise UnusableError("The stick is in use elsewhere.", "Eject it there, plug it in.")
+            raise UnusableError(
+                N_("The stick is in use elsewhere."), N_("Eject it there, plug it in.")
+            )
         found = probe(stick)
         facts |= {"name": label(found), "filesystem": found.get("TYPE")}
         facts["sound"] = mount_read_only(stick, found)
     except (UnusableError, OSError) as failure:
         log(repr(failure))
         unmount(stick)
-        silent = UnusableError("The stick does not answer.", "Pull it out, try another.")
+        silent = UnusableError(N_("The stick does not answer."), N_("Pull it out, try another."))
         unusable = failure if isinstance(failure, UnusableError) else silent
         facts |= {"error": unusable.message, "remedy": unusable.remedy}
     with opened(stick.status.parent) as sticks:
@@ -81,11 +84,14 @@ def mount_read_only(stick: Stick, found: Mapping[str, str]) -> bool:
     """Mount it; whether its file system is clean, so that it may be written to."""
     kind = found.get("TYPE", "")
     if not kind:
-        raise UnusableError("The stick is empty or damaged.", "Try another, in FAT or exFAT.")
+        raise UnusableError(
+            N_("The stick is empty or damaged."), N_("Try another, in FAT or exFAT.")
+        )
     if kind in ENCRYPTED:
-        raise UnusableError("The stick is encrypted.", "Use one that is not.")
+        raise UnusableError(N_("The stick is encrypted."), N_("Use one that is not."))
     if kind not in DRIVERS:
-        raise UnusableError(f"The stick's format is {kind}.", "Use FAT, exFAT, NTFS or ext4.")
+        message = N_("The stick's format is {format}.").format(format=kind)
+        raise UnusableError(message, N_("Use FAT, exFAT, NTFS or ext4."))
     stick.folder.mkdir()
     # The device itself: some file systems write repairs even when mounted for reading.
     lock(stick, True)
@@ -97,8 +103,9 @@ def mount_read_only(stick: Stick, found: Mapping[str, str]) -> bool:
     if done.returncode:
         log(done.stderr)
         if "unknown filesystem type" in done.stderr:
-            raise UnusableError(f"This box cannot read {kind}.", "Use FAT, exFAT, NTFS or ext4.")
-        raise UnusableError("The stick is damaged.", "Repair it, or try another.")
+            message = N_("This box cannot read {format}.").format(format=kind)
+            raise UnusableError(message, N_("Use FAT, exFAT, NTFS or ext4."))
+        raise UnusableError(N_("The stick is damaged."), N_("Repair it, or try another."))
     return sound
 
 

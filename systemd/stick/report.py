@@ -11,7 +11,7 @@ import stat
 import threading
 from collections.abc import Iterator, Mapping
 
-from device import Stick, UnusableError, do_mount, lock, log, opened, write_whole
+from device import N_, Stick, UnusableError, do_mount, lock, log, opened, write_whole
 
 FILES = ("TRUELIGHT-REPORT.html", "truelight-report.json")
 CANARY = "TRUELIGHT-IN-PROGRESS.txt"
@@ -26,13 +26,13 @@ PIECE = 1024**2
 
 ENDED = threading.Event()
 
-KEPT = "The report is in the history."
+KEPT = N_("The report is in the history.")
 NOTES = {
-    "written": "The report is on the stick. Safe to remove.",
-    "write-protected": f"The stick is write-protected. {KEPT}",
-    "full": f"The stick is full. {KEPT}",
-    "gone": f"The stick is gone. {KEPT}",
-    "failed": f"The stick takes no report. {KEPT}",
+    "written": N_("The report is on the stick.") + " " + N_("Safe to remove."),
+    "write-protected": N_("The stick is write-protected.") + " " + KEPT,
+    "full": N_("The stick is full.") + " " + KEPT,
+    "gone": N_("The stick is gone.") + " " + KEPT,
+    "failed": N_("The stick takes no report.") + " " + KEPT,
 }
 
 

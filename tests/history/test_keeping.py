@@ -41,7 +41,7 @@ def opened(
 
 
 def keep(history: History, visit: int, look: ScanResult) -> int:
-    return history.add(visit, look.finding, look.portraits, look.heat)
+    return history.add(visit, look.finding, look.portraits, look.heat, look.first_frames)
 
 
 def test_what_was_kept_is_there_again(tmp_path: Path, looks: Looks) -> None:
@@ -65,6 +65,8 @@ def test_what_was_kept_is_there_again(tmp_path: Path, looks: Looks) -> None:
         assert archive.counts(visit) == {Verdict.FAKE: 1, Verdict.UNREADABLE: 1}
         assert (archive.entry(99), archive.visit(99), archive.entries(99)) == (None, None, [])
         look = looks["two.mp4"]
+        assert two.first_frames.startswith(b"\xff\xd8") and len(two.first_frames) < 100_000
+        assert text.first_frames == b""
         for pictures, kept_ones in ((look.portraits, two.portraits), (look.heat, two.heat)):
             assert set(kept_ones) == set(pictures) == {1, 2}
             for face, pixels in pictures.items():

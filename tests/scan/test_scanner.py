@@ -110,6 +110,22 @@ def test_every_face_has_a_portrait_that_shows_it(scanner: Scanner, clips: Path) 
     assert pale[..., 1].mean() > 1.3 * pale[..., 0].mean()
 
 
+def test_the_first_frames_are_kept_small_with_a_box_around_each_face(
+    scanner: Scanner, clips: Path, tmp_path: Path
+) -> None:
+    sheet = scanner.scan_with_pictures(clips / "two.mp4").first_frames
+    assert sheet is not None and sheet.dtype == np.uint8
+    high, wide = sheet.shape[0] // 2, sheet.shape[1] // 3  # six frames, a gap between them
+    assert (sheet.shape[1], sheet.shape[2]) == (3 * 240 + 2 * 4, 3)
+    frame = sheet[:high, :wide].astype(int)
+    lines = (frame.min(axis=2) > 200).sum(axis=0)  # upright edges of the boxes, in white
+    assert (lines > 0.2 * high).sum() >= 4
+    nobody = scanner.scan_with_pictures(clips / "nobody.mp4").first_frames
+    assert nobody is not None and nobody.shape[1] == sheet.shape[1]
+    (tmp_path / "broken.mp4").write_bytes(b"no clip")
+    assert scanner.scan_with_pictures(tmp_path / "broken.mp4").first_frames is None
+
+
 def test_a_clip_may_be_passed_over_with_a_reason(scanner: Scanner, clips: Path) -> None:
     scanner.wait()
     finding = scanner.unreadable(clips / "red.mp4", "It was too long.")

@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from german import english_in
 from serving import Serving, Visitor, form, path_of
 from waiting import until
 
@@ -70,6 +71,10 @@ def test_what_is_sent_twice_with_a_key_is_judged_once(client: Client, clips: Pat
     assert client.send(clips / "pale.mp4", key="one").id == first.id
     with pytest.raises(ApiError) as refused:
         client.send(clips / "red.mp4", key="one")
+    assert refused.value.status == 409
+    client.delete_scan(first.id)
+    with pytest.raises(ApiError, match="was deleted") as refused:
+        client.send(clips / "pale.mp4", key="one")
     assert refused.value.status == 409
 
 
@@ -132,8 +137,10 @@ def test_a_piece_by_piece_upload_goes_on_where_it_stopped(
     until(lambda: anybody.ask("PATCH", place, b"", **chunk, Upload_Offset="0").status == 409)
     last = anybody.ask("PATCH", place, clip[at:], **chunk, Upload_Offset=str(at))
     assert last.status == 204, last.text
+    assert offset() == len(clip)  # whoever missed the last answer does not begin again
     *_, scan = client.follow(place.split("/")[-1])
     assert (scan.name, scan.verdict) == ("piece by piece.mp4", Verdict.FAKE)
+    assert offset() == len(clip)
     protocol = anybody.ask("OPTIONS", "/api/v1/uploads", **token).headers
     assert protocol["tus-extension"] == "creation,termination"
 
@@ -250,6 +257,7 @@ def test_the_older_app_gets_the_answer_that_it_waits_for(
         content_type=f"multipart/form-data; boundary={boundary}",
         user_agent="Dart/3.4 (dart:io)",
         accept_encoding="gzip",
+        accept_language="de",  # the app compares the labels, whatever its phone speaks
     )
     assert answer.status == 200, answer.text
     decoded = answer.json
@@ -278,6 +286,28 @@ def test_the_older_apps_token_may_be_in_its_address(
         refused = anybody.ask("POST", "/predict_media", body, Content_Type=kind, **way)
         assert refused.status == 401
     assert anybody.ask("POST", "/with/tl_x/predict_media", body, Content_Type=kind).status == 401
+
+
+def test_problems_are_said_in_the_language_that_is_asked_for(
+    anybody: Visitor, token: dict[str, str]
+) -> None:
+    for method, path in (
+        ("GET", "nowhere"),
+        ("PUT", "scans"),
+        ("POST", "scans"),
+        ("POST", "uploads"),
+        ("GET", "scans/0"),
+        ("GET", "findings/999999"),
+        *(("GET", f"findings?{wrong}") for wrong in ("limit=0", "limit=x", "since=x", "verdict=x")),
+    ):
+        english, german = (
+            anybody.ask(method, f"/api/v1/{path}", b"", **token, Accept_Language=language).json
+            for language in ("en", "de")
+        )
+        said = f"{german['title']}\n{german['detail']}\n{german['remedy']}"
+        assert (path, list(english_in(said))) == (path, [])
+        assert (english["type"], english["status"]) == (german["type"], german["status"])
+        assert english["detail"] != german["detail"]
 
 
 # ---- The box

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from serving import Serving
 
 from edge.client import Client
@@ -17,6 +18,7 @@ LEFT_OUT = ("--exclude-path-regex", "events", "--exclude-method", "PATCH")
 """Streams do not end; pieces of an upload have a media type of their own (see test_api)."""
 
 
+@pytest.mark.timeout(3600 if os.environ.get("TRUELIGHT_CONTRACT") == "full" else 300)
 def test_the_api_keeps_to_its_document(serving: Serving, client: Client, tmp_path: Path) -> None:
     document = tmp_path / "openapi.json"
     document.write_text(json.dumps(client._get("/api/v1/openapi.json")))

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from browser import Browser, browser
+from bundles import SUMMARY
+from german import english_in
 from serving import Serving, Visitor, paired
 from walking import DESK, PHONE, Person
 
@@ -69,6 +71,7 @@ def test_a_clip_is_sent_and_its_finding_read_and_deleted(
     assert "FAKE" in person.sees("article .badge")
     person.sees(".reason", "looks swapped")
     assert person.value("document.querySelectorAll('.pictures img').length") == 2
+    assert person.value("document.querySelector('.first img').naturalWidth") > 400
     assert person.value("document.querySelector('.plot svg').getClientRects().length") > 0
     person.sees("#meaning", "What the verdicts mean")
     assert person.faults() == []
@@ -140,7 +143,13 @@ def test_the_page_speaks_the_browsers_language_and_the_one_chosen(
     person.is_at("/findings/")
     assert "ECHT" in person.sees("article .badge")
     person.sees(".reason", "Kein Gesicht wirkt ausgetauscht. Wahrscheinlichkeit für FAKE")
+    report = person.value("document.querySelector('a[href$=\"report.html\"]').pathname")
     look(person, "finding-german")
+    finding = person.is_at("/findings/")
+    for path in (*PAGES, finding, report, "/pair", "/offline", "/nowhere", "/history?since=x"):
+        words = person.own_words(path).replace(SUMMARY, "")
+        assert "Urteil" in words, path
+        assert (path, list(english_in(words))) == (path, [])
     for path in PAGES:
         person.open(path)
         assert (path, person.value("document.documentElement.lang")) == (path, "de")

@@ -12,6 +12,17 @@ from serving import Serving
 from waiting import until
 
 PHONE, DESK = 390, 1280
+OWN_WORDS = """async (path) => {
+  const text = await (await fetch(path)).text();
+  const page = new DOMParser().parseFromString(text, "text/html");
+  page.querySelectorAll("script, style, code, bdi, [lang=en]").forEach((each) => each.remove());
+  const all = [...page.querySelectorAll("*")];
+  const texts = all.flatMap((each) => [...each.childNodes])
+    .filter((each) => each.nodeType === Node.TEXT_NODE).map((each) => each.data.trim());
+  const names = ["alt", "title", "aria-label", "placeholder"];
+  const said = all.flatMap((each) => names.map((name) => each.getAttribute(name)));
+  return [...texts, ...said].filter(Boolean).join("\\n");
+}"""
 AXE = files("axe_core_python").joinpath("axe.min.js")
 
 
@@ -66,6 +77,17 @@ class Person:
             lambda: f"at {self.value('location.pathname')}: {self.text()}",
         )
         return str(self.value("location.pathname"))
+
+    def own_words(self, path: str) -> str:
+        """All words of a page, also those that are read out; without other people's and code."""
+        return str(
+            self.window.ask(
+                "Runtime.evaluate",
+                expression=f"({OWN_WORDS})({json.dumps(path)})",
+                awaitPromise=True,
+                returnByValue=True,
+            )["result"]["value"]
+        )
 
     def text(self) -> str:
         return " ".join(str(self.value("document.body.textContent")).split())

@@ -179,7 +179,7 @@ def show_halted(settings: Settings) -> None:
     if settings.panel.kind != "hardware" or settings.display.driver == "none":
         return
     display = Oled(settings.display)
-    display.show(draw(Scene(Halted()), 0.0), Brightness.FULL)
+    display.show(draw(Scene(Halted(), language=settings.language.display), 0.0), Brightness.FULL)
     display.close()
 
 

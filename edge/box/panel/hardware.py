@@ -11,6 +11,7 @@ from edge.box.events import Held, HeldLong, Pressed
 from edge.box.panel import PATIENCE, PaintedPanel, Painter, Part, Post
 from edge.box.views import draw
 from edge.box.views.status import Trouble, TroubleKind
+from edge.language import N_
 from edge.settings import Settings
 from edge.settings_schema import ButtonSettings, LampSettings
 
@@ -165,7 +166,10 @@ def unknown_board(failure: Exception) -> Trouble:
 
     # A back end that does not know the board is skipped; in the end there is none left.
     if isinstance(failure, PinUnknownPi | BadPinFactory):
-        message, remedy = "Unknown board: no button, no lamps.", "Use a Raspberry Pi 4 or 5."
+        message, remedy = (
+            N_("Unknown board: no button, no lamps."),
+            N_("Use a Raspberry Pi 4 or 5."),
+        )
     else:
-        message, remedy = "Button and lamps do not answer.", "Run: sudo truelight doctor"
+        message, remedy = N_("Button and lamps do not answer."), N_("Run: sudo truelight doctor")
     return Trouble(TroubleKind.UNKNOWN_BOARD, message, remedy)

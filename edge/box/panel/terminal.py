@@ -23,6 +23,7 @@ from edge.box.panel import PATIENCE, PaintedPanel, Painter, Post
 from edge.box.views import Brightness, Scene, drawn
 from edge.box.views.canvas import Canvas, Mask
 from edge.errors import TruelightError
+from edge.language import N_, _, speaking, translated
 from edge.settings import Settings
 
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
@@ -137,12 +138,16 @@ def open_terminal(settings: Settings, post: Post) -> PaintedPanel:
     Raises:
         TruelightError: there is none.
     """
-    terminal = Terminal(post, f"Drop files into {settings.inbox_folder} to judge them.")
+    with speaking(settings.language.display):
+        note = _("Drop files into {folder} to judge them.").format(folder=settings.inbox_folder)
+    terminal = Terminal(post, note)
     painter = Painter("terminal", terminal.paint, lambda scene: scene.view.subject)
     return PaintedPanel([painter], [terminal])
 
 
-KEY_HINTS = ("space: press", "h: hold 2 s", "s: hold 6 s (shut down)", "q: quit")
+KEY_HINTS = (
+    *(N_("space: press"), N_("h: hold 2 s"), N_("s: hold 6 s (shut down)"), N_("q: quit")),
+)
 BRIGHT, FAINT, GREEN, RED, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[1;32m", "\x1b[1;31m", "\x1b[0m"
 _BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 """What each point of a Braille character adds to its code point, 4 rows of 2."""
@@ -165,7 +170,8 @@ def layout(scene: Scene, seconds: float, width: int, height: int, note: str = ""
     room for that either, as the words on the display.
     """
     canvas = drawn(scene, seconds, Canvas())
-    below = [*_lamps(scene, seconds, width), *_keys(width)]
+    with speaking(scene.language):
+        below = [*_lamps(scene, seconds, width), *_keys(width)]
     below += [FAINT + line for line in _wrapped(note, width)] if note else []
     room = height - len(below)
     points = np.asarray(canvas.image(), np.bool_)
@@ -174,7 +180,8 @@ def layout(scene: Scene, seconds: float, width: int, height: int, note: str = ""
             above = _framed(rows, scene.brightness)
             break
     else:
-        above = _words(canvas, scene.brightness, width)[: max(0, room)]
+        with speaking(scene.language):
+            above = _words(canvas, scene.brightness, width)[: max(0, room)]
     return [*above, *below][: max(1, height)]
 
 
@@ -204,7 +211,7 @@ def _framed(rows: Sequence[str], brightness: Brightness) -> list[str]:
 
 
 def _words(canvas: Canvas, brightness: Brightness, width: int) -> list[str]:
-    words = ["(the display is off)"] if brightness is Brightness.OFF else canvas.words
+    words = [_("(the display is off)")] if brightness is Brightness.OFF else canvas.words
     return [line for text in words for line in _wrapped(text, width)]
 
 
@@ -214,13 +221,16 @@ def _lamps(scene: Scene, seconds: float, width: int) -> list[str]:
     green, red = what.lit(seconds)
     lamps = " ".join(
         f"{colour}● {name.upper()}{PLAIN}" if is_lit else f"{FAINT}○ {name}{PLAIN}"
-        for name, colour, is_lit in (("green", GREEN, green), ("red", RED, red))
+        for name, colour, is_lit in ((_("green"), GREEN, green), (_("red"), RED, red))
     )
-    return [lamps if width >= 13 else "", *(FAINT + line for line in _wrapped(what.words, width))]
+    return [
+        lamps if width >= 13 else "",
+        *(FAINT + line for line in _wrapped(translated(what.words), width)),
+    ]
 
 
 def _keys(width: int) -> list[str]:
-    whole = [key.replace(" ", "\N{NO-BREAK SPACE}") for key in KEY_HINTS]
+    whole = [_(key).replace(" ", "\N{NO-BREAK SPACE}") for key in KEY_HINTS]
     return [FAINT + line for line in _wrapped("  ".join(whole), width)]
 
 

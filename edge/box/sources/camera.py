@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import TruelightError
+from edge.language import N_
 from edge.settings import Settings
 from edge.settings_schema import CameraSettings
 
@@ -33,8 +34,8 @@ class CameraError(TruelightError):
 class CameraStuckError(CameraError):
     """The camera does not answer in time. It may after it was opened again."""
 
-    def __init__(self, remedy: str = "Check its cable.") -> None:
-        super().__init__("Camera does not answer.", remedy)
+    def __init__(self, remedy: str = N_("Check its cable.")) -> None:
+        super().__init__(N_("Camera does not answer."), remedy)
 
 
 class Camera(Protocol):
@@ -77,11 +78,11 @@ class NoCamera(Camera):
 
     def open(self) -> None:
         """Raises CameraError."""
-        raise CameraError("This box has no camera.", "Set camera.kind.")
+        raise CameraError(N_("This box has no camera."), N_("Set camera.kind."))
 
     def frame(self) -> NDArray[np.uint8]:
         """Raises CameraError."""
-        raise CameraError("This box has no camera.", "Set camera.kind.")
+        raise CameraError(N_("This box has no camera."), N_("Set camera.kind."))
 
     def record(self, *_: object) -> None:
         """Raises CameraError."""

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from edge.atomic_write import publish, unfinished_file
 from edge.box.sources.camera import CameraError, view_size
+from edge.language import N_
 from edge.settings_schema import CameraSettings
 
 Pixels = NDArray[np.uint8]
@@ -85,7 +86,7 @@ class FileCamera:
                 str(half), cv2.VideoWriter.fourcc(*"mp4v"), source.rate, self._size
             )
             if not writer.isOpened():
-                raise CameraError("Recording failed.", "This OpenCV cannot write video.")
+                raise CameraError(N_("Recording failed."), N_("This OpenCV cannot write video."))
             try:
                 self._began = self._clock()
                 for number in range(frames):
@@ -109,14 +110,18 @@ class FileCamera:
 
     def _load(self) -> _FrameSource:
         if self._file is None:
-            raise CameraError("No file to play.", "Set camera.file.")
+            raise CameraError(N_("No file to play."), N_("Set camera.file."))
         if self._file.is_dir():
             inside = sorted(path for path in self._file.iterdir() if _is_image(path))
             if not inside:
-                raise CameraError("No image to play.", f"{self._file.name} holds none.")
+                raise CameraError(
+                    N_("No image to play."), N_("{file} holds none.").format(file=self._file.name)
+                )
             return _Images(inside, self._rate)
         if not self._file.is_file():
-            raise CameraError("No file to play.", f"{self._file.name} is gone.")
+            raise CameraError(
+                N_("No file to play."), N_("{file} is gone.").format(file=self._file.name)
+            )
         if _is_image(self._file):
             return _Images([self._file], self._rate)
         return _Video(self._file)
@@ -206,4 +211,4 @@ def _is_image(path: Path) -> bool:
 
 
 def _unplayable(path: Path) -> CameraError:
-    return CameraError("File cannot be played.", path.name)
+    return CameraError(N_("File cannot be played."), path.name)

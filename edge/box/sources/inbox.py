@@ -26,6 +26,7 @@ from edge.box.sources.arrivals import Arrivals, Stamp
 from edge.box.views.status import Trouble, TroubleKind
 from edge.errors import TruelightError
 from edge.finding import Finding
+from edge.language import N_
 from edge.scan.collect import clips_within, media_within
 from edge.skipped import NOTHING_SKIPPED, SkipList, Skipped
 from edge.text import json_text, name_text, one_line, path_text
@@ -102,7 +103,7 @@ class Inbox:
         try:
             call_within(WRITE_SECONDS, lambda: write_results(self._folder, entries, report))
         except (TruelightError, TimeoutError) as failure:
-            late = "Results not written. The inbox does not answer."
+            late = N_("Results not written. The inbox does not answer.")
             note = str(failure) if isinstance(failure, TruelightError) else late
             log.error("%s", note)
             self._post(ReportDone(key, False, note))
@@ -121,10 +122,10 @@ class Inbox:
             self._fail(failure)
 
     def _fail(self, failure: OSError) -> None:
-        message, remedy = "The inbox cannot be used.", f"{self._folder}: {failure.strerror}."
+        message, remedy = N_("The inbox cannot be used."), f"{self._folder}: {failure.strerror}."
         if failure.errno in (errno.ENOSPC, errno.EMFILE):
-            message = "The inbox cannot be watched."
-            remedy = "Raise fs.inotify.max_user_watches and max_user_instances."
+            message = N_("The inbox cannot be watched.")
+            remedy = N_("Raise fs.inotify.max_user_watches and max_user_instances.")
         log.error("%s %s", message, remedy)
         self.trouble = Trouble(TroubleKind.SETTINGS_WRONG, message, remedy)
 
@@ -175,7 +176,7 @@ def write_results(folder: Path, entries: Iterable[Entry], report: Report) -> Non
     try:
         clips = {path_text(clip): clip for clip in clips_within(folder)}
     except OSError as failure:
-        raise TruelightError("Results not written.", f"{folder}: {failure.strerror}.") from failure
+        raise TruelightError(_not_written(folder, failure.strerror)) from failure
     failures: list[str] = []
     written = 1
     for entry in entries:
@@ -185,8 +186,13 @@ def write_results(folder: Path, entries: Iterable[Entry], report: Report) -> Non
             _write(result_of(clip), result + "\n", failures)
     _write(free_name(folder / REPORT), report.html, failures)
     if failures:
-        message = f"{len(failures)} of {written} results not written."
-        raise TruelightError(message, f"{folder}: {failures[0]}.")
+        message = N_("{number} of {total} results not written. {why}")
+        why = f"{folder}: {failures[0]}."
+        raise TruelightError(message.format(number=len(failures), total=written, why=why))
+
+
+def _not_written(folder: Path, why: str | None) -> str:
+    return N_("Results not written. {why}").format(why=f"{folder}: {why}.")
 
 
 def _write(path: Path, content: str, failures: list[str]) -> None:

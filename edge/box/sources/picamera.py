@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from edge.atomic_write import publish, unfinished_file
 from edge.box.sources import Answer, call_within
 from edge.box.sources.camera import CameraError, CameraStuckError, view_size
+from edge.language import N_
 from edge.settings_schema import CameraSettings
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class PiCamera:
         if self._camera is not None:
             return
         if self._stuck is not None and self._stuck.is_alive():
-            raise CameraStuckError("Switch the box off and on.")
+            raise CameraStuckError(N_("Switch the box off and on."))
         self._camera = self._ask(self._start, _OPENING_SECONDS, _put_away)
 
     def frame(self) -> NDArray[np.uint8]:
@@ -79,7 +80,7 @@ class PiCamera:
                     progress(made)
                     self._wait_until(encoder, encoder.frames_encoded + 1)
             if not is_whole_mp4(half):
-                raise CameraError("Recording failed.", "Check the room on the disk.")
+                raise CameraError(N_("Recording failed."), N_("Check the room on the disk."))
             progress(1.0)
             publish(half, path)
 
@@ -102,9 +103,9 @@ class PiCamera:
             from libcamera import Transform, controls
             from picamera2 import Picamera2
         except ModuleNotFoundError as missing:
-            raise CameraError("Picamera2 is missing.", "Run setup.sh install.") from missing
+            raise CameraError(N_("Picamera2 is missing."), N_("Run setup.sh install.")) from missing
         if not Picamera2.global_camera_info():
-            raise CameraError("No camera found.", "Switch off, check its cable.")
+            raise CameraError(N_("No camera found."), N_("Switch off, check its cable."))
         camera = Picamera2(0)
         try:
             chosen, turned = self._settings, self._settings.upside_down
@@ -149,7 +150,7 @@ class PiCamera:
         finally:
             self._ask(lambda: camera.stop_encoder(encoder), limit)
         if failures:
-            raise CameraError("Recording failed.", "Check the room on the disk.")
+            raise CameraError(N_("Recording failed."), N_("Check the room on the disk."))
 
     def _wait_until(self, encoder: Encoder, frames: int) -> None:
         """Wait until `frames` are encoded. Raises CameraStuckError at the deadline."""
@@ -193,7 +194,7 @@ def to_rgb(pixels: NDArray[np.uint8], name: str, size: tuple[int, int]) -> NDArr
         return np.ascontiguousarray(pixels[:height, :width, 2::-1])
     if name in ("BGR888", "XBGR8888"):
         return np.ascontiguousarray(pixels[:height, :width, :3])
-    raise CameraError("Unknown camera format.", f"It gives {name}.")
+    raise CameraError(N_("Unknown camera format."), N_("It gives {format}.").format(format=name))
 
 
 def is_whole_mp4(path: Path) -> bool:
@@ -225,5 +226,5 @@ def _named(failure: BaseException) -> CameraError:
         cause = cause.__cause__ or cause.__context__
     text = " ".join(texts).lower()
     if "busy" in text or "acquire" in text:
-        return CameraError("Another program has the camera.", "End it, press again.")
-    return CameraError("Camera failed.", texts[-1] or type(failure).__name__)
+        return CameraError(N_("Another program has the camera."), N_("End it, press again."))
+    return CameraError(N_("Camera failed."), texts[-1] or type(failure).__name__)

@@ -29,6 +29,7 @@ from edge.box.events import (
 from edge.box.sources import PATIENCE, FolderWatch
 from edge.box.views.status import Trouble, TroubleKind
 from edge.history.report import HTML_NAME, JSON_NAME, Report
+from edge.language import N_
 from edge.scan.collect import Media
 from edge.text import one_line
 
@@ -243,7 +244,7 @@ def _read(file: Path) -> _Stick | None:
             name=one_line(str(facts["name"])) or "USB stick",
             plugged=int(facts.get("plugged", 0)),
             error=None if error is None else one_line(str(error)),
-            remedy=one_line(str(remedy or "Try another one.")),
+            remedy=one_line(str(remedy or N_("Try another one."))),
         )
     except FileNotFoundError:
         return None

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, dataclass_transform
 
 from edge.box.views.canvas import WIDTH, Canvas, icon
-from edge.language import N_
+from edge.language import ENGLISH, _, speaking
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -96,13 +96,16 @@ class Scene:
     view: View
     marks: tuple[str, ...] = ()
     brightness: Brightness = Brightness.FULL
+    language: str = ENGLISH
+    """What it is drawn in."""
 
     @property
     def status(self) -> str:
-        """The line for `systemctl status`."""
+        """The line for `systemctl status`, in the reader's language."""
+        status = _(self.view.status)
         if not self.marks:
-            return self.view.status
-        return N_("{sentence} ({why})").format(sentence=self.view.status, why=", ".join(self.marks))
+            return status
+        return f"{status} ({', '.join(map(_, self.marks))})"
 
 
 def draw(scene: Scene, seconds: float) -> Image.Image:
@@ -117,7 +120,8 @@ def drawn(scene: Scene, seconds: float, canvas: Canvas) -> Canvas:
     """The same on a canvas, which also knows its words."""
     marks = scene.marks
     canvas.header_width = WIDTH - MARK_WIDTH * min(len(marks), MOST_MARKS)
-    scene.view.draw(canvas, seconds)
+    with speaking(scene.language):
+        scene.view.draw(canvas, seconds)
     groups = [marks[at : at + MOST_MARKS] for at in range(0, len(marks), MOST_MARKS)]
     shown = groups[int(seconds / 2) % len(groups)] if groups else ()
     for at, name in enumerate(shown):

@@ -11,9 +11,9 @@ from PIL import Image, ImageFilter
 
 from edge.box.views import DARK, WINK, LampPattern, View
 from edge.box.views.canvas import HEIGHT, WIDTH, Canvas, Mask, width
-from edge.language import N_
+from edge.language import N_, _
 
-CAMERA = "Camera"
+CAMERA = N_("Camera")
 """Where a clip comes from that has no other source."""
 BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]])
 """Order in which points of a 4 x 4 tile light up: steady from frame to frame, unlike diffusion."""
@@ -29,10 +29,10 @@ class Framing(StrEnum):
 
 
 HINTS = {
-    Framing.NO_FACE: "No face yet",
-    Framing.CLOSER: "Move closer",
-    Framing.LIGHT: "More light",
-    Framing.GOOD: "Hold still",
+    Framing.NO_FACE: N_("No face yet"),
+    Framing.CLOSER: N_("Move closer"),
+    Framing.LIGHT: N_("More light"),
+    Framing.GOOD: N_("Hold still"),
 }
 
 
@@ -58,9 +58,9 @@ class Viewfinder(View):
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
         if self.image is None:
-            canvas.header(CAMERA)
+            canvas.header(_(CAMERA))
             canvas.spinner(0, 27, seconds)
-            canvas.line("Opening the camera", 16, 29)
+            canvas.line(_("Opening the camera"), 16, 29)
             return
         high, wide = self.image.pixels.shape
         shown = max(1, min(WIDTH, round(wide * HEIGHT / max(1, high))))
@@ -68,7 +68,7 @@ class Viewfinder(View):
         if self.countdown is not None:
             canvas.fill(0, 0, 26, 34, lit=False)
             canvas.line(str(self.countdown), 5, 5, times=4)
-        hint = HINTS[self.framing]
+        hint = _(HINTS[self.framing])
         half = width(hint) // 2 + 4
         canvas.fill(WIDTH // 2 - half, HEIGHT - 12, 2 * half, 12, lit=False)
         canvas.centred(hint, HEIGHT - 9)
@@ -83,12 +83,12 @@ class Recording(View):
     status = N_("Recording")
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
-        canvas.header(CAMERA)
+        canvas.header(_(CAMERA))
         if seconds % 1 < 0.75:
             dot = ((4, 0, 5, 13), (2, 1, 9, 11), (1, 2, 11, 9), (0, 4, 13, 5))
             for x, y, wide, high in dot:
                 canvas.fill(2 + x, 20 + y, wide, high)
-        canvas.line("REC", 22, 21, times=2)
+        canvas.line(_("REC"), 22, 21, times=2)
         canvas.right(f"{max(0.0, self.seconds_left):.0f} s", WIDTH, 21, times=2)
         canvas.bar(41, 12, self.fraction, seconds)
 

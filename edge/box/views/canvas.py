@@ -120,6 +120,11 @@ def shortened(text: str, room: int) -> str:
     return f"{head.rstrip()}{ELLIPSIS}{tail.lstrip()}" if room > 0 else ""
 
 
+def largest(text: str, most: int) -> int:
+    """How many times a line of text can be enlarged, at most `most`; at least once."""
+    return max(1, min(most, WIDTH // max(1, width(text))))
+
+
 def fitting(text: str, room: int) -> str:
     """As much of the text's beginning as is at most `room` wide."""
     ends = itertools.accumulate(width(character) + GAP for character in text)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from edge.box.views import DARK, EVEN, FAST, SLOW, SPARK, LampPattern, View
 from edge.box.views.camera import CAMERA
-from edge.box.views.canvas import CAPITALS, WIDTH, Canvas, plain, shortened, width
+from edge.box.views.canvas import CAPITALS, WIDTH, Canvas, largest, plain, shortened, width
 from edge.finding import Verdict
-from edge.language import N_
-from edge.text import clock, percent
+from edge.language import N_, _, translated
+from edge.text import clock, percent, verdict_text
 
 COUNTS_PITCH = 9
 """Rows from one line of counts to the next."""
@@ -24,12 +24,20 @@ _LAMPS = {
 
 
 _STATUS = {
-    Verdict.REAL: N_("REAL: {kind}"),
-    Verdict.FAKE: N_("FAKE: {kind}"),
-    Verdict.UNSURE: N_("UNSURE: {kind}"),
-    Verdict.NO_FACE: N_("NO_FACE: {kind}"),
-    Verdict.UNREADABLE: N_("UNREADABLE: {kind}"),
+    Verdict.REAL: N_("REAL: {clip}"),
+    Verdict.FAKE: N_("FAKE: {clip}"),
+    Verdict.UNSURE: N_("UNSURE: {clip}"),
+    Verdict.NO_FACE: N_("NO_FACE: {clip}"),
+    Verdict.UNREADABLE: N_("UNREADABLE: {clip}"),
 }
+_COUNTED = {
+    Verdict.REAL: N_("real"),
+    Verdict.FAKE: N_("fake"),
+    Verdict.UNSURE: N_("unsure"),
+    Verdict.NO_FACE: N_("no face"),
+    Verdict.UNREADABLE: N_("unreadable"),
+}
+"""The verdicts as they stand behind a number, where there is little room."""
 
 
 class StickListing(View):
@@ -40,13 +48,13 @@ class StickListing(View):
 
     @property
     def status(self) -> str:
-        return N_("Searching {stick} for clips").format(stick=self.name)
+        return _("Searching {stick} for clips").format(stick=self.name)
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
         canvas.header(self.name)
         canvas.spinner(0, 27, seconds)
-        canvas.line("Looking for clips", 16, 29)
-        canvas.line("Leave the stick in!", 16, 43)
+        canvas.line(_("Looking for clips"), 16, 29)
+        canvas.line(_("Leave the stick in!"), 16, 43)
 
 
 class Judging(View):
@@ -68,21 +76,22 @@ class Judging(View):
 
     @property
     def status(self) -> str:
-        text = N_("Judging {number} of {of}: {kind}") if self.of > 1 else N_("Judging {kind}")
-        kind = self.name or N_("a recording")
-        return text.format(number=self.number, of=self.of, kind=kind)
+        text = _("Judging {number} of {of}: {clip}") if self.of > 1 else _("Judging {clip}")
+        clip = self.name or _("a recording")
+        return text.format(number=self.number, of=self.of, clip=clip)
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
-        canvas.header(self.source or CAMERA, self.number, self.of)
-        canvas.line(shortened(plain(self.name), WIDTH) or "The recording", 0, 17)
+        canvas.header(self.source or _(CAMERA), self.number, self.of)
+        canvas.line(shortened(plain(self.name), WIDTH) or _("The recording"), 0, 17)
         canvas.bar(28, 11, self.fraction, seconds)
         canvas.line(f"{min(max(self.fraction, 0.0), 1.0) * 100:.0f} %", 0, 43)
         if self.seconds_left is not None:
-            canvas.right(f"{clock(max(0.0, self.seconds_left))} left", WIDTH, 43)
+            left = _("{time} left").format(time=clock(max(0.0, self.seconds_left)))
+            canvas.right(left, WIDTH, 43)
         if self.cancelling or self.camera_next:
-            canvas.line("Stopping" if self.cancelling else "Next: the camera", 0, 53)
+            canvas.line(_("Stopping") if self.cancelling else _("Next: the camera"), 0, 53)
         elif self.so_far is not None:
-            canvas.line(f"now fake {percent(self.so_far)}", 0, 53)
+            canvas.line(_("now fake {share}").format(share=percent(self.so_far)), 0, 53)
         canvas.spinner(WIDTH - 10, 52, seconds)
 
 
@@ -94,13 +103,13 @@ class WritingReport(View):
 
     @property
     def status(self) -> str:
-        return N_("Writing the report on {stick}").format(stick=self.name)
+        return _("Writing the report on {stick}").format(stick=self.name)
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
         canvas.header(self.name)
         canvas.spinner(0, 27, seconds)
-        canvas.line("Writing the report", 16, 29)
-        canvas.line("Leave the stick in!", 16, 43)
+        canvas.line(_("Writing the report"), 16, 29)
+        canvas.line(_("Leave the stick in!"), 16, 43)
 
 
 class ClipVerdict(View):
@@ -124,22 +133,21 @@ class ClipVerdict(View):
 
     @property
     def status(self) -> str:
-        return _STATUS[self.verdict].format(kind=self.name or N_("the recording"))
+        return _(_STATUS[self.verdict]).format(clip=self.name or _("the recording"))
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
-        canvas.header(self.name or CAMERA, self.number, self.of)
-        why = plain(f"{self.reason} {self.note}".strip())
-        times = 2 if self.verdict is Verdict.UNREADABLE else 3
+        canvas.header(self.name or _(CAMERA), self.number, self.of)
+        why = plain(f"{translated(self.reason)} {self.note}".strip())
+        words = verdict_text(self.verdict)
+        times = largest(words, 3)
         is_fake = self.verdict is Verdict.FAKE
         if is_fake:
             canvas.fill(0, 14, WIDTH, 27)
-        canvas.centred(
-            _words(self.verdict), 14 + (27 - CAPITALS * times) // 2, times, lit=not is_fake
-        )
+        canvas.centred(words, 14 + (27 - CAPITALS * times) // 2, times, lit=not is_fake)
         if self.fake_probability is None:
             canvas.paragraph(why, 43, 2, seconds)
             return
-        words = f"fake {percent(self.fake_probability)}"
+        words = _("fake {share}").format(share=percent(self.fake_probability))
         canvas.line(words, 0, 43)
         _gauge(canvas, width(words) + 6, 42, self.fake_probability)
         canvas.scrolling(why, 53, seconds)
@@ -175,19 +183,15 @@ class BatchSummary(View):
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
         canvas.header(self.name)
-        lines = [(_words(verdict), self.counts.get(verdict, 0)) for verdict in Verdict]
-        lines += [("skipped", self.skipped)] if self.skipped else []
+        lines = [(_(_COUNTED[verdict]), self.counts.get(verdict, 0)) for verdict in Verdict]
+        lines += [(_("skipped"), self.skipped)] if self.skipped else []
         for at, (words, count) in enumerate(lines):
             x, y = (at % 2) * 69, 16 + (at // 2) * COUNTS_PITCH
             canvas.right(_short_count(count), x + 17, y)
-            canvas.line(words.lower(), x + 20, y)
-            if count and words == _words(self.worst):
-                canvas.invert(x, y - 1, 20 + width(words.lower()) + 2, COUNTS_PITCH)
+            canvas.line(words, x + 20, y)
+            if count and words == _(_COUNTED[self.worst]):
+                canvas.invert(x, y - 1, 20 + width(words) + 2, COUNTS_PITCH)
         canvas.paragraph(self.note, 44, 2, seconds)
-
-
-def _words(verdict: Verdict) -> str:
-    return verdict.replace("_", " ")
 
 
 def _short_count(count: int) -> str:
@@ -203,6 +207,7 @@ class Stopped(View):
     status = N_("Cancelled")
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
-        canvas.line("Stopped", 0, 3, times=2)
+        words = _("Stopped")
+        canvas.line(words, 0, 3, times=largest(words, 2))
         canvas.dots(21)
         canvas.paragraph(self.note, 27, 3, seconds)

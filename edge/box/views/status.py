@@ -5,9 +5,19 @@ from __future__ import annotations
 from enum import StrEnum
 
 from edge.box.views import DARK, FAST, SLOW, SPARK, WINK, LampPattern, View
-from edge.box.views.canvas import ABOVE, PITCH, WIDTH, Canvas, enlarged, glyph, icon, width
+from edge.box.views.canvas import (
+    ABOVE,
+    PITCH,
+    WIDTH,
+    Canvas,
+    enlarged,
+    glyph,
+    icon,
+    largest,
+    width,
+)
 from edge.errors import TruelightError
-from edge.language import N_
+from edge.language import N_, _, translated
 
 
 class Starting(View):
@@ -19,7 +29,7 @@ class Starting(View):
     def draw(self, canvas: Canvas, seconds: float) -> None:
         _eye(canvas, seconds % 1 < 0.75, (WIDTH - 25) // 2)
         canvas.centred("Truelight", 22, times=2)
-        words = "Loading the model"
+        words = _("Loading the model")
         left = (WIDTH - width(words) - 13) // 2
         canvas.spinner(left, 49, seconds)
         canvas.line(words, left + 13, 51)
@@ -38,9 +48,14 @@ class Ready(View):
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
         _eye(canvas, seconds % 4 < 3.75, 0)
-        canvas.centred("Ready", 14, times=3)
-        other = "plug in a stick" if self.sticks else "drop in a file"
-        lines = ["Press to film a face,", f"or {other}"] if self.camera else [other.capitalize()]
+        words = _("Ready")
+        times = largest(words, 3)
+        canvas.line(words, max(22, (WIDTH - width(words) * times) // 2), 14, times)
+        if self.camera:
+            other = _("or plug in a stick") if self.sticks else _("or drop in a file")
+            lines = [_("Press to film a face,"), other]
+        else:
+            lines = [_("Plug in a stick") if self.sticks else _("Drop in a file")]
         for at, line in enumerate(lines):
             canvas.centred(line, 43 + PITCH * at)
 
@@ -54,15 +69,16 @@ class Pairing(View):
     status = N_("Pairing a device")
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
-        canvas.header("To pair a device")
+        canvas.header(_("To pair a device"))
         if not self.code:
-            canvas.paragraph("The code is on the box's display.", 24, 3, seconds)
+            canvas.paragraph(_("The code is on the box's display."), 24, 3, seconds)
             return
         canvas.centred(self.code, 17, times=2)
         if self.fingerprint:
-            canvas.paragraph(f"Certificate {self.fingerprint}", 39, 2, seconds)
+            words = _("Certificate {fingerprint}").format(fingerprint=self.fingerprint)
+            canvas.paragraph(words, 39, 2, seconds)
         else:
-            canvas.centred("Type this code there", 43)
+            canvas.centred(_("Type this code there"), 43)
 
 
 class ShuttingDown(View):
@@ -72,9 +88,10 @@ class ShuttingDown(View):
     status = N_("Shutting down")
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
-        canvas.centred("Shutting down", 8, times=2)
+        words = _("Shutting down")
+        canvas.centred(words, 8, times=largest(words, 2))
         canvas.spinner(12, 37, seconds)
-        canvas.line("Leave the plug in!", 30, 39)
+        canvas.line(_("Leave the plug in!"), 30, 39)
 
 
 class Halted(View):
@@ -83,24 +100,24 @@ class Halted(View):
     lamps = LampPattern(DARK, DARK, "both dark")
     status = N_("Halted: the power may go")
 
-    def draw(self, canvas: Canvas, _: float) -> None:
+    def draw(self, canvas: Canvas, __: float) -> None:
         canvas.stamp_centred(icon("plug"), 8)
-        canvas.centred("You may pull the plug", 45)
+        canvas.centred(_("You may pull the plug"), 45)
 
 
 class TroubleKind(StrEnum):
     """What can be wrong with the box or with what it was given; the name of its picture, too."""
 
-    NOTHING_TO_SCAN = "nothing-to-scan"
-    STICK_UNREADABLE = "stick-unreadable"
-    STICK_PULLED = "stick-pulled"
-    CAMERA_MISSING = "camera-missing"
-    TOO_HOT = "too-hot"
-    UNDER_VOLTAGE = "under-voltage"
-    DISK_FULL = "disk-full"
-    MODEL_REFUSED = "model-refused"
-    SETTINGS_WRONG = "settings-wrong"
-    UNKNOWN_BOARD = "unknown-board"
+    NOTHING_TO_SCAN = N_("nothing-to-scan")
+    STICK_UNREADABLE = N_("stick-unreadable")
+    STICK_PULLED = N_("stick-pulled")
+    CAMERA_MISSING = N_("camera-missing")
+    TOO_HOT = N_("too-hot")
+    UNDER_VOLTAGE = N_("under-voltage")
+    DISK_FULL = N_("disk-full")
+    MODEL_REFUSED = N_("model-refused")
+    SETTINGS_WRONG = N_("settings-wrong")
+    UNKNOWN_BOARD = N_("unknown-board")
 
 
 _WORDS = {
@@ -156,15 +173,15 @@ class Trouble(View):
 
     @property
     def status(self) -> str:
-        return f"{self.message.rstrip('.')}. {self.remedy}"
+        return f"{translated(self.message).rstrip('.')}. {translated(self.remedy)}"
 
     def draw(self, canvas: Canvas, seconds: float) -> None:
         canvas.stamp(enlarged(icon(self.kind), 2), 0, 2)
         room = max(40, canvas.header_width - 24)
-        canvas.paragraph(self.message, 4, 2, seconds, x=24, room=room)
+        canvas.paragraph(translated(self.message), 4, 2, seconds, x=24, room=room)
         canvas.dots(25)
         canvas.stamp(glyph("→"), 0, 31 - ABOVE)
-        canvas.paragraph(self.remedy, 31, 3, seconds, x=10, room=WIDTH - 10)
+        canvas.paragraph(translated(self.remedy), 31, 3, seconds, x=10, room=WIDTH - 10)
 
 
 def _eye(canvas: Canvas, is_open: bool, x: int) -> None:

@@ -20,6 +20,7 @@ from typing import Protocol
 import numpy as np
 import onnxruntime
 
+from edge.language import N_
 from edge.scan.frames import Crops, Floats
 from edge.scan.model.bundle_info import (
     BATCH,
@@ -143,9 +144,8 @@ def open_graph(
             )
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as failure:  # its errors have no other common base
-        raise BundleError(
-            f"{file} is no graph that ONNX Runtime can run: {failure}", REMEDY
-        ) from None
+        message = N_("{file} is no graph that ONNX Runtime can run: {why}")
+        raise BundleError(message.format(file=file, why=failure), REMEDY) from None
 
 
 def load_bundle(bundle: Path | BundleInfo, threads: int = 0) -> Bundle:
@@ -211,7 +211,7 @@ def check_golden(sessions: Graphs, golden: bytes, path: Path) -> None:
     try:
         # Before anything is unpacked: 3 MB may swell to 3 GB.
         if _unpacked_bytes(golden) > MOST_GOLDEN_BYTES:
-            raise BundleError(f"{path / GOLDEN} is too large.", REMEDY)
+            raise BundleError(N_("{file} is too large.").format(file=path / GOLDEN), REMEDY)
         with np.load(io.BytesIO(golden), allow_pickle=False) as archive:
             g = {name: archive[name] for name in archive.files}
         features = sessions.features(g["crops"])
@@ -226,11 +226,13 @@ def check_golden(sessions: Graphs, golden: bytes, path: Path) -> None:
     except BundleError:
         raise
     except Exception as failure:  # whatever a broken archive or a wrong graph may raise
-        raise BundleError(f"{path}: the golden vector cannot be run: {failure}", REMEDY) from None
+        message = N_("{file}: the golden vector cannot be run: {why}")
+        raise BundleError(message.format(file=path, why=failure), REMEDY) from None
     for file, (got, expected, tolerance) in answers.items():
         if got.shape != expected.shape or not _distance(got, expected) <= float(tolerance):
             name = SEQUENCE if file == "generated" else file
-            raise BundleError(f"{path / name} gives other answers than when exported.", REMEDY)
+            message = N_("{file} gives other answers than when exported.")
+            raise BundleError(message.format(file=path / name), REMEDY)
 
 
 def _unpacked_bytes(archive: bytes) -> int:

@@ -15,9 +15,10 @@ from pydantic import ValidationError
 
 from edge.errors import TruelightError
 from edge.finding import Model
+from edge.language import N_
 from edge.scan.model.manifest import FIGURES, MANIFEST, TOWER, FigureFile, File, Manifest
 
-REMEDY: Final = "Export it again with truelight-export, or name another with --bundle."
+REMEDY: Final = N_("Export it again with truelight-export, or name another with --bundle.")
 LARGEST: Final = 1 << 30
 MOST_JSON: Final = 4_000_000
 """Bytes; Truelight's own have 17,000."""
@@ -65,8 +66,9 @@ class BundleInfo:
         """Raise BundleError if weights of another maker were not fetched yet."""
         if self.lacks_weights:
             name = self.path.name
-            message = f"{name} is not installed: {self.path / TOWER} is missing."
-            raise BundleError(message, f"Get it with: truelight models add {name}")
+            message = N_("{first} is not installed: {file} is missing.")
+            remedy = N_("Get it with: truelight models add {first}").format(first=name)
+            raise BundleError(message.format(first=name, file=self.path / TOWER), remedy)
 
     def verified(self, name: File) -> bytes:
         """The content of a file of the bundle. Raises BundleError if its hash differs."""
@@ -93,8 +95,8 @@ class BundleInfo:
 
     def _check(self, name: File, sha256: str) -> None:
         if sha256 != self.manifest.files[name]:
-            message = f"{self.path / name} differs from what was exported: another hash."
-            raise BundleError(message, REMEDY)
+            message = N_("{file} differs from what was exported: another hash.")
+            raise BundleError(message.format(file=self.path / name), REMEDY)
 
 
 @cache
@@ -111,7 +113,7 @@ def read_bundle(path: Path) -> BundleInfo:
         BundleError: there is none, or it has values that are not allowed.
     """
     if not path.is_dir():
-        raise BundleError(f"There is no bundle at {path}.", REMEDY)
+        raise BundleError(N_("There is no bundle at {file}.").format(file=path), REMEDY)
     text = _read(path / MANIFEST, MOST_JSON)
     manifest = _parsed(Manifest, path / MANIFEST, text)
     return BundleInfo(path, manifest, hashlib.sha256(text).hexdigest())
@@ -144,8 +146,9 @@ def _parsed(kind: type[Parsed], file: Path, text: bytes) -> Parsed:
     except ValidationError as failure:
         error = failure.errors()[0]
         where = ".".join(str(part) for part in error["loc"])
-        message = f"{file} is not right: {where}: {error['msg']}."
-        raise BundleError(message.replace(": : ", ": "), REMEDY) from None
+        message = N_("{file} is not right: {why}.")
+        why = f"{where}: {error['msg']}".removeprefix(": ")
+        raise BundleError(message.format(file=file, why=why), REMEDY) from None
 
 
 @dataclass(frozen=True)
@@ -193,9 +196,10 @@ def _opened(file: Path, most: int) -> FileIO:
         return content
     content.close()
     if stat.S_ISREG(facts.st_mode):
-        raise BundleError(f"{file} is larger than any bundle's.", REMEDY)
-    raise BundleError(f"{file} is not a regular file.", REMEDY)
+        raise BundleError(N_("{file} is larger than any bundle's.").format(file=file), REMEDY)
+    raise BundleError(N_("{file} is not a regular file.").format(file=file), REMEDY)
 
 
 def _unreadable(file: Path, failure: OSError) -> BundleError:
-    return BundleError(f"{file} cannot be read: {failure.strerror}.", REMEDY)
+    message = N_("{file} cannot be read: {why}.")
+    return BundleError(message.format(file=file, why=failure.strerror), REMEDY)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from edge.errors import TruelightError
+from edge.language import N_
 from edge.scan.frames import Crops, Floats, Pixels
 from edge.scan.model.bundle_info import TOWER_BATCH, BundleInfo, read_bundle
 from edge.scan.model.manifest import Manifest
@@ -81,38 +82,44 @@ def find_second(
     """The second model beside the bundle `first`, by the settings and this machine's memory."""
     folder = settings.second_folder
     if settings.second_opinion.ask == "never":
-        return NoSecondModel(Absence.NOT_WANTED, "Not wanted: second_opinion.ask is never.")
+        return NoSecondModel(Absence.NOT_WANTED, N_("Not wanted: second_opinion.ask is never."))
     if folder == settings.bundle_folder:
-        return NoSecondModel(Absence.NOT_WANTED, f"Not wanted: {folder.name} judges alone.")
+        sentence = N_("Not wanted: {first} judges alone.").format(first=folder.name)
+        return NoSecondModel(Absence.NOT_WANTED, sentence)
     if not folder.is_dir():
-        sentence = f"Not installed: there is no bundle at {folder}."
+        sentence = N_("Not installed: there is no bundle at {file}.").format(file=folder)
         return NoSecondModel(Absence.NOT_INSTALLED, sentence)
     try:
         second = read_bundle(folder)
     except TruelightError as failure:
         return NoSecondModel(Absence.UNUSABLE, failure.message, failure.remedy)
     if second.lacks_weights:
-        remedy = f"If you want it: truelight models add {folder.name}"
-        return NoSecondModel(Absence.NOT_INSTALLED, f"Not installed: {folder.name}.", remedy)
+        remedy = N_("If you want it: truelight models add {first}").format(first=folder.name)
+        sentence = N_("Not installed: {first}.").format(first=folder.name)
+        return NoSecondModel(Absence.NOT_INSTALLED, sentence, remedy)
     return _misfit(second.manifest, first) or _shortage(settings, memory) or second
 
 
 def _misfit(second: Manifest, first: Manifest) -> NoSecondModel | None:
     if second.beside is None:
-        sentence = f"{second.name} has no rule for combining it with another model."
-        return NoSecondModel(Absence.UNUSABLE, sentence)
+        sentence = N_("{first} has no rule for combining it with another model.")
+        return NoSecondModel(Absence.UNUSABLE, sentence.format(first=second.name))
     if second.beside.fits(first):
         return None
-    sentence = f"Not used: {second.name} was fitted for another first model than {first.name}"
-    return NoSecondModel(Absence.OTHER_MODEL, f"{sentence} {first.version}.")
+    sentence = N_("Not used: {second} was fitted for another first model than {first}.").format(
+        second=second.name, first=f"{first.name} {first.version}"
+    )
+    return NoSecondModel(Absence.OTHER_MODEL, sentence)
 
 
 def _shortage(settings: Settings, memory: Path) -> NoSecondModel | None:
     wanted, total = settings.second_opinion, megabytes("MemTotal", memory)
     if wanted.ask == "always" or total is None or total >= USABLE * wanted.least_memory:
         return None
-    sentence = f"Not used: {total:.0f} MB of memory are less than second_opinion.least_memory"
-    return NoSecondModel(Absence.MEMORY, f"{sentence} ({wanted.least_memory}).")
+    sentence = N_(
+        "Not used: {number} MB of memory are less than second_opinion.least_memory ({least})."
+    ).format(number=f"{total:.0f}", least=wanted.least_memory)
+    return NoSecondModel(Absence.MEMORY, sentence)
 
 
 class SecondModel:

@@ -105,7 +105,7 @@ async function send(file, first, show) {
       const scan = address.split("/").pop();
       const head = await request("HEAD", address, {});
       const offset = Number(head.getResponseHeader("Upload-Offset"));
-      await request("PATCH", address, {
+      if (offset < file.size) await request("PATCH", address, {
         "Upload-Offset": String(offset), "Content-Type": "application/offset+octet-stream",
       }, file.slice(offset), (loaded) => show((offset + loaded) / file.size));
       localStorage.removeItem(key);

@@ -31,6 +31,8 @@ GREY = CameraImage(np.linspace(0, 255, 240 * 320).reshape(240, 320).astype(np.ui
 LONG = "Urlaub auf Föhr, zweiter Tag, Strand mit Oma Käthe (Kopie 3).MP4"
 LETTERS = "Ærøskøbing Łódź Škoda Ñandú Český ẞß Отпуск Ελλάδα 서울 映画"
 
+GERMAN = {f"de-{row.file.removesuffix('.png')}": row.in_language("de") for row in DOCS.ROWS}
+
 SCENES = {row.file.removesuffix(".png"): row.scene for row in DOCS.ROWS} | {
     "ready-without-camera": Scene(Ready(camera=False)),
     "ready-without-sticks": Scene(Ready(sticks=False)),

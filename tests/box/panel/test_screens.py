@@ -1,6 +1,7 @@
 """Every view as people see it. TRUELIGHT_GOLDEN=write pytest ... draws the golden pictures."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from shown import DOCS, GREY, MARKS, SCENES
+from shown import DOCS, GERMAN, GREY, MARKS, SCENES
 
 from edge.box.views import Scene, View, draw, drawn
 from edge.box.views.camera import CameraImage, Framing, Recording, Viewfinder
@@ -23,12 +24,13 @@ from edge.box.views.clips import (
 )
 from edge.box.views.status import ShuttingDown, Starting, Trouble, TroubleKind
 from edge.finding import Verdict
+from edge.language import LANGUAGES, speaking
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
 def test_screens_are_the_golden_ones() -> None:
-    for name, scene in SCENES.items():
+    for name, scene in (SCENES | GERMAN).items():
         picture, file = draw(scene, 0.5), GOLDEN / f"{name}.png"
         if os.environ.get("TRUELIGHT_GOLDEN") == "write":
             picture.save(file, optimize=True)
@@ -37,7 +39,7 @@ def test_screens_are_the_golden_ones() -> None:
 
 
 def test_no_golden_picture_is_left_over() -> None:
-    assert {file.stem for file in GOLDEN.glob("*.png")} == set(SCENES)
+    assert {file.stem for file in GOLDEN.glob("*.png")} == set(SCENES | GERMAN)
 
 
 def test_every_view_verdict_and_trouble_has_an_example() -> None:
@@ -89,6 +91,26 @@ def test_viewfinder_shows_what_the_camera_sees() -> None:
     assert thirds[0] < 0.25 < thirds[1] < 0.75 and thirds[1] + 0.2 < thirds[2]
 
 
+def test_every_screen_has_its_words_in_german() -> None:
+    for row in DOCS.ROWS:
+        english, german = (
+            set(drawn(scene, 0.5, Canvas()).words) for scene in (row.scene, row.in_language("de"))
+        )
+        same = " ".join(english & german)
+        assert not re.search(r"\b(?<!\.)(?!Truelight\b)[A-Za-z][a-z]{2,}\b(?![./])", same), same
+
+
+def test_the_name_of_a_clip_is_never_translated() -> None:
+    for name in ("a recording", "REAL", "Ready", "The file is empty."):
+        judging = Scene(Judging(name, 1, 1, 0.5, None), language="de")
+        judged = Scene(ClipVerdict(Verdict.REAL, 0.1, name, ""), language="de")
+        with speaking("de"):
+            assert judging.status == f"Beurteilt {name}"
+            assert judged.status == f"ECHT: {name}"
+        assert name in drawn(judging, 0.0, Canvas()).words
+        assert drawn(judged, 0.0, Canvas()).words[0] == name
+
+
 # ---- Nothing runs over, whatever the text
 
 
@@ -115,6 +137,7 @@ class Apart(Strict):
 
 
 def scenes(words: st.SearchStrategy[str]) -> st.SearchStrategy[Scene]:
+    """Every view with words, numbers and marks of any length, in every language."""
     counts = st.integers(0, 10**7)
     fractions = st.floats(0, 1)
     times = st.floats(0, 1e6)
@@ -151,7 +174,8 @@ def scenes(words: st.SearchStrategy[str]) -> st.SearchStrategy[Scene]:
         st.builds(Trouble, st.sampled_from(TroubleKind), words, words),
     )
     marks = st.lists(st.sampled_from(MARKS), unique=True, max_size=12).map(tuple)
-    return st.builds(Scene, views, marks)
+    languages = st.sampled_from(sorted(LANGUAGES))
+    return st.builds(Scene, views, marks, language=languages)
 
 
 PRINTED = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=80)

@@ -18,10 +18,12 @@ def test_the_table_is_what_the_program_shows() -> None:
 
 
 def test_the_pictures_are_what_the_program_draws() -> None:
-    assert {file.name for file in DOCS.FOLDER.iterdir()} == {row.file for row in DOCS.ROWS}
-    for row in DOCS.ROWS:
-        kept = np.asarray(Image.open(DOCS.FOLDER / row.file).convert("RGB"))
-        assert np.array_equal(kept, np.asarray(DOCS.picture(row).convert("RGB"))), row.file
+    for language, folder in (("en", DOCS.FOLDER), ("de", DOCS.FOLDER / "de")):
+        assert {file.name for file in folder.glob("*.*")} == {row.file for row in DOCS.ROWS}
+        for row in DOCS.ROWS:
+            kept = np.asarray(Image.open(folder / row.file).convert("RGB"))
+            drawn = DOCS.picture(row.in_language(language)).convert("RGB")
+            assert np.array_equal(kept, np.asarray(drawn)), row.file
 
 
 def test_the_script_makes_no_view_of_its_own() -> None:
