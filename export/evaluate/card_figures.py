@@ -103,8 +103,10 @@ def _by_second_opinion(m: Figures) -> Iterator[_CardRow]:
         return
     together = m.second_opinion.together
     yield "AUC, with a second opinion", together.auc, together.auc_interval
-    yield "false positive rate, with a second opinion", together.false_alarms, None
-    yield "false negative rate, with a second opinion", together.missed, None
+    within = together.false_alarms_interval
+    yield "false positive rate, with a second opinion", together.false_alarms, within
+    within = together.missed_interval
+    yield "false negative rate, with a second opinion", together.missed, within
     for way in m.second_opinion.by_compression[1:]:
         what = f"{way.name}, with a second opinion"
         yield f"AUC, {what}", way.auc, way.auc_interval

@@ -78,6 +78,9 @@ class OpinionGroup(Group):
 
     decided: float
     accuracy_when_decided: float | None
+    false_alarms_interval: Interval | None = None
+    """By clip, as is the next."""
+    missed_interval: Interval | None = None
     seconds: float | None
     """Mean for a clip."""
     memory: float | None

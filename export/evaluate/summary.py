@@ -214,6 +214,8 @@ def _opinion_group(name: str, part: Sequence[Prediction]) -> OpinionGroup:
         **group_values(name, part, intervals=True),
         decided=len(decided) / len(part),
         accuracy_when_decided=mean_known(p.right for p in decided),
+        false_alarms_interval=called(part, lambda p: not p.fake, Verdict.FAKE),
+        missed_interval=called(part, lambda p: p.fake, Verdict.REAL),
         seconds=mean_known(p.seconds for p in part),
         memory=max((p.memory for p in part if p.memory is not None), default=None),
     )

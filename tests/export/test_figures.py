@@ -136,6 +136,8 @@ def test_conditions_are_kept_apart(few: list[Prediction]) -> None:
     assert (second.alone.seconds, second.alone.memory) == (1.0, 200.0)
     assert (second.together.seconds, second.together.memory) == (3.0, 500.0)
     assert (second.by_compression, second.by_frames) == ((), ())
+    low, high = second.together.false_alarms_interval or (1.0, 0.0)
+    assert low <= (second.together.false_alarms or 0.0) <= high
 
 
 def test_conditions_are_measured_with_a_second_opinion_as_well(few: list[Prediction]) -> None:
