@@ -26,7 +26,7 @@ from scenes import FACE, Portrait
 
 from edge.scan.faces.detector import FaceDetector, load_detector
 
-PEOPLE = ("obama", "biden", "coelho")
+PEOPLE = ("obama", "obama2", "biden", "coelho")
 PHOTOS = Path(__file__).resolve().parents[1] / "third_party" / "faces"
 
 
@@ -68,9 +68,9 @@ def find_portrait(path: Path, detector: FaceDetector) -> Portrait:
 
 def make_all(folder: Path, people: dict[str, Portrait]) -> None:
     """Render the clips, two at a time. The numbers are seeds."""
-    obama, biden, coelho = (people[name] for name in PEOPLE)
+    obama, smiling, biden, coelho = (people[name] for name in PEOPLE)
     videos = {
-        "one-person.mp4": scenes.one_person(obama, 1),
+        "one-person.mp4": scenes.one_person(smiling, 1),
         "two-people-crossing.mp4": scenes.two_people(obama, biden, 2),
         "pasted-face.mp4": scenes.pasted_face(coelho, biden, 3),
         "too-small.mp4": scenes.too_small(biden, 4),

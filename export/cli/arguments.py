@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,19 @@ def at_least(least: int) -> Callable[[str], int]:
 def counts(text: str) -> tuple[int, ...]:
     """Whole numbers above 0, as in 10,20,40."""
     return tuple(at_least(1)(part) for part in text.split(","))
+
+
+def ways_of(text: str, known: Collection[str]) -> list[str]:
+    """Ways to recompress, as in crf32,half; `all` is all that are `known`.
+
+    Raises TruelightError if one is not.
+    """
+    ways = list(known) if text == "all" else [word for word in text.split(",") if word]
+    if unknown := [word for word in ways if word not in known]:
+        raise TruelightError(
+            f"There is no compression {unknown[0]!r} here.", f"There are: {', '.join(known)}, all."
+        )
+    return ways
 
 
 def text_of(file: Path | None) -> str:

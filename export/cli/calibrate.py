@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.errors import TruelightError
-from export.cli.arguments import between, shown_command
+from export.cli.arguments import between, shown_command, ways_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from edge.scan.model.manifest import QualityLimits
-    from export.evaluate.calibrate import Fit, Rates
+    from export.evaluate.calibrate import ConditionRates, Fit, Rates
     from export.evaluate.limits import LimitRow
+    from export.evaluate.records import Prediction
 
 UNITS = {"face_px": " px", "light": " of 255", "sharpness": "", "seconds": " s"}
 
@@ -28,11 +29,14 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         help="fit the probability and the two thresholds on labelled clips",
         description="Scan the clips that labels.tsv names, fit the probability to them and set the "
         "thresholds so that false positive and false negative rate are at most --error when each "
-        "source is scored by a fit that never saw it.",
+        "source is scored by a fit that never saw it: for the clips as they are and under each of "
+        "--compressions by itself.",
     )
     _add_shared(parser)
     add = parser.add_argument
     add("--error", type=between(0, 0.5), default=0.05, help="highest rate of each error (0.05)")
+    add("--compressions", default="", metavar="LIST",
+        help="hold them for recompressed clips as well: crf32,crf40,half,... or all")  # fmt: skip
     add("--version", default="", help="of the bundle from now on (unchanged)")
     add("--beside", type=Path, metavar="FIRST", help="BUNDLE gives second opinions: fit its rule "
         "beside this first bundle as well")  # fmt: skip
@@ -68,28 +72,27 @@ def run(args: argparse.Namespace) -> int:
 
     from edge.scan.model.bundle_info import read_bundle
     from edge.scan.model.manifest import Calibration
-    from export.cli.evaluate import scanner_of
     from export.cli.output import StepBar
     from export.convert.bundle import amend
-    from export.evaluate.calibrate import fit, samples
+    from export.data.recompress import RECOMPRESSIONS
+    from export.evaluate.calibrate import fit
+    from export.evaluate.card_figures import FITTED, fit_figures
     from export.evaluate.ensemble import fit_alone, fit_joined, scan_beside
-    from export.evaluate.figures import FITTED, fit_figures
     from export.evaluate.generated import moved
-    from export.evaluate.scans import ALONE, scan_clips
+    from export.evaluate.samples import samples
 
     console = Console()
+    ways = ways_of(args.compressions, RECOMPRESSIONS)
     joined = None
     before = read_bundle(args.bundle).manifest.beside
     if args.beside is not None:
         if before is None:
             raise TruelightError(f"{args.bundle} gives no second opinions.", "Omit --beside.")
         with StepBar(console, "scanning") as bar:
-            clips = scan_beside(args.beside, args.bundle, args.clips, bar.at)
+            clips = scan_beside(args.beside, args.bundle, args.clips, bar.at, ways)
         found, joined = fit_alone(clips, args.error), fit_joined(clips, args.error)
     else:
-        with StepBar(console, "scanning") as bar, scanner_of(args.bundle, ALONE) as scanner:
-            predictions = scan_clips(scanner, args.clips, bar.at)
-        found = fit(samples(predictions), args.error)
+        found = fit(samples(_scanned(console, args, ways)), args.error)
     _show_fit(console, found)
     if joined is not None:
         console.print("With the first bundle:", highlight=False)
@@ -121,6 +124,22 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _scanned(console: Console, args: argparse.Namespace, ways: Sequence[str]) -> list[Prediction]:
+    """By the bundle alone: the clips as they are, then recompressed."""
+    from export.cli.evaluate import scanner_of
+    from export.cli.output import StepBar
+    from export.evaluate.scans import Conditions, measure_clips
+
+    with StepBar(console, "scanning") as bar:
+        return measure_clips(
+            lambda changes: scanner_of(args.bundle, changes),
+            args.clips,
+            Conditions(ways),
+            lambda step, done, total: bar.at(done, total, step),
+            lambda _: None,
+        )
+
+
 def _show_fit(console: Console, found: Fit) -> None:
     rule = found.rule
     terms = [
@@ -138,6 +157,8 @@ def _show_fit(console: Console, found: Fit) -> None:
         f"{_rates(found)}",
         highlight=False,
     )
+    for name, rates in found.others.items():
+        console.print(f"{rates.clips} clips, {name}:\n{_rates(rates)}", highlight=False)
 
 
 def _threshold(threshold: float, disabled: float, how: str) -> str:
@@ -146,7 +167,7 @@ def _threshold(threshold: float, disabled: float, how: str) -> str:
     return f"{how} {threshold:.0%}"
 
 
-def _rates(found: Fit) -> str:
+def _rates(found: Fit | ConditionRates) -> str:
     def line(name: str, wrong: str, right: str, rates: Rates) -> str:
         return (
             f"  {name} {rates.wrong:.1%} ({rates.wrong_sources:.1%} with sources weighing the same;"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.errors import TruelightError
-from export.cli.arguments import counts, shown_command
+from export.cli.arguments import counts, shown_command, ways_of
 
 if TYPE_CHECKING:
     from edge.scan.scanner import Scanner
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure and show."""
     from rich.console import Console
 
-    from export.evaluate.figures import card_figures
+    from export.evaluate.card_figures import card_figures
     from export.evaluate.records import read_scores
     from export.evaluate.summary import figures
 
@@ -180,13 +180,7 @@ def _conditions(args: argparse.Namespace) -> Conditions:
         raise TruelightError(
             "Crops have no frames and no second opinion.", "Give a folder of clips."
         )
-    known: Mapping[str, object] = JPEGS if args.crops is not None else RECOMPRESSIONS
-    words = list(known) if args.compressions == "all" else args.compressions.split(",")
-    asked = [word for word in words if word]
-    if unknown := [word for word in asked if word not in known]:
-        raise TruelightError(
-            f"There is no compression {unknown[0]!r} here.", f"There are: {', '.join(known)}, all."
-        )
+    asked = ways_of(args.compressions, JPEGS if args.crops is not None else RECOMPRESSIONS)
     second = None if args.second is None else _second(args.bundle, args.second)
     return Conditions(asked, args.frames, args.spread, second, args.cache)
 

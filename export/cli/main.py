@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from edge.errors import TruelightError
 
 MODULES = (
-    *("bundle", "crops", "tune", "heads", "generated", "train", "opinion"),
+    *("bundle", "crops", "tune", "heads", "generated", "robust", "train", "opinion"),
     *("calibrate", "evaluate", "ship"),
 )
 """Each with `add_parsers(subparsers)`, which sets `run` and `parser`; only `run` imports torch."""

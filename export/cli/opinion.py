@@ -14,6 +14,7 @@ from export.cli.arguments import (
     encoder_of,
     shown_command,
     text_of,
+    ways_of,
 )
 
 
@@ -40,6 +41,8 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     add("--ask", dest="crops", type=at_least(1), default=6, metavar="N",
         help="crops of a face to ask about (6)")  # fmt: skip
     add("--error", type=between(0, 0.5), default=0.05, help="highest rate of each error (0.05)")
+    add("--compressions", default="", metavar="LIST",
+        help="hold them for recompressed clips as well: crf32,crf40,half,... or all")  # fmt: skip
     add("--held-out", type=float, default=0.06, metavar="SHARE",
         help="of the sources the head never sees, as train (0.06)")  # fmt: skip
     add("--data", default="clips", help="the clips' name in the card")
@@ -52,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from export.cli.output import StepBar
+    from export.data.recompress import RECOMPRESSIONS
     from export.evaluate.second_opinion import (
         SUMMARY,
         SecondOpinionRequest,
@@ -61,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     known = {field.name for field in fields(SecondOpinionRequest)}
     given = {name: value for name, value in vars(args).items() if name in known}
     given["tower"] = encoder_of(args)
+    given["compressions"] = ways_of(args.compressions, RECOMPRESSIONS)
     given["about"] = text_of(args.about)
     given["summary"] = args.summary or SUMMARY
     request = SecondOpinionRequest(**given, command=shown_command(args))

@@ -45,6 +45,10 @@ def show(console: Console, m: Figures) -> None:
         for part in (second.alone, second.together):
             cost = f"{part.name}: {part.seconds:.2f} s a clip" if part.seconds else part.name
             console.print(cost + (f", peak {part.memory:.0f} MB" if part.memory else ""))
+        if second.by_compression:
+            console.print(_groups("compression, with it", second.by_compression))
+        if second.by_frames:
+            console.print(_groups("frames, with it", second.by_frames))
     for name, groups in (
         *(("data set", m.by_dataset), ("method", m.by_method)),
         ("face", m.by_view),

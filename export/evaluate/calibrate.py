@@ -1,9 +1,7 @@
 """Fit how logits become a probability, and the thresholds of REAL and FAKE, on labelled clips.
 
-**The probability** is a logistic function of one logit (Platt 1999) or of several, every source and
-both labels weighing the same. Weights are never negative; a normal prior draws each towards its
-part of 1 per standard deviation of its logit, as if every source were one observation, so that a
-small set of clips does not turn a weak score into certainty.
+**The probability** is a logistic function of one logit or of several, every source and both labels
+weighing the same: see `regression.py`.
 
 **The thresholds** begin where at most a share `error` of the other class lies beyond. That is
 measured again by leaving each source out: its clips are scored by a rule fitted without any clip of
@@ -11,7 +9,8 @@ that source, so a fake and its originals are never on both sides. Wherever more 
 clips, or of the sources, then get the wrong verdict, the threshold moves outward until it holds
 (by a quantile of how far left-out clips lie beyond the others' threshold; Barber and others,
 "Predictive inference with the jackknife+", 2021, do so for intervals). A verdict that even then is
-given to no more of its own class than of the other is disabled: its threshold is 0 or 1.
+given to no more of its own class than of the other is disabled: its threshold is 0 or 1. All of
+this holds for each condition by itself: for clips as they are and for each recompression of them.
 
 **What small sets can show**: beside each measured rate stands the largest rate over sources that
 the count does not rule out (Clopper and Pearson 1934, one-sided, 95 %). With no error among n
@@ -27,35 +26,18 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.stats import binomtest
 
 from edge.errors import TruelightError
 from edge.finding import Thresholds, Verdict, verdict_of
 from edge.scan.model.manifest import sigmoid
-from export.evaluate.records import Prediction
+from export.evaluate.regression import regress
+from export.evaluate.samples import Flags, Sample, Table
 from export.metrics import Floats
-
-Flags = NDArray[np.bool_]
 
 SIGNS: Final = {Verdict.FAKE: 1, Verdict.REAL: -1}
 """Which way log-odds lean towards a verdict."""
-PRIOR_SPREAD = 2.5  # of the weights' normal prior (weakly informative: Gelman and others 2008)
-LEAST_SPREAD = 1e-2  # of a logit; one that spreads less carries no information
-LEAST_WEIGHT = 1e-3  # per standard deviation; a bundle's scale must be above 0
 CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One clip with a counted face: its label and the logits that models give it."""
-
-    fake: bool
-    source: str
-    logits: tuple[float, ...]
-    decided: Verdict | None = None
-    """Set where another rule has already given REAL or FAKE, so that this one is not asked."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +81,10 @@ class Rates:
 
 @dataclass(frozen=True)
 class Fit:
-    """The rule fitted to all samples, and its rates when each source is left out."""
+    """The rule fitted to all samples, and its rates when each source is left out.
+
+    Those are of the first condition among the samples; `others` has the other ones.
+    """
 
     rule: Rule
     fake: Rates
@@ -108,11 +93,17 @@ class Fit:
     verdicts: tuple[Verdict, ...]  # of each sample, by a rule that never saw its source
     clips: int
     sources: int
+    others: Mapping[str, ConditionRates]
 
 
-def samples(predictions: Sequence[Prediction]) -> list[Sample]:
-    """A sample for every clip that has a counted face."""
-    return [Sample(p.fake, p.source, (p.logit,)) for p in predictions if p.logit is not None]
+@dataclass(frozen=True)
+class ConditionRates:
+    """The rates under one condition."""
+
+    fake: Rates
+    real: Rates
+    unsure: float
+    clips: int
 
 
 def fit(samples: Sequence[Sample], error: float) -> Fit:
@@ -130,7 +121,7 @@ def fit(samples: Sequence[Sample], error: float) -> Fit:
                 f"Too few sources of {'fakes' if fake else 'reals'} with a face to calibrate on.",
                 "At least two are needed, some twenty are sensible.",
             )
-    table = _Table(samples)
+    table = Table(samples)
     whole = _Model.of(table, np.ones(len(samples), dtype=bool), error)
     folds = {
         source: _Model.of(table, table.sources != source, error) for source in set(table.sources)
@@ -139,40 +130,24 @@ def fit(samples: Sequence[Sample], error: float) -> Fit:
     ends = {verdict: _reserve(table, models, verdict, error) for verdict in SIGNS}
     verdicts = _verdicts(samples, models, ends)
     for verdict in SIGNS:
-        rates = _rates(table, verdicts, verdict, among=table.open)
+        everything = np.ones(len(samples), dtype=bool)
+        rates = _rates(table, verdicts, verdict, everything, among=table.open)
         if rates.right_sources <= rates.wrong_sources:
             ends[verdict] = math.inf
     verdicts = _verdicts(samples, models, ends)
+    main, *others = [
+        (name, _condition_rates(table, verdicts, part)) for name, part in table.conditions.items()
+    ]
     return Fit(
         whole.rule(ends),
-        _rates(table, verdicts, Verdict.FAKE),
-        _rates(table, verdicts, Verdict.REAL),
-        unsure=float(np.mean([v is Verdict.UNSURE for v in verdicts])),
+        main[1].fake,
+        main[1].real,
+        main[1].unsure,
         verdicts=tuple(verdicts),
-        clips=len(samples),
+        clips=main[1].clips,
         sources=len(folds),
+        others=dict(others),
     )
-
-
-class _Table:
-    """The samples as arrays."""
-
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        self.logits: Floats = np.array([s.logits for s in samples], dtype=np.float64)
-        self.fakes: Flags = np.array([s.fake for s in samples])
-        self.sources = np.array([s.source for s in samples])
-        self.source_numbers = np.unique(self.sources, return_inverse=True)[1]
-        self.decided = [s.decided for s in samples]
-        self.open: Flags = np.array([s.decided is None for s in samples])
-
-    def weights(self, part: Flags) -> Floats:
-        """Zero outside `part`; in it every source weighs the same within a label, 1 in all."""
-        weights = np.zeros(len(part))
-        for fake in (False, True):
-            members = part & (self.fakes == fake)
-            clips = np.bincount(self.source_numbers[members])
-            weights[members] = 1.0 / clips[self.source_numbers[members]] / np.count_nonzero(clips)
-        return weights
 
 
 @dataclass(frozen=True)
@@ -185,14 +160,15 @@ class _Model:
     """On the verdict's side: FAKE above it, REAL where minus the log-odds are above it."""
 
     @classmethod
-    def of(cls, table: _Table, part: Flags, error: float) -> _Model:
-        weights, offset = _regress(table, part)
+    def of(cls, table: Table, part: Flags, error: float) -> _Model:
+        sources = len(set(table.sources[part]))
+        mass = table.weights(part)[part] / 2
+        weights, offset = regress(table.logits[part], table.fakes[part], mass, sources)
         log_odds = table.logits @ weights + offset
         begins = {}
-        for verdict, sign in SIGNS.items():
-            others = part & table.open & (table.fakes != (verdict is Verdict.FAKE))
-            beyond = _least(sign * log_odds[others], table.weights(others)[others], error)
-            begins[verdict] = beyond if math.isfinite(beyond) else 0.0
+        for verdict in SIGNS:
+            least = _least_threshold(table, part, verdict, log_odds, error)
+            begins[verdict] = least if math.isfinite(least) else 0.0
         return cls(weights, offset, begins)
 
     def log_odds(self, logits: Floats) -> float:
@@ -211,46 +187,44 @@ class _Model:
         return Rule(tuple(map(float, self.weights)), self.offset, thresholds)
 
 
-def _regress(table: _Table, part: Flags) -> tuple[Floats, float]:
-    """Weighted logistic regression: the logits' weights (not negative) and the offset."""
-    sources = len(set(table.sources[part]))
-    x, labels, mass = table.logits[part], table.fakes[part], table.weights(part)[part] / 2
-    mean = mass @ x
-    spread = np.maximum(np.sqrt(mass @ (x - mean) ** 2), LEAST_SPREAD)
-    standard = np.hstack([(x - mean) / spread, np.ones((len(x), 1))])
-    inputs = x.shape[1]
-
-    def loss(w: Floats) -> tuple[float, Floats]:
-        log_odds, pull = standard @ w, np.append(w[:inputs] - 1.0 / inputs, 0.0)
-        strength = 1.0 / (PRIOR_SPREAD**2 * sources)
-        value = (
-            mass @ (np.logaddexp(0.0, log_odds) - labels * log_odds) + strength * (pull @ pull) / 2
-        )
-        slope = standard.T @ (mass * (np.exp(-np.logaddexp(0.0, -log_odds)) - labels))
-        return float(value), slope + strength * pull
-
-    start = np.append(np.full(inputs, 1.0 / inputs), 0.0)
-    bounds = [(LEAST_WEIGHT if inputs == 1 else 0.0, None)] * inputs + [(None, None)]
-    options = {"ftol": 1e-15, "gtol": 1e-9}
-    w = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
-    weights = w[:inputs] / spread
-    return weights, float(w[inputs] - mean @ weights)
-
-
-def _reserve(table: _Table, models: Sequence[_Model], verdict: Verdict, error: float) -> float:
+def _reserve(table: Table, models: Sequence[_Model], verdict: Verdict, error: float) -> float:
     """How much further out the threshold must be for left-out sources to keep to `error`.
 
     Infinite where samples decided before have used it up.
     """
-    beyond = [
-        SIGNS[verdict] * model.log_odds(logits) - model.begins[verdict]
-        for logits, model in zip(table.logits, models, strict=True)
-    ]
+    beyond = np.array(
+        [
+            model.log_odds(logits) - SIGNS[verdict] * model.begins[verdict]
+            for logits, model in zip(table.logits, models, strict=True)
+        ]
+    )
+    everything = np.ones(len(beyond), dtype=bool)
+    return max(0.0, _least_threshold(table, everything, verdict, beyond, error, by_clip=True))
+
+
+def _least_threshold(
+    table: Table,
+    part: Flags,
+    verdict: Verdict,
+    log_odds: Floats,
+    error: float,
+    *,
+    by_clip: bool = False,
+) -> float:
+    """Where a verdict may begin, on its side, for its errors in `part` to keep to `error`.
+
+    Under every condition, each source weighing the same and, with `by_clip`, each clip too. Samples
+    decided before are errors or not, wherever it begins; -inf if it may begin anywhere.
+    """
     before = [math.inf if decided is verdict else -math.inf for decided in table.decided]
-    excess = np.where(table.open, beyond, before)
-    others = table.fakes != (verdict is Verdict.FAKE)
-    by_clip, by_source = np.ones(int(others.sum())), table.weights(others)[others]
-    return max(0.0, *(_least(excess[others], by, error) for by in (by_clip, by_source)))
+    values = np.where(table.open, SIGNS[verdict] * log_odds, before)
+    least = [-math.inf]
+    for condition in table.conditions.values():
+        others = part & condition & (table.fakes != (verdict is Verdict.FAKE))
+        if others.any():
+            weights = [table.weights(others)[others]] + by_clip * [np.ones(int(others.sum()))]
+            least += [_least(values[others], each, error) for each in weights]
+    return max(least)
 
 
 def _verdicts(
@@ -262,23 +236,38 @@ def _verdicts(
     ]
 
 
+def _condition_rates(table: Table, verdicts: Sequence[Verdict], part: Flags) -> ConditionRates:
+    unsure = np.array([each is Verdict.UNSURE for each in verdicts])
+    fake, real = (_rates(table, verdicts, verdict, part) for verdict in SIGNS)
+    return ConditionRates(fake, real, float(unsure[part].mean()), int(part.sum()))
+
+
 def _rates(
-    table: _Table, verdicts: Sequence[Verdict], verdict: Verdict, among: Flags | None = None
+    table: Table,
+    verdicts: Sequence[Verdict],
+    verdict: Verdict,
+    part: Flags,
+    among: Flags | None = None,
 ) -> Rates:
-    """How often a verdict was given; `among` counts only these samples as given it."""
-    given = np.array([each is verdict for each in verdicts])
+    """How often a verdict was given in `part`; `among` counts only these samples as given it."""
+    given = np.array([each is verdict for each in verdicts]) & part
     if among is not None:
         given &= among
-    own = table.fakes == (verdict is Verdict.FAKE)
-    weights = table.weights(np.ones(len(own), dtype=bool))
-    errors = len(set(table.sources[given & ~own]))
+    of_class = table.fakes == (verdict is Verdict.FAKE)
+    own, other = part & of_class, part & ~of_class
+    weights = table.weights(part)
+    errors = len(set(table.sources[given & other]))
     return Rates(
-        wrong=float(given[~own].mean()),
-        wrong_sources=float(weights[given & ~own].sum()),
-        wrong_at_most=at_most(errors, len(set(table.sources[~own]))),
-        right=float(given[own].mean()),
+        wrong=_share(given[other]),
+        wrong_sources=float(weights[given & other].sum()),
+        wrong_at_most=at_most(errors, len(set(table.sources[other]))),
+        right=_share(given[own]),
         right_sources=float(weights[given & own].sum()),
     )
+
+
+def _share(flags: Flags) -> float:
+    return float(flags.mean()) if len(flags) else math.nan
 
 
 def at_most(errors: int, trials: int) -> float:

@@ -8,20 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 
 from edge.errors import TruelightError
 from edge.finding import Finding, Thresholds, Verdict, verdict_of
+from edge.scan.frames import Floats as Features
 from edge.scan.model.bundle_info import read_bundle
 from edge.scan.model.manifest import FEATURES, SEQUENCE, EnsembleRule, Manifest
 from edge.settings import load_settings
 from export.clip.adapter import GeneratedHead, LeftOutHeads
 from export.convert.bundle import amend
 from export.data.folders import Progress
-from export.evaluate.calibrate import Fit, Sample, fit
+from export.evaluate.calibrate import Fit, fit
 from export.evaluate.recording import RecordingScanner
-from export.evaluate.scans import scan_clips
+from export.evaluate.records import AS_IS, Prediction
+from export.evaluate.samples import Sample
+from export.evaluate.scans import recompressed, scan_clips
 from export.metrics import Floats
 
 UNDECIDED = Thresholds(real=0.0, fake=1.0)
@@ -43,6 +47,8 @@ class PairedClip:
     """The first model's own verdict."""
     generated: float | None = None
     """The highest logit of a face that was generated whole, if the second model says so."""
+    condition: str = AS_IS
+    """How the clip was recompressed."""
 
 
 def unfitted(first: Manifest, crops: int) -> EnsembleRule:
@@ -59,23 +65,29 @@ def unfitted(first: Manifest, crops: int) -> EnsembleRule:
     )
 
 
-def scan_with_both(
+class RecordedClip(NamedTuple):
+    """A labelled clip as it was scanned, and the features by which the second model judged."""
+
+    prediction: Prediction
+    features: Mapping[int, Features]
+    """By face, float32 `[crops, D]`; empty if it was not asked."""
+
+
+def scan_recorded(
     first: Path,
     second: Path,
     clips: Path,
     workshop: Path,
     progress: Progress,
-    left_out: LeftOutHeads | None = None,
-    generated: GeneratedHead | None = None,
-) -> list[PairedClip]:
+    ways: Sequence[str] = (),
+) -> list[RecordedClip]:
     """Scan the clips that a folder's labels.tsv names, as the box does, asking about all of them.
 
-    `second` is a bundle with any rule; `workshop` is a folder to work in. With `left_out`, a clip
-    that the head learned from has the logits of a head that did not.
+    `second` is a bundle with any rule; `workshop` is a folder to work in. All are scanned again
+    recompressed in these `ways`, keys of `RECOMPRESSIONS`.
 
     Raises TruelightError if a bundle or a clip cannot be used.
     """
-    manifest = read_bundle(first).manifest
     asking = workshop / "first"
     shutil.copytree(first, asking)
     amend(asking, thresholds=UNDECIDED)
@@ -85,16 +97,39 @@ def scan_with_both(
         "second_opinion.seconds": 3600.0,
         "second_opinion.bundle": str(second.resolve()),
     }
+    predictions: list[Prediction] = []
     with RecordingScanner(load_settings().changed("the command line", values)) as scanner:
 
         def begin(done: int, total: int) -> None:
-            scanner.clip = done
-            progress(done, total)
+            scanner.clip = len(predictions) + done
+            progress(scanner.clip, total * (1 + len(ways)))
 
-        predictions = scan_clips(scanner, clips, begin)
+        predictions += scan_clips(scanner, clips, begin)
+        for way in ways:
+            predictions += scan_clips(scanner, clips, begin, *recompressed(way, workshop))
+        recorded = [scanner.features.get(clip, {}) for clip in range(len(predictions))]
+    return [RecordedClip(*both) for both in zip(predictions, recorded, strict=True)]
+
+
+def scan_with_both(
+    first: Path,
+    second: Path,
+    clips: Path,
+    workshop: Path,
+    progress: Progress,
+    left_out: LeftOutHeads | None = None,
+    generated: GeneratedHead | None = None,
+    ways: Sequence[str] = (),
+) -> list[PairedClip]:
+    """The logits of `scan_recorded`, of the clips about which the second model could be asked.
+
+    With `left_out`, a clip that the head learned from has the logits of a head that did not.
+
+    Raises TruelightError as that does, or if there is no such clip.
+    """
+    manifest = read_bundle(first).manifest
     paired = []
-    for clip, p in enumerate(predictions):
-        known = scanner.features.get(clip, {})
+    for p, known in scan_recorded(first, second, clips, workshop, progress, ways):
         other = {
             face: logit
             for face, each in known.items()
@@ -103,9 +138,10 @@ def scan_with_both(
         if p.finding and (faces := _faces(p.finding, other)):
             worst = max(manifest.calibration.probability(pair[0]) for pair in faces)
             verdict = verdict_of(worst, manifest.thresholds)
-            means = [known[face].mean(0) for face in known]
+            means = [each.mean(0) for each in known.values()]
             logits = [_generated(generated, p.source, mean) for mean in means] if generated else []
-            paired.append(PairedClip(p.fake, p.source, faces, verdict, max(logits, default=None)))
+            highest, condition = max(logits, default=None), p.condition.compression
+            paired.append(PairedClip(p.fake, p.source, faces, verdict, highest, condition))
     if not paired:
         raise TruelightError(f"The second model was asked about no clip of {clips}.")
     return paired
@@ -118,8 +154,8 @@ def _generated(head: GeneratedHead, source: str, features: Floats) -> float:
 
 
 def scan_beside(
-    first: Path, second: Path, clips: Path, progress: Progress
-) -> list[PairedClip]:  # fmt: skip
+    first: Path, second: Path, clips: Path, progress: Progress, ways: Sequence[str] = ()
+) -> list[PairedClip]:
     """The same with a second bundle that is ready for use.
 
     Raises TruelightError as `scan_with_both`, or if the second bundle is for another first one.
@@ -130,7 +166,7 @@ def scan_beside(
             f"{second} gives no second opinion beside {first}.", "Make one with opinion."
         )
     with TemporaryDirectory() as folder:
-        return scan_with_both(first, second, clips, Path(folder), progress)
+        return scan_with_both(first, second, clips, Path(folder), progress, ways=ways)
 
 
 def _faces(finding: Finding, other: Mapping[int, float]) -> tuple[LogitPair, ...]:
@@ -149,7 +185,7 @@ def fit_alone(clips: Sequence[PairedClip], error: float) -> Fit:
     """The second model's own calibration: a clip's logit is that of its worst face."""
     logits = [max(second for _, second in clip.faces) for clip in clips]
     both = zip(clips, logits, strict=True)
-    return fit([Sample(clip.fake, clip.source, (logit,)) for clip, logit in both], error)
+    return fit([_scored(clip, (logit,)) for clip, logit in both], error)
 
 
 def fit_joined(clips: Sequence[PairedClip], error: float) -> Fit:
@@ -168,4 +204,8 @@ def _sample(clip: PairedClip, weights: Sequence[float]) -> Sample:
     """The clip's worst face by these weights."""
     deciding = max(clip.faces, key=lambda pair: weights[0] * pair[0] + weights[1] * pair[1])
     decided = None if clip.first is Verdict.UNSURE else clip.first
-    return Sample(clip.fake, clip.source, deciding, decided)
+    return _scored(clip, deciding, decided)
+
+
+def _scored(clip: PairedClip, logits: tuple[float, ...], decided: Verdict | None = None) -> Sample:
+    return Sample(clip.fake, clip.source, logits, decided, clip.condition)

@@ -6,22 +6,14 @@ bootstrapped over sources; null where there is none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
-
-from edge.scan.model.manifest import MeasuredFigure
-
-if TYPE_CHECKING:
-    from export.evaluate.calibrate import Fit
 
 Interval = tuple[float, float]
 
 REAL_METHOD = "(real)"
-MOST_METHODS = 16
-"""A card lists AUC by method for at most this many methods."""
 
 
 class _Part(BaseModel):
@@ -58,6 +50,9 @@ class Compression(Group):
     auc_loss: float | None
     """AUC as they are less the AUC recompressed, of those that have a score both ways."""
     auc_loss_interval: Interval | None
+    false_alarms_interval: Interval | None = None
+    """By clip, as is the next."""
+    missed_interval: Interval | None = None
 
 
 class Frames(Group):
@@ -83,6 +78,9 @@ class OpinionGroup(Group):
 
     decided: float
     accuracy_when_decided: float | None
+    false_alarms_interval: Interval | None = None
+    """By clip, as is the next."""
+    missed_interval: Interval | None = None
     seconds: float | None
     """Mean for a clip."""
     memory: float | None
@@ -98,6 +96,10 @@ class SecondOpinion(_Part):
     """Mean for such a clip, all included."""
     alone: OpinionGroup
     together: OpinionGroup
+    by_compression: tuple[Compression, ...] = ()
+    """By both models, `as is` first."""
+    by_frames: tuple[Frames, ...] = ()
+    """By both models."""
 
 
 class Reliability(_Part):
@@ -207,86 +209,3 @@ def figure_rows(m: Figures) -> list[FigureRow]:
     return [
         FigureRow(n, value, within, kind) for n, value, within, kind in rows if value is not None
     ]
-
-
-FITTED = "each source scored by the others' fit"
-"""In the data of a fit's figures."""
-
-
-def fit_figures(found: Fit, data: str, command: str = "", models: str = "") -> list[MeasuredFigure]:
-    """The rates as figures for a card; `models` says which models the rule is of."""
-    fake, real = found.fake, found.real
-    rows = [
-        (FALSE_POSITIVES, fake.wrong, None),
-        (f"false positive rate, {EQUAL_SOURCES}", fake.wrong_sources, fake.wrong_at_most),
-        (FALSE_NEGATIVES, real.wrong, None),
-        (f"false negative rate, {EQUAL_SOURCES}", real.wrong_sources, real.wrong_at_most),
-        ("fake clips called FAKE", fake.right, None),
-        ("real clips called REAL", real.right, None),
-        ("UNSURE, share", found.unsure, None),
-    ]
-    suffix = f", {models}" if models else ""
-    return [
-        MeasuredFigure(
-            name=name + suffix,
-            value=value,
-            low=None if high is None else 0.0,
-            high=high,
-            data=data,
-            command=command,
-        )
-        for name, value, high in rows
-    ]
-
-
-def card_figures(m: Figures, data: str, command: str) -> list[MeasuredFigure]:
-    """The figures that a bundle and its card keep.
-
-    Those of single sources and data sets are left out, and of recompressed clips, numbers of frames
-    and second opinions all but what they change: the page and the JSON have them.
-    """
-    on = f"{data}: {m.reals} real, {m.fakes} fake, {m.sources} sources"
-    whole = [(row.name, row.value, row.interval) for row in figure_rows(m)]
-    return [
-        MeasuredFigure(name=name, value=value, low=low, high=high, data=on, command=command)
-        for name, value, within in (
-            *(*whole, *_by_condition(m), *_by_second_opinion(m), *_by_view(m)),
-        )
-        if value is not None
-        for low, high in [within or (None, None)]
-    ]
-
-
-_CardRow = tuple[str, float | None, Interval | None]
-
-
-def _by_condition(m: Figures) -> Iterator[_CardRow]:
-    methods = [group for group in m.by_method if group.name not in (REAL_METHOD, "-")]
-    for group in methods if len(methods) <= MOST_METHODS else []:
-        yield f"AUC, {group.name} against all reals", group.auc, group.auc_interval
-    for compression in m.by_compression[1:]:
-        yield f"AUC, {compression.name}", compression.auc, compression.auc_interval
-    for frames in m.by_frames:
-        name = f"accuracy, {frames.name} frames judged"
-        yield name, frames.accuracy, frames.accuracy_interval
-
-
-def _by_view(m: Figures) -> Iterator[_CardRow]:
-    for group in m.by_view:
-        yield f"AUC, {group.name}", group.auc, group.auc_interval
-        name = f"false positive rate, {group.name}, {group.reals} real"
-        yield name, group.false_alarms, group.false_alarms_interval
-
-
-def _by_second_opinion(m: Figures) -> Iterator[_CardRow]:
-    if m.second_opinion is None:
-        return
-    together = m.second_opinion.together
-    yield "AUC, with a second opinion", together.auc, together.auc_interval
-    yield "false positive rate, with a second opinion", together.false_alarms, None
-    yield "false negative rate, with a second opinion", together.missed, None
-    clips = together.reals + together.fakes
-    yield "UNSURE, with a second opinion, share", together.unsure / clips, None
-    for group in (m.second_opinion.alone, together):
-        yield f"seconds for a clip, {group.name}", group.seconds, None
-        yield f"peak memory in MB, {group.name}", group.memory, None

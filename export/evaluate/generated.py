@@ -26,6 +26,7 @@ from export.clip.probe import fit_logistic
 from export.evaluate.ensemble import PairedClip
 from export.evaluate.heads import HeadData
 from export.evaluate.makers import HALVES, LabelledFace, half_of
+from export.evaluate.records import AS_IS
 from export.metrics import Floats, auc, auc_interval, wilson
 
 PENALTY = 0.03
@@ -124,7 +125,11 @@ def generated_figures(
     clips: Sequence[PairedClip], head: GeneratedHead, name: str
 ) -> list[MeasuredFigure]:
     """What the head does to clips of which none was generated whole."""
-    reals = [clip for clip in clips if not clip.fake and clip.generated is not None]
+    reals = [
+        clip
+        for clip in clips
+        if not clip.fake and clip.generated is not None and clip.condition == AS_IS
+    ]
     logits = np.array([clip.generated for clip in reals], np.float64)
     data = f"{name}: {len(reals)} real clips, each by a head that did not learn from its source"
     shares = {

@@ -14,7 +14,16 @@ from edge import __version__
 from edge.atomic_write import atomic_write
 from edge.errors import TruelightError
 from edge.finding import Thresholds
-from export.evaluate.figures import REAL_METHOD, Figures, Group, Interval, figure_rows
+from export.evaluate.figures import (
+    REAL_METHOD,
+    Compression,
+    Figures,
+    Frames,
+    Group,
+    Interval,
+    ViewGroup,
+    figure_rows,
+)
 from export.evaluate.plots import (
     Dots,
     Value,
@@ -228,23 +237,14 @@ def _dots(plain: Sequence[Prediction], thresholds: Thresholds) -> Plot:
 def _tables(m: Figures) -> list[Table]:
     """Groups side by side, as far as there are any."""
     tables = []
-    if len(m.by_compression) > 1:
-        loss = [
-            _column((way.auc_loss,), "{:+.3f}")[0]
-            + (
-                " ({:+.3f} to {:+.3f})".format(*way.auc_loss_interval)
-                if way.auc_loss_interval
-                else ""
-            )
-            for way in m.by_compression
-        ]
-        extra = [("AUC lost", loss)]
-        tables.append(Table("By compression", "compression", m.by_compression, extra))
-    if m.by_frames:
-        seen = _column((part.looked_at for part in m.by_frames), "{:.1f}")
-        note = "Frames scored: those with a face, mean over clips. Short clips have fewer."
-        extra = [("frames scored", seen)]
-        tables.append(Table("By number of frames", "asked for", m.by_frames, extra, note))
+    ways = [("", m.by_compression)]
+    counts = [("", m.by_frames)]
+    if m.second_opinion is not None:
+        models = ", with a second opinion"
+        ways.append((models, m.second_opinion.by_compression))
+        counts.append((models, m.second_opinion.by_frames))
+    tables += [_compressions(models, groups) for models, groups in ways if len(groups) > 1]
+    tables += [_frame_counts(models, groups) for models, groups in counts if groups]
     if (second := m.second_opinion) is not None:
         both = (second.alone, second.together)
         costs = [
@@ -254,15 +254,8 @@ def _tables(m: Figures) -> list[Table]:
         note = f"It was asked for {percent(second.asked)} of the clips."
         tables.append(Table("The second opinion", "judged", both, costs, note))
     if m.by_view:
-        extra = [
-            (
-                "false positives",
-                [_share(g.false_alarms, g.false_alarms_interval) for g in m.by_view],
-            ),
-            ("false negatives", [_share(g.missed, g.missed_interval) for g in m.by_view]),
-        ]
         note = "Skin tone by the individual typology angle of the cheeks; it depends on the light."
-        tables.append(Table("By how the face is seen", "face", m.by_view, extra, note))
+        tables.append(Table("By how the face is seen", "face", m.by_view, _errors(m.by_view), note))
     if m.by_dataset:
         tables.append(Table("By data set", "data set", m.by_dataset, note=_AGAINST_ALL))
     same = [("against own sources", [number(group.auc_same_sources) for group in m.by_method])]
@@ -272,6 +265,30 @@ def _tables(m: Figures) -> list[Table]:
         note = f"{MOST_SOURCES} of {len(groups)}: those with the most wrong verdicts."
         groups = tuple(sorted(groups, key=lambda g: (-g.wrong, g.right, g.name))[:MOST_SOURCES])
     return [*tables, Table("By source", "source", groups, note=note)]
+
+
+def _compressions(models: str, ways: Sequence[Compression]) -> Table:
+    loss = [
+        _column((way.auc_loss,), "{:+.3f}")[0]
+        + (" ({:+.3f} to {:+.3f})".format(*way.auc_loss_interval) if way.auc_loss_interval else "")
+        for way in ways
+    ]
+    extra = [("AUC lost", loss), *_errors(ways)]
+    return Table(f"By compression{models}", "compression", ways, extra)
+
+
+def _frame_counts(models: str, counts: Sequence[Frames]) -> Table:
+    extra = [("frames scored", _column((part.looked_at for part in counts), "{:.1f}"))]
+    note = "Frames scored: those with a face, mean over clips. Short clips have fewer."
+    return Table(f"By number of frames{models}", "asked for", counts, extra, note)
+
+
+def _errors(groups: Sequence[Compression | ViewGroup]) -> list[tuple[str, list[str]]]:
+    """The columns of the rates of both errors."""
+    return [
+        ("false positives", [_share(g.false_alarms, g.false_alarms_interval) for g in groups]),
+        ("false negatives", [_share(g.missed, g.missed_interval) for g in groups]),
+    ]
 
 
 def _share(value: float | None, within: Interval | None) -> str:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Changes = Mapping[str, object]
 """Settings that differ from the machine's."""
 Row = Mapping[str, str]
+Recompress = Callable[[Path], Path]
+"""From a clip to the recompressed one."""
 
 ALONE: Final[Changes] = {"second_opinion.ask": "never"}
 CROPS_AT_ONCE = 32
@@ -66,34 +68,41 @@ def measure_clips(
     """
     predictions: list[Prediction] = []
 
-    def add(scanner: Scanner, step: str, condition: Condition, way: str = "") -> None:
-        how = partial(recompress, how=RECOMPRESSIONS[way], folder=cache) if way else None
-        progress = partial(report, step)
-        predictions.extend(scan_clips(scanner, folder, progress, condition, how))
+    def add(
+        scanner: Scanner, step: str, condition: Condition, how: Recompress | None = None
+    ) -> None:
+        predictions.extend(scan_clips(scanner, folder, partial(report, step), condition, how))
         keep(predictions)
+
+    def add_all(changes: Changes, *, second: bool = False) -> None:
+        """As they are, recompressed, and by the number of frames."""
+        models = " by both models" if second else ""
+        with open_scanner(changes) as scanner:
+            window = scanner.manifest.window.frames
+            step = "with a second opinion" if second else "as they are"
+            add(scanner, step, Condition(second=second))
+            for way in conditions.compressions:
+                condition, how = recompressed(way, cache)
+                condition = condition.model_copy(update={"second": second})
+                add(scanner, condition.compression + models, condition, how)
+        for count in conditions.frames:
+            # As many windows as come nearest to that number, at least one; or the first frames in
+            # a row, as published systems take them.
+            sampling = (
+                {"scan.windows": max(1, round(count / window))}
+                if conditions.spread
+                else {"scan.first": count}
+            )
+            with open_scanner({**changes, **sampling}) as scanner:
+                step = f"{'spread' if conditions.spread else 'first'} {count} frames{models}"
+                asked = Condition(frames=count, spread=conditions.spread, second=second)
+                add(scanner, step, asked)
 
     with ExitStack() as stack:
         cache = conditions.cache or Path(stack.enter_context(TemporaryDirectory("-truelight")))
-        with open_scanner(ALONE) as scanner:
-            window = scanner.manifest.window.frames
-            add(scanner, "as they are", PLAIN)
-            for way in conditions.compressions:
-                name = RECOMPRESSIONS[way].name
-                add(scanner, name, Condition(compression=name), way)
-    if conditions.second is not None:
-        with open_scanner(conditions.second) as scanner:
-            add(scanner, "with a second opinion", Condition(second=True))
-    for count in conditions.frames:
-        # As many windows as come nearest to that number, at least one; or the first frames in a
-        # row, as published systems take them.
-        sampling = (
-            {"scan.windows": max(1, round(count / window))}
-            if conditions.spread
-            else {"scan.first": count}
-        )
-        with open_scanner({**ALONE, **sampling}) as scanner:
-            step = f"{'spread' if conditions.spread else 'first'} {count} frames"
-            add(scanner, step, Condition(frames=count, spread=conditions.spread))
+        add_all(ALONE)
+        if conditions.second is not None:
+            add_all(conditions.second, second=True)
     return predictions
 
 
@@ -119,12 +128,18 @@ def measure_crops(
     return predictions
 
 
+def recompressed(way: str, cache: Path) -> tuple[Condition, Recompress]:
+    """The condition of clips recompressed in a way, a key of `RECOMPRESSIONS`, and how."""
+    how = RECOMPRESSIONS[way]
+    return Condition(compression=how.name), partial(recompress, how=how, folder=cache)
+
+
 def scan_clips(
     scanner: Scanner,
     folder: Path,
     progress: Progress,
     condition: Condition = PLAIN,
-    recompress: Callable[[Path], Path] | None = None,
+    recompress: Recompress | None = None,
 ) -> list[Prediction]:
     """Scan every clip that the folder's labels.tsv names, or what `recompress` makes of it.
 
@@ -207,7 +222,7 @@ def deciding_logit(finding: Finding) -> float | None:
     return max(means, default=None)
 
 
-def _scan(scanner: Scanner, path: Path, recompress: Callable[[Path], Path] | None) -> ScanResult:
+def _scan(scanner: Scanner, path: Path, recompress: Recompress | None) -> ScanResult:
     if recompress is None:
         return scanner.scan_with_pictures(path)
     try:

@@ -44,11 +44,14 @@ from export.convert.sequence_graph import linear_sequence
 from export.data.augment import CENTRE_CROP
 from export.data.folders import StageProgress
 from export.evaluate.calibrate import Fit
+from export.evaluate.card_figures import FITTED, fit_figures
 from export.evaluate.ensemble import PairedClip, fit_alone, fit_joined, scan_with_both, unfitted
-from export.evaluate.figures import FITTED, fit_figures
 from export.evaluate.generated import generated_figures, placed_by
+from export.evaluate.records import AS_IS
 from export.metrics import auc, auc_interval
 
+DRAFT = "draft"
+"""The folder, in a workshop, of a bundle to scan with."""
 SUMMARY = "A linear head on CLIP's image features: slow, asked where the first model is unsure."
 
 
@@ -70,6 +73,8 @@ class SecondOpinionRequest:
     crops: int = 6
     """Crops of a face that are asked about."""
     error: float = 0.05
+    compressions: Sequence[str] = ()
+    """Keys of `RECOMPRESSIONS`: the rates hold for clips recompressed so as well."""
     held_out: float = 0.06
     """Share of the sources that the head never sees, as in training."""
     name: str = ""
@@ -111,18 +116,16 @@ def make_second_opinion(request: SecondOpinionRequest, report: StageProgress) ->
     with tempfile.TemporaryDirectory(prefix=f".{request.out.name}-", dir=place) as folder:
         workshop = Path(folder)
         report("making the graphs", 0, 1)
-        shutil.copyfile(request.tower.path, workshop / TOWER)
-        files = _graphs(request.tower, head, workshop)
-        draft = _draft(request, head)
-        draft = write_bundle(workshop / "draft", draft, files, "", workshop / TOWER)
+        files, draft = _write_draft(request, head, workshop)
         clips = scan_with_both(
             request.first,
-            workshop / "draft",
+            workshop / DRAFT,
             request.clips,
             workshop,
             lambda done, total: report("scanning", done, total),
             head.left_out,
             head.generated,
+            request.compressions,
         )
         alone, joined = fit_alone(clips, request.error), fit_joined(clips, request.error)
         figures = [*head.figures, *_rule_figures(request.data, clips, alone, joined)]
@@ -131,6 +134,23 @@ def make_second_opinion(request: SecondOpinionRequest, report: StageProgress) ->
         signed = [figure.model_copy(update={"command": request.command}) for figure in figures]
         manifest = _finished(draft, alone, joined, signed, head.generated)
         return write_bundle(request.out, manifest, files, request.about, workshop / TOWER)
+
+
+def write_draft(request: SecondOpinionRequest, workshop: Path) -> Path:
+    """A bundle of the head in the request's file, with a provisional rule, to scan with."""
+    assert request.tuned is not None, "a draft is of a head that is there"
+    _write_draft(request, _tuned(request.tuned, request.tower), workshop)
+    return workshop / DRAFT
+
+
+def _write_draft(
+    request: SecondOpinionRequest, head: _Head, workshop: Path
+) -> tuple[dict[File, bytes], Manifest]:
+    """Its files and its manifest."""
+    shutil.copyfile(request.tower.path, workshop / TOWER)
+    files = _graphs(request.tower, head, workshop)
+    draft = write_bundle(workshop / DRAFT, _draft(request, head), files, "", workshop / TOWER)
+    return files, draft
 
 
 def _fitted(request: SecondOpinionRequest, report: StageProgress) -> _Head:
@@ -238,7 +258,8 @@ def _head_figures(
 def _rule_figures(
     name: str, clips: Sequence[PairedClip], alone: Fit, joined: Fit
 ) -> list[MeasuredFigure]:
-    """How well each model ranks the clips, and the rates of both rules."""
+    """How well each model ranks the clips as they are, and the rates of both rules."""
+    clips = [clip for clip in clips if clip.condition == AS_IS]
     fakes, sources = [clip.fake for clip in clips], [clip.source for clip in clips]
     data = f"{name}: {len(clips)} clips of {len(set(sources))} sources"
     figures = []

@@ -26,7 +26,7 @@ from export.evaluate.figures import (
 )
 from export.evaluate.groups import group_by, group_values, interval_known, known, mean_known
 from export.evaluate.records import PLAIN, Condition, Prediction, Scores
-from export.evaluate.views import by_view
+from export.evaluate.views import by_view, called
 from export.metrics import (
     Floats,
     Statistic,
@@ -128,15 +128,22 @@ def _reliability(labels: Floats, scores: Floats) -> tuple[Reliability, ...]:
     )
 
 
-def _by_compression(predictions: Sequence[Prediction]) -> tuple[Compression, ...]:
+def _by_compression(
+    predictions: Sequence[Prediction], *, second: bool = False
+) -> tuple[Compression, ...]:
     """Clips as they are, and a group for each compression."""
-    groups = _conditions(predictions, lambda c: c == Condition(compression=c.compression))
-    plain = Scores(groups.get(PLAIN, ()))
-    before = dict(zip(plain.files, plain.scores, strict=True))
+    plain = Condition(second=second)
+    groups = _conditions(
+        predictions, lambda c: c == Condition(compression=c.compression, second=second), plain
+    )
+    scored = Scores(groups.get(plain, ()))
+    before = dict(zip(scored.files, scored.scores, strict=True))
     return tuple(
         Compression(
             **group_values(condition.compression, part, intervals=True),
-            **_loss(part if condition != PLAIN else (), before),
+            **_loss(part if condition != plain else (), before),
+            false_alarms_interval=called(part, lambda p: not p.fake, Verdict.FAKE),
+            missed_interval=called(part, lambda p: p.fake, Verdict.REAL),
         )
         for condition, part in groups.items()
     )
@@ -157,9 +164,13 @@ def _loss(part: Sequence[Prediction], before: Mapping[str, float]) -> dict[str, 
     }
 
 
-def _by_frames(predictions: Sequence[Prediction]) -> tuple[Frames, ...]:
+def _by_frames(predictions: Sequence[Prediction], *, second: bool = False) -> tuple[Frames, ...]:
     """A group for each number of frames that was asked for, ascending."""
-    groups = _conditions(predictions, lambda c: c.frames is not None)
+    groups = _conditions(
+        predictions,
+        lambda c: c.frames is not None and c.second is second,
+        Condition(second=second),
+    )
     found = [_frames_group(condition, part) for condition, part in groups.items()]
     return tuple(sorted(found, key=lambda frames: (frames.spread, frames.frames)))
 
@@ -185,12 +196,15 @@ def _second_opinion(predictions: Sequence[Prediction]) -> SecondOpinion | None:
     together = groups.get(Condition(second=True))
     if not together:
         return None
+    ways = _by_compression(predictions, second=True)
     asked = [p for p in together if p.asked]
     return SecondOpinion(
         asked=len(asked) / len(together),
         seconds_when_asked=mean_known(p.seconds for p in asked),
         alone=_opinion_group("alone", groups[PLAIN]),
         together=_opinion_group("with a second opinion", together),
+        by_compression=ways if len(ways) > 1 else (),
+        by_frames=_by_frames(predictions, second=True),
     )
 
 
@@ -200,6 +214,8 @@ def _opinion_group(name: str, part: Sequence[Prediction]) -> OpinionGroup:
         **group_values(name, part, intervals=True),
         decided=len(decided) / len(part),
         accuracy_when_decided=mean_known(p.right for p in decided),
+        false_alarms_interval=called(part, lambda p: not p.fake, Verdict.FAKE),
+        missed_interval=called(part, lambda p: p.fake, Verdict.REAL),
         seconds=mean_known(p.seconds for p in part),
         memory=max((p.memory for p in part if p.memory is not None), default=None),
     )
@@ -227,10 +243,12 @@ def _pairs(predictions: Sequence[Prediction]) -> Pairs:
 
 
 def _conditions(
-    predictions: Iterable[Prediction], wanted: Callable[[Condition], bool]
+    predictions: Iterable[Prediction],
+    wanted: Callable[[Condition], bool],
+    first: Condition = PLAIN,
 ) -> dict[Condition, list[Prediction]]:
-    """The predictions under each wanted condition; as it is comes first, if there is any."""
-    groups: dict[Condition, list[Prediction]] = defaultdict(list, {PLAIN: []})
+    """The predictions under each wanted condition; `first` comes first, if there is any."""
+    groups: dict[Condition, list[Prediction]] = defaultdict(list, {first: []})
     for p in predictions:
         if wanted(p.condition):
             groups[p.condition].append(p)

@@ -107,15 +107,18 @@ def _within(prediction: Prediction, field: str, low: float, high: float) -> bool
 def _view_group(name: str, part: Sequence[Prediction]) -> ViewGroup:
     return ViewGroup(
         **group_values(name, part, intervals=True),
-        false_alarms_interval=_called(part, lambda p: not p.fake, Verdict.FAKE),
-        missed_interval=_called(part, lambda p: p.fake, Verdict.REAL),
+        false_alarms_interval=called(part, lambda p: not p.fake, Verdict.FAKE),
+        missed_interval=called(part, lambda p: p.fake, Verdict.REAL),
     )
 
 
-def _called(
+def called(
     part: Sequence[Prediction], among: Callable[[Prediction], bool], verdict: Verdict
 ) -> Interval | None:
-    """By clip: of draws from few clips without an error none has one, which proves nothing."""
+    """How often `among` a part a verdict was given, by clip.
+
+    Of draws of sources without an error none has one, which proves nothing.
+    """
     own = [p for p in part if among(p)]
     given = sum(p.verdict is verdict for p in own)
     return wilson(given / len(own), len(own)) if own else None

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from edge.errors import TruelightError
 from edge.finding import Verdict
 from edge.scan.model.bundle import load_bundle
 from export.cli.main import main
-from export.evaluate.calibrate import Sample, at_most, fit
+from export.evaluate.calibrate import at_most, fit
+from export.evaluate.samples import Sample
 
 
 def drawn(seed: int, sources: int, apart: float, clips: int = 1, inputs: int = 1) -> list[Sample]:
@@ -66,6 +68,32 @@ def test_the_probability_is_the_true_one() -> None:
     rule = fit(part, 0.05).rule
     assert rule.weights[0] == pytest.approx(2.0, rel=0.1)
     assert rule.offset == pytest.approx(0.0, abs=0.1)
+
+
+def test_the_rates_hold_under_each_condition_by_itself() -> None:
+    """Compression moves every logit towards FAKE."""
+    plain = drawn(4, 100, 2.5)
+    worse = [replace(s, logits=(s.logits[0] + 1.0,), condition="worse") for s in plain]
+    found = fit([*plain, *worse], 0.05)
+    alarms = share([found.rule.verdict(s.logits) is Verdict.FAKE for s in worse if not s.fake])
+    assert 0 < alarms <= 0.05
+    assert found.fake.wrong < found.others["worse"].fake.wrong <= 0.05
+    assert found.clips == found.others["worse"].clips == 200
+    # A rule that never saw the worse clips does not hold for them.
+    naive = fit(plain, 0.05).rule
+    assert share([naive.verdict(s.logits) is Verdict.FAKE for s in worse if not s.fake]) > 0.1
+
+
+def test_errors_made_before_count_among_all_clips_of_the_class() -> None:
+    """Fakes that were already called FAKE are not called REAL: more of the others may be."""
+    part = drawn(5, 100, 1.5)
+    fakes = [s for s in part if s.fake]
+    known = {id(s) for s in sorted(fakes, key=lambda s: -s.logits[0])[:40]}
+    split = [replace(s, decided=Verdict.FAKE) if id(s) in known else s for s in part]
+    before, after = fit(part, 0.05), fit(split, 0.05)
+    assert before.real.right > 0
+    assert after.real.right >= before.real.right - 0.02
+    assert after.real.wrong <= 0.05
 
 
 def test_two_logits_weigh_by_their_information() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from edge.errors import TruelightError
 from edge.finding import Thresholds, Verdict, verdict_of
-from export.evaluate.figures import Figures, Group, card_figures
+from export.evaluate.card_figures import card_figures
+from export.evaluate.figures import Figures, Group
 from export.evaluate.records import Condition, FaceView, Prediction, read_scores, write_scores
 from export.evaluate.summary import figures
 from export.evaluate.views import typology_angle
@@ -134,6 +135,27 @@ def test_conditions_are_kept_apart(few: list[Prediction]) -> None:
     assert second.together.auc == 1.0
     assert (second.alone.seconds, second.alone.memory) == (1.0, 200.0)
     assert (second.together.seconds, second.together.memory) == (3.0, 500.0)
+    assert (second.by_compression, second.by_frames) == ((), ())
+    low, high = second.together.false_alarms_interval or (1.0, 0.0)
+    assert low <= (second.together.false_alarms or 0.0) <= high
+
+
+def test_conditions_are_measured_with_a_second_opinion_as_well(few: list[Prediction]) -> None:
+    both = under(few, 0.95, second=True)
+    worse = under(few, 0.05, second=True, compression="h264 crf 40")
+    short = under(few, 0.95, second=True, frames=10)
+    m = figures([*few, *both, *worse, *short])
+    assert (len(m.by_compression), m.by_frames) == (1, ())
+    second = m.second_opinion
+    assert second is not None
+    assert [way.name for way in second.by_compression] == ["as is", "h264 crf 40"]
+    assert [way.auc for way in second.by_compression] == [1.0, 0.0]
+    assert second.by_compression[1].auc_loss == 1.0
+    assert second.by_compression[1].missed_interval is not None
+    assert [frames.auc for frames in second.by_frames] == [1.0]
+    card = {figure.name for figure in card_figures(m, "few", "command")}
+    assert "false positive rate, h264 crf 40, with a second opinion" in card
+    assert "AUC, first 10 frames judged, with a second opinion" in card
 
 
 LATER = {"by_compression", "by_frames", "by_view", "second_opinion"}
