@@ -61,8 +61,8 @@ def test_a_clip_that_ends_program_or_machine_without_a_trace_is_skipped_after_si
     tmp_path: Path, clips: list[Path], late: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge.box.crash_guard.uptime", lambda: SETTLED if late else 5.0)
-    for boot in range(MOST_ENDS):
-        with started(tmp_path, f"boot {boot * late}", crash=False) as guard:
+    for number in range(MOST_ENDS):
+        with started(tmp_path, f"boot {number * late}", crash=False) as guard:
             assert guard.begin(clips[0]) == ""
     boot = f"boot {MOST_ENDS * late}"
     with started(tmp_path, boot, crash=False) as guard:
