@@ -17,13 +17,13 @@ from edge.scan.joint_verdict import in_doubt, reconsider
 from edge.scan.limitations import withhold_real
 from edge.scan.model.bundle_info import BundleInfo, read_bundle
 from edge.scan.model.manifest import TOWER, Calibration, QualityLimits
+from edge.scan.model.memory import megabytes
 from edge.scan.model.second_opinion import (
     Absence,
     FaceAnswers,
     NoSecondModel,
     SecondModel,
     find_second,
-    megabytes,
 )
 from edge.scan.progress import Cancelled
 from edge.scan.scanner import Scanner
