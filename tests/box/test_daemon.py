@@ -387,8 +387,8 @@ def test_a_read_only_store_does_not_keep_the_box_dark(
 ) -> None:
     """It ended 20 times in 73 s, and the unit was failed for good."""
     store = tmp_path / "store"
-    (store / "inbox").mkdir(parents=True)
-    shutil.copy(clips / "red.jpg", store / "inbox" / "photo.jpg")
+    store.mkdir()
+    inbox = tmp_path / "elsewhere"
     bind: list[list[str | Path]] = [
         ["mount", "--bind", store, store],
         ["mount", "-o", "remount,bind,ro", store],
@@ -396,9 +396,10 @@ def test_a_read_only_store_does_not_keep_the_box_dark(
     if any(subprocess.run(each, check=False, capture_output=True).returncode for each in bind):
         pytest.skip("only root can make a folder read-only for itself")
     try:
-        box = start()
-        box.says("STATUS=FAKE: photo.jpg")
+        box = start(inbox={"folder": str(inbox)})
         box.says("STATUS=Cannot write the history.")
+        shutil.copy(clips / "red.jpg", inbox / "photo.jpg")
+        box.says("STATUS=FAKE: photo.jpg")
         assert box.end() == 0
     finally:
         subprocess.run(["umount", "-l", store], check=False)
