@@ -289,9 +289,7 @@ class VideoReader(ClipReader[DecodedFrame]):
             self.damaged = True
 
     def _matters(self, packet: av.Packet[VideoStream]) -> bool:
-        if packet.pts is None:
-            return True
-        return self._is_wanted(self._demuxer.seconds_of(packet.pts))
+        return packet.pts is None or self._is_wanted(self._demuxer.seconds_of(packet.pts))
 
     def _is_wanted(self, time: float) -> bool:
         """Whether a frame of that time, or a neighbour of it, may be chosen."""
