@@ -24,6 +24,7 @@ from edge import __version__
 from edge.box.crash_log import oom_kills, take_crash
 from edge.history.attempts import MOST_CLIPS, Attempt, read_attempts, write_attempt
 from edge.history.writer import History, HistoryError
+from edge.language import N_
 from edge.scan.media.clip_file import open_regular
 from edge.scan.media.protocol import ClipError
 
@@ -32,11 +33,11 @@ MOST_ENDS: Final = 6
 SETTLED: Final = 300.0
 """Seconds. A power cut later than that after the machine's start counts: a loose cable cuts sooner,
 and six cuts that late do not hit the same clip by chance."""
-CRASHED: Final = (
+CRASHED: Final = N_(
     "Skipped: two attempts to judge this file ended in a crash of the program. It is tried again "
     "after an update."
 )
-ENDED: Final = (
+ENDED: Final = N_(
     "Skipped: in six attempts to judge this file the program or the machine was ended. It is tried "
     "again after an update."
 )

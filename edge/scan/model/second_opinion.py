@@ -183,8 +183,8 @@ class SecondModel:
         def check() -> None:
             waiting()
             if time.monotonic() > until:
-                allowed = f"{self._settings.seconds:g} s (second_opinion.seconds)"
-                raise TruelightError(f"it takes longer than {allowed}.")
+                sentence = N_("it takes longer than {seconds} s (second_opinion.seconds).")
+                raise TruelightError(sentence.format(seconds=f"{self._settings.seconds:g}"))
 
         with self._lock:
             try:
@@ -194,7 +194,9 @@ class SecondModel:
                 raise
             except Exception as failure:
                 log.exception("The second opinion failed")
-                raise TruelightError(f"{self.info.path.name} failed: {failure!r}.") from failure
+                sentence = N_("{name} failed: {why}.")
+                sentence = sentence.format(name=self.info.path.name, why=repr(failure))
+                raise TruelightError(sentence) from failure
             finally:
                 self._used = time.monotonic()
                 trim_heap()
@@ -222,7 +224,8 @@ class SecondModel:
 
         free = megabytes("MemAvailable", self._memory)
         if self._settings.ask != "always" and free is not None and free < NEEDED:
-            raise TruelightError(f"only {free:.0f} MB of memory are free.")
+            sentence = N_("only {free} MB of memory are free.")
+            raise TruelightError(sentence.format(free=f"{free:.0f}"))
         if self._refusal is None:
             try:
                 bundle = load_bundle(self.info, self._threads)
