@@ -68,7 +68,7 @@ class _Decoders:
     def __init__(self, messages: list[tuple[int, ...]]) -> None:
         self._messages = messages
 
-    def take(self, *_: object) -> _Decoders:
+    def open(self, *_: object) -> _Decoders:
         return self
 
     def renew(self) -> None:
