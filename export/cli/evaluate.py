@@ -41,7 +41,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         help="scores that --scores wrote; nothing is scanned")  # fmt: skip
     add = parser.add_argument_group("measure as well").add_argument
     add("--compressions", default="", metavar="LIST",
-        help="recompressed: crf23,crf32,crf40,half,refilmed or all; crops: jpeg40")  # fmt: skip
+        help="of crf23,crf32,crf40,half,smooth,refilmed, or all; crops: jpeg40")  # fmt: skip
     add("--cache", type=Path, metavar="FOLDER", help="keep recompressed clips here for reuse")
     add("--frames", type=counts, nargs="?", const=counts(FRAMES), default=(), metavar="LIST",
         help=f"only the first frames ({FRAMES})")  # fmt: skip

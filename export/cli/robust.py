@@ -1,4 +1,4 @@
-"""`truelight-export robust`: a head that answers alike on a clip and its recompressions."""
+"""`truelight-export robust`: a head that answers alike on a clip, recompressed or smoothed."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 
 from export.cli.arguments import add_tower, between, encoder_of, ways_of
 
-WAYS = "crf32,crf40,half"
+WAYS = "crf32,crf40,half,smooth"
 
 
 def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to `truelight-export`."""
     parser = subparsers.add_parser(
         "robust",
-        help="make a head answer alike on recompressed clips",
-        description="Scan the real clips that labels.tsv names as they are and recompressed, and "
-        "change a head so that its answer moves little with compression. Other faces' answers "
+        help="make a head answer alike on recompressed and smoothed clips",
+        description="Scan the real clips that labels.tsv names as they are, recompressed and "
+        "smoothed, and change a head so that its answer moves little. Other faces' answers "
         "change as little as possible, by the covariance of cached features.",
     )
     add = parser.add_argument

@@ -1,4 +1,4 @@
-"""Clips as they arrive after sharing: compressed again, smaller, or filmed off a screen.
+"""Clips as they arrive after sharing: compressed again, smaller, smoothed, or filmed off a screen.
 
 Every recompression is deterministic: with the same PyAV wheel, the same clip gives the same file.
 Sound is dropped; timestamps stay.
@@ -45,6 +45,7 @@ class Recompression:
     name: str
     crf: int
     shrink: int = 1
+    smoothed: bool = False
     recaptured: bool = False
 
 
@@ -53,6 +54,7 @@ RECOMPRESSIONS: Final = {
     "crf32": Recompression("h264 crf 32", 32),
     "crf40": Recompression("h264 crf 40", 40),
     "half": Recompression("half size", 23, shrink=2),
+    "smooth": Recompression("smoothed", 23, smoothed=True),
     "refilmed": Recompression("re-filmed", 26, recaptured=True),
 }
 """By the word on the command line."""
@@ -152,7 +154,16 @@ def _change(how: Recompression) -> Callable[[Image, int], Image]:
     """The change to each frame, given its number, before encoding."""
     if how.recaptured:
         return ScreenCapture().film
+    if how.smoothed:
+        return lambda pixels, _: _smooth(_shrink(pixels, 1))
     return lambda pixels, _: _shrink(pixels, how.shrink)
+
+
+def _smooth(pixels: Image) -> Image:
+    """As a strong beauty filter does: skin loses its texture, edges stay."""
+    for _ in range(2):
+        pixels = np.asarray(cv2.bilateralFilter(pixels, 0, 64, 8), np.uint8)
+    return pixels
 
 
 def _shrink(pixels: Image, factor: int) -> Image:

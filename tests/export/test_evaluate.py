@@ -156,7 +156,7 @@ def test_a_second_opinion_and_what_it_costs(
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
-        (["--compressions", "crf41"], 1, "crf23, crf32, crf40, half, refilmed, all"),
+        (["--compressions", "crf41"], 1, "crf23, crf32, crf40, half, smooth, refilmed, all"),
         (["--frames", "ten"], 2, "argument --frames: invalid"),
         (["--frames", "20,0"], 2, "argument --frames: 0 is below 1"),
     ],
