@@ -202,6 +202,9 @@ def check_model(context: Context) -> Result:
     return Result(State.OK, f"{name} gives the answers it gave when it was exported.")
 
 
+_ALWAYS_UNSURE = "By itself the first model is UNSURE of every clip with a face."
+
+
 def check_second(context: Context) -> Result:
     """Load the model for second opinions, or find out why none is asked."""
     from edge.scan.model.bundle import load_bundle
@@ -212,8 +215,11 @@ def check_second(context: Context) -> Result:
     first = read_bundle(settings.bundle_folder).manifest
     found = find_second(settings, first, context.root / "proc/meminfo")
     if isinstance(found, NoSecondModel):
+        decides = first.thresholds.real > 0 or first.thresholds.fake < 1
+        state = State.ABSENT if decides else State.WARNING
+        sentence = found.sentence if decides else f"{found.sentence} {_ALWAYS_UNSURE}"
         faults = {Absence.OTHER_MODEL: State.WARNING, Absence.UNUSABLE: State.FAILURE}
-        return Result(faults.get(found.why, State.ABSENT), found.sentence, found.remedy)
+        return Result(faults.get(found.why, state), sentence, found.remedy)
     load_bundle(found, settings.scan.threads)
     name = f"{found.path.name} {found.manifest.version}"
     sentence = f"{name} gives the answers it gave when it was exported; asked if {first.name} "

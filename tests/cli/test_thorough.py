@@ -226,3 +226,12 @@ def test_history_and_report_keep_the_second_opinion(
     assert findings[0]["finding"]["second_opinion"]["model"]["name"] == "thorough"
     shown = run("history", "--config", mine, "show", 1)
     assert "Second opinion, because" in shown.stdout
+
+
+def test_the_doctor_warns_if_the_first_model_alone_never_decides(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("second_opinion: {ask: never}\n")
+    report = run("doctor", "--json", "--config", settings, "--only", "second").stdout
+    (check,) = json.loads(report)["checks"]
+    assert check["state"] == "warning"
+    assert "UNSURE of every clip with a face" in check["sentence"]
