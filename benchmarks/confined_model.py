@@ -28,7 +28,7 @@ def processor_seconds() -> float:
 
 
 def confined(info: BundleInfo) -> Graphs:
-    """In a process of its own, whoever made it."""
+    """In a process of its own, as every model that Truelight did not ship."""
     return ConfinedGraphs(info, 1)
 
 

@@ -67,7 +67,7 @@ def memory(folder: Path, _: int) -> Measured:
 
 
 def one_key(folder: Path, _: int) -> Measured:
-    """Ten minutes of 640x360 of which only the first frame is a key frame."""
+    """Ten minutes of 640x360; only the first frame is a key frame."""
     path = folder / "one-key.mp4"
     coding = {"g": "999999", "keyint_min": "999999", "sc_threshold": "0", "preset": "veryfast"}
     write(path, sample(15_000), (640, 360), "libx264", coding)

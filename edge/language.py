@@ -1,9 +1,9 @@
 """The language of what people read. One gettext catalogue serves page, findings and report.
 
-The English text is written where it is said, and is the key of its translation. `_` translates it
-for whoever reads now; `N_` only marks it, for texts that are shown later. Findings and the daemon
-speak English: `translated` finds the marked template of a finished sentence, and fills the
-translation of that template with the same parts.
+The English text stands where the program uses it, and is the key of its translation. `_`
+translates it for the present reader; `N_` only marks it, for texts that are shown later. Findings
+and the daemon speak English: `translated` finds the marked template of a finished sentence, and
+fills the translation of that template with the same parts.
 """
 
 from __future__ import annotations

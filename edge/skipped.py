@@ -146,7 +146,7 @@ class SkipList:
         self._named = Counter(file.reason for file in self._files)
 
     def add(self, path: Path, reason: SkipReason, kind: str = "", number: int = 1) -> None:
-        """Note a file or folder; with a `number`, so many of which only this one is named."""
+        """Note a file or folder; with a `number`, that many, and only this one by name."""
         self.added(SkippedFile(path=path_text(path), reason=reason, kind=kind))
         self._counts[reason] += number - 1
 

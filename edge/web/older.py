@@ -2,7 +2,7 @@
 
 That app sends a clip as the form's `file` and waits for `label` (REAL, FAKE or No Face Detected),
 `confidence` (per cent, as text) and `img` (a PNG in base64, or nothing). Ours knows more answers:
-UNSURE is said as such, which the app shows as it shows every label but REAL.
+UNSURE is sent as it is; the app shows it like every label but REAL.
 """
 
 from __future__ import annotations

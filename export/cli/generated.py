@@ -20,7 +20,7 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     add = parser.add_argument
     add("features", type=Path, nargs="+", metavar="FEATURES", help="folders that teach wrote")
     add("--crops", type=Path, action="append", required=True, metavar="FOLDER",
-        help="crops with labels.tsv, of which the reals are used; may be repeated")  # fmt: skip
+        help="crops with labels.tsv; only real ones are used; may be repeated")  # fmt: skip
     add("--generated", type=Path, action="append", required=True, metavar="FOLDER",
         help="crops of generated faces; may be repeated")  # fmt: skip
     add("--tuned", type=Path, required=True, metavar="FILE",

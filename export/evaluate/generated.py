@@ -124,7 +124,7 @@ def moved(calibration: Calibration, before: Thresholds, after: Thresholds) -> Ca
 def generated_figures(
     clips: Sequence[PairedClip], head: GeneratedHead, name: str
 ) -> list[MeasuredFigure]:
-    """What the head does to clips of which none was generated whole."""
+    """What the head does to clips, none of them generated whole."""
     reals = [
         clip
         for clip in clips

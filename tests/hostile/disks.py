@@ -53,6 +53,13 @@ def hear(life: Life, process: subprocess.Popen[bytes], count: int) -> None:
     wait_for(process, lambda: life.heard() >= count)
 
 
+def stop(life: Life, process: subprocess.Popen[bytes]) -> None:
+    """End the daemon as systemd does; that it had ended by itself is a failure."""
+    life.damage.failed += process.poll() is not None
+    process.terminate()
+    process.wait(60)
+
+
 def judge_all(life: Life, meanwhile: Callable[[], object]) -> None:
     """Have all clips shown; then, after `meanwhile`, one more; end the daemon as systemd does."""
     process = life.start()
@@ -64,9 +71,7 @@ def judge_all(life: Life, meanwhile: Callable[[], object]) -> None:
     more.with_suffix(".part").rename(more)
     life.clips = [*life.clips, more]
     hear(life, process, len(life.clips))
-    life.damage.failed += process.poll() is not None
-    process.terminate()
-    process.wait(60)
+    stop(life, process)
     life.listen()
     finish(life)
 
@@ -107,9 +112,7 @@ def failing(folder: Path, clips: list[Path], bundle: Path) -> Iterator[Life]:
             life.listen()
             disk.fail()
             hear(life, process, len(life.clips))
-            life.damage.failed += process.poll() is not None
-            process.terminate()
-            process.wait(60)
+            stop(life, process)
             disk.revive()
             finish(life)
             disk.check()

@@ -245,7 +245,7 @@ def test_colours_follow_the_profile(tmp_path: Path) -> None:
 
 
 def test_a_small_first_page_does_not_hide_the_others(tmp_path: Path) -> None:
-    """It is no camera's raw file only because its first page is said to be a small copy."""
+    """It is no camera's raw file only because its first page claims to be a small copy."""
     path = tmp_path / "pages.tif"
     small, whole = (Image.fromarray(card(side, side * 3 // 4)) for side in (80, 320))
     whole.encoderinfo = {"tiffinfo": {254: 0}}

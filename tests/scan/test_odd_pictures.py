@@ -1,4 +1,4 @@
-"""Photographs of people, shown as nobody looks: nothing is said of them that was not measured."""
+"""Photographs of people, shown as nobody looks: no verdict on them that was not measured."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ mkdir -p "$BOX/things/album"
 cp "$BOX"/tree/var/tmp/clips/*.mp4 "$BOX/things/album/"
 echo "Dear all" >"$BOX/things/letter.txt"
 rm -f "$STICK"
-# A name that would write to the terminal of whoever looks at it, by escapes of one and two bytes.
+# A name that would write to the reader's terminal, by escapes of one and two bytes.
 cp "$BOX/tree/var/tmp/clips/broken.mp4" \
     "$BOX/things/album/$(printf 'x\e]0;pwned\a\e[31mRED\e[2J\xe2\x80\xae\xc2\x9b31m.mp4')"
 truncate --size=64M "$STICK"

@@ -137,7 +137,7 @@ def test_a_piece_by_piece_upload_goes_on_where_it_stopped(
     until(lambda: anybody.ask("PATCH", place, b"", **chunk, Upload_Offset="0").status == 409)
     last = anybody.ask("PATCH", place, clip[at:], **chunk, Upload_Offset=str(at))
     assert last.status == 204, last.text
-    assert offset() == len(clip)  # whoever missed the last answer does not begin again
+    assert offset() == len(clip)  # a sender that missed the last answer does not begin again
     *_, scan = client.follow(place.split("/")[-1])
     assert (scan.name, scan.verdict) == ("piece by piece.mp4", Verdict.FAKE)
     assert offset() == len(clip)
@@ -156,7 +156,7 @@ def test_an_upload_can_be_given_up(anybody: Visitor, token: dict[str, str]) -> N
 def test_a_full_spool_refuses_in_words_and_loses_nothing(
     serving: Serving, anybody: Visitor, token: dict[str, str], client: Client, tmp_path: Path
 ) -> None:
-    """Twenty clips at once, of which the spool holds five."""
+    """Twenty clips at once; the spool holds five of them."""
     clip = tmp_path / "large.mp4"
     clip.write_bytes(os.urandom(3_900_000))
     answers: list[object] = []

@@ -84,7 +84,7 @@ class FaceDetector(Protocol):
         ...
 
     def detect_close(self, pixels: Pixels) -> list[Detection]:
-        """As `detect`, for a picture of which a face takes a fifth or more; quicker if it can be.
+        """As `detect`, for a picture in which a face fills a fifth or more; quicker if it can be.
 
         Its boxes span the same part of a face as those of `detect`.
         """

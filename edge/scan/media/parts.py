@@ -65,7 +65,7 @@ class Parts:
         return None
 
     def finish(self, reader: ClipReader[Any], frames: int) -> dict[Remark, int]:
-        """Take note of a part of which so many frames were handed out: what is to be remarked."""
+        """Note what must be known of a part, given the number of frames that were handed out."""
         self.damaged |= reader.damaged
         self._left_out.update(
             {remark: reader.remarks.get(remark, 0) for remark in LEFT_OUT.values()}

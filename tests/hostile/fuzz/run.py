@@ -3,7 +3,7 @@
     PYTHONPATH=tests:. python -m hostile.fuzz.run TARGET --seconds 300
 
 Needs the packages of the `fuzz` group. A failing input is written into the current folder. At the
-end the corpus beside this file is made anew: the smallest inputs that reach all that was reached.
+end the corpus beside this file is replaced by the smallest inputs that reach all that was reached.
 """
 
 from __future__ import annotations
