@@ -122,6 +122,13 @@ def test_every_command_can_be_run(named: str) -> None:
     assert callable(pkgutil.resolve_name(named))
 
 
+def test_no_module_is_long() -> None:
+    for most, folders in ((300, ("edge", "export", "docs", "setup")), (400, ("tests",))):
+        for path in tracked(".py"):
+            if path.relative_to(ROOT).parts[0] in folders:
+                assert len(path.read_text(encoding="utf-8").splitlines()) <= most, path
+
+
 def test_no_large_file_is_tracked() -> None:
     assert [path for path in tracked() if path.stat().st_size > LARGEST] == []
 

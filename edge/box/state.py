@@ -23,7 +23,7 @@ from edge.box.views.clips import (
     WritingReport,
 )
 from edge.box.views.status import Halted, Pairing, Ready, ShuttingDown, Starting, Trouble
-from edge.language import N_, _, speaking, translated
+from edge.language import _, speaking, translated
 from edge.scan.progress import Progress
 from edge.settings import Settings
 
@@ -142,9 +142,9 @@ def scene(state: State, now: float, settings: Settings) -> Scene:
         shown = view(state, now, settings)
     marks = [str(trouble.kind) for trouble in state.troubles if trouble is not shown]
     if settings.camera.kind == "file":
-        marks.append(N_("simulated-camera"))
+        marks.append("simulated-camera")
     if settings.panel.kind == "none":
-        marks.append(N_("simulated-panel"))
+        marks.append("simulated-panel")
     return Scene(shown, tuple(marks), brightness(state, now, settings), language)
 
 

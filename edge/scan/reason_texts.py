@@ -28,6 +28,7 @@ TOO_LOW = {
 TOO_NOISY = N_(
     "The picture is too noisy: fine detail of the face {value} %; the maximum is {maximum} %."
 )
+WORK_LIMIT = N_("The settings decode.budget and decode.megapixels set the limit.")
 TOO_FEW = N_("The face was found in {found} of {frames} frames; the minimum is {minimum}.")
 ALL_TOO_LOW = {
     ReasonCode.FACES_TOO_SMALL: N_("The faces are too small."),

@@ -27,6 +27,7 @@ from edge.scan.reason_texts import (
     GENERATED,
     PROBABILITY,
     SWAPPED,
+    WORK_LIMIT,
 )
 from edge.scan.shortcomings import shortcomings
 from edge.text import part_text, percent
@@ -211,7 +212,7 @@ def _limitations(faces: Sequence[Face], context: ClipContext) -> list[Reason]:
         text = N_("The clip exceeds the limit of work: only {frames} frames were scanned.")
         if context.all_frames == 1:
             text = N_("The clip exceeds the limit of work: only 1 frame was scanned.")
-        text = text.format(frames=context.all_frames)
+        text = f"{text.format(frames=context.all_frames)} {WORK_LIMIT}"
         remarks.append(Reason(code=ReasonCode.WORK_LIMIT, text=text))
     return [*remarks, *context.limitations]
 

@@ -1,47 +1,21 @@
-"""The history through its own front door."""
+"""What the history keeps, finds again and deletes."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from keeping import Clock, Looks, keep, opened
 
 from edge.errors import TruelightError
 from edge.finding import Verdict
 from edge.history.database import FILE, MIGRATIONS, migrate
-from edge.history.writer import Filter, History, open_history
-from edge.scan.scanner import ScanResult
-
-Looks = dict[str, ScanResult]
-
-
-class Clock:
-    """Goes on by a second whenever it is asked."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        self.now += timedelta(seconds=1)
-        return self.now
-
-
-def opened(
-    folder: Path, megabytes: int = 500, days: int = 365, clock: Clock | None = None
-) -> History:
-    return History(folder, megabytes, days, clock or Clock())
-
-
-def keep(history: History, visit: int, look: ScanResult) -> int:
-    return history.add(visit, look.finding, look.portraits, look.heat, look.first_frames)
+from edge.history.writer import Filter, open_history
 
 
 def test_what_was_kept_is_there_again(tmp_path: Path, looks: Looks) -> None:
@@ -262,86 +236,6 @@ def test_several_threads_may_write(tmp_path: Path, looks: Looks) -> None:
         assert len(history.entries(visit)) == 60
 
 
-# ---- Damage
-
-
-def connected(folder: Path) -> sqlite3.Connection:
-    """Another program's connection to the history."""
-    return sqlite3.connect(folder / FILE, isolation_level=None)
-
-
-@pytest.mark.parametrize("damage", ["noise", "text", "half", "no tables", "later version"])
-def test_a_file_that_cannot_be_used_is_put_aside(tmp_path: Path, looks: Looks, damage: str) -> None:
-    with opened(tmp_path) as history:
-        visit = history.open_visit("stick", "S")
-        for _ in range(30):
-            keep(history, visit, looks["two.mp4"])
-    file = tmp_path / FILE
-    content = file.read_bytes()
-    if damage == "noise":
-        file.write_bytes(np.random.default_rng(0).bytes(50_000))
-    elif damage == "text":
-        file.write_text("I am no database.\n" * 500)
-    elif damage == "half":
-        file.write_bytes(content[: len(content) // 2])
-    else:
-        database = sqlite3.connect(file)
-        database.execute(
-            "DROP TABLE portraits" if damage == "no tables" else "PRAGMA user_version = 99"
-        )
-        database.commit()
-        database.close()
-    with opened(tmp_path) as history:
-        assert "new one was begun" in history.remark
-        (aside,) = tmp_path.glob("history-damaged-*.sqlite")
-        assert aside.name in history.remark
-        assert aside.stat().st_size > 0
-        visit = history.open_visit("camera", "")
-        entry = keep(history, visit, looks["red.jpg"])
-        assert [found.id for found in history.find()] == [entry]
-    with opened(tmp_path) as history:
-        assert history.remark == ""
-
-
-def test_damage_in_the_midst_of_work_costs_no_finding(tmp_path: Path, looks: Looks) -> None:
-    with opened(tmp_path) as history:
-        history.open_visit("inbox", "another")
-        visit = history.open_visit("stick", "S")
-        for _ in range(30):
-            keep(history, visit, looks["two.mp4"])
-        beside = connected(tmp_path)
-        beside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        with (tmp_path / FILE).open("r+b") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(4096)
-            file.write(b"\xff" * (size - 4096))
-        beside.execute("PRAGMA user_version = 2")  # a commit, so that pages are read again
-        beside.close()
-        entry = keep(history, visit, looks["red.mp4"])
-        assert "was damaged" in history.remark
-        (found,) = history.entries(visit)
-        assert (found.id, found.finding) == (entry, looks["red.mp4"].finding)
-        assert [(seen.id, seen.name) for seen in history.visits()] == [(2, "S"), (1, "another")]
-
-
-def test_a_reader_says_that_the_file_is_damaged(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text("I am no database.\n" * 500)
-    with pytest.raises(TruelightError, match="damaged"):
-        open_history(tmp_path)
-    assert list(tmp_path.glob("history-damaged-*")) == []
-
-
-def test_a_finding_that_makes_no_sense_is_left_out(tmp_path: Path, looks: Looks) -> None:
-    with opened(tmp_path) as history:
-        visit = history.open_visit("stick", "S")
-        for name in ("red.jpg", "pale.mp4"):
-            keep(history, visit, looks[name])
-        with closing(connected(tmp_path)) as beside:
-            beside.execute("UPDATE entries SET finding = '{}' WHERE id = 1")
-        assert [entry.id for entry in history.entries(visit)] == [2]
-        assert [entry.id for entry in history.find()] == [2]
-
-
 def test_a_history_is_brought_up_to_date_in_steps(tmp_path: Path, looks: Looks) -> None:
     with opened(tmp_path) as history:
         keep(history, history.open_visit("stick", "S"), looks["red.jpg"])
@@ -353,41 +247,6 @@ def test_a_history_is_brought_up_to_date_in_steps(tmp_path: Path, looks: Looks) 
     migrate(database, (*MIGRATIONS, step))
     assert database.execute("SELECT name, note FROM visits").fetchall() == [("S", "none")]
     database.close()
-
-
-# ---- No room
-
-
-def test_a_full_disk_is_reported_and_breaks_nothing(
-    tmp_path: Path, looks: Looks, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connections: list[sqlite3.Connection] = []
-    connect = sqlite3.connect
-
-    def remembered(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        connections.append(connect(*arguments, **options))
-        return connections[-1]
-
-    monkeypatch.setattr(sqlite3, "connect", remembered)
-    with opened(tmp_path) as history:
-        (database,) = connections
-        visit = history.open_visit("stick", "S")
-        keep(history, visit, looks["red.mp4"])
-        (pages,) = database.execute("PRAGMA page_count").fetchone()
-        database.execute(f"PRAGMA max_page_count = {pages}").fetchall()
-        before = []
-        with pytest.raises(TruelightError, match="disk is full"):
-            while True:
-                before.append(keep(history, visit, looks["two.mp4"]))
-        database.execute("PRAGMA max_page_count = 100000").fetchall()
-        last = keep(history, visit, looks["red.jpg"])
-        assert [entry.id for entry in history.entries(visit)] == [1, *before, last]
-
-
-def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(TruelightError, match="Cannot write"):
-        opened(tmp_path / "file")
 
 
 def test_what_was_kept_before_there_were_heat_maps_is_still_there(

@@ -1,4 +1,4 @@
-"""Makes files of many kinds, whole and odd, for the tests of what is read."""
+"""Makes videos of many kinds, whole and odd, for the tests of what is read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 import av
 import numpy as np
 from clips import card, cards, write_clip, write_image
-from PIL import Image
 
 Maker = Callable[[Path], Path]
 
@@ -148,6 +147,8 @@ def branded(brand: bytes) -> Maker:
 
 
 _CROPPED = 16
+
+
 _SAMPLE_BOXES = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1")
 
 
@@ -243,62 +244,6 @@ def video_cd(folder: Path) -> Path:
     return path
 
 
-def encrypted_mp4(folder: Path) -> Path:
-    def change(data: bytearray) -> None:
-        data[:] = data.replace(b"avc1", b"encv")
-
-    return changed(clip("v.mp4"), change)(folder)
-
-
-def scrambled(folder: Path) -> Path:
-    """A transport stream whose packets of video are marked as scrambled."""
-
-    def change(data: bytearray) -> None:
-        for place in range(0, len(data), 188):
-            if int.from_bytes(data[place + 1 : place + 3], "big") & 0x1FFF == 0x100:
-                data[place + 3] |= 0x80
-
-    return changed(clip("v.ts"), change)(folder)
-
-
-def scrambled_dvd(folder: Path) -> Path:
-    """The same of a DVD's file: each packet of video says so."""
-
-    def change(data: bytearray) -> None:
-        place = data.find(b"\0\0\1\xe0")
-        while place >= 0:
-            data[place + 6] |= 0x10
-            place = data.find(b"\0\0\1\xe0", place + 4)
-
-    return changed(clip("v.vob", "mpeg2video"), change)(folder)
-
-
-def encrypted_matroska(folder: Path) -> Path:
-    """The description of the track names the key of its encryption."""
-    path = write_clip(folder / "v.mkv", 50, muxing={"live": "1"})
-    data = path.read_bytes()
-    start = data.index(b"\x16\x54\xae\x6b") + 4
-    entry_start, tracks_end = _ebml_content(data, start)
-    content, entry_end = _ebml_content(data, entry_start + 1)
-    how = b"\x50\x33\x81\1\x50\x35\x8b\x47\xe1\x81\5\x47\xe2\x84abcd"
-    encodings = b"\x6d\x80" + _ebml_size(b"\x62\x40" + _ebml_size(how))
-    entry = b"\xae" + _ebml_size(data[content:entry_end] + encodings)
-    tracks = _ebml_size(entry + data[entry_end:tracks_end])
-    path.write_bytes(data[:start] + tracks + data[tracks_end:])
-    return path
-
-
-def _ebml_content(data: bytes, place: int) -> tuple[int, int]:
-    """Start and end of an element's content; its size lies at `place`."""
-    length = 9 - data[place].bit_length()
-    size = int.from_bytes(data[place : place + length], "big") & (1 << 7 * length) - 1
-    return place + length, place + length + size
-
-
-def _ebml_size(content: bytes) -> bytes:
-    return b"\x01" + len(content).to_bytes(7, "big") + content
-
-
 def front_lost(make: Maker) -> Maker:
     """Without its first quarter, cut anywhere."""
 
@@ -342,61 +287,3 @@ def tracks(
         for stream in streams:
             output.mux(stream.encode())
     return path
-
-
-# ---- Stills
-
-
-def heif(folder: Path, pictures: int = 1, kind: str = "HEIF", **options: Any) -> Path:
-    import pillow_heif
-
-    pillow_heif.register_heif_opener()
-    first, *rest = [Image.fromarray(card(number=n)) for n in range(pictures)]
-    more = {"save_all": True, "append_images": rest} if rest else {}
-    path = folder / f"picture.{kind.lower()}"
-    first.save(path, kind, **more, **options)
-    return path
-
-
-def tiff_pages(folder: Path, pages: int = 2, thumbnail: bool = False, side: int = 320) -> Path:
-    path = folder / "pages.tiff"
-    first, *rest = [Image.fromarray(card(side, side * 3 // 4, number=n)) for n in range(pages)]
-    if thumbnail:
-        rest[-1].encoderinfo = {"tiffinfo": {254: 1}}
-    first.save(path, save_all=True, append_images=rest)
-    return path
-
-
-def multi_picture(folder: Path) -> Path:
-    """A JPEG with other pictures behind it that it names (angles of one scene)."""
-    path = folder / "angles.mpo"
-    first, *rest = [Image.fromarray(card(number=n)) for n in range(3)]
-    first.save(path, "MPO", save_all=True, append_images=rest, quality=95)
-    return path
-
-
-def motion_photo(folder: Path, still: Maker | None = None) -> Path:
-    picture = still(folder) if still else write_image(folder / "still.jpg", card())
-    return joined(folder / "motion", picture, write_clip(folder / "v.mp4", 25))
-
-
-def motion_heic(folder: Path) -> Path:
-    """The film lies in a box of its own, as Google's cameras write it."""
-    film = write_clip(folder / "v.mp4", 25).read_bytes()
-    path = heif(folder)
-    path.write_bytes(path.read_bytes() + struct.pack(">I4s", 8 + len(film), b"mpvd") + film)
-    return path
-
-
-def moving_avif(folder: Path, brand: bytes = b"") -> Path:
-    pictures = [Image.fromarray(pixels) for pixels in cards(10)]
-    path = folder / "moving.avif"
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=200)
-    data = path.read_bytes()
-    path.write_bytes(data[:8] + brand + data[8 + len(brand) :])
-    return path
-
-
-def big_tiff(folder: Path) -> Path:
-    Image.fromarray(card()).save(folder / "big.tif", big_tiff=True)
-    return folder / "big.tif"

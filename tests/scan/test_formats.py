@@ -15,30 +15,24 @@ import numpy as np
 import pytest
 from clips import cards, write_clip
 from decoding import FOUR_HERTZ, Pixels, is_card, look, look_at_all, numbers, refusal
+from encrypted_files import encrypted_matroska, encrypted_mp4, scrambled, scrambled_dvd
 from file_kinds import (
     Maker,
     beginning_with,
     behind,
-    big_tiff,
     branded,
     changed,
     clean_aperture,
     clip,
     dahua,
     dolby_vision,
-    encrypted_matroska,
-    encrypted_mp4,
     front_lost,
-    heif,
     hikvision,
     long_matroska,
     motion_jpeg,
-    moving_avif,
     piece,
     remuxed,
     repeated_frames,
-    scrambled,
-    scrambled_dvd,
     short_avi,
     short_flv,
     short_matroska,
@@ -49,6 +43,7 @@ from file_kinds import (
     web_camera,
     wrapped,
 )
+from picture_kinds import big_tiff, heif, moving_avif
 
 from edge.finding import ReasonCode
 from edge.scan.collect import collect

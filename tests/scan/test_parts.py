@@ -5,20 +5,8 @@ from pathlib import Path
 import pytest
 from clips import write_clip
 from decoding import FOUR_HERTZ, is_card, look_at_all, numbers
-from file_kinds import (
-    Maker,
-    behind,
-    heif,
-    joined,
-    motion_heic,
-    motion_photo,
-    moving_avif,
-    multi_picture,
-    piece,
-    tiff_pages,
-    tracks,
-    twice,
-)
+from file_kinds import Maker, behind, joined, piece, tracks, twice
+from picture_kinds import heif, motion_heic, motion_photo, moving_avif, multi_picture, tiff_pages
 
 from edge.scan.media.client import open_clip
 from edge.scan.media.parts import MOST_PARTS

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, dataclass_transform
 
 from edge.box.views.canvas import WIDTH, Canvas, icon
-from edge.language import ENGLISH, _, speaking
+from edge.language import ENGLISH, N_, _, speaking
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,6 +23,21 @@ DARK = "."
 MOST_MARKS = 3
 """More marks than these take turns."""
 MARK_WIDTH = 11
+MARKS = {
+    "nothing-to-scan": N_("no clips"),
+    "stick-unreadable": N_("stick not readable"),
+    "stick-pulled": N_("stick pulled out"),
+    "camera-missing": N_("camera missing"),
+    "too-hot": N_("too hot"),
+    "under-voltage": N_("under-voltage"),
+    "disk-full": N_("disk full"),
+    "model-refused": N_("model refused"),
+    "settings-wrong": N_("settings wrong"),
+    "unknown-board": N_("board not known"),
+    "simulated-camera": N_("simulated camera"),
+    "simulated-panel": N_("simulated panel"),
+}
+"""The marks of a scene, in words."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +120,7 @@ class Scene:
         status = _(self.view.status)
         if not self.marks:
             return status
-        return f"{status} ({', '.join(map(_, self.marks))})"
+        return f"{status} ({', '.join(_(MARKS[mark]) for mark in self.marks)})"
 
 
 def draw(scene: Scene, seconds: float) -> Image.Image:

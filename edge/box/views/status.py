@@ -108,16 +108,16 @@ class Halted(View):
 class TroubleKind(StrEnum):
     """What can be wrong with the box or with what it was given; the name of its picture, too."""
 
-    NOTHING_TO_SCAN = N_("nothing-to-scan")
-    STICK_UNREADABLE = N_("stick-unreadable")
-    STICK_PULLED = N_("stick-pulled")
-    CAMERA_MISSING = N_("camera-missing")
-    TOO_HOT = N_("too-hot")
-    UNDER_VOLTAGE = N_("under-voltage")
-    DISK_FULL = N_("disk-full")
-    MODEL_REFUSED = N_("model-refused")
-    SETTINGS_WRONG = N_("settings-wrong")
-    UNKNOWN_BOARD = N_("unknown-board")
+    NOTHING_TO_SCAN = "nothing-to-scan"
+    STICK_UNREADABLE = "stick-unreadable"
+    STICK_PULLED = "stick-pulled"
+    CAMERA_MISSING = "camera-missing"
+    TOO_HOT = "too-hot"
+    UNDER_VOLTAGE = "under-voltage"
+    DISK_FULL = "disk-full"
+    MODEL_REFUSED = "model-refused"
+    SETTINGS_WRONG = "settings-wrong"
+    UNKNOWN_BOARD = "unknown-board"
 
 
 _WORDS = {

@@ -203,13 +203,16 @@ FAULTS: dict[Fault, tuple[str, str]] = {
     ),
     Fault.STILL_FORMAT: (N_("This HEIC or AVIF picture cannot be decoded."), _CONVERT_PICTURE),
     Fault.INPUT: (N_("Reading the file failed."), N_("Check the disk or stick that holds it.")),
-    Fault.MEMORY: (N_("Decoding exceeded the memory limit."), N_("Scale it down, or convert it.")),
+    Fault.MEMORY: (
+        N_("Decoding exceeded the memory limit of 1.5 GB."),
+        N_("Scale the video or picture down."),
+    ),
     Fault.CRASHED: (N_("The decoder crashed on this file."), _DISTRUST),
     Fault.HUNG: (N_("The decoder stopped responding on this file."), _DISTRUST),
     Fault.INVALID_DATA: (N_("The decoder returned invalid data."), _DISTRUST),
     Fault.TOO_MUCH_WORK: (
-        N_("Decoding exceeded the time limit."),
-        N_("Convert it to MP4 (H.264), or copy it to a faster disk."),
+        N_("Decoding exceeded the limit of work before a frame was decoded."),
+        N_("Convert it to MP4 (H.264), or raise decode.budget or decode.megapixels."),
     ),
     Fault.NOT_STARTED: (
         N_("The decoder process cannot be started."),

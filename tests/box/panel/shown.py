@@ -1,13 +1,13 @@
 """Scenes to draw: what docs/screens.md shows, and what else can be on a screen."""
 
-import importlib.util
+import importlib
 import sys
 from types import ModuleType
 
 import numpy as np
 from frontdoor import ROOT
 
-from edge.box.views import Scene
+from edge.box.views import MARKS, Scene
 from edge.box.views.camera import CameraImage, Framing, Recording, Viewfinder
 from edge.box.views.clips import BatchSummary, ClipVerdict, Judging, Stopped
 from edge.box.views.status import Ready, Trouble, TroubleKind
@@ -16,17 +16,15 @@ from edge.finding import Verdict
 
 def load_docs() -> ModuleType:
     """docs/images/screens.py, which is no module of the program."""
-    file = ROOT / "docs" / "images" / "screens.py"
-    spec = importlib.util.spec_from_file_location("docs_screens", file)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    folder = str(ROOT / "docs" / "images")
+    sys.path.insert(0, folder)
+    try:
+        return importlib.import_module("screens")
+    finally:
+        sys.path.remove(folder)
 
 
 DOCS = load_docs()
-MARKS = (*TroubleKind, "simulated-camera", "simulated-panel")
 GREY = CameraImage(np.linspace(0, 255, 240 * 320).reshape(240, 320).astype(np.uint8))
 LONG = "Urlaub auf Föhr, zweiter Tag, Strand mit Oma Käthe (Kopie 3).MP4"
 LETTERS = "Ærøskøbing Łódź Škoda Ñandú Český ẞß Отпуск Ελλάδα 서울 映画"
@@ -38,7 +36,7 @@ SCENES = {row.file.removesuffix(".png"): row.scene for row in DOCS.ROWS} | {
     "ready-without-sticks": Scene(Ready(sticks=False)),
     "ready-simulated": Scene(Ready(), ("simulated-camera", "simulated-panel")),
     "ready-with-marks": Scene(Ready(), (TroubleKind.TOO_HOT, TroubleKind.UNDER_VOLTAGE)),
-    "ready-with-all-marks": Scene(Ready(), MARKS),
+    "ready-with-all-marks": Scene(Ready(), tuple(MARKS)),
     "camera-opens": Scene(Viewfinder(None, Framing.NO_FACE), (TroubleKind.DISK_FULL,)),
     "viewfinder-4-to-3": Scene(Viewfinder(GREY, Framing.LIGHT), (TroubleKind.TOO_HOT,)),
     "recording-done": Scene(Recording(1.0, 0.0)),
@@ -57,6 +55,6 @@ SCENES = {row.file.removesuffix(".png"): row.scene for row in DOCS.ROWS} | {
     "letters": Scene(Stopped(LETTERS)),
     "trouble-long": Scene(
         Trouble(TroubleKind.MODEL_REFUSED, f"models/truelight/{LONG} is damaged", LONG * 3),
-        MARKS,
+        tuple(MARKS),
     ),
 }

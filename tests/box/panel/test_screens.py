@@ -9,9 +9,9 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from shown import DOCS, GERMAN, GREY, MARKS, SCENES
+from shown import DOCS, GERMAN, GREY, SCENES
 
-from edge.box.views import Scene, View, draw, drawn
+from edge.box.views import MARKS, Scene, View, draw, drawn
 from edge.box.views.camera import CameraImage, Framing, Recording, Viewfinder
 from edge.box.views.canvas import HEIGHT, WIDTH, Canvas, Mask
 from edge.box.views.clips import (
@@ -22,7 +22,7 @@ from edge.box.views.clips import (
     Stopped,
     WritingReport,
 )
-from edge.box.views.status import ShuttingDown, Starting, Trouble, TroubleKind
+from edge.box.views.status import Ready, ShuttingDown, Starting, Trouble, TroubleKind
 from edge.finding import Verdict
 from edge.language import LANGUAGES, speaking
 
@@ -111,6 +111,17 @@ def test_the_name_of_a_clip_is_never_translated() -> None:
         assert drawn(judged, 0.0, Canvas()).words[0] == name
 
 
+def test_marks_are_named_in_words() -> None:
+    """The page said "Ready (simulated-panel)"."""
+    assert set(TroubleKind) < set(MARKS)
+    for mark, words in MARKS.items():
+        scene = Scene(Ready(), (mark,))
+        assert scene.status == f"Ready ({words})"
+        with speaking("de"):
+            assert re.fullmatch(r"Bereit \([A-Za-zß ]+\)", scene.status)
+            assert words not in scene.status
+
+
 # ---- Nothing runs over, whatever the text
 
 
@@ -173,7 +184,7 @@ def scenes(words: st.SearchStrategy[str]) -> st.SearchStrategy[Scene]:
         st.builds(Stopped, words),
         st.builds(Trouble, st.sampled_from(TroubleKind), words, words),
     )
-    marks = st.lists(st.sampled_from(MARKS), unique=True, max_size=12).map(tuple)
+    marks = st.lists(st.sampled_from([*MARKS]), unique=True, max_size=12).map(tuple)
     languages = st.sampled_from(sorted(LANGUAGES))
     return st.builds(Scene, views, marks, language=languages)
 
