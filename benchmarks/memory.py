@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.made_clips import lengthen, make  # noqa: E402
-from edge.bench.run import run_scan  # noqa: E402
+from edge.bench.measure import run_scan  # noqa: E402
 
 LIMITS = {"1080p": 350, "8K": 500, "second": 600}
 """MB."""

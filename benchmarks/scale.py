@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.made_clips import SIZES, lengthen, make  # noqa: E402
-from edge.bench.run import run_scan  # noqa: E402
+from edge.bench.measure import run_scan  # noqa: E402
 from edge.scan.collect import collect  # noqa: E402
 
 PLOT = ROOT / "docs" / "images" / "scale.svg"

@@ -174,10 +174,8 @@ class Client:
     ) -> http.client.HTTPResponse:
         """The answer to a request; its connection ends with it.
 
-        Raises:
-            ApiError: it was refused.
-            TruelightError: the answer broke off.
-            OSError: there is no connection.
+        Raises ApiError: it was refused; TruelightError: the answer broke off; OSError: there is no
+        connection.
         """
         connection = self._connect()
         given = {"Authorization": f"Bearer {self._token}", "Connection": "close", **(headers or {})}

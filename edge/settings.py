@@ -76,8 +76,7 @@ class Settings(Section):
     def changed(self, origin: str, values: Mapping[str, object]) -> Settings:
         """A copy with other values of some `section.name`.
 
-        Raises:
-            SettingsError: a value is not allowed.
+        Raises SettingsError: a value is not allowed.
         """
         layer = {path: Setting(value, origin) for path, value in values.items()}
         return _merged((*self._layers, layer))
@@ -129,8 +128,7 @@ class Settings(Section):
 def load_settings(config: Path | None = None) -> Settings:
     """The settings of this machine, overridden by the file `config` if given.
 
-    Raises:
-        SettingsError: a file cannot be read, or has a wrong setting.
+    Raises SettingsError: a file cannot be read, or has a wrong setting.
     """
     if not SHIPPED.is_file():
         message = N_("{file} is missing: Truelight runs from its own folder.").format(file=SHIPPED)
@@ -144,8 +142,7 @@ def load_settings(config: Path | None = None) -> Settings:
 def read_layer(file: Path) -> Layer:
     """The settings in one YAML file; keys are checked, values are not.
 
-    Raises:
-        SettingsError: the file cannot be read, is not YAML, or has an unknown or duplicate key.
+    Raises SettingsError: the file cannot be read, is not YAML, or has an unknown or duplicate key.
     """
     try:
         loader = yaml.SafeLoader(file.read_text(encoding="utf-8"))

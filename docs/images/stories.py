@@ -33,7 +33,7 @@ from examples import (
     wrong_settings,
 )
 
-from edge.box import events, web_events
+from edge.box import events, web_rules
 from edge.box.events import Batch, Origin
 from edge.box.health import HealthReading, Throttled
 from edge.box.machine import step
@@ -173,7 +173,7 @@ ROWS = (
         "Pairing",
         story(
             events.ModelReady(),
-            web_events.PairingRequested("2718 2818", ":".join(["A1", "B2", "C3", "D4"] * 8), 300.0),
+            web_rules.PairingRequested("2718 2818", ":".join(["A1", "B2", "C3", "D4"] * 8), 300.0),
         ),
         "Type the code on the page; compare the certificate there.",
     ),

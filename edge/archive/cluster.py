@@ -56,8 +56,7 @@ def own_cluster(workers: int, memory: int, spool: str | None) -> Iterator[Client
 def joined_cluster(scheduler: str | None) -> Iterator[Client]:
     """The cluster of a scheduler at this address; None takes it from Dask's configuration.
 
-    Raises:
-        TruelightError: it does not answer.
+    Raises TruelightError: it does not answer.
     """
     for handler in logging.getLogger("distributed").handlers:  # an error is our own sentence
         handler.setLevel(logging.CRITICAL + 1)
@@ -81,8 +80,7 @@ def default_workers() -> int:
 def partition_key(settings: Settings) -> str:
     """A name for the bundle and the settings that findings depend on: "truelight-0.2.1-1f00c0de".
 
-    Raises:
-        BundleError: the bundle's manifest is not valid.
+    Raises BundleError: the bundle's manifest is not valid.
     """
     manifest = read_bundle(settings.bundle_folder).manifest
     scan = settings.scan.model_dump(mode="json", exclude={"threads", "heat"})

@@ -58,10 +58,8 @@ def list_places(places: Sequence[str]) -> Listing:
     """List files, folders and addresses, each file once.
 
     Of addresses that are not local, files are chosen by the endings of their names alone, since
-    reading each one's beginning costs a request.
-
-    Raises:
-        TruelightError: an address cannot be listed.
+    reading each one's beginning costs a request. Raises TruelightError: an address cannot be
+    listed.
     """
     addresses = [place for place in places if is_address(place)]
     found = collect(Path(place).absolute() for place in places if not is_address(place))
@@ -77,8 +75,7 @@ def list_places(places: Sequence[str]) -> Listing:
 def read_list(file: Path) -> list[str]:
     """The paths and addresses in a text file, one a line; relative ones start at its folder.
 
-    Raises:
-        TruelightError: the file cannot be read.
+    Raises TruelightError: the file cannot be read.
     """
     try:
         lines = os.fsdecode(file.read_bytes()).splitlines()

@@ -77,9 +77,8 @@ class ArchiveRun:
     def run(self, files: list[ArchiveFile]) -> ArchiveProgress:
         """Judge the files in their order; a run that ends early keeps what it has.
 
-        Raises:
-            TruelightError: the cluster is lost, its workers cannot judge, or the disk is full.
-            KeyboardInterrupt: the run was stopped.
+        Raises TruelightError: the cluster is lost, its workers cannot judge, or the disk is full;
+        KeyboardInterrupt: the run was stopped.
         """
         try:
             return self._run(files)
@@ -190,8 +189,7 @@ class ArchiveRun:
     def _result(self, future: Future, task: _Task) -> JudgedClip:
         """What a worker returned; a clip on which workers end gets a finding that says so.
 
-        Raises:
-            TruelightError: no clip can be judged.
+        Raises TruelightError: no clip can be judged.
         """
         if future.status == "finished":
             clip: JudgedClip = future.result()

@@ -51,8 +51,7 @@ class ArchiveStore:
     def __init__(self, folder: Path, key: str) -> None:
         """Open the folder, which is made if needed, and finish what an ended run left.
 
-        Raises:
-            TruelightError: it cannot be written, or another run writes to it.
+        Raises TruelightError: it cannot be written, or another run writes to it.
         """
         self.folder = folder
         self._key = key
@@ -79,8 +78,7 @@ class ArchiveStore:
     def add(self, clips: Iterable[JudgedClip]) -> None:
         """Write findings to the journal; they are on the disk when this returns.
 
-        Raises:
-            TruelightError: the disk is full or fails. What was added before is kept.
+        Raises TruelightError: the disk is full or fails. What was added before is kept.
         """
         new = list(clips)
         data = "".join(f"{clip.to_json()}\n" for clip in new).encode()

@@ -52,10 +52,8 @@ class ScannerPlugin(WorkerPlugin):  # type: ignore[misc]
     def __init__(self, settings: Settings, clip_seconds: float) -> None:
         """Describe the scanner; only the manifests of its bundles are read.
 
-        A clip that takes longer than `clip_seconds` ends its worker.
-
-        Raises:
-            BundleError: a manifest is not valid.
+        A clip that takes longer than `clip_seconds` ends its worker. Raises BundleError: a manifest
+        is not valid.
         """
         self._settings = settings
         self._bundles, self._clip_seconds = bundles(settings), clip_seconds
@@ -63,8 +61,7 @@ class ScannerPlugin(WorkerPlugin):  # type: ignore[misc]
     def setup(self, worker: Worker) -> None:
         """Load the bundle.
 
-        Raises:
-            TruelightError: the bundle cannot be used, or differs from the client's.
+        Raises TruelightError: the bundle cannot be used, or differs from the client's.
         """
         threads = self._settings.scan.threads or worker.state.nthreads
         settings = self._settings.changed("archive", {"scan.threads": threads})

@@ -2,22 +2,104 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Final
 
 from edge.bench.ceilings import Ceilings, FeatureSpeed, measure_ceilings, measure_features
 from edge.bench.machine import Heat, Machine, read_heat, read_machine
-from edge.bench.run import ScanRun, run_scan
 from edge.errors import TruelightError
 from edge.scan.media.client import ClipError, open_clip
 from edge.scan.media.sampling import Sampling
 from edge.scan.model.bundle_info import read_bundle
 from edge.scan.model.manifest import FEATURES, SEQUENCE, TOWER
 from edge.settings import Settings
+
+_POLL_SECONDS: Final = 0.01
+
+
+@dataclass(frozen=True)
+class ScanRun:
+    """From the start of the process to its end."""
+
+    seconds: float
+    cpu_seconds: float
+    """Of the program and its decoder processes, all cores together."""
+    peak_mb: float
+    """Resident memory of the program and its decoder processes together, at its peak.
+
+    Frames between them count once, files that both have mapped (libraries) in each.
+    """
+    finding: dict[str, Any]
+    """The finding, as `scan --json` prints it."""
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """Seconds by stage; `start` is everything before and after the scan itself."""
+        stages: dict[str, float] = dict(self.finding["seconds"])
+        return {"start": max(0.0, self.seconds - stages.get("total", 0.0)), **stages}
+
+
+def run_scan(clip: Path, options: Sequence[str] = ()) -> ScanRun:
+    """Judge one clip with `truelight scan --json`.
+
+    Raises TruelightError: the command failed, or the clip cannot be read.
+    """
+    command = [sys.executable, "-m", "edge.cli.main", "scan", "--json", *options, str(clip)]
+    folder = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    began = time.perf_counter()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        peak, before = 0.0, os.times()
+        while process.poll() is None:
+            peak = max(peak, resident_mb(process.pid))
+            time.sleep(_POLL_SECONDS)
+        seconds = time.perf_counter() - began
+        after = os.times()
+        assert process.stdout is not None, "it is a pipe"
+        assert process.stderr is not None, "it is a pipe"
+        output, complaint = process.stdout.read(), process.stderr.read()
+    finding = json.loads(output.splitlines()[-1]) if output.strip() else None
+    if finding is None or finding["verdict"] == "UNREADABLE":
+        said = complaint.decode(errors="replace").strip()
+        why = finding["reasons"][0]["text"] if finding else said or "the command printed nothing."
+        raise TruelightError(f"{clip} cannot be measured: {why}", "Name a clip that can be judged.")
+    cpu = after.children_user + after.children_system
+    cpu -= before.children_user + before.children_system
+    return ScanRun(seconds, cpu, peak, finding)
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process and its descendants, MB; what they share by memory once."""
+    own, shared, waiting = 0, 0, [pid]
+    while waiting:
+        folder = Path("/proc", str(waiting.pop()))
+        try:
+            lines = (folder / "status").read_text().splitlines()
+            sizes = {name: int(size.split()[0]) for name, _, size in map(_parted, lines) if size}
+            own += sizes["RssAnon"] + sizes["RssFile"]
+            shared = max(shared, sizes["RssShmem"])
+            for thread in (folder / "task").iterdir():
+                waiting += map(int, (thread / "children").read_text().split())
+        except (OSError, KeyError, ValueError):
+            continue  # it has just ended
+    return (own + shared) * 1024 / 1e6
+
+
+def _parted(line: str) -> tuple[str, str, str]:
+    """The name of a line of /proc/PID/status, and its kB if it is a size of memory."""
+    name, colon, size = line.partition(":")
+    return name, colon, size if size.endswith("kB") else ""
+
 
 FORMAT = 1
 """Of the JSON; keys are only added."""
@@ -97,8 +179,7 @@ class Bench:
 def measure(clip: Path, settings: Settings, runs: int, options: Sequence[str], tell: Tell) -> Bench:
     """Measure this machine with a clip; `tell` gets a line for each step.
 
-    Raises:
-        TruelightError: the clip cannot be read, or the model cannot be used.
+    Raises TruelightError: the clip cannot be read, or the model cannot be used.
     """
     before = read_heat()
     tell("decoding alone")

@@ -61,8 +61,7 @@ class Components:
     ) -> None:
         """Open what the settings want; the model is not loaded yet.
 
-        Raises:
-            TruelightError: the panel cannot be opened.
+        Raises TruelightError: the panel cannot be opened.
         """
         self._post = post
         self._settings = settings

@@ -69,8 +69,7 @@ class Daemon:
     def run(self) -> bool:
         """Work until the system or a person ends it; False if something broke.
 
-        Raises:
-            TruelightError: the panel cannot be opened.
+        Raises TruelightError: the panel cannot be opened.
         """
         wrong = self._read_settings()
         threading.excepthook, before = self._thread_died, threading.excepthook

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from edge.box import events, rules, web_events, web_rules
+from edge.box import events, rules, web_rules
 from edge.box.scheduler import Now, Step, close_camera, leave, next_clip, open_viewfinder
 from edge.box.state import Phase, State, brightness
 from edge.box.views import Brightness
@@ -88,7 +88,7 @@ TABLE: dict[type, dict[Phase, Handler]] = {
         COUNTDOWN=rules.camera_failed,
         RECORDING=rules.camera_failed,
     ),
-    web_events.CameraRequested: _row(
+    web_rules.CameraRequested: _row(
         rules.ignore,
         READY=_always(open_viewfinder),
         SHOWING=_always(open_viewfinder),
@@ -106,7 +106,7 @@ TABLE: dict[type, dict[Phase, Handler]] = {
         SHOWING=web_rules.clips_arrived_at_results,
         **_OFF,
     ),
-    web_events.ScanWithdrawn: _row(
+    web_rules.ScanWithdrawn: _row(
         web_rules.scan_withdrawn, JUDGING=web_rules.scan_withdrawn_while_judging, **_OFF
     ),
     events.StickUnusable: _row(rules.stick_unusable, READY=rules.stick_unusable_at_rest, **_OFF),
@@ -125,7 +125,7 @@ TABLE: dict[type, dict[Phase, Handler]] = {
     events.ClipSkipped: _row(rules.ignore, JUDGING=_always(next_clip)),
     events.ReportDone: _row(rules.ignore, WRITING=rules.report_done),
     # The box
-    web_events.PairingRequested: _row(web_rules.show_pairing, **_OFF),
+    web_rules.PairingRequested: _row(web_rules.show_pairing, **_OFF),
     events.TroublesChanged: _row(rules.troubles_changed),
     events.Ticked: _row(
         rules.ignore,

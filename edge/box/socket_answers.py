@@ -23,7 +23,7 @@ from edge.box.health import read as read_health
 from edge.box.snapshot import Moment, snapshot
 from edge.box.socket_server import Ask, MissingError
 from edge.box.sources.spool import Spool
-from edge.box.web_events import CameraRequested, PairingRequested, ScanWithdrawn
+from edge.box.web_rules import CameraRequested, PairingRequested, ScanWithdrawn
 from edge.errors import TruelightError
 from edge.finding import Verdict
 from edge.history.reader import Entry, Filter, HistoryReader, Visit, open_history

@@ -40,11 +40,7 @@ class SocketServer:
     """Serves a UNIX socket until it is closed."""
 
     def __init__(self, path: Path, asks: Mapping[str, Ask]) -> None:
-        """Listen at `path`, whose folder exists.
-
-        Raises:
-            OSError: it cannot be made.
-        """
+        """Listen at `path`, whose folder exists. Raises OSError: it cannot be made."""
         self._path = path
         path.unlink(missing_ok=True)  # left by a daemon that was killed
         self._server = _Server(str(path), asks)

@@ -116,8 +116,7 @@ class VisitLog:
     def delete(self, entry: int) -> bool:
         """Delete a finding; False if there is none of that number. From any thread.
 
-        Raises:
-            HistoryError: the history cannot be written.
+        Raises HistoryError: the history cannot be written.
         """
         history = self._history
         if history is None:

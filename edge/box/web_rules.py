@@ -1,12 +1,36 @@
-"""What the page's requests mean: uploads, the camera from afar, a device to be paired. Pure."""
+"""What the page's requests are, as events, and what they mean: uploads, the camera from afar, a
+device to be paired. Pure.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from edge.box import events, rules, web_events
+from edge.box import events, rules
+from edge.box.events import Event
 from edge.box.scheduler import Now, Step
 from edge.box.state import PairingCode, State
+
+
+class ScanWithdrawn(Event):
+    """Someone deleted an upload, by the key of its batch, that is not judged yet."""
+
+    key: str
+
+
+class CameraRequested(Event):
+    """Someone asks for the camera, or to record at once where it is open, from afar."""
+
+
+class PairingRequested(Event):
+    """A device wants to be paired: show its code; an empty one ends that.
+
+    `fingerprint` is that of the page's certificate, empty without one.
+    """
+
+    code: str
+    fingerprint: str
+    seconds: float
 
 
 def clips_arrived_at_results(state: State, event: events.ClipsArrived, now: Now) -> Step:
@@ -18,7 +42,7 @@ def clips_arrived_at_results(state: State, event: events.ClipsArrived, now: Now)
     return after
 
 
-def scan_withdrawn(state: State, event: web_events.ScanWithdrawn, _: Now) -> Step:
+def scan_withdrawn(state: State, event: ScanWithdrawn, _: Now) -> Step:
     """A waiting upload is over."""
     lost = [run for run in state.waiting if run.batch.key == event.key]
     kept = tuple(run for run in state.waiting if run.batch.key != event.key)
@@ -27,7 +51,7 @@ def scan_withdrawn(state: State, event: web_events.ScanWithdrawn, _: Now) -> Ste
     return Step(replace(state, waiting=kept), effects)
 
 
-def scan_withdrawn_while_judging(state: State, event: web_events.ScanWithdrawn, now: Now) -> Step:
+def scan_withdrawn_while_judging(state: State, event: ScanWithdrawn, now: Now) -> Step:
     """Cancel the scan if it is that upload."""
     if state.run is None or state.run.batch.key != event.key:
         return scan_withdrawn(state, event, now)
@@ -35,12 +59,12 @@ def scan_withdrawn_while_judging(state: State, event: web_events.ScanWithdrawn, 
     return Step(replace(state, run=run), (events.CancelScan(),))
 
 
-def camera_requested(state: State, _: web_events.CameraRequested, now: Now) -> Step:
+def camera_requested(state: State, _: CameraRequested, now: Now) -> Step:
     """The camera goes next, as someone asked from afar; a second request changes nothing."""
     return Step(replace(state, camera_next=now.settings.camera.kind != "none"))
 
 
-def show_pairing(state: State, event: web_events.PairingRequested, now: Now) -> Step:
+def show_pairing(state: State, event: PairingRequested, now: Now) -> Step:
     """Show the code of a device that wants to be paired, or no longer."""
     until = now.seconds + event.seconds
     pairing = PairingCode(event.code, event.fingerprint, until) if event.code else None

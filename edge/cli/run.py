@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from edge.box import systemd
-from edge.box.crash_log import note_crash, watch_crashes
+from edge.box.crash_guard import note_crash, watch_crashes
 from edge.box.daemon import Daemon
 from edge.box.events import Event, Reloaded, Terminated
 from edge.cli import absolute, with_options

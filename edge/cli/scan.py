@@ -71,3 +71,15 @@ def _report_skipped(collection: Collection) -> int:
     for sentence in collection.skipped.sentences():
         print(f"Not judged: {sentence}", file=sys.stderr)
     return UNREADABLE if collection.closed else 0
+
+
+def run_formats(_: argparse.Namespace) -> int:
+    """Print the table of formats: `truelight scan --formats`."""
+    from edge.scan.media.formats import READ
+    from edge.scan.media.unsupported import UNSUPPORTED
+
+    for title, rows in (("Read:", READ), ("Recognised, and not read:", UNSUPPORTED)):
+        print(title)
+        for row in rows:
+            print(f"  {row.name[0].upper()}{row.name[1:]}: {', '.join(row.endings) or 'any name'}")
+    return 0

@@ -31,8 +31,7 @@ class Attempt:
 def read_attempts(history: History, version: str) -> dict[str, Attempt]:
     """The attempts with this version of the program; those with others are deleted.
 
-    Raises:
-        HistoryError: they cannot be read or written.
+    Raises HistoryError: they cannot be read or written.
     """
 
     def read(database: sqlite3.Connection) -> dict[str, Attempt]:
@@ -46,8 +45,7 @@ def read_attempts(history: History, version: str) -> dict[str, Attempt]:
 def write_attempt(history: History, version: str, clip: str, attempt: Attempt | None) -> None:
     """Keep what is known against a clip; None: nothing.
 
-    Raises:
-        HistoryError: it cannot be written.
+    Raises HistoryError: it cannot be written.
     """
 
     def write(database: sqlite3.Connection) -> None:

@@ -77,8 +77,7 @@ class NewerError(Exception):
 def connect(file: Path) -> sqlite3.Connection:
     """Open the file for writing, created or migrated as needed. Autocommit; any thread.
 
-    Raises:
-        NewerError, sqlite3.Error, OSError: it cannot be used as it is.
+    Raises NewerError, sqlite3.Error, OSError: it cannot be used as it is.
     """
     # It holds faces, so others may not read it. SQLite gives its other files the same mode.
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o640))
@@ -105,10 +104,8 @@ def connect(file: Path) -> sqlite3.Connection:
 def connect_reading(file: Path) -> sqlite3.Connection | None:
     """Open an existing file for reading only, while another program may write it. Any thread.
 
-    None if it has no tables yet: a writer is just creating it, or was killed doing so.
-
-    Raises:
-        NewerError, sqlite3.Error: it cannot be used as it is.
+    None if it has no tables yet: a writer is just creating it, or was killed doing so. Raises
+    NewerError, sqlite3.Error: it cannot be used as it is.
     """
     address = file.resolve().as_uri()
     database = _open(f"{address}?mode=ro", uri=True)
@@ -138,8 +135,7 @@ def _open(place: str, uri: bool = False) -> sqlite3.Connection:
 def migrate(database: sqlite3.Connection, migrations: Sequence[Sequence[str]]) -> None:
     """Bring the tables to the latest version; each migration is done whole or not at all.
 
-    Raises:
-        NewerError: their version is later than that.
+    Raises NewerError: their version is later than that.
     """
     if _version(database) > len(migrations):
         raise NewerError

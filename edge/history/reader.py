@@ -205,8 +205,7 @@ class HistoryReader:
 def open_history(folder: Path) -> HistoryReader | None:
     """The history in the store's folder, for reading; None if there is none yet.
 
-    Raises:
-        HistoryError: it cannot be read.
+    Raises HistoryError: it cannot be read.
     """
     file = folder / FILE
     try:

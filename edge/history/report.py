@@ -20,9 +20,10 @@ from edge.history.report_page import (
     ModelSummary,
     accuracy,
     display_names,
+    environment,
+    style_sheet,
     worst_first,
 )
-from edge.history.report_template import environment, style_sheet
 from edge.language import N_, _, counted, current, speaking
 from edge.text import model_text, one_line
 

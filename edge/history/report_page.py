@@ -1,17 +1,36 @@
-"""What the report's page says about clips and models: order, names, facts, accuracy. Pure."""
+"""The report's page: what it says of clips and models, in words; its templates and style sheet.
+
+The page of the box uses both.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
 from pathlib import PurePath
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from edge.finding import Face, Verdict
+from edge.finding import Face, Verdict, verdict_of
 from edge.history.reader import Entry
-from edge.language import N_, _, counted, decimal, minute
-from edge.text import clock, model_text, one_line, other_parts
+from edge.language import N_, _, counted, current, decimal, minute, translated
+from edge.text import (
+    both_opinions,
+    clock,
+    model_text,
+    one_line,
+    other_parts,
+    part_text,
+    percent,
+    probability_text,
+    shortcomings,
+    verdict_text,
+)
+
+if TYPE_CHECKING:
+    import jinja2
 
 WORST_FIRST = (Verdict.FAKE, Verdict.UNSURE, Verdict.UNREADABLE, Verdict.REAL, Verdict.NO_FACE)
 
@@ -166,3 +185,65 @@ def _hundred(figure: Figure) -> str:
     return _("{value} ({low} to {high})").format(
         value=value, low=f"{100 * low:.0f}", high=f"{100 * high:.0f}"
     )
+
+
+MOST_FACES = 8
+"""Faces shown per clip; the others are counted."""
+
+
+@cache
+def environment(packages: Sequence[str] = ("edge.history",)) -> jinja2.Environment:
+    """An environment with the templates of these packages; those of earlier ones go first."""
+    import jinja2
+
+    loaders = [jinja2.PackageLoader(package) for package in packages]
+    made = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.ChoiceLoader(loaders),
+        auto_reload=False,
+    )
+    made.globals |= {
+        function.__name__: function
+        for function in (
+            *(
+                both_opinions,
+                clock,
+                counted,
+                translated,
+                facts,
+                faces_worst_first,
+                one_line,
+                percent,
+            ),
+            *(part_text, probability_text, shortcomings, verdict_text),
+        )
+    } | {"most_faces": MOST_FACES, "_": _, "language": current}
+    made.filters |= {
+        "unbroken": _unbroken,
+        "breakable": _breakable,
+        "range": lambda probability, thresholds: verdict_of(probability, thresholds).lower(),
+        "width": lambda share: f"{100 * min(1.0, max(0.0, share)):.2f}%",
+    }
+    return made
+
+
+@cache
+def style_sheet() -> str:
+    """The report's style sheet."""
+    file = files("edge.history") / "templates" / "report.css"
+    return file.read_text(encoding="utf-8")
+
+
+def _unbroken(text: str) -> str:
+    """Keep a number and its % on one line."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def _breakable(name: str) -> str:
+    """Allow a long name to break where its parts meet."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"([/_])", r"\1<wbr>", str(escape(name))))

@@ -50,8 +50,7 @@ class History(HistoryReader):
     ) -> None:
         """Open the history in the store's folder, which is created if needed.
 
-        Raises:
-            HistoryError: it cannot be written.
+        Raises HistoryError: it cannot be written.
         """
         self._file = folder / FILE
         self._most_bytes = most_megabytes * MEGABYTE
@@ -77,8 +76,7 @@ class History(HistoryReader):
     def open_visit(self, origin: str, name: str) -> int:
         """Begin a visit from `camera`, `stick` or `inbox`; its id.
 
-        Raises:
-            HistoryError: it cannot be written.
+        Raises HistoryError: it cannot be written.
         """
         values = (origin, name, timestamp(self._clock()))
         query = "INSERT INTO visits (origin, name, began) VALUES (?, ?, ?)"
@@ -97,10 +95,8 @@ class History(HistoryReader):
         """Keep a finding, with portraits of its faces and their saliency maps; the entry's id.
 
         `first_frames` is one picture of them. When this returns, the entry survives a power cut. A
-        map is kept where there is a portrait.
-
-        Raises:
-            HistoryError: it cannot be written, as on a full disk. Older entries are kept.
+        map is kept where there is a portrait. Raises HistoryError: it cannot be written, as on a
+        full disk. Older entries are kept.
         """
         pictures = list(rows(finding, portraits, heat or {}, first_frames))
         values = (visit, timestamp(self._clock()), finding.verdict, finding.model_dump_json())
@@ -132,8 +128,7 @@ class History(HistoryReader):
     ) -> None:
         """End a visit: `ending` is `complete`, `cancelled` or `pulled out`.
 
-        Raises:
-            HistoryError: it cannot be written.
+        Raises HistoryError: it cannot be written.
         """
         text = skipped.model_dump_json() if skipped and skipped.total else ""
         values = (timestamp(self._clock()), ending, report, text, visit)
@@ -144,8 +139,7 @@ class History(HistoryReader):
     def move(self, entry: int, visit: int) -> None:
         """Make an entry of a visit that was interrupted one of the visit that goes on with it.
 
-        Raises:
-            HistoryError: it cannot be written.
+        Raises HistoryError: it cannot be written.
         """
 
         def move(database: sqlite3.Connection) -> None:

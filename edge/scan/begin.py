@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge.scan.media.decoders import Decoders
-from edge.scan.media.opening import Limits
+from edge.scan.media.decoders import Decoders, Limits
 from edge.scan.media.sampling import Sampling
 from edge.scan.model.bundle_info import read_bundle
 from edge.scan.model.manifest import Manifest

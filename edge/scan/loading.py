@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from edge.errors import TruelightError
 from edge.scan.model.bundle_info import BundleInfo
-from edge.scan.model.memory import trim_heap
-from edge.scan.model.second_opinion import SecondModel
+from edge.scan.model.second_opinion import SecondModel, trim_heap
 from edge.settings import Settings
 
 if TYPE_CHECKING:

@@ -21,7 +21,6 @@ from edge.finding import Finding, Verdict
 from edge.scan.begin import decoding_plan
 from edge.scan.frames import Pixels
 from edge.scan.joint_verdict import TOO_MANY_FACES, in_doubt, reconsider, without_second_opinion
-from edge.scan.limitations import CHANGED, FAILED, limitations, more_faces, withhold_real
 from edge.scan.loading import load_faces, load_network
 from edge.scan.media.client import ClipError, OpenClip
 from edge.scan.media.clip_file import ClipFile, FileHash
@@ -32,6 +31,7 @@ from edge.scan.model.inference import Inference
 from edge.scan.model.manifest import Manifest
 from edge.scan.model.second_opinion import SecondModel, find_second
 from edge.scan.progress import Cancelled, ProgressListener, ProgressReporter
+from edge.scan.reasons import CHANGED, FAILED, limitations, more_faces, withhold_real
 from edge.scan.verdict import judge, unreadable
 from edge.scan.work import Work
 from edge.settings import Settings
@@ -110,11 +110,9 @@ class Scanner:
     ) -> ScanResult:
         """Judge one clip, reporting the progress to `listener`, and keep pictures of its faces.
 
-        A clip that cannot be judged gives a finding as well: `UNREADABLE`, with the reason.
-
-        Raises:
-            TruelightError: the model or the detector cannot be used; no clip could be judged.
-            Cancelled: raised by the listener.
+        A clip that cannot be judged gives a finding as well: `UNREADABLE`, with the reason. Raises
+        TruelightError: the model or the detector cannot be used; no clip could be judged;
+        Cancelled: raised by the listener.
         """
         return self._scan(path, listener, heat=self._settings.scan.heat, beneath=beneath)
 

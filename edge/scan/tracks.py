@@ -29,8 +29,7 @@ class FacePipeline:
     ) -> None:
         """Load the detector. With `best`, up to that number of best crops of each face is kept.
 
-        Raises:
-            TruelightError: its model or its library is not on this machine.
+        Raises TruelightError: its model or its library is not on this machine.
         """
         self._detector = load_detector(settings.detector)
         self._settings = settings

@@ -21,15 +21,15 @@ from edge.finding import (
 )
 from edge.language import N_
 from edge.scan.model.manifest import Manifest
-from edge.scan.reason_texts import (
+from edge.scan.reasons import (
     ALL_TOO_LOW,
     EITHER,
     GENERATED,
     PROBABILITY,
     SWAPPED,
     WORK_LIMIT,
+    shortcomings,
 )
-from edge.scan.shortcomings import shortcomings
 from edge.text import part_text, percent
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -12,11 +12,10 @@ from starlette.responses import StreamingResponse
 
 from edge.language import _
 from edge.socket_messages import SCAN_ID, Scan
-from edge.web.box_client import BoxError
+from edge.web.box_client import EVENT_STREAM, BoxError, event, paced
 from edge.web.devices import Device
-from edge.web.events import EVENT_STREAM, event, paced
 from edge.web.problems import Problem, described, sends
-from edge.web.receiving import FormReader, announced_length, receive_body
+from edge.web.receiving import Form, FormReader, announced_length, receive_body
 from edge.web.scans import delete_scan, queued, scan_now
 from edge.web.services import Asker, Ours, Services
 from edge.web.spool import Meta, new_id
@@ -100,11 +99,15 @@ async def receive(
     *,
     name: str = "",
     first: int | None = None,
-    fields: tuple[str, ...] = ("file",),
+    check: Callable[[Form], None] | None = None,
 ) -> Meta:
-    """Receive a request's clip into the spool, whole. Raises Problem and what the spool raises."""
+    """Receive a request's clip into the spool, whole. Raises Problem and what the spool raises.
+
+    `first` may also be a field of a form. With `check`, which may refuse it, only a form is taken.
+    """
     length = announced_length(request)
-    is_form = request.headers.get("content-type", "").startswith("multipart/")
+    kind = request.headers.get("content-type", "")
+    is_form = check is not None or kind.startswith("multipart/")
     if length == 0:
         raise Problem(400, "no-file", _("The request has no clip in it."))
     scan = new_id()
@@ -119,15 +122,26 @@ async def receive(
     ours.spool.begin(meta)
     try:
         if is_form:
-            form = await FormReader(request, fields).read(ours.spool, meta)
-            given = clean_name(name) or clean_name(form.file_name) or meta.name
-            return meta.model_copy(update={"name": given, "length": form.file_bytes})
+            form = await FormReader(request, ("file",)).read(ours.spool, meta)
+            if check:
+                check(form)
+            known = {
+                "name": clean_name(name) or clean_name(form.file_name) or meta.name,
+                "length": form.file_bytes,
+                "first": first or first_frames(form.fields.get("first", "")),
+            }
+            return meta.model_copy(update=known)
         if await receive_body(request, ours.spool, meta) < length:
             raise Problem(400, "gone", _("The connection was closed."))
         return meta
     except BaseException:
         ours.spool.delete(scan)
         raise
+
+
+def first_frames(text: str) -> int | None:
+    """How many first frames a sender wants judged; None: all, or the text is no such number."""
+    return int(text) if text.isdigit() and 0 < int(text) <= 100_000 else None
 
 
 def clean_name(name: str) -> str:

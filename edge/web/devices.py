@@ -94,8 +94,7 @@ class Devices:
     def new_code(self) -> str:
         """A code, as in "2718 2818", which replaces the one before.
 
-        Raises:
-            PairingError: one was asked for a moment ago, or too many were wrong.
+        Raises PairingError: one was asked for a moment ago, or too many were wrong.
         """
         now = self._clock()
         self._refuse_after_failures(now)
@@ -112,8 +111,7 @@ class Devices:
     def pair(self, code: str, name: str) -> tuple[Device, str]:
         """Take a code, once: the new device and its secret.
 
-        Raises:
-            PairingError: the code is wrong, too old or used; `remedy` says what to do.
+        Raises PairingError: the code is wrong, too old or used; `remedy` says what to do.
         """
         now = self._clock()
         self._refuse_after_failures(now)

@@ -19,11 +19,9 @@ from edge.history.reader import Entry, Visit
 from edge.history.report import make_report
 from edge.language import _
 from edge.socket_messages import About, BoxState, EntryMessage, Found, VisitMessage
-from edge.web.box_client import BoxError
-from edge.web.events import EVENT_STREAM, event, paced
+from edge.web.box_client import EVENT_STREAM, BoxError, event, paced
 from edge.web.problems import Problem, described, sends
-from edge.web.reports import described_model
-from edge.web.services import Ours, Services
+from edge.web.services import Ours, Services, described_model
 
 router = APIRouter(prefix="/api/v1")
 

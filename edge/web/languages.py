@@ -11,9 +11,9 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.language import ENGLISH, LANGUAGES, _, current, speaking
-from edge.web.forms import read_form, redirect
 from edge.web.pairing import own_path
 from edge.web.problems import Problem
+from edge.web.receiving import read_form, redirect
 
 COOKIE: Final = "language"
 _YEAR_SECONDS: Final = 31_536_000

@@ -20,7 +20,7 @@ from edge.language import _
 from edge.socket_messages import EntryMessage, Found
 from edge.text import VERDICTS
 from edge.web.api import receive
-from edge.web.events import paced
+from edge.web.box_client import paced
 from edge.web.problems import Problem, described
 from edge.web.services import Asker, Ours, Services
 

@@ -35,8 +35,7 @@ _log = logging.getLogger("truelight")
 def own_box(store: Path, sections: Mapping[str, Mapping[str, Any]]) -> Iterator[Path]:
     """Run a daemon with these settings; its socket.
 
-    Raises:
-        TruelightError: it does not start; it has said why itself.
+    Raises TruelightError: it does not start; it has said why itself.
     """
     with tempfile.TemporaryDirectory(prefix="truelight-") as name:
         folder = Path(name)

@@ -14,18 +14,14 @@ from edge.history.report_page import accuracy, display_names
 from edge.language import _
 from edge.socket_messages import SCAN_ID
 from edge.text import model_text, one_line
-from edge.web.api import clean_name
-from edge.web.box_client import BoxError
-from edge.web.events import EVENT_STREAM, event, paced
-from edge.web.forms import check_form_token, read_form, redirect
+from edge.web.api import receive
+from edge.web.box_client import EVENT_STREAM, BoxError, event, paced
 from edge.web.history_api import Wanted, as_entry, as_visit
 from edge.web.problems import Problem
-from edge.web.receiving import FormReader, announced_length
+from edge.web.receiving import Form, check_form_token, read_form, redirect
 from edge.web.rendering import extra, live_parts, page, part
-from edge.web.reports import described_model
 from edge.web.scans import delete_scan, scan_now
-from edge.web.services import Asker, Ours, Services
-from edge.web.spool import Meta, new_id
+from edge.web.services import Asker, Ours, Services, described_model
 
 router = APIRouter(include_in_schema=False)
 
@@ -119,30 +115,13 @@ async def _recent(ours: Services) -> str:
 @router.post("/upload")
 async def upload(request: Request, ours: Ours, asker: Asker) -> RedirectResponse:
     """Take a clip from a browser without scripts."""
-    meta = Meta(
-        id=new_id(),
-        name=_("clip"),
-        length=announced_length(request),
-        sender=asker.name,
-        owner=asker.id,
-    )
-    ours.spool.begin(meta)
-    try:
-        form = await FormReader(request, ("file",)).read(ours.spool, meta)
+
+    def check(form: Form) -> None:
         check_form_token(request, form.fields.get("form_token", ""))
         if not form.file_bytes:
             raise Problem(400, "no-file", _("No clip was chosen."), _("Go back and choose one."))
-    except BaseException:
-        ours.spool.delete(meta.id)
-        raise
-    first = form.fields.get("first", "")
-    meta = meta.model_copy(
-        update={
-            "name": clean_name(form.file_name) or meta.name,
-            "length": form.file_bytes,
-            "first": int(first) if first.isdigit() and 0 < int(first) <= 100_000 else None,
-        }
-    )
+
+    meta = await receive(request, ours, asker, check=check)
     await ours.submit(meta)
     return redirect(f"/scans/{meta.id}")
 

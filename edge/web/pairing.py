@@ -13,8 +13,8 @@ from edge.language import _
 from edge.web.access import Door
 from edge.web.box_client import BoxError
 from edge.web.devices import CODE_SECONDS, PairingError
-from edge.web.forms import read_form, redirect
 from edge.web.problems import Problem
+from edge.web.receiving import read_form, redirect
 from edge.web.rendering import page
 from edge.web.services import Asker, Ours, Services
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,8 +12,10 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse
 
 from edge.language import _
+from edge.web.access import stale_form
 from edge.web.problems import Problem
 from edge.web.spool import Meta, Spool
 
@@ -120,8 +123,7 @@ class FormReader:
     async def read(self, spool: Spool, meta: Meta) -> Form:
         """Read it to its end.
 
-        Raises:
-            Problem: it is not a whole form, or has no file in the right field.
+        Raises Problem: it is not a whole form, or has no file in the right field.
         """
         with Appender(spool, meta) as appender:
             try:
@@ -179,3 +181,31 @@ class FormReader:
     def _end_part(self) -> None:
         if not self._is_file and len(self._form.fields) < MOST_FIELDS:
             self._form.fields[self._part.name] = self._part.value.decode("utf-8", "replace")
+
+
+MOST_BYTES: Final = 16_384
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form of ours. Raises Problem if it is not one, or is too long."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    length = request.headers.get("content-length", "")
+    if kind != "application/x-www-form-urlencoded":
+        raise Problem(415, "no-form", _("A form is expected."))
+    if not length.isdigit() or int(length) > MOST_BYTES:
+        raise Problem(413, "form-too-long", _("The form is too long."))
+    form = await request.form()
+    fields = {name: value for name, value in form.items() if isinstance(value, str)}
+    check_form_token(request, fields.get("form_token", ""))
+    return fields
+
+
+def check_form_token(request: Request, token: str) -> None:
+    """Refuse a form that no page of ours has made for this device."""
+    if not hmac.compare_digest(token.encode(), request.state.form_token.encode()):
+        raise stale_form()
+
+
+def redirect(path: str) -> RedirectResponse:
+    """After a form: show another page."""
+    return RedirectResponse(path, 303)

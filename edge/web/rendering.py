@@ -13,8 +13,7 @@ from fastapi import Request
 from starlette.responses import HTMLResponse
 
 from edge import __version__
-from edge.history.report_page import WORST_FIRST
-from edge.history.report_template import environment, style_sheet
+from edge.history.report_page import WORST_FIRST, environment, style_sheet
 from edge.language import LANGUAGES, N_, _, decimal, minute
 from edge.socket_messages import BoxState
 from edge.text import clock, one_line

@@ -30,11 +30,7 @@ def from_history(found: Found, scan: str) -> Scan:
 
 
 async def scan_now(ours: Services, scan: str) -> Scan:
-    """The scan with this number as it stands.
-
-    Raises:
-        Problem: there is none.
-    """
+    """The scan with this number as it stands. Raises Problem: there is none."""
     upload = ours.spool.waiting(scan)
     try:
         answer = await ours.box.ask("scan", scan=scan)
@@ -89,8 +85,7 @@ def receiving(ours: Services, scan: str, failure: BoxError) -> Scan:
 async def delete_scan(ours: Services, scan: str) -> None:
     """Delete a scan, whatever becomes of it meanwhile: its clip, or its finding.
 
-    Raises:
-        Problem: there is none.
+    Raises Problem: there is none.
     """
     now = await scan_now(ours, scan)
     while True:

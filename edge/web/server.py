@@ -36,8 +36,7 @@ class _Server(uvicorn.Server):
 def serve(config: Config, address: str, port: int, listening: Callable[[Config], None]) -> None:
     """Serve until a signal comes; `listening` is called when the address is open.
 
-    Raises:
-        TruelightError: the address cannot be opened, or the folders cannot be used.
+    Raises TruelightError: the address cannot be opened, or the folders cannot be used.
     """
     try:
         config.state.mkdir(parents=True, exist_ok=True, mode=0o700)

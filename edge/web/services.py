@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends, FastAPI, Request
+from starlette.concurrency import run_in_threadpool
 
-from edge.socket_messages import RECORD, Upload
+from edge.scan.model.bundle_info import described_manifest
+from edge.scan.model.manifest import Manifest
+from edge.settings import Settings
+from edge.socket_messages import Upload
 from edge.web.access import Door
 from edge.web.box_client import Box, BoxError, Watch
 from edge.web.devices import Device, Devices
@@ -59,7 +63,11 @@ def device(request: Request) -> Device:
     return found
 
 
+async def described_model(app: FastAPI) -> Manifest | None:
+    """The manifest with its figures; None where it cannot be read."""
+    settings: Settings = app.state.settings
+    return await run_in_threadpool(described_manifest, settings.bundle_folder)
+
+
 Ours = Annotated[Services, Depends(services)]
 Asker = Annotated[Device, Depends(device)]
-
-__all__ = ["FRAME_COUNTS", "RECORD", "Asker", "Ours", "Services", "device", "services"]

@@ -79,8 +79,7 @@ class Spool:
     def __init__(self, folder: Path, bounds: Bounds) -> None:
         """Make the folder if there is none, and delete what a power cut left.
 
-        Raises:
-            OSError: it cannot be made or read.
+        Raises OSError: it cannot be made or read.
         """
         self._folder = folder
         self.bounds = bounds
@@ -99,10 +98,8 @@ class Spool:
     def begin(self, meta: Meta) -> None:
         """Reserve room for an upload of `meta.length` bytes.
 
-        Raises:
-            TooLargeError: it is larger than any clip may be.
-            SpoolFullError: there is no room for it at present; nothing is lost.
-            OSError: the disk fails.
+        Raises TooLargeError: it is larger than any clip may be; SpoolFullError: there is no room
+        for it at present; nothing is lost; OSError: the disk fails.
         """
         if meta.length > self.bounds.clip:
             raise TooLargeError(

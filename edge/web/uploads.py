@@ -16,7 +16,7 @@ from fastapi import APIRouter, Header, Path, Request, Response
 
 from edge.language import _
 from edge.socket_messages import SCAN_ID
-from edge.web.api import clean_name
+from edge.web.api import clean_name, first_frames
 from edge.web.devices import Device
 from edge.web.problems import Problem, described
 from edge.web.receiving import announced_length, receive_body
@@ -72,12 +72,11 @@ async def begin_upload(
     """Announce a clip; its address is in `Location`."""
     _check_version(tus_resumable)
     known = _metadata(upload_metadata)
-    first = known.get("first", "")
     meta = Meta(
         id=new_id(),
         name=clean_name(known.get("filename") or known.get("name", "")) or _("clip"),
         length=upload_length,
-        first=int(first) if first.isdigit() and 0 < int(first) <= 100_000 else None,
+        first=first_frames(known.get("first", "")),
         sender=asker.name,
         owner=asker.id,
     )

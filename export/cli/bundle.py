@@ -11,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.errors import TruelightError
 from export.cli.arguments import add_card_options, at_least, counts, shown_command, text_of
 
 if TYPE_CHECKING:
@@ -80,6 +81,16 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--about", type=Path, metavar="FILE", help="Markdown for the card")
     parser.set_defaults(run=run_card, parser=parser)
 
+    parser = subparsers.add_parser(
+        "ship",
+        help="note bundles as Truelight's own, by their hashes",
+        description="Load and verify bundles, and add the hashes of their bundle.json to the list "
+        "in the program. Findings of bundles that are not in it say that they are not from "
+        "Truelight. Run it last, when nothing in the bundle changes any more.",
+    )
+    parser.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE", help="their folders")
+    parser.set_defaults(run=run_ship, parser=parser)
+
 
 def run(args: argparse.Namespace) -> int:
     """Export and show the proofs."""
@@ -95,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     request = BundleRequest(**given)
     console = Console()
     with StepBar(Console(stderr=True), "exporting") as bar:
-        manifest = make_bundle(request, lambda step, done, total: bar.at(done, total, step))
+        manifest = make_bundle(request, bar.stage)
     table = Table("proof", "value", "on", box=None, header_style="dim")
     for figure in manifest.figures:
         table.add_row(figure.name, f"{figure.value:.3g}", figure.data)
@@ -126,7 +137,7 @@ def run_recover(args: argparse.Namespace) -> int:
             args.folder,
             args.count,
             args.out,
-            lambda step, done, total: bar.at(done, total, step),
+            bar.stage,
         )
     print(
         f"{args.out} was written.\n"
@@ -159,3 +170,27 @@ def _revised(figure: MeasuredFigure) -> MeasuredFigure:
         if words := shlex.split(command)[1:]:
             command = shown_command(build_parser().parse_args(words))
     return figure.model_copy(update={"name": name, "data": data, "command": command})
+
+
+def run_ship(args: argparse.Namespace) -> int:
+    """Verify the bundles and add their hashes."""
+    from edge.atomic_write import atomic_write
+    from edge.scan.model import bundle_info
+    from edge.scan.model.bundle import load_bundle
+
+    lines = bundle_info.SHIPPED_FILE.read_text(encoding="utf-8").splitlines()
+    for folder in args.bundles:
+        info = bundle_info.read_bundle(folder)
+        if not info.lacks_weights:
+            load_bundle(info)
+        if info.sha256 in bundle_info.shipped_hashes():
+            print(f"{folder} is in the list already.")
+            continue
+        lines.append(f"{info.sha256}  {info.manifest.name} {info.manifest.version}")
+        print(f"{folder} added: {lines[-1]}")
+    try:
+        atomic_write(bundle_info.SHIPPED_FILE, "\n".join(lines) + "\n")
+    except OSError as failure:
+        message = f"{bundle_info.SHIPPED_FILE} cannot be written: {failure.strerror}."
+        raise TruelightError(message) from None
+    return 0

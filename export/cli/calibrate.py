@@ -135,7 +135,7 @@ def _scanned(console: Console, args: argparse.Namespace, ways: Sequence[str]) ->
             lambda changes: scanner_of(args.bundle, changes),
             args.clips,
             Conditions(ways),
-            lambda step, done, total: bar.at(done, total, step),
+            bar.stage,
             lambda _: None,
         )
 

@@ -158,17 +158,13 @@ def _measure(args: argparse.Namespace) -> list[Prediction]:
 
     conditions = _conditions(args)
     with StepBar(Console(stderr=True), "evaluating") as bar:
-
-        def report(step: str, done: int, total: int) -> None:
-            bar.at(done, total, step)
-
         if args.crops is None:
             opener = partial(scanner_of, args.bundle)
-            return measure_clips(opener, args.clips, conditions, report, keep)
+            return measure_clips(opener, args.clips, conditions, bar.stage, keep)
         from edge.scan.model.bundle import load_bundle
 
         bundle = load_bundle(args.bundle)
-        return measure_crops(bundle, args.crops, args.held_out, conditions, report, keep)
+        return measure_crops(bundle, args.crops, args.held_out, conditions, bar.stage, keep)
 
 
 def _conditions(args: argparse.Namespace) -> Conditions:

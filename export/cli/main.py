@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from edge.errors import TruelightError
 
 MODULES = (
-    *("bundle", "crops", "tune", "heads", "generated", "robust", "train", "opinion"),
-    *("calibrate", "evaluate", "ship"),
+    *("bundle", "crops", "tune", "heads", "train", "opinion"),
+    *("calibrate", "evaluate"),
 )
 """Each with `add_parsers(subparsers)`, which sets `run` and `parser`; only `run` imports torch."""
 

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     request = SecondOpinionRequest(**given, command=shown_command(args))
     console = Console()
     with StepBar(Console(stderr=True), "second opinion") as bar:
-        manifest = make_second_opinion(request, lambda step, done, total: bar.at(done, total, step))
+        manifest = make_second_opinion(request, bar.stage)
     for figure in manifest.figures:
         within = "" if figure.low is None else f" ({figure.low:.3f} to {figure.high:.3f})"
         line = f"{figure.name}: {figure.value:.3f}{within}, {figure.data}"

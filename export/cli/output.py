@@ -104,6 +104,10 @@ class StepBar:
         """Show that `done` of `total` is done."""
         self._progress.update(self._task, completed=done, total=total, note=note)
 
+    def stage(self, stage: str, done: int, total: int) -> None:
+        """The same with the name of a stage first, as `StageProgress`."""
+        self.at(done, total, stage)
+
     def __enter__(self) -> StepBar:
         self._progress.start()
         return self

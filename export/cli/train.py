@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import Field, model_validator
 
-from edge.errors import TruelightError
 from edge.scan.model.manifest import CropRule, ManifestPart
+from export.data.folders import RecipePath, read_recipe
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,13 +23,6 @@ if TYPE_CHECKING:
 HIDDEN: Final = 256
 
 
-def _beside_recipe(path: Path, info: ValidationInfo) -> Path:
-    assert isinstance(info.context, Path), "the recipe's folder"
-    return info.context / path
-
-
-RecipePath = Annotated[Path, AfterValidator(_beside_recipe)]
-"""A path relative to the recipe's folder, which is the validation's context."""
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -95,26 +88,6 @@ class TrainingRecipe(ManifestPart):
         return self
 
 
-def read_recipe(file: Path) -> TrainingRecipe:
-    """Read a recipe; paths in it are relative to its folder.
-
-    Raises TruelightError if it cannot be read or a value is not allowed.
-    """
-    import yaml
-
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return TrainingRecipe.model_validate(values, context=file.parent)
-    except OSError as failure:
-        raise TruelightError(f"{file} cannot be read: {failure.strerror}.") from None
-    except yaml.YAMLError as failure:
-        raise TruelightError(f"{file} is not YAML: {failure}.") from None
-    except ValidationError as failure:
-        error = failure.errors()[0]
-        where = ".".join(str(part) for part in error["loc"]) or "the recipe"
-        raise TruelightError(f"{file}: {where}: {error['msg']}.") from None
-
-
 def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to `truelight-export`."""
     parser = subparsers.add_parser(
@@ -147,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     if args.threads:
         torch.set_num_threads(args.threads)
-    given = read_recipe(args.recipe)
+    given = read_recipe(args.recipe, TrainingRecipe)
     recipe = _recipe(given)
     landmarks = given.landmarks or args.out / "landmarks.npz"
     cache = load_features(given.features) if given.features else None

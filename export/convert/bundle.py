@@ -53,9 +53,8 @@ REFERENCE = "reference.json"
 def make_bundle(request: BundleRequest, report: StageProgress) -> Manifest:
     """Export a checkpoint to the folder `request.out`, prove it, and return its manifest.
 
-    Raises:
-        TruelightError: the checkpoint, the crops or the folder cannot be used, or the graphs do
-            not answer as the network does. Nothing is left behind.
+    Raises TruelightError: the checkpoint, the crops or the folder cannot be used, or the graphs do
+    not answer as the network does. Nothing is left behind.
     """
     refuse_existing(request.out, request.replace)
     report("reading the checkpoint", 0, 1)
@@ -117,10 +116,8 @@ def amend(
     """Change what a bundle records, and its card with it; it is then of the newest format.
 
     Its figures pass through `revise`, which drops one by returning None; new ones replace those of
-    the same name and data. Reference findings stay only if verdicts cannot have changed.
-
-    Raises:
-        BundleError: there is no complete bundle at `path`.
+    the same name and data. Reference findings stay only if verdicts cannot have changed. Raises
+    BundleError: there is no complete bundle at `path`.
     """
     load_bundle(path)
     before = manifest_with_figures(path)
@@ -217,10 +214,8 @@ def write_bundle(
     """Write a bundle beside `out`, load it as the box would, and move it to `out`.
 
     `about` is the maker's part of the card; `tower` is copied into a bundle of the kind `tower`;
-    `reference` are reference findings to keep. Hashes are computed here.
-
-    Raises:
-        TruelightError: it cannot be written, or would not load.
+    `reference` are reference findings to keep. Hashes are computed here. Raises TruelightError: it
+    cannot be written, or would not load.
     """
     figures = _figure_file(manifest.figures).model_dump_json(indent=1, exclude_defaults=True)
     contents: dict[str, bytes] = {str(name): content for name, content in files.items()}

@@ -55,7 +55,7 @@ def write_crops(
         progress(number, len(rows))
         faces = largest_faces(folder / row["file"], detector, frames)
         crops = [
-            (_crop(pixels, face, margin), face_px)
+            (native_crop(pixels, face, margin, MIN_SIDE, MAX_SIDE), face_px)
             for pixels, face in faces
             if (face_px := min(face.box.width, face.box.height)) >= least_px
         ]
@@ -67,20 +67,21 @@ def write_crops(
             written.append((name, row["label"], row["source"], method, px, margin))
         if not crops:
             without.append(row["file"])
-    _write_labels(out, COLUMNS, written)
+    write_labels(out, COLUMNS, written)
     return len(written), without
 
 
-def _write_labels(folder: Path, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
+def write_labels(folder: Path, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Write a folder's labels.tsv."""
     table = io.StringIO()
-    csv.writer(table, delimiter="\t", lineterminator="\n").writerows([tuple(columns), *rows])
+    csv.writer(table, delimiter="\t", lineterminator="\n").writerows([columns, *rows])
     atomic_write(folder / "labels.tsv", table.getvalue())
 
 
-def _crop(pixels: Image, face: Detection, margin: float) -> Image:
-    """A crop uint8 [side, side, 3] RGB at the face's native size, within limits."""
+def native_crop(pixels: Image, face: Detection, margin: float, least: int, most: int) -> Image:
+    """A crop uint8 [side, side, 3] RGB, upright, at the face's size: `least` to `most` pixels."""
     box = face.box
-    side = min(MAX_SIDE, max(MIN_SIDE, round(max(box.width, box.height) * margin)))
+    side = min(most, max(least, round(max(box.width, box.height) * margin)))
     return cut(pixels, box, CropSpec(side, margin), face.roll).pixels
 
 
@@ -206,5 +207,5 @@ def write_pairs(pairs: Iterator[LabelledPair], out: Path, progress: Callable[[in
             cv2.imwrite(str(out / name), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
             rows.append((name, label, source, number))
         progress(number + 1)
-    _write_labels(out, ("file", "label", "source", "pair"), rows)
+    write_labels(out, ("file", "label", "source", "pair"), rows)
     return len(rows)

@@ -13,10 +13,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, ValidationError, ValidationInfo
 
 from edge.errors import TruelightError
 
@@ -185,3 +187,37 @@ def _shares(folders: Sequence[str], weights: Mapping[str, float]) -> NDArray[np.
     """The probability of each group of examples, by the weight of its folder."""
     values = np.array([weights.get(folder, 1.0) for folder in folders])
     return np.asarray(values / values.sum() if len(values) else values)
+
+
+# ---- Recipes: YAML files that name folders
+
+
+def _beside_recipe(path: Path, info: ValidationInfo) -> Path:
+    assert isinstance(info.context, Path), "the recipe's folder"
+    return info.context / path
+
+
+RecipePath = Annotated[Path, AfterValidator(_beside_recipe)]
+"""A path relative to the recipe's folder, which is the validation's context."""
+
+AnyRecipe = TypeVar("AnyRecipe", bound=BaseModel)
+
+
+def read_recipe(file: Path, kind: type[AnyRecipe]) -> AnyRecipe:
+    """Read a recipe; its `RecipePath`s are relative to its folder.
+
+    Raises TruelightError if it cannot be read or a value is not allowed.
+    """
+    import yaml
+
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return kind.model_validate(values, context=file.parent)
+    except OSError as failure:
+        raise TruelightError(f"{file} cannot be read: {failure.strerror}.") from None
+    except yaml.YAMLError as failure:
+        raise TruelightError(f"{file} is not YAML: {failure}.") from None
+    except ValidationError as failure:
+        error = failure.errors()[0]
+        where = ".".join(str(part) for part in error["loc"]) or "the recipe"
+        raise TruelightError(f"{file}: {where}: {error['msg']}.") from None

@@ -18,32 +18,27 @@ cut as a scan cuts them, only wider, so that blends have hair and jaw.
 from __future__ import annotations
 
 import csv
-import io
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
 import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from edge.atomic_write import atomic_write
 from edge.errors import TruelightError
-from edge.scan.faces.crops import cut
 from edge.scan.faces.detector import Detection, FaceDetector
 from edge.scan.faces.search import FaceSearch
-from edge.scan.frames import CropSpec, Frame, Pixels
-from edge.scan.media.client import ClipError, open_clip
-from edge.scan.media.sampling import Sampling
-from export.data.folders import StageProgress, read_folder
+from edge.scan.frames import Frame, Pixels
+from export.data.crop_folders import IMAGES, largest_faces, native_crop, write_labels
+from export.data.folders import RecipePath, StageProgress, read_folder
 
 MARGIN = 1.4
 """Side of a crop as a multiple of the box."""
 MIN_SIDE, MAX_SIDE = 48, 340  # px, of the crops written
 QUALITY = 97  # of the JPEG files, with full chroma
-PHOTOGRAPHS = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".webp"))
 NOBODY = "-"
 """The maker of real images."""
 
@@ -55,7 +50,7 @@ class _Entry(BaseModel):
 class FolderEntry(_Entry):
     """A folder with labels.tsv (file, label, source; method and dataset if there are)."""
 
-    folder: Path
+    folder: RecipePath
     name: str = Field(pattern=r"^[\w.-]+$", description="Of the folder that is written.")
     frames: Annotated[int, Field(ge=1)] = 8
     least_px: float = 32.0
@@ -80,26 +75,6 @@ class GatherRecipe(_Entry):
     def maker(self, row: Mapping[str, str]) -> str:
         """The maker of a fake."""
         return self.named(row) or row.get("method") or row.get("dataset") or "unknown"
-
-
-def read_gather_recipe(file: Path) -> GatherRecipe:
-    """Read a recipe; folders are relative to it. Raises TruelightError if it cannot be used."""
-    import yaml
-
-    try:
-        recipe = GatherRecipe.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except OSError as failure:
-        raise TruelightError(f"{file} cannot be read: {failure.strerror}.") from None
-    except yaml.YAMLError as failure:
-        raise TruelightError(f"{file} is not YAML: {failure}.") from None
-    except ValidationError as failure:
-        error = failure.errors()[0]
-        where = ".".join(str(part) for part in error["loc"]) or "the recipe"
-        raise TruelightError(f"{file}: {where}: {error['msg']}.") from None
-    folders = tuple(
-        entry.model_copy(update={"folder": file.parent / entry.folder}) for entry in recipe.folders
-    )
-    return recipe.model_copy(update={"folders": folders})
 
 
 @dataclass(frozen=True)
@@ -144,7 +119,7 @@ def gather(
             crops += found
             if not found:
                 without[entry.name].append(row["file"])
-        _write_table(place / "labels.tsv", crops)
+        write_labels(place, COLUMNS, [astuple(crop) for crop in crops])
     return without
 
 
@@ -187,7 +162,7 @@ def _crops(
         if px < entry.least_px:
             continue
         name = f"{number:05d}_{at:02d}.jpg"
-        _write_image(place / name, _wide_crop(pixels, face))
+        _write_image(place / name, native_crop(pixels, face, MARGIN, MIN_SIDE, MAX_SIDE))
         yield CropRow(
             file=name,
             label=row["label"],
@@ -201,21 +176,11 @@ def _crops(
         )
 
 
-def _faces(
-    path: Path, detector: FaceDetector, frames: int
-) -> Iterator[tuple[Pixels, Detection]]:  # fmt: skip
+def _faces(path: Path, detector: FaceDetector, frames: int) -> Iterator[tuple[Pixels, Detection]]:
     """The largest face of each of `frames` frames of a clip, or of a photograph."""
-    if path.suffix.lower() in PHOTOGRAPHS:
-        yield from _photograph(path, detector)
-        return
-    search = FaceSearch(detector)
-    try:
-        with open_clip(path, Sampling(1, 1.0, frames, None)) as clip:
-            for frame in clip.frames():
-                if faces := search.detect(frame):
-                    yield frame.pixels, faces[0]
-    except ClipError:
-        return
+    if path.suffix.lower() in IMAGES:
+        return _photograph(path, detector)
+    return largest_faces(path, detector, frames)
 
 
 def _photograph(path: Path, detector: FaceDetector) -> Iterator[tuple[Pixels, Detection]]:
@@ -232,13 +197,6 @@ def _photograph(path: Path, detector: FaceDetector) -> Iterator[tuple[Pixels, De
             return
 
 
-def _wide_crop(pixels: Pixels, face: Detection) -> Pixels:
-    """uint8 `[side, side, 3]` RGB, upright, at the face's native size within limits."""
-    side = round(max(face.box.width, face.box.height) * MARGIN)
-    spec = CropSpec(min(MAX_SIDE, max(MIN_SIDE, side)), MARGIN)
-    return cut(pixels, face.box, spec, face.roll).pixels
-
-
 def _write_image(path: Path, crop: Pixels) -> None:
     options = [
         *(cv2.IMWRITE_JPEG_QUALITY, QUALITY),
@@ -246,11 +204,3 @@ def _write_image(path: Path, crop: Pixels) -> None:
     ]
     if not cv2.imwrite(str(path), np.ascontiguousarray(crop[..., ::-1]), options):
         raise TruelightError(f"{path} cannot be written.")
-
-
-def _write_table(table: Path, rows: Sequence[CropRow]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(asdict(row).values() for row in rows)
-    atomic_write(table, text.getvalue())

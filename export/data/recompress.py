@@ -66,9 +66,7 @@ JPEGS: Final = {"jpeg40": ("jpeg 40", 40)}
 def recompress(clip: Path, how: Recompression, folder: Path) -> Path:
     """Write the recompressed clip to `folder`, or return the file that is there already.
 
-    Raises:
-        UnreadableError: the clip cannot be read.
-        TruelightError: the folder cannot be written.
+    Raises UnreadableError: the clip cannot be read; TruelightError: the folder cannot be written.
     """
     try:
         digest = hashlib.sha256(f"{VERSION} {how}".encode() + clip.read_bytes()).hexdigest()

@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from edge.box.crash_guard import CRASHED, ENDED, MOST_ENDS, SETTLED, CrashGuard, clip_identity
-from edge.box.crash_log import note_crash, oom_kills
+from edge.box.crash_guard import (
+    CRASHED,
+    ENDED,
+    MOST_ENDS,
+    SETTLED,
+    CrashGuard,
+    clip_identity,
+    note_crash,
+    oom_kills,
+)
 from edge.history.writer import History
 
 

@@ -41,7 +41,7 @@ from edge.box.events import (
 from edge.box.machine import TABLE, step
 from edge.box.state import FILMING, Notice, Phase, Run, State, scene
 from edge.box.views.camera import Framing
-from edge.box.web_events import CameraRequested, PairingRequested, ScanWithdrawn
+from edge.box.web_rules import CameraRequested, PairingRequested, ScanWithdrawn
 from edge.finding import Verdict
 from edge.scan.progress import Progress
 

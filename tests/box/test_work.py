@@ -152,7 +152,7 @@ CRASHED_AT_WORK = """
 import os, signal, sys
 from pathlib import Path
 from edge.box.events import Batch, Origin, ScanProgressed
-from edge.box.crash_log import watch_crashes
+from edge.box.crash_guard import watch_crashes
 from edge.box.scan_worker import ScanWorker
 from edge.settings import Settings
 store, bundle, clip = map(Path, sys.argv[1:])

@@ -11,7 +11,7 @@ from frontdoor import run
 
 from edge.bench.graphs import float_network, float_product, int8_product, network_operations
 from edge.bench.machine import read_machine
-from edge.bench.run import resident_mb, run_scan
+from edge.bench.measure import resident_mb, run_scan
 from edge.scan.model.bundle import open_graph
 
 

@@ -9,13 +9,14 @@ import pytest
 from frontdoor import ROOT
 
 from edge.errors import TruelightError
-from export.cli.train import TrainingRecipe, read_recipe
+from export.cli.train import TrainingRecipe
+from export.data.folders import read_recipe
 
 DOCUMENTED = ROOT / "docs" / "training.yaml"
 
 
 def test_the_documented_recipe_is_valid_and_names_every_key() -> None:
-    recipe = read_recipe(DOCUMENTED)
+    recipe = read_recipe(DOCUMENTED, TrainingRecipe)
     assert recipe.phases[0].rate == 2e-3
     assert recipe.folders[0] == DOCUMENTED.parent / "dfdc-crops"
     text = DOCUMENTED.read_text(encoding="utf-8")
@@ -36,4 +37,4 @@ def test_a_recipe_that_is_wrong_is_refused(tmp_path: Path) -> None:
     ):
         file.write_text(text)
         with pytest.raises(TruelightError, match=re.escape(message)):
-            read_recipe(file)
+            read_recipe(file, TrainingRecipe)

@@ -17,8 +17,7 @@ from waiting import until
 from edge.scan.media import process
 from edge.scan.media.client import ClipError, open_clip
 from edge.scan.media.confinement import try_confinement
-from edge.scan.media.decoders import Decoders
-from edge.scan.media.opening import Limits
+from edge.scan.media.decoders import Decoders, Limits
 from edge.scan.media.protocol import LAYERS, Fault
 from edge.scan.media.sampling import Sampling
 from edge.settings import Settings

@@ -47,11 +47,11 @@ from picture_kinds import big_tiff, heif, moving_avif
 
 from edge.finding import ReasonCode
 from edge.scan.collect import collect
-from edge.scan.limitations import limitations
 from edge.scan.media.client import open_clip
 from edge.scan.media.formats import READ
 from edge.scan.media.protocol import ClipError, ClipKind, Fault, Remark
 from edge.scan.media.unsupported import UNSUPPORTED
+from edge.scan.reasons import limitations
 
 ROOT = Path(__file__).resolve().parents[2]
 

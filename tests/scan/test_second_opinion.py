@@ -14,18 +14,18 @@ from waiting import until
 from edge.errors import TruelightError
 from edge.finding import Face, Finding, ReasonCode, Thresholds, Verdict
 from edge.scan.joint_verdict import in_doubt, reconsider
-from edge.scan.limitations import withhold_real
 from edge.scan.model.bundle_info import BundleInfo, read_bundle
 from edge.scan.model.manifest import TOWER, Calibration, QualityLimits
-from edge.scan.model.memory import megabytes
 from edge.scan.model.second_opinion import (
     Absence,
     FaceAnswers,
     NoSecondModel,
     SecondModel,
     find_second,
+    megabytes,
 )
 from edge.scan.progress import Cancelled
+from edge.scan.reasons import withhold_real
 from edge.scan.scanner import Scanner
 from edge.scan.verdict import ClipContext, judge
 from edge.settings import Settings, load_settings

@@ -14,9 +14,9 @@ import pytest
 from spent import processor_seconds
 
 from edge.finding import ReasonCode, Verdict
-from edge.scan.limitations import CHANGED
 from edge.scan.media.clip_file import ClipFile, FileHash
 from edge.scan.media.protocol import ClipError, Fault
+from edge.scan.reasons import CHANGED
 from edge.scan.scanner import Scanner
 from edge.settings import Settings
 

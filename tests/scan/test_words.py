@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from test_verdict import MANIFEST, logit_of
 
 from edge.finding import Face, Finding, ReasonCode, Verdict
-from edge.scan.limitations import limitations, more_faces, withhold_real
 from edge.scan.media.clip_file import too_large
 from edge.scan.media.protocol import FAULTS, ClipError, Fault, Remark
 from edge.scan.media.unsupported import UNSUPPORTED
+from edge.scan.reasons import limitations, more_faces, withhold_real
 from edge.scan.verdict import ClipContext, judge
 
 NUMBER = r"(\d+(?:\.\d+)?)"

@@ -72,8 +72,7 @@ class Panel(Protocol):
 def open_panel(settings: Settings, post: Post) -> Panel:
     """The panel that the settings name.
 
-    Raises:
-        TruelightError: it cannot be opened, such as a terminal where there is none.
+    Raises TruelightError: it cannot be opened, such as a terminal where there is none.
     """
     panel: Panel = pkgutil.resolve_name(KINDS[settings.panel.kind])(settings, post)
     return panel

@@ -45,10 +45,7 @@ REDRAW = "\x0c"
 class Terminal:
     """A terminal that is read key by key, painted line by line, and restored in the end.
 
-    `note` is the last line.
-
-    Raises:
-        TruelightError: input or output is not a terminal.
+    `note` is the last line. Raises TruelightError: input or output is not a terminal.
     """
 
     def __init__(self, post: Post, note: str) -> None:
@@ -133,11 +130,7 @@ class Terminal:
 
 
 def open_terminal(settings: Settings, post: Post) -> PaintedPanel:
-    """The panel in this process's terminal.
-
-    Raises:
-        TruelightError: there is none.
-    """
+    """The panel in this process's terminal. Raises TruelightError: there is none."""
     with speaking(settings.language.display):
         note = _("Drop files into {folder} to judge them.").format(folder=settings.inbox_folder)
     terminal = Terminal(post, note)

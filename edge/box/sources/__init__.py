@@ -29,9 +29,8 @@ def call_within(
 ) -> Answer:
     """The result of a call that may hang; what comes later than `seconds` is given to `late`.
 
-    Raises:
-        TimeoutError: it did not return in time. Its `args` hold the thread that was left behind.
-        Exception: whatever the call raises.
+    Raises TimeoutError: it did not return in time. Its `args` hold the thread that was left behind;
+    Exception: whatever the call raises.
     """
     answer: Future[Answer] = Future()
 

@@ -50,8 +50,7 @@ class Spool:
     def take(self, scan: str) -> None:
         """Post `ClipsArrived` for an upload; nothing happens if it was taken before.
 
-        Raises:
-            TruelightError: there is no such upload, or its record is not valid.
+        Raises TruelightError: there is no such upload, or its record is not valid.
         """
         upload = self._read(scan)
         with self._lock:

@@ -29,7 +29,7 @@ def add_scan(commands: Commands) -> None:
         "--formats",
         action="store_const",
         dest="run",
-        const="edge.cli.formats:run",
+        const="edge.cli.scan:run_formats",
         help="list the kinds of files that are read, and end",
     )
     command.add_argument(
@@ -60,7 +60,7 @@ def add_schema(commands: Commands) -> None:
     add_command(
         commands,
         "schema",
-        "edge.cli.schema:run",
+        "edge.cli.json_lines:run",
         "print the JSON Schema of a line of scan --json",
     )
 

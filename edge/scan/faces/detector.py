@@ -94,9 +94,8 @@ class FaceDetector(Protocol):
 def load_detector(name: DetectorName = "blazeface") -> FaceDetector:
     """Load a detector by its name in the settings.
 
-    Raises:
-        TruelightError: there is none of this name, or its model files or its library are missing
-            or altered.
+    Raises TruelightError: there is none of this name, or its model files or its library are missing
+    or altered.
     """
     if name not in DETECTORS:
         raise TruelightError(
@@ -161,8 +160,7 @@ def _default_folder() -> Path:
 def read_model(name: str) -> bytes:
     """The bytes of the model file `name`, verified by its hash.
 
-    Raises:
-        TruelightError: it is in none of the folders, or its content is not the expected one.
+    Raises TruelightError: it is in none of the folders, or its content is not the expected one.
     """
     files = (folder / name for folder in model_folders())
     path = next((file for file in files if file.is_file()), None)
@@ -177,8 +175,7 @@ def read_model(name: str) -> bytes:
 def fetch_detector_models(folder: Path | None = None) -> list[Path]:
     """Put the model files into `folder` and return their paths; correct files stay.
 
-    Raises:
-        TruelightError: the download fails or has other content than expected.
+    Raises TruelightError: the download fails or has other content than expected.
     """
     folder, what = folder or _default_folder(), "The face detector's models"
     files = [

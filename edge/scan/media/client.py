@@ -21,8 +21,7 @@ import numpy.typing as npt
 from edge.finding import Clip, Part
 from edge.scan.frames import Frame
 from edge.scan.media.clip_file import ClipFile
-from edge.scan.media.decoders import Decoders
-from edge.scan.media.opening import Limits, Opening
+from edge.scan.media.decoders import Decoders, Limits, Opening
 from edge.scan.media.protocol import (
     ClipError,
     Fault,

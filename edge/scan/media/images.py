@@ -106,6 +106,13 @@ class ImageReader(ClipReader[Image.Image]):
         else:
             self._image.close()
 
+    @staticmethod
+    def read_heif() -> None:
+        """Read HEIF pictures, too: to import what that needs takes as long as all of Pillow."""
+        import pillow_heif
+
+        pillow_heif.register_heif_opener(thumbnails=False)
+
     def _name_others(self, file: DescriptorFile) -> None:
         """Note what else the file holds. Damage there says nothing of the picture itself."""
         if len(self._durations) == 1:

@@ -102,7 +102,7 @@ def import_readers(file: DescriptorFile) -> None:
 
 def import_all(stop: Callable[[], bool]) -> None:
     """Import what any file may need, piece by piece, until `stop`."""
-    for load in (_video_readers, _picture_reader, _heif_opener):
+    for load in (_video_readers, _picture_reader, _heif_reader):
         if stop():
             return
         load()
@@ -122,9 +122,7 @@ def open_part(part: Part, limits: PixelLimits, alive: Callable[[int], None]) -> 
 
 
 def _image_reader(form: ClipFormat) -> type[ImageReader]:
-    if form.container == "heic":
-        _heif_opener()
-    return _picture_reader()
+    return _heif_reader() if form.container == "heic" else _picture_reader()
 
 
 def _picture_reader() -> type[ImageReader]:
@@ -133,8 +131,10 @@ def _picture_reader() -> type[ImageReader]:
     return ImageReader
 
 
-def _heif_opener() -> None:
-    from edge.scan.media import heif  # noqa: F401 (registers itself)
+def _heif_reader() -> type[ImageReader]:
+    reader = _picture_reader()
+    reader.read_heif()
+    return reader
 
 
 def _video_readers() -> tuple[type[VideoReader], type[JoinedReader]]:

@@ -124,8 +124,7 @@ def open_graph(
 ) -> onnxruntime.InferenceSession:
     """A session that runs a graph as the box does; errors call it `file`.
 
-    Raises:
-        BundleError: ONNX Runtime cannot run it.
+    Raises BundleError: ONNX Runtime cannot run it.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -151,8 +150,7 @@ def open_graph(
 def load_bundle(bundle: Path | BundleInfo, threads: int = 0) -> Bundle:
     """Load and verify a bundle; its features graph runs on `threads` (0: all cores).
 
-    Raises:
-        BundleError: a file is missing, differs from the exported one, or gives other answers.
+    Raises BundleError: a file is missing, differs from the exported one, or gives other answers.
     """
     info = bundle if isinstance(bundle, BundleInfo) else read_bundle(bundle)
     info.check_installed()
@@ -187,10 +185,8 @@ def _name(opened: FileIO) -> str:
 def load_sequence(path: Path) -> tuple[int, Callable[[Floats], Floats]]:
     """The number of features that the sequence graph takes, and `Graphs.sequence`.
 
-    Of a bundle that Truelight shipped, without the large graph, and not verified.
-
-    Raises:
-        BundleError: it cannot be loaded.
+    Of a bundle that Truelight shipped, without the large graph, and not verified. Raises
+    BundleError: it cannot be loaded.
     """
     info = read_bundle(path)
     if not info.model.shipped:
@@ -205,8 +201,7 @@ def load_sequence(path: Path) -> tuple[int, Callable[[Floats], Floats]]:
 def check_golden(sessions: Graphs, golden: bytes, path: Path) -> None:
     """Run both graphs on the golden vector.
 
-    Raises:
-        BundleError: one differs from its exported answer by more than CPUs differ.
+    Raises BundleError: one differs from its exported answer by more than CPUs differ.
     """
     try:
         # Before anything is unpacked: 3 MB may swell to 3 GB.

@@ -109,8 +109,7 @@ def shipped_hashes() -> frozenset[str]:
 def read_bundle(path: Path) -> BundleInfo:
     """Read the manifest of the bundle in the folder `path`.
 
-    Raises:
-        BundleError: there is none, or it has values that are not allowed.
+    Raises BundleError: there is none, or it has values that are not allowed.
     """
     if not path.is_dir():
         raise BundleError(N_("There is no bundle at {file}.").format(file=path), REMEDY)
@@ -122,8 +121,7 @@ def read_bundle(path: Path) -> BundleInfo:
 def manifest_with_figures(bundle: Path | BundleInfo) -> Manifest:
     """The manifest of a bundle, in format 2 with the figures of `figures.json`.
 
-    Raises:
-        BundleError: as `read_bundle`, or `figures.json` is missing or was changed.
+    Raises BundleError: as `read_bundle`, or `figures.json` is missing or was changed.
     """
     info = bundle if isinstance(bundle, BundleInfo) else read_bundle(bundle)
     if FIGURES not in info.manifest.files:

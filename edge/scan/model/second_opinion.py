@@ -7,6 +7,7 @@ has nothing to do it is unloaded if memory becomes tight.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import threading
 import time
@@ -23,7 +24,6 @@ from edge.language import N_
 from edge.scan.frames import Crops, Floats, Pixels
 from edge.scan.model.bundle_info import TOWER_BATCH, BundleInfo, read_bundle
 from edge.scan.model.manifest import Manifest
-from edge.scan.model.memory import MEMORY, megabytes, trim_heap
 from edge.scan.progress import Cancelled
 from edge.settings import Settings
 
@@ -46,6 +46,7 @@ TIGHT: Final = 150.0
 IDLE: Final = 60.0
 """Seconds without use after which memory is checked."""
 
+MEMORY: Final = Path("/proc/meminfo")
 log = logging.getLogger("truelight")
 
 
@@ -173,10 +174,8 @@ class SecondModel:
     ) -> dict[int, FaceAnswers]:
         """The logits of every crop (uint8 `[side, side, 3]` RGB), by face.
 
-        `waiting` is called repeatedly; it may raise `Cancelled`.
-
-        Raises:
-            TruelightError: the model cannot be loaded now, fails, or takes more time than allowed.
+        `waiting` is called repeatedly; it may raise `Cancelled`. Raises TruelightError: the model
+        cannot be loaded now, fails, or takes more time than allowed.
         """
         until = time.monotonic() + self._settings.seconds
 
@@ -251,3 +250,22 @@ class SecondModel:
                 trim_heap()
             if self._bundle is not None:
                 self._check_later()
+
+
+def megabytes(key: str, file: Path = MEMORY) -> float | None:
+    """A line of /proc/meminfo in MB; None if it is missing."""
+    try:
+        lines = file.read_text(encoding="ascii").splitlines()
+        found = next(line for line in lines if line.startswith(f"{key}:"))
+        return int(found.split()[1]) / 1000
+    except (OSError, StopIteration, ValueError, IndexError):
+        return None
+
+
+def trim_heap() -> None:
+    """Have the C library return free memory.
+
+    It would keep 30 MB after the network was loaded, and 120 after every second opinion.
+    """
+    with contextlib.suppress(AttributeError):  # only GNU's library has this function
+        ctypes.CDLL(None).malloc_trim(0)
