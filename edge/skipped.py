@@ -57,8 +57,8 @@ _SENTENCES: Mapping[SkipReason, tuple[str, str]] = {
     ),
     SkipReason.LINK: (N_("1 link was not followed."), N_("{number} links were not followed.")),
     SkipReason.NOT_A_FILE: (
-        N_("1 entry is no regular file."),
-        N_("{number} entries are no regular files."),
+        N_("1 entry is not a regular file."),
+        N_("{number} entries are not regular files."),
     ),
     SkipReason.OTHER_FILE_SYSTEM: (
         N_("1 folder is another file system."),

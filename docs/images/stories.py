@@ -147,7 +147,7 @@ ROWS = (
         camera_missing(),
         "Check the camera's cable, end other programs that use it.",
     ),
-    Row("Too hot", wrong(HealthReading(celsius=84.0)), "Give it air, or a fan."),
+    Row("Too hot", wrong(HealthReading(celsius=84.0)), "Improve the airflow, or add a fan."),
     Row(
         "Under-voltage",
         wrong(HealthReading(throttled=Throttled.UNDER_VOLTAGE)),

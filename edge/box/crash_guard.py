@@ -87,8 +87,8 @@ CRASHED: Final = N_(
     "after an update."
 )
 ENDED: Final = N_(
-    "Skipped: in six attempts to judge this file the program or the machine was ended. It is tried "
-    "again after an update."
+    "Skipped: the program or the machine stopped during six attempts to judge this file. It is "
+    "tried again after an update."
 )
 
 _PART_BYTES = 1 << 20

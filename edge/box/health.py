@@ -96,7 +96,8 @@ def diagnose(
         message = N_("Too hot: the firmware throttles.")
         if hot:
             message = N_("Too hot: {celsius} °C.").format(celsius=f"{now.celsius:.0f}")
-        found.append(Trouble(TroubleKind.TOO_HOT, message, N_("Give it air, or a fan.")))
+        remedy = N_("Improve the airflow, or add a fan.")
+        found.append(Trouble(TroubleKind.TOO_HOT, message, remedy))
     recent = [reading.throttled or Throttled(0) for reading in readings[-_LASTING:]]
     if any(Throttled.UNDER_VOLTAGE in each for each in recent):
         remedy = N_("Use the Pi's own supply and cable.")

@@ -29,7 +29,7 @@ def needs_hardware(name: str, *settings: str) -> Callable[[CheckFunction], Check
         def checked(context: Context) -> Result:
             kind = context.settings.panel.kind
             if name != "camera" and kind != "hardware":
-                return Result(State.ABSENT, f"Not wanted: panel.kind is {kind}.")
+                return Result(State.ABSENT, f"Disabled: panel.kind is {kind}.")
             if not context.expects(*settings):
                 sentence = "Not tried: this machine is not a Raspberry Pi."
                 return Result(State.ABSENT, sentence)
@@ -86,7 +86,7 @@ def check_display(context: Context) -> Result:
 
     settings = context.settings.display
     if settings.driver == "none":
-        return Result(State.ABSENT, "Not wanted: display.driver is none.")
+        return Result(State.ABSENT, "Disabled: display.driver is none.")
     name = f"{settings.driver} at {settings.address:#x} on I2C bus {settings.bus}"
     if not (context.root / f"dev/i2c-{settings.bus}").exists():
         remedy = "Enable it: sudo raspi-config nonint do_i2c 0, then restart the machine."
@@ -163,7 +163,7 @@ def check_camera(context: Context) -> Result:
 
     kind = context.settings.camera.kind
     if kind == "none":
-        return Result(State.ABSENT, "Not wanted: camera.kind is none.")
+        return Result(State.ABSENT, "Disabled: camera.kind is none.")
     camera = open_camera(context.settings)
     try:
         camera.open()

@@ -31,7 +31,7 @@ TOO_LOW = {
         "{value} %; the minimum is {minimum} %."
     ),
     ReasonCode.FALSE_COLOURS: N_(
-        "The face has no colours of skin (negative or false colours): red less blue is {value} of "
+        "The face is not skin-coloured (negative or false colours): red minus blue is {value} of "
         "the mean; the minimum is {minimum}."
     ),
     ReasonCode.SEEN_TOO_BRIEFLY: N_(
@@ -49,7 +49,7 @@ ALL_TOO_LOW = {
     ReasonCode.TOO_BLURRED: N_("The faces are too blurred."),
     ReasonCode.LOW_DETAIL: N_("The faces have too little fine detail for their size."),
     ReasonCode.TOO_NOISY: N_("The faces are too noisy."),
-    ReasonCode.FALSE_COLOURS: N_("The faces have no colours of skin."),
+    ReasonCode.FALSE_COLOURS: N_("The faces are not skin-coloured."),
     ReasonCode.SEEN_TOO_BRIEFLY: N_("The faces are visible too briefly."),
 }
 PROBABILITY = {

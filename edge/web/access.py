@@ -133,7 +133,7 @@ class Access:
             raise Problem(
                 421,
                 "other-host",
-                _("This machine is not called that."),
+                _("This machine does not have that name."),
                 _("Use its address, or add the name to web.names."),
             )
 
@@ -192,7 +192,7 @@ class Access:
 
 def stale_form() -> Problem:
     """A form without the token of its device."""
-    message = _("This form is too old, or not of this page.")
+    message = _("This form is too old, or is not from this page.")
     return Problem(403, "stale-form", message, _("Reload the page."))
 
 

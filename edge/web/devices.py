@@ -123,7 +123,7 @@ class Devices:
         ).fetchone()
         if row is None:
             message = _("There is no code at present, or it is used up.")
-            raise PairingError(message, _("Have a new one shown."))
+            raise PairingError(message, _("Ask for a new one."))
         if not hmac.compare_digest(row[0], _code_hash(digits, row[1])):
             self._database.execute("INSERT INTO failures VALUES (?)", (now,))
             raise PairingError(_("This is not the code."), _("Compare it, then try again."))

@@ -47,7 +47,7 @@ class FindingList(BaseModel):
 
 
 def _is_day(value: object) -> object:
-    """Refuse what is no date as it is written, such as a number of seconds."""
+    """Refuse what is not a date as it is written, such as a number of seconds."""
     if isinstance(value, str) and not _DAY.fullmatch(value):
         raise ValueError(_("a date is written as 2026-11-22"))
     return value

@@ -74,7 +74,7 @@ async def choose(request: Request) -> RedirectResponse:
     fields = await read_form(request)
     language = fields.get("language", "")
     if language not in LANGUAGES:
-        raise Problem(400, "no-such-language", _("This page does not speak that language."))
+        raise Problem(400, "no-such-language", _("This page is not available in that language."))
     answer = redirect(own_path(fields.get("to", "/")))
     answer.set_cookie(
         COOKIE,

@@ -48,8 +48,8 @@ _WRONG: Final = {
     "string_pattern_mismatch": N_("is not written as it must be: {pattern}"),
     "string_too_long": N_("must have at most {max_length} characters"),
     "string_too_short": N_("must have at least {min_length} characters"),
-    "date_parsing": N_("is no date"),
-    "date_from_datetime_parsing": N_("is no date"),
+    "date_parsing": N_("is not a date"),
+    "date_from_datetime_parsing": N_("is not a date"),
     "enum": N_("must be one of these: {expected}"),
     "literal_error": N_("must be one of these: {expected}"),
 }

@@ -35,11 +35,11 @@ ORIGINS: Final = {
 SCRIPT_TEXTS: Final = {
     "sending": N_("Sending: {percent} %"),
     "again": N_("The connection was lost. It goes on by itself."),
-    "full": N_("There is no room now. It is sent again by itself when there is."),
+    "full": N_("There is no room at present. The clip is sent as soon as there is."),
     "refused": N_("Not sent."),
     "sent": N_("Sent. See how it is judged."),
     "waiting": N_("Waits to be sent."),
-    "lost": N_("No connection to the box. This page goes on by itself when it is back."),
+    "lost": N_("No connection to the box. This page reconnects by itself."),
 }
 """What the page's script says; `_` is applied when they are sent."""
 

@@ -117,7 +117,7 @@ async def add_to_upload(
     """Add a piece; with the last one the clip is a scan and waits to be judged."""
     _check_version(tus_resumable)
     if request.headers.get("content-type", "") != CHUNK:
-        raise Problem(415, "no-chunk", _("A piece must be {type}.").format(type=CHUNK))
+        raise Problem(415, "no-chunk", _("A piece must have the type {type}.").format(type=CHUNK))
     announced_length(request)
     lock = _under_way.setdefault(scan, asyncio.Lock())
     if lock.locked():
@@ -156,7 +156,7 @@ def _own(ours: Services, asker: Device, scan: str) -> Meta:
 
 def _check_version(version: str) -> None:
     if version != VERSION:
-        message = _("Only version {version} of tus is spoken.").format(version=VERSION)
+        message = _("Only version {version} of tus is supported.").format(version=VERSION)
         raise Problem(412, "other-version", message, headers={"Tus-Version": VERSION})
 
 
@@ -168,7 +168,7 @@ def _metadata(header: str) -> dict[str, str]:
         try:
             found[key] = base64.b64decode(value, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
-            message = _("Upload-Metadata is not as tus wants it.")
+            message = _("Upload-Metadata is not valid for tus.")
             raise Problem(400, "metadata", message) from None
     return found
 

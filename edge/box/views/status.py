@@ -98,7 +98,7 @@ class Halted(View):
     """Everything is written: the plug may be pulled."""
 
     lamps = LampPattern(DARK, DARK, "both dark")
-    status = N_("Halted: the power may go")
+    status = N_("Halted: you may pull the plug")
 
     def draw(self, canvas: Canvas, __: float) -> None:
         canvas.stamp_centred(icon("plug"), 8)

@@ -143,7 +143,7 @@ def open_graph(
             )
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as failure:  # its errors have no other common base
-        message = N_("{file} is no graph that ONNX Runtime can run: {why}")
+        message = N_("{file} cannot be run by ONNX Runtime: {why}")
         raise BundleError(message.format(file=file, why=failure), REMEDY) from None
 
 

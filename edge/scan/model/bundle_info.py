@@ -144,7 +144,7 @@ def _parsed(kind: type[Parsed], file: Path, text: bytes) -> Parsed:
     except ValidationError as failure:
         error = failure.errors()[0]
         where = ".".join(str(part) for part in error["loc"])
-        message = N_("{file} is not right: {why}.")
+        message = N_("{file} is not valid: {why}.")
         why = f"{where}: {error['msg']}".removeprefix(": ")
         raise BundleError(message.format(file=file, why=why), REMEDY) from None
 
@@ -194,7 +194,7 @@ def _opened(file: Path, most: int) -> FileIO:
         return content
     content.close()
     if stat.S_ISREG(facts.st_mode):
-        raise BundleError(N_("{file} is larger than any bundle's.").format(file=file), REMEDY)
+        raise BundleError(N_("{file} is too large for a bundle.").format(file=file), REMEDY)
     raise BundleError(N_("{file} is not a regular file.").format(file=file), REMEDY)
 
 

@@ -83,9 +83,9 @@ def find_second(
     """The second model beside the bundle `first`, by the settings and this machine's memory."""
     folder = settings.second_folder
     if settings.second_opinion.ask == "never":
-        return NoSecondModel(Absence.NOT_WANTED, N_("Not wanted: second_opinion.ask is never."))
+        return NoSecondModel(Absence.NOT_WANTED, N_("Disabled: second_opinion.ask is never."))
     if folder == settings.bundle_folder:
-        sentence = N_("Not wanted: {first} judges alone.").format(first=folder.name)
+        sentence = N_("Disabled: {first} judges alone.").format(first=folder.name)
         return NoSecondModel(Absence.NOT_WANTED, sentence)
     if not folder.is_dir():
         sentence = N_("Not installed: there is no bundle at {file}.").format(file=folder)
