@@ -44,7 +44,7 @@ class Batch:
 
     Of an upload, `name` is the clip's name: its file is called by its number. `skipped`: what was
     found with them and is not judged. `folder`: beneath it lie the clips, and no link on the way
-    from there is followed. `first`: judge only so many frames; None is as the settings say.
+    from there is followed. `first`: judge only the first frames; None: as the settings say.
     """
 
     origin: Origin

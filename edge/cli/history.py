@@ -128,6 +128,7 @@ def _history(settings: Settings) -> Iterator[HistoryReader | None]:
     history = open_history(folder)
     if history is None:
         print(f"There is no history in {one_line(path_text(folder))}.", file=sys.stderr)
+        print("  truelight run and truelight serve keep one; scan does not.", file=sys.stderr)
         yield None
         return
     with history:

@@ -8,12 +8,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import difflib
 import gc
 import os
 import pkgutil
+import re
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import chain
+from typing import NoReturn
 
 from edge import __version__
 from edge.cli.arguments import box, judging, records
@@ -26,9 +30,24 @@ PIPE_CLOSED = 128 + signal.SIGPIPE
 _M_ARENA_MAX = -8  # as in malloc.h
 
 
+class Parser(argparse.ArgumentParser):
+    """Reports wrong usage as every other error: a sentence and a remedy."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program."""
+        choices = chain(*(action.choices or () for action in self._actions))
+        words = [*self._option_string_actions, *map(str, choices)]
+        wrong = re.search(r"(?:arguments: |invalid choice: ')([^\s'=]+)", message)
+        near = difflib.get_close_matches(wrong[1], words, 1) if wrong else []
+        hint = f"Did you mean {near[0]}? " if near else ""
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        print(f"  {hint}See: {self.prog} --help", file=sys.stderr)
+        sys.exit(WRONG_USAGE)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="truelight", description="Detects swapped faces in videos and pictures, offline."
     )
     top.add_argument("--version", action="version", version=f"truelight {__version__}")
@@ -44,7 +63,13 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
-    chosen = parser().parse_args(arguments)
+    top = parser()
+    if not (sys.argv[1:] if arguments is None else arguments):
+        top.print_help(sys.stderr)
+        return WRONG_USAGE
+    chosen, left = top.parse_known_args(arguments)
+    if left:
+        chosen.parser.error(f"unrecognized arguments: {' '.join(left)}")
     _share_heaps()
     try:
         # What is imported stays: to search it for garbage takes 40 ms of a start and 80 of an end.

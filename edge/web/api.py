@@ -25,7 +25,7 @@ router = APIRouter(prefix="/api/v1", tags=["scans"])
 ScanId = Annotated[str, Path(pattern=f"^{SCAN_ID.pattern}$", description="The scan's number.")]
 First = Annotated[
     int | None,
-    Query(ge=1, le=100_000, description="Judge only so many frames, the first ones."),
+    Query(ge=1, le=100_000, description="Judge only the first frames, this many."),
 ]
 _KEY: Final = "A text of your own, new for each clip: sent twice, the clip is judged once."
 

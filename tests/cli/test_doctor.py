@@ -59,7 +59,7 @@ def test_a_missing_model_fails_with_its_remedy(mine: Path) -> None:
     failing = [line for line in ran.stdout.splitlines() if "FAIL" in line]
     assert len(failing) == 1
     assert "There is no bundle at" in failing[0]
-    assert "Export it again" in ran.stdout
+    assert "truelight models" in ran.stdout
 
 
 def test_invalid_settings_are_reported_and_hide_nothing_else(mine: Path) -> None:

@@ -74,4 +74,21 @@ def test_help_and_version() -> None:
         ran = run(*words)
         assert ran.returncode == 0
         assert ran.stdout.startswith("usage: truelight")
-    assert run().returncode == 2
+    ran = run()
+    assert ran.returncode == 2
+    assert "judge videos and pictures" in ran.stderr
+
+
+def test_wrong_usage_is_a_sentence_and_a_remedy() -> None:
+    for words, said in (
+        (("scna", "x"), ("invalid choice: 'scna'", "Did you mean scan? See: truelight --help")),
+        (("scan", "--frist", "3"), ("unrecognized", "Did you mean --first? See: truelight scan")),
+        (("history", "show"), ("required: ID", "See: truelight history show --help")),
+        (("config", "shwo"), ("invalid choice: 'shwo'", "Did you mean show?")),
+        (("history", "--since", "yesterday"), ("not a date like", "See: truelight history --help")),
+    ):
+        ran = run(*words)
+        assert (ran.returncode, ran.stdout) == (2, "")
+        lines = ran.stderr.splitlines()
+        assert len(lines) == 2, ran.stderr
+        assert all(part in line for part, line in zip(said, lines, strict=True)), ran.stderr

@@ -1,7 +1,7 @@
 """What the box shows. Pure: a view is an entry with its data, drawing, lamps and status line.
 
 A new view takes two places: a class in a module of this package, and the line in `edge.box.state`
-that makes it. Whoever shows a view knows nothing more of it than what `View` promises.
+that makes it. What shows a view knows nothing of it but what `View` promises.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def add_command(
         epilog=epilog,
         argument_default=argument_default,
     )
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, parser=command)
     return command
 
 

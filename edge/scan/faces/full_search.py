@@ -198,7 +198,7 @@ def detect_in(
 
 
 def surroundings(place: Box, sides: float) -> Box:
-    """The square of so many sides of a face's box around it."""
+    """The square around a face, this many times as wide as its box."""
     return CropSpec(side=0, scale=sides).square(place)
 
 

@@ -112,7 +112,8 @@ def read_bundle(path: Path) -> BundleInfo:
     Raises BundleError: there is none, or it has values that are not allowed.
     """
     if not path.is_dir():
-        raise BundleError(N_("There is no bundle at {file}.").format(file=path), REMEDY)
+        message = N_("There is no bundle at {file}.").format(file=path)
+        raise BundleError(message, N_("To list the bundles: truelight models"))
     text = _read(path / MANIFEST, MOST_JSON)
     manifest = _parsed(Manifest, path / MANIFEST, text)
     return BundleInfo(path, manifest, hashlib.sha256(text).hexdigest())
