@@ -28,7 +28,6 @@ from edge.socket_messages import (
 )
 
 _JPEG_QUALITY = 70
-CODE_HIDDEN = "A device is being paired: its code is on the display"
 
 
 @dataclass(frozen=True)

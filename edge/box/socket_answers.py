@@ -11,14 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge import __version__
 from edge.box.events import Event, Held
-from edge.box.health import HealthReading
 from edge.box.health import read as read_health
 from edge.box.snapshot import Moment, snapshot
 from edge.box.socket_server import Ask, MissingError
@@ -91,13 +89,11 @@ class SocketAnswers:
         spool: Spool,
         post: Callable[[Event], None],
         delete: Callable[[int], bool],
-        read: Callable[[Path], HealthReading] = read_health,
     ) -> None:
         self._store = settings.store_folder
         self._spool = spool
         self._post = post
         self._delete = delete
-        self._read_health = read
         self._changed = threading.Condition()
         self._moment: Moment | None = None
 
@@ -153,7 +149,7 @@ class SocketAnswers:
         settings = moment.settings
         info = read_bundle(settings.bundle_folder)
         second = find_second(settings, info.manifest)
-        reading = self._read_health(self._store)
+        reading = read_health(self._store)
         with self._history() as history:
             findings = history.total() if history else 0
         return About(

@@ -21,8 +21,6 @@ from edge.web.spool import Meta, Spool
 
 MOST_FIELD_BYTES: Final = 10_000
 MOST_FIELDS: Final = 20
-FORM_BYTES: Final = 16_384
-"""What a form may take beside its file."""
 
 
 class Appender:

@@ -9,7 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-Attribute = int | list[int]
+Attribute = int | list[int] | TensorProto
 Dimensions = Sequence[int | str | None]
 
 # As old as what is laid allows: every ONNX Runtime that the box may have reads it.

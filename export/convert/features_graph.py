@@ -151,14 +151,12 @@ def uint8_scale(low: float, high: float) -> tuple[np.float32, np.uint8]:
     return scale, np.uint8(np.clip(np.rint(-low / scale), 0, 255))
 
 
-def int8_weights(
-    conv: Convolution, input_scale: float, reach: int = REDUCED
-) -> tuple[NDArray[np.int8], Floats]:
-    """Weights as integers from -reach to reach, and their steps by output channel."""
+def int8_weights(conv: Convolution, input_scale: float) -> tuple[NDArray[np.int8], Floats]:
+    """Weights as integers from -REDUCED to REDUCED, and their steps by output channel."""
     flat = conv.weight.reshape(len(conv.weight), -1).astype(np.float64)
-    steps = np.abs(flat).max(1) / reach
+    steps = np.abs(flat).max(1) / REDUCED
     # The bias is an int32 in steps of the products: a channel of tiny weights needs larger ones.
     steps = np.maximum(steps, np.abs(conv.bias) / (input_scale * 2.0**30))
     steps = np.where(steps > np.finfo(np.float32).tiny, steps, 1.0).astype(np.float32)
-    weight = np.clip(np.rint(flat / steps[:, None]), -reach, reach).astype(np.int8)
+    weight = np.clip(np.rint(flat / steps[:, None]), -REDUCED, REDUCED).astype(np.int8)
     return weight.reshape(conv.weight.shape), steps

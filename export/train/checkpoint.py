@@ -23,7 +23,6 @@ from export.train.network import LAYERS, WIDTH, Detector, PublishedNetwork, Read
 
 FORMAT = "truelight-checkpoint-1"
 NAMED = 5
-PUBLISHED_SIDE = 112
 PUBLISHED_RATE = 30.0
 
 

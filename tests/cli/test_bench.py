@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from frontdoor import run
 
-from edge.bench.graphs import float_network, float_product, int8_product, network_operations
+from edge.bench.ceilings import network_operations, open_bench_graph
 from edge.bench.machine import read_machine
 from edge.bench.measure import resident_mb, run_scan
-from edge.scan.model.bundle import open_graph
 
 
 def test_the_figures_fit_together(clips: Path) -> None:
@@ -63,21 +64,29 @@ def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
 
 
 def test_matrix_products_are_products() -> None:
-    rows = np.arange(8, dtype=np.float32).reshape(2, 4)
-    (answer,) = open_graph(float_product(2, 4, 3), 1, "test").run(None, {"x": rows})
-    assert answer == pytest.approx(np.repeat(rows.sum(axis=1, keepdims=True) * 0.01, 3, axis=1))
-    levels = (rows + 120).astype(np.uint8)
-    (answer,) = open_graph(int8_product(2, 4, 3), 1, "test").run(None, {"x": levels})
-    expected = (levels.astype(int) - 128).sum(axis=1, keepdims=True) + 128
-    assert np.array_equal(answer, np.repeat(expected, 3, axis=1))
+    rows = np.zeros((2, 512), np.float32)
+    rows[:, :4] = np.arange(8).reshape(2, 4)
+    (answer,) = open_bench_graph("float_product").run(None, {"x": rows})
+    assert answer == pytest.approx(np.repeat(rows.sum(axis=1, keepdims=True) * 0.01, 512, axis=1))
+    levels = (rows + 128).astype(np.uint8)
+    (answer,) = open_bench_graph("int8_product").run(None, {"x": levels})
+    assert np.array_equal(answer, np.repeat(rows.sum(axis=1, keepdims=True) + 128, 512, axis=1))
 
 
 def test_the_float_network_is_that_of_the_features() -> None:
     """2,048 features, and the published 4.23 G multiplications at 224 px."""
     given = np.ones((1, 3, 32, 32), np.float32)
-    (answer,) = open_graph(float_network(1, 32), 1, "test").run(None, {"x": given})
+    (answer,) = open_bench_graph("network").run(None, {"x": given})
     assert answer.shape == (1, 2048, 1, 1)
     assert network_operations(224) == pytest.approx(2 * 4.23e9, rel=0.02)
+
+
+def test_the_graphs_are_those_that_the_exporter_makes() -> None:
+    from export.convert.bench_graphs import GRAPHS
+
+    for name, make in GRAPHS.items():
+        kept = onnx.load_from_string((files("edge.bench") / f"{name}.onnx").read_bytes())
+        assert kept == make(), "python -m export.convert.bench_graphs"
 
 
 def test_memory_is_that_of_the_program_and_its_decoder(clips: Path) -> None:

@@ -126,13 +126,11 @@ class FileHash:
         self._hex = state.hexdigest()
 
 
-def sha256_of(
-    path: Path, beneath: Path | None, waiting: Callable[[], None], seconds: float = 20.0
-) -> str | None:
-    """The hash of a file's content in hex; None if it cannot be read, or not within `seconds`."""
+def sha256_of(path: Path, beneath: Path | None, waiting: Callable[[], None]) -> str | None:
+    """The hash of a file's content in hex; None if it cannot be read, or not within 20 seconds."""
     try:
         with ClipFile(path, beneath) as file, FileHash(file.descriptor) as file_hash:
-            return file_hash.result(seconds, waiting)
+            return file_hash.result(20.0, waiting)
     except ClipError:
         return None
 

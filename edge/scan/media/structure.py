@@ -229,10 +229,9 @@ class Jpeg(NamedTuple):
     """Whether it says that other pictures belong to it (multi-picture format)."""
 
 
-def read_jpeg(data: bytes, place: int = 0) -> Jpeg:
-    """Walk over the markers of the JPEG that begins at `place`."""
-    names_others = False
-    place += 2
+def read_jpeg(data: bytes) -> Jpeg:
+    """Walk over a JPEG's markers."""
+    names_others, place = False, 2
     for _ in range(_MOST_STEPS):
         found = _MARKER.search(data, place)
         if found is None:
