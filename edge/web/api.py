@@ -29,28 +29,21 @@ First = Annotated[
 ]
 _KEY: Final = "A text of your own, new for each clip: sent twice, the clip is judged once."
 
-_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                }
-            },
-        },
+_BINARY: Final = {"type": "string", "format": "binary"}
+FORM: Final[dict[str, Any]] = {
+    "multipart/form-data": {
+        "schema": {"type": "object", "required": ["file"], "properties": {"file": _BINARY}}
     }
 }
+"""A form with a clip, in the OpenAPI document."""
+_BODY: Final = {"application/octet-stream": {"schema": _BINARY}, **FORM}
 
 
 @router.post(
     "/scans",
     status_code=202,
     responses=described(400, 401, 403, 409, 411, 413, 415, 422, 503, 507),
-    openapi_extra=_BODY,
+    openapi_extra={"requestBody": {"required": True, "content": _BODY}},
 )
 async def create_scan(
     request: Request,

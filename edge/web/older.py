@@ -19,7 +19,7 @@ from edge.finding import Face, Finding, Verdict
 from edge.language import _
 from edge.socket_messages import EntryMessage, Found
 from edge.text import VERDICTS
-from edge.web.api import receive
+from edge.web.api import FORM, receive
 from edge.web.box_client import paced
 from edge.web.problems import Problem, described
 from edge.web.services import Asker, Ours, Services
@@ -42,20 +42,7 @@ class OlderAnswer(BaseModel):
 @router.post(
     "/predict_media",
     responses=described(400, 401, 403, 411, 413, 415, 503, 504, 507),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["file"],
-                        "properties": {"file": {"type": "string", "format": "binary"}},
-                    }
-                }
-            },
-        }
-    },
+    openapi_extra={"requestBody": {"required": True, "content": FORM}},
 )
 async def predict_media(request: Request, ours: Ours, asker: Asker) -> OlderAnswer:
     """Judge a clip and wait for the answer, as an older server did."""

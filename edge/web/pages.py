@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
 from edge.history.report_page import accuracy, display_names
 from edge.language import _
 from edge.socket_messages import SCAN_ID
 from edge.text import model_text, one_line
-from edge.web.api import receive
+from edge.web.api import ScanId, receive
 from edge.web.box_client import EVENT_STREAM, BoxError, event, paced
-from edge.web.history_api import Wanted, as_entry, as_visit
+from edge.web.history_api import Number, Wanted, as_entry, as_visit
 from edge.web.problems import Problem
 from edge.web.receiving import Form, check_form_token, read_form, redirect
 from edge.web.rendering import extra, live_parts, page, part
@@ -25,8 +25,6 @@ from edge.web.services import Asker, Ours, Services, described_model
 
 router = APIRouter(include_in_schema=False)
 
-ScanId = Annotated[str, Path(pattern=f"^{SCAN_ID.pattern}$")]
-Number = Annotated[int, Path(ge=1, le=2**62)]
 RECENT = 10
 LISTED = 50
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from edge.scan.media.clip_file import DescriptorFile
-from edge.scan.media.structure import EBML, MOV_ATOMS
+from edge.scan.media.structure import EBML, MOV_ATOMS, atoms, boxes
 
 _MOST_STEPS = 10_000
 _MOST_HEADER = 1 << 22
@@ -59,29 +59,19 @@ def _of_mov(file: DescriptorFile) -> Iterator[Margins | None]:
 
 
 def _tracks_of_mov(file: DescriptorFile) -> Iterator[bytes]:
-    place = 0
-    for _ in range(_MOST_STEPS):
-        file.seek(place)
-        head = file.read(16)
-        size = int.from_bytes(head[:4], "big")
-        size = int.from_bytes(head[8:16], "big") if size == 1 else size
-        if len(head) < 8 or 0 < size < 8:
+    for name, start, end in atoms(file):
+        if name == b"moov":
+            file.seek(start)
+            film = file.read(min(end - start, _MOST_HEADER))
+            yield from (film[first:last] for box, first, last in boxes(film, 8) if box == b"trak")
             return
-        if head[4:8] == b"moov":
-            file.seek(place)
-            film = file.read(min(size or _MOST_HEADER, _MOST_HEADER))
-            yield from (content for name, content in _boxes(film[8:]) if name == b"trak")
-            return
-        if not size:
-            return
-        place += size
 
 
 def _of_track(track: bytes) -> Margins | None:
     for wanted in _TRACK_BOXES:
-        track = dict(_boxes(track)).get(wanted, b"")
+        track = _content(track, wanted)
     entry = track[8:]  # behind the version and the number of entries
-    clap = dict(_boxes(entry[_SAMPLE_ENTRY:])).get(b"clap", b"")
+    clap = _content(entry[_SAMPLE_ENTRY:], b"clap")
     if len(clap) < 32:
         return None
     width, height = (int.from_bytes(entry[at : at + 2], "big") for at in (32, 34))
@@ -93,15 +83,10 @@ def _of_track(track: bytes) -> Margins | None:
     return Margins(left, top, width - round(wide) - left, height - round(high) - top)
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and content of each box."""
-    place = 0
-    for _ in range(_MOST_STEPS):
-        size = int.from_bytes(data[place : place + 4], "big")
-        if size < 8:
-            return
-        yield data[place + 4 : place + 8], data[place + 8 : place + size]
-        place += size
+def _content(data: bytes, name: bytes) -> bytes:
+    """The content of the last box of this name; empty if there is none."""
+    found = [data[start:end] for box, start, end in boxes(data) if box == name]
+    return found[-1] if found else b""
 
 
 # ---- Matroska

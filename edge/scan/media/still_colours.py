@@ -14,6 +14,7 @@ from PIL import Image, ImageChops, ImageCms, ImageFilter
 
 from edge.scan.media.colour import SIDE, ColourSpace
 from edge.scan.media.protocol import ClipError, Fault
+from edge.scan.media.structure import boxes
 
 _BACKDROP = (128, 128, 128)
 _MODES = frozenset(("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK"))
@@ -100,15 +101,15 @@ def _primary_colours(data: bytes) -> tuple[int, int] | None:
 
     Other pictures of the file, such as the HDR one that a gain map gives, have their own.
     """
-    parts = {name: (start, end) for name, start, end in _boxes(data, *_meta(data))}
+    parts = {name: (start, end) for name, start, end in boxes(data, *_meta(data))}
     if not {b"pitm", b"iprp"} <= parts.keys():
         return None
     place = parts[b"pitm"][0]
     primary = int.from_bytes(data[place + 4 : place + (8 if data[place] else 6)], "big")
-    inner = {name: (start, end) for name, start, end in _boxes(data, *parts[b"iprp"])}
+    inner = {name: (start, end) for name, start, end in boxes(data, *parts[b"iprp"])}
     if not {b"ipco", b"ipma"} <= inner.keys():
         return None
-    properties = list(_boxes(data, *inner[b"ipco"]))
+    properties = list(boxes(data, *inner[b"ipco"]))
     for number in _associated(data[slice(*inner[b"ipma"])], primary):
         name, start, _ = properties[number - 1] if 0 < number <= len(properties) else (b"", 0, 0)
         if name == b"colr" and data[start : start + 4] == b"nclx":
@@ -120,25 +121,10 @@ def _primary_colours(data: bytes) -> tuple[int, int] | None:
 
 def _meta(data: bytes) -> tuple[int, int]:
     """Where the content of the file's `meta` box begins and ends."""
-    for name, start, end in _boxes(data, 0, len(data)):
+    for name, start, end in boxes(data):
         if name == b"meta":
             return start + 4, end
     return 0, 0
-
-
-def _boxes(data: bytes, place: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Name, and start and end of the content, of each box between two places."""
-    for _ in range(_MOST_BOXES):
-        if place + 8 > end:
-            return
-        size, head = int.from_bytes(data[place : place + 4], "big"), 8
-        if size == 1:
-            size, head = int.from_bytes(data[place + 8 : place + 16], "big"), 16
-        following = place + size if size else end
-        if size and size < head:
-            return
-        yield data[place + 4 : place + 8], place + head, min(following, end)
-        place = following
 
 
 def _associated(box: bytes, item: int) -> Iterator[int]:

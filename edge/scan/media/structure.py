@@ -67,7 +67,7 @@ class Film(NamedTuple):
     encrypted: bool
 
 
-def _atoms(file: DescriptorFile) -> Iterator[tuple[bytes, int, int]]:
+def atoms(file: DescriptorFile) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of each box at the top; the end may lie beyond the file."""
     place = 0
     for _ in range(_MOST_STEPS):
@@ -86,11 +86,27 @@ def _atoms(file: DescriptorFile) -> Iterator[tuple[bytes, int, int]]:
         place += size
 
 
+def boxes(data: bytes, place: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
+    """Name, and start and end of the content, of each box between two places."""
+    end = len(data) if end is None else end
+    for _ in range(_MOST_STEPS):
+        if place + 8 > end:
+            return
+        size, head = int.from_bytes(data[place : place + 4], "big"), 8
+        if size == 1:
+            size, head = int.from_bytes(data[place + 8 : place + 16], "big"), 16
+        following = place + size if size else end
+        if size and size < head:
+            return
+        yield data[place + 4 : place + 8], place + head, min(following, end)
+        place = following
+
+
 def read_mov(file: DescriptorFile) -> Film:
     """Look through the boxes of an MP4 or QuickTime file."""
     films, fragments, has_video, truncated = 0, False, False, False
     has_media = needs_dolby = encrypted = False
-    for name, start, end in _atoms(file):
+    for name, start, end in atoms(file):
         truncated |= end > file.size and name in {b"mdat", b"moov", b"moof"}
         fragments |= name in {b"moof", b"styp", b"sidx"}
         has_media |= name in {b"moof", b"mdat"}
@@ -144,7 +160,7 @@ def parts(file: DescriptorFile) -> list[DescriptorFile]:
 def _mov_starts(file: DescriptorFile) -> Iterator[int]:
     yield 0
     whole, start = False, 0
-    for name, place, end in _atoms(file):
+    for name, place, end in atoms(file):
         if name == b"ftyp" and whole:
             start, whole = place, False
         if name == b"moov":
