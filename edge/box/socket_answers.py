@@ -39,7 +39,7 @@ from edge.socket_messages import (
     scan_page,
 )
 
-_BEAT: Final = 0.25
+_LOOK_SECONDS: Final = 0.25
 """Seconds between two looks at what moves by itself, as on the display."""
 _MOST_FOUND: Final = 200
 
@@ -139,7 +139,7 @@ class SocketAnswers:
                 raise TruelightError(N_("The box is starting."), N_("Try again in a moment."))
             with self._changed:
                 if self._moment is moment:
-                    self._changed.wait(min(_BEAT, max(0.01, until - now)))
+                    self._changed.wait(min(_LOOK_SECONDS, max(0.01, until - now)))
 
     def _about(self, _: Mapping[str, Any]) -> dict[str, Any]:
         with self._changed:

@@ -120,9 +120,9 @@ class Scanner:
         """The same with the same models, for the first frames of a clip only; None: as it is."""
         if frames is None:
             return self
-        twin = copy(self)
-        twin._settings = self._settings.changed("this clip", {"scan.first": frames})
-        return twin
+        other = copy(self)
+        other._settings = self._settings.changed("this clip", {"scan.first": frames})
+        return other
 
     def unreadable(self, path: Path, text: str) -> Finding:
         """A finding on a clip that is not scanned: `UNREADABLE`, for the reason `text`."""

@@ -1,4 +1,4 @@
-"""The door: which requests are let in. Host, origin, device, size; the headers of every answer.
+"""Access control: which requests are let in, and the headers of every answer.
 
 A browser shows its cookie, a program its token. A request that changes something and comes with a
 cookie must come from a page of ours as well: by its `Origin` or `Sec-Fetch-Site`, and by the token
@@ -63,7 +63,7 @@ WITH: Final = "/with/"
 
 
 @dataclass(frozen=True)
-class Door:
+class AccessRules:
     """What is let in."""
 
     devices: Devices
@@ -91,11 +91,11 @@ class Door:
 
 
 class Access:
-    """The ASGI application behind the door. Sets `device` and `form_token` in the state."""
+    """Lets requests in to an ASGI application. Sets `device` and `form_token` in the state."""
 
-    def __init__(self, app: ASGIApp, door: Door) -> None:
+    def __init__(self, app: ASGIApp, rules: AccessRules) -> None:
         self._app = app
-        self._door = door
+        self._rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer why not."""
@@ -112,14 +112,14 @@ class Access:
                 for name, value in HEADERS.items():
                     given.setdefault(name, value)
                 for secret in renewed:
-                    given.append("Set-Cookie", self._door.cookie_line(secret))
+                    given.append("Set-Cookie", self._rules.cookie_line(secret))
             await send(message)
 
         try:
             self._check_host(headers)
             device = self._device(scope, headers, renewed)
             scope.setdefault("state", {})
-            scope["state"] |= {"device": device, "form_token": self._door.form_token(device)}
+            scope["state"] |= {"device": device, "form_token": self._rules.form_token(device)}
             redirect = self._refuse(scope, headers, device)
         except Problem as problem:
             await answer(problem)(scope, receive, guarded)
@@ -129,7 +129,7 @@ class Access:
     def _check_host(self, headers: Headers) -> None:
         """Refuse names that are not ours: a hostile page may point its own name here."""
         name = host_name(headers.get("host", ""))
-        if name not in self._door.names and not _is_address(name):
+        if name not in self._rules.names and not _is_address(name):
             raise Problem(
                 421,
                 "other-host",
@@ -142,13 +142,13 @@ class Access:
         if path.startswith(WITH) and path.endswith(OLDER):
             token = path.removeprefix(WITH).removesuffix(OLDER)
             scope["path"], scope["raw_path"] = OLDER, OLDER.encode()
-            found = self._door.devices.known(token, "token")
+            found = self._rules.devices.known(token, "token")
             return found[0] if found else None
         if token := _token(headers.get("authorization", "")):
-            found = self._door.devices.known(token, "token")
+            found = self._rules.devices.known(token, "token")
             return found[0] if found else None
-        secret = _cookie(headers.get("cookie", ""), self._door.cookie)
-        found = self._door.devices.known(secret, "browser") if secret else None
+        secret = _cookie(headers.get("cookie", ""), self._rules.cookie)
+        found = self._rules.devices.known(secret, "browser") if secret else None
         if found is None:
             return None
         device, next_secret = found
@@ -175,7 +175,7 @@ class Access:
         if method not in SAFE and (device is None or device.kind == "browser"):
             self._check_origin(headers)
             given = headers.get("x-form-token")
-            if given is not None and not hmac.compare_digest(given, self._door.form_token(device)):
+            if given is not None and not hmac.compare_digest(given, self._rules.form_token(device)):
                 raise stale_form()
             if given is None and path.startswith("/api/"):
                 raise stale_form()

@@ -1,4 +1,4 @@
-"""The application: the pages and the API behind one door."""
+"""The application: the pages and the API behind one access control."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from edge.atomic_write import unfinished_file
 from edge.errors import TruelightError
 from edge.settings import Settings
 from edge.web import api, assets, history_api, languages, older, pages, pairing, uploads
-from edge.web.access import OLDER, Access, Door
+from edge.web.access import OLDER, Access, AccessRules
 from edge.web.box_client import Box, Watch
 from edge.web.devices import Devices
 from edge.web.lingering import Lingering
@@ -71,11 +71,11 @@ def make_app(config: Config) -> ASGIApp:
     )
     web = config.settings.web
     devices = Devices(config.state)
-    door = Door(devices, config.names, config.tls, _form_key(config.state))
+    rules = AccessRules(devices, config.names, config.tls, _form_key(config.state))
     box = Box(config.socket)
     bounds = Bounds(web.spool_megabytes * MEGABYTE, web.clip_megabytes * MEGABYTE)
     spool = Spool(config.spool, bounds)
-    app.state.services = Services(box, Watch(box), spool, devices, door, config.fingerprint)
+    app.state.services = Services(box, Watch(box), spool, devices, rules, config.fingerprint)
     app.state.settings = config.settings
     app.state.announce = config.announce
     for module in (api, uploads, history_api, older, pairing, pages, languages, assets):
@@ -83,7 +83,7 @@ def make_app(config: Config) -> ASGIApp:
     _describe(app)
     for kind in (TruelightError, RequestValidationError, HTTPException, OSError, Exception):
         app.add_exception_handler(kind, _explain)
-    return Lingering(languages.Languages(Access(app, door)))
+    return Lingering(languages.Languages(Access(app, rules)))
 
 
 def _form_key(folder: Path) -> bytes:

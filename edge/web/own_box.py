@@ -42,15 +42,15 @@ def own_box(store: Path, sections: Mapping[str, Mapping[str, Any]]) -> Iterator[
         (folder / "web").mkdir(mode=0o700)
         config = folder / "settings.yaml"
         config.write_text(yaml.safe_dump({key: dict(of) for key, of in sections.items()}))
-        keeper = _Keeper(store, config, folder)
+        daemon = _Daemon(store, config, folder)
         try:
-            keeper.wait(folder / "web" / "box.sock")
+            daemon.wait(folder / "web" / "box.sock")
             yield folder / "web" / "box.sock"
         finally:
-            keeper.close()
+            daemon.close()
 
 
-class _Keeper:
+class _Daemon:
     """Keeps the child running."""
 
     def __init__(self, store: Path, config: Path, runtime: Path) -> None:

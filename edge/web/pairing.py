@@ -10,7 +10,6 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from edge.language import _
-from edge.web.access import Door
 from edge.web.box_client import BoxError
 from edge.web.devices import CODE_SECONDS, PairingError
 from edge.web.problems import Problem
@@ -73,8 +72,7 @@ async def pair(request: Request, ours: Ours) -> HTMLResponse | RedirectResponse:
     with contextlib.suppress(BoxError):
         await ours.box.ask("pairing", code="")
     answer = redirect(to)
-    door: Door = ours.door
-    answer.headers.append("Set-Cookie", door.cookie_line(secret))
+    answer.headers.append("Set-Cookie", ours.rules.cookie_line(secret))
     return answer
 
 
@@ -123,7 +121,7 @@ async def remove(
     answer = redirect("/devices")
     if number == asker.id:
         answer = redirect("/pair")
-        answer.headers.append("Set-Cookie", ours.door.cookie_line("", seconds=0))
+        answer.headers.append("Set-Cookie", ours.rules.cookie_line("", seconds=0))
     return answer
 
 

@@ -12,7 +12,7 @@ from edge.scan.model.bundle_info import described_manifest
 from edge.scan.model.manifest import Manifest
 from edge.settings import Settings
 from edge.socket_messages import Upload
-from edge.web.access import Door
+from edge.web.access import AccessRules
 from edge.web.box_client import Box, BoxError, Watch
 from edge.web.devices import Device, Devices
 from edge.web.problems import Problem
@@ -30,7 +30,7 @@ class Services:
     watch: Watch
     spool: Spool
     devices: Devices
-    door: Door
+    rules: AccessRules
     fingerprint: str
     """Of the certificate; empty without TLS."""
 
@@ -56,7 +56,7 @@ def services(request: Request) -> Services:
 
 
 def device(request: Request) -> Device:
-    """The device that asks; the door has let no other in."""
+    """The device that asks; no other was let in."""
     found: Device | None = request.state.device
     if found is None:
         raise Problem(401, "not-paired", "This device is not paired.")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Post = Callable[[Event], None]
 """Takes what a panel's button means: `Pressed`, `Held`, `HeldLong`; `Terminated` of a terminal."""
 
-BEAT: Final = 0.125
+FRAME_SECONDS: Final = 0.125
 """Seconds from one picture to the next, while nothing new is to be shown."""
 PATIENCE: Final = 2.0
 """Seconds that closing waits for a thread that hangs at its device."""
@@ -79,7 +79,7 @@ def open_panel(settings: Settings, post: Post) -> Panel:
 
 
 class Painter:
-    """A thread that paints the newest scene: at once when it changes, and every beat after.
+    """A thread that paints the newest scene: when it changes, and every `FRAME_SECONDS` after.
 
     `paint` gets the scene and the seconds since its subject began: scenes whose `subject` is equal
     go on from each other, so that what blinks or scrolls does not start again.
@@ -126,10 +126,10 @@ class Painter:
                 return
 
     def _rest(self) -> float | None:
-        """Seconds to the next beat, counted from the subject's beginning: lamps keep time."""
+        """Seconds to the next picture, counted from the subject's beginning: lamps keep time."""
         if self._scene is None:
             return None
-        return BEAT - (time.monotonic() - self._began) % BEAT
+        return FRAME_SECONDS - (time.monotonic() - self._began) % FRAME_SECONDS
 
     def _try_to_paint(self, scene: Scene) -> None:
         # A scene that cannot be painted must not end the thread: the next one may be painted.
