@@ -104,7 +104,7 @@ def _parted(line: str) -> tuple[str, str, str]:
 FORMAT = 1
 """Of the JSON; keys are only added."""
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -176,21 +176,23 @@ class Bench:
         return self.features.gops / self.ceilings.int8_gops if self.features else 0.0
 
 
-def measure(clip: Path, settings: Settings, runs: int, options: Sequence[str], tell: Tell) -> Bench:
-    """Measure this machine with a clip; `tell` gets a line for each step.
+def measure(
+    clip: Path, settings: Settings, runs: int, options: Sequence[str], report: Report
+) -> Bench:
+    """Measure this machine with a clip; `report` gets a line for each step.
 
     Raises TruelightError: the clip cannot be read, or the model cannot be used.
     """
     before = read_heat()
-    tell("decoding alone")
+    report("decoding alone")
     decoding = _decode(clip, settings)
-    tell("ceilings of this machine")
+    report("ceilings of this machine")
     ceilings = measure_ceilings()
-    tell("the network that makes features")
+    report("the network that makes features")
     features = _features(settings)
     done = []
     for number in range(-1, runs):  # once unmeasured, so that all files are in memory
-        tell(f"scan {number + 1} of {runs}" if number >= 0 else "a scan that is not counted")
+        report(f"scan {number + 1} of {runs}" if number >= 0 else "a scan that is not counted")
         run = run_scan(clip, options)
         done += [run] if number >= 0 else []
     machine = read_machine()

@@ -44,10 +44,10 @@ def run(chosen: argparse.Namespace) -> int:
     options = ["--config", str(chosen.config)] if chosen.config else []
     options += ["--second", chosen.second] if chosen.second else []
 
-    def tell(step: str) -> None:
+    def report(step: str) -> None:
         print(f"Measuring: {step} ...", file=sys.stderr, flush=True)
 
-    bench = measure(clip, settings, chosen.runs, options, tell)
+    bench = measure(clip, settings, chosen.runs, options, report)
     if chosen.json:
         print(json.dumps(bench.as_json(), ensure_ascii=False))
     else:

@@ -150,7 +150,7 @@ def _second_reason(finding: Finding, opinion: SecondOpinion, worst: int) -> Reas
         after=percent(face.fake_probability),
     )
     if face.generated_probability is not None:
-        text = N_("{sentence}, of being generated {share}.").format(
+        text = N_("{sentence}; of being generated: {share}.").format(
             sentence=text.removesuffix("."), share=percent(face.generated_probability)
         )
     return Reason(code=ReasonCode.SECOND_OPINION, text=text)

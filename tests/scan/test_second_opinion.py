@@ -344,7 +344,7 @@ def test_a_generated_face_is_fake_whatever_the_swap_head_says(
     assert after.verdict is Verdict.FAKE
     assert after.fake_probability == pytest.approx(1 / (1 + math.exp(-3)))
     assert "face 1 looks generated" in after.reasons[0].text
-    assert "of being generated 95 %" in after.reasons[1].text
+    assert "; of being generated: 95 %" in after.reasons[1].text
     assert after.faces[1].fake_probability == pytest.approx(1 / (1 + math.exp(3)))
 
     swapped = reconsider(before, {**answers, 2: FaceAnswers([3.0], [-3.0])}, both, 0.1)
