@@ -32,7 +32,8 @@ usage() {
     cat <<'HELP'
 Truelight says whether the faces in a clip are real or fake.
 
-On any computer with Linux and Python 3.11 or newer; everything is kept in this folder:
+On any computer with Linux and Python 3.11 or newer; it is kept in this folder, and
+what the box and the page have judged in ~/.local/state/truelight:
   ./setup.sh run                install what is missing, then start the box with this terminal as
                                 its panel; without a terminal, judge the sample clips
   ./setup.sh run PATH...        judge your own clips or folders
