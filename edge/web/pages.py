@@ -104,7 +104,9 @@ async def _recent(ours: Services) -> str:
         return ""
     names = display_names([entry.finding.path for entry in found.entries])
     visits = {visit.id: visit for visit in found.visits}
-    return part("findings", entries=found.entries, visits=visits, names=names, caption=_("Latest"))
+    return part(
+        "findings", entries=found.entries, visits=visits, names=names, caption=_("Latest"), none=""
+    )
 
 
 # ---- Uploads
@@ -203,9 +205,9 @@ async def history(
     names = display_names([entry.finding.path for entry in found.entries])
     visits = {visit.id: visit for visit in found.visits}
     older = urlencode({**given, "before": found.entries[-1].id}) if found.more else ""
-    listed = part(
-        "findings", entries=found.entries, visits=visits, names=names, caption=_("Findings")
-    )
+    about = {"visits": visits, "names": names, "caption": _("Findings")}
+    none = _("No finding matches.") if given else ""
+    listed = part("findings", entries=found.entries, none=none, **about)
     return page(
         request, "history.html", given=given, listed=listed, older=older, query=urlencode(given)
     )

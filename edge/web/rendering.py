@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
@@ -111,8 +112,15 @@ def _environment() -> jinja2.Environment:
         "moment": moment_text,
         "jpeg": jpeg_url,
     }
-    made.filters["line"] = one_line
+    made.filters |= {"line": one_line, "code": with_code}
     return made
+
+
+def with_code(text: str) -> str:
+    """A text in which backticks mark code, as HTML."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def left_text(seconds: float | None) -> str:

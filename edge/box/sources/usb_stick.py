@@ -108,7 +108,7 @@ class UsbSticks:
         self._watch = FolderWatch(lambda _, __: self._changed.set())
         self._thread = threading.Thread(target=self._run, name="sticks", daemon=True)
         if not folder.is_dir():
-            _log.info("Sticks are not watched: there is no %s", folder)
+            _log.debug("Sticks are not watched: there is no %s", folder)
             return
         self._watch.add(folder)
         self._thread.start()
