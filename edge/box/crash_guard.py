@@ -33,6 +33,24 @@ from edge.language import N_
 from edge.scan.media.clip_file import open_regular
 from edge.scan.media.protocol import ClipError
 
+MOST_CRASHES: Final = 2
+MOST_ENDS: Final = 6
+SETTLED: Final = 300.0
+"""Seconds. A power cut later than that after the machine's start counts: a loose cable cuts sooner,
+and six cuts that late do not hit the same clip by chance."""
+CRASHED: Final = N_(
+    "Skipped: two attempts to judge this file ended in a crash of the program. It is tried again "
+    "after an update."
+)
+ENDED: Final = N_(
+    "Skipped: the program or the machine stopped during six attempts to judge this file. It is "
+    "tried again after an update."
+)
+
+_PART_BYTES = 1 << 20
+_PATIENCE = 5.0
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_UPTIME = Path("/proc/uptime")
 FILE: Final = "crash.log"
 _MOST_LOGGED = 20_000
 _VMSTAT = Path("/proc/vmstat")
@@ -75,27 +93,6 @@ def oom_kills() -> int:
         return next(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
     except (OSError, ValueError, StopIteration):
         return 0
-
-
-MOST_CRASHES: Final = 2
-MOST_ENDS: Final = 6
-SETTLED: Final = 300.0
-"""Seconds. A power cut later than that after the machine's start counts: a loose cable cuts sooner,
-and six cuts that late do not hit the same clip by chance."""
-CRASHED: Final = N_(
-    "Skipped: two attempts to judge this file ended in a crash of the program. It is tried again "
-    "after an update."
-)
-ENDED: Final = N_(
-    "Skipped: the program or the machine stopped during six attempts to judge this file. It is "
-    "tried again after an update."
-)
-
-_PART_BYTES = 1 << 20
-_PATIENCE = 5.0
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_UPTIME = Path("/proc/uptime")
-_log = logging.getLogger("truelight")
 
 
 def boot_id() -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from export.evaluate.makers import MakerResult
 
 SHOWN = 10  # copies and files without a face
+WAYS = "crf32,crf40,half,smooth"
 
 
 def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -198,9 +199,6 @@ def _show(results: Sequence[MakerResult], faces: int) -> None:
 
 def _number(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.3f}"
-
-
-WAYS = "crf32,crf40,half,smooth"
 
 
 def run_robust(args: argparse.Namespace) -> int:
