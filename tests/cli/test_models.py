@@ -28,7 +28,7 @@ def test_the_bundles_are_listed(models: Path) -> None:
     assert "    AUC 0.50 (0.40 to 0.60)\n      on nothing\n" in ran.stdout
     every = run("models", "--all", "--config", models)
     assert "AUC 0.5 (0.4 to 0.6) on nothing" in every.stdout
-    assert "bundle.json is not right" in ran.stdout
+    assert "bundle.json is not valid" in ran.stdout
 
 
 def test_the_bundles_as_json(models: Path) -> None:
@@ -38,7 +38,7 @@ def test_the_bundles_as_json(models: Path) -> None:
     assert Path(red["path"]) == models.parent / "models" / "red"
     assert red["metrics"][0] | {"name": "AUC", "value": 0.5} == red["metrics"][0]
     assert (spoilt["name"], spoilt["default"]) == ("spoilt", False)
-    assert "is not right" in spoilt["problem"]
+    assert "is not valid" in spoilt["problem"]
 
 
 def test_a_missing_default_is_reported(models: Path) -> None:
@@ -53,7 +53,7 @@ def test_the_configured_bundle_judges(models: Path, clips: Path) -> None:
     assert json.loads(ran.stdout)["model"]["name"] == "red"
     ran = run("scan", "--json", "--config", models, "--bundle", "spoilt", clips / "red.jpg")
     assert ran.returncode == 2
-    assert "spoilt/bundle.json is not right" in ran.stderr
+    assert "spoilt/bundle.json is not valid" in ran.stderr
 
 
 def test_fetching_again_changes_nothing() -> None:

@@ -99,7 +99,7 @@ def test_a_tower_of_nonsense_is_refused(
         part = part[key]
     part[where[-1]] = value
     (folder / "bundle.json").write_text(json.dumps(manifest))
-    with pytest.raises(BundleError, match=r"bundle\.json is not right"):
+    with pytest.raises(BundleError, match=r"bundle\.json is not valid"):
         load_bundle(folder)
 
 
