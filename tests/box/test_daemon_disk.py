@@ -30,7 +30,7 @@ def test_the_box_goes_on_without_a_store(start: Start, tmp_path: Path, clips: Pa
     (tmp_path / "store").write_text("a file where the folder should be")
     box = start(inbox={"folder": str(inbox)})
     box.says("STATUS=FAKE: photo.jpg")
-    assert "disk full" in box.lines("STATUS=FAKE")[0], "the mark of a history that is shut"
+    assert "storage problem" in box.lines("STATUS=FAKE")[0], "the mark of a history that is shut"
     assert (inbox / "photo.jpg.truelight.json").is_file()
     assert box.process.poll() is None
     assert box.end() == 0

@@ -30,7 +30,7 @@ MARKS = {
     "camera-missing": N_("camera missing"),
     "too-hot": N_("too hot"),
     "under-voltage": N_("under-voltage"),
-    "disk-full": N_("disk full"),
+    "disk-full": N_("storage problem"),
     "model-refused": N_("model refused"),
     "settings-wrong": N_("settings wrong"),
     "unknown-board": N_("board not known"),
