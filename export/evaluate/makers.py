@@ -25,6 +25,8 @@ from export.metrics import Floats, bootstrap_interval, bootstrap_weights, weight
 
 Flags = NDArray[np.bool_]
 HALVES = (0, 1)
+CAMERA_PARTS = 10
+"""Left-out heads for cameras: more parts leave each of them more cameras to learn from."""
 DRAWS = 400
 
 Fit = Callable[[Flags], Floats]
@@ -81,6 +83,10 @@ def read_faces(folders: Sequence[Path]) -> dict[str, LabelledFace]:
 def half_of(source: str) -> int:
     """The half of the sources that one belongs to, by its hash."""
     return hashlib.sha256(source.encode()).digest()[9] % 2
+
+
+def _part_of(camera: str) -> int:
+    return int.from_bytes(hashlib.sha256(camera.encode()).digest()[:4], "big") % CAMERA_PARTS
 
 
 @dataclass(frozen=True)
@@ -152,11 +158,13 @@ def mean_gain(
 def groups_of(faces: Sequence[LabelledFace]) -> tuple[dict[str, int], list[Flags]]:
     """The group of each source, and of each group the faces that show nothing of it.
 
-    A source that makers published belongs to these makers, any other to its half of the rest.
+    A source that makers published belongs to these makers, any other to a tenth of the cameras.
     """
     homes = _homes(faces)
+    cameras = {face.source: face.camera or face.source for face in reversed(faces)}
     keys = {
-        face.source: tuple(sorted(homes[face.source])) or (half_of(face.source),) for face in faces
+        source: tuple(sorted(homes[source])) or (_part_of(camera),)
+        for source, camera in cameras.items()
     }
     order = sorted(set(keys.values()), key=str)
     parts = [

@@ -18,7 +18,7 @@ from export.clip.adapter import Adapter, hash_of, read_adapter, write_adapter
 from export.clip.graph import read_encoder, read_taps
 from export.clip.teacher import load_features
 from export.evaluate.heads import differences
-from export.evaluate.makers import LabelledFace, leave_makers_out, maker_weights
+from export.evaluate.makers import LabelledFace, groups_of, leave_makers_out, maker_weights
 
 TAPS = "3:class,3:mean"
 
@@ -164,6 +164,25 @@ def test_nothing_of_a_left_out_maker_is_learned_from() -> None:
     assert phones[0] | phones[1] == {f"phone{n}" for n in range(20)}
     assert not phones[0] & phones[1]
     assert results[0].auc() == pytest.approx(0.5)
+
+
+def test_a_cameras_reals_are_scored_by_a_head_that_saw_nothing_of_it() -> None:
+    faces = [LabelledFace(True, f"alpha{n}", "alpha", str(n)) for n in range(5)]
+    faces += [
+        LabelledFace(False, f"{camera}-{n}", "-", str(n), camera=f"camera {camera}")
+        for camera in range(30)
+        for n in range(4)
+    ]
+    groups, parts = groups_of(faces)
+    real_groups = {groups[face.source] for face in faces if not face.fake}
+    assert len(real_groups) > 5
+    for source, group in groups.items():
+        learned = [faces[n] for n in np.flatnonzero(parts[group])]
+        camera = source.split("-")[0]
+        assert not any(face.source.split("-")[0] == camera for face in learned)
+        # A tenth of the cameras is left out, not half.
+        assert len(learned) > len(faces) / 2
+    assert not any(faces[n].fake for n in np.flatnonzero(parts[groups["alpha0"]]))
 
 
 def test_a_makers_many_pictures_of_one_person_weigh_little() -> None:
