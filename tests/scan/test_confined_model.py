@@ -21,11 +21,12 @@ from frontdoor import ROOT
 from onnx import TensorProto, helper, numpy_helper
 
 from edge.finding import Verdict
+from edge.scan.child_messages import MESSAGE, Notice, pack
 from edge.scan.model import confined
 from edge.scan.model.bundle import load_bundle
 from edge.scan.model.bundle_info import BundleError, read_bundle
 from edge.scan.model.confined import ConfinedGraphs, ModelProcessError
-from edge.scan.model.messages import HEADER, Answer
+from edge.scan.model.messages import Answer
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
 
@@ -213,7 +214,7 @@ def test_a_model_that_hangs_costs_one_batch(
     graphs = load(exchange(write_bundle(tmp_path / "evil"), stuck_on_white()))
     crops = np.zeros((11, SIDE, SIDE, 3), np.uint8)
     assert graphs.features(crops).shape == (11, WIDTH)
-    first = graphs.pid
+    first = pid(graphs)
     monkeypatch.setattr(confined, "RUN_SECONDS", 1.0)
     with pytest.raises(ModelProcessError, match="does not answer in time"):
         graphs.features(crops + 255)
@@ -239,7 +240,7 @@ def test_a_model_that_is_ended_costs_one_clip(
     )
     with Scanner(settings) as scanner:
         scanner.wait()
-        os.kill(made[0].pid, signal.SIGSEGV)
+        os.kill(pid(made[0]), signal.SIGSEGV)
         finding = scanner.scan(clips / "red.mp4")
         assert finding.verdict is Verdict.UNREADABLE
         assert "signal 11" in finding.reasons[0].text
@@ -248,17 +249,24 @@ def test_a_model_that_is_ended_costs_one_clip(
 
 def load(bundle: Path, code: str = "") -> ConfinedGraphs:
     """Load it, by a process of Python code that gets the connection as `it`, if some is given."""
-    whole = f"import os, signal, struct, sys, time\nit = int(sys.argv[1])\n{textwrap.dedent(code)}"
+    ready = pack(Notice.READY) + pack(Notice.CONFINED)
+    start = f"import os, signal, sys, time\nit = int(sys.argv[1])\nos.write(it, {ready!r})\n"
+    whole = start + textwrap.dedent(code)
     return ConfinedGraphs(
         read_bundle(bundle), command=[sys.executable, "-c", whole] if code else None
     )
 
 
-LOADED = HEADER.pack(Answer.LOADED, *[0] * 7)
+def pid(graphs: ConfinedGraphs) -> int:
+    assert graphs.process
+    return graphs.process.pid
+
+
+LOADED = pack(Answer.LOADED)
 
 
 def refusal(text: str) -> str:
-    return f"os.write(it, {HEADER.pack(Answer.REFUSED, len(text), *[0] * 6) + text.encode()!r})"
+    return f"os.write(it, {pack(Answer.REFUSED, len(text)) + text.encode()!r})"
 
 
 @pytest.mark.parametrize(
@@ -269,9 +277,10 @@ def refusal(text: str) -> str:
         ("sys.exit(3)", "it ended"),
         ("os.write(it, b'1234')", "it ended"),
         (refusal("x\033]0;pwned\a\033[2J"), r"x\\x1b"),
-        (f"os.write(it, {HEADER.pack(Answer.REFUSED, 1 << 40, *[0] * 6)!r})", "invalid data"),
-        (f"os.write(it, {HEADER.pack(Answer.ARRAY, *[1] * 7)!r})", "invalid data"),
-        (f"os.write(it, {HEADER.pack(77, *[1] * 7)!r})", "invalid data"),
+        (f"os.write(it, {pack(Answer.REFUSED, 1 << 40)!r})", "invalid data"),
+        (f"os.write(it, {pack(Answer.ARRAY, *[1] * 9)!r})", "invalid data"),
+        (f"os.write(it, {MESSAGE.pack(77, *[1] * 9)!r})", "invalid data"),
+        (f"os.write(it, {pack(Notice.ENDED, 9)!r})", "invalid data"),
     ],
 )
 def test_a_process_that_dies_or_lies_while_loading(bundle: Path, code: str, says: str) -> None:
@@ -286,8 +295,8 @@ def test_a_process_that_dies_or_lies_while_loading(bundle: Path, code: str, says
 )
 def test_a_process_that_lies_about_an_array(bundle: Path, shape: tuple[int, ...]) -> None:
     given = np.zeros((8, FRAMES, WIDTH), np.float32)
-    asked = 2 * HEADER.size + len(os.fsencode(bundle)) + given.nbytes
-    head = HEADER.pack(Answer.ARRAY, *shape, *[0] * (7 - len(shape)))
+    asked = 2 * MESSAGE.size + len(os.fsencode(bundle)) + given.nbytes
+    head = pack(Answer.ARRAY, *shape)
     graphs = load(
         bundle,
         f"""
@@ -304,7 +313,7 @@ def test_a_process_that_lies_about_an_array(bundle: Path, shape: tuple[int, ...]
 
 def test_the_process_is_confined_and_ends_with_the_bundle(bundle: Path) -> None:
     graphs = load(bundle)
-    process = Path(f"/proc/{graphs.pid}")
+    process = Path(f"/proc/{pid(graphs)}")
     for task in (process / "task").iterdir():
         facts = (task / "status").read_text()
         assert "\nSeccomp:\t2\n" in facts
@@ -326,7 +335,7 @@ from pathlib import Path
 from edge.scan.model.bundle_info import read_bundle
 from edge.scan.model.confined import ConfinedGraphs
 graphs = ConfinedGraphs(read_bundle(Path(sys.argv[1])))
-print(graphs.pid, flush=True)
+print(graphs.process.pid, flush=True)
 graphs.features(np.full((1, {SIDE}, {SIDE}, 3), 255, np.uint8))
 """
     with subprocess.Popen(

@@ -14,21 +14,23 @@ import pytest
 from fake_decoder import FOUR_HERTZ, IMPATIENT, SHORT, descriptors, fake_decoder
 from waiting import until
 
-from edge.scan.media import process
+from edge.scan import child_process
+from edge.scan.child_messages import LAYERS
 from edge.scan.media.client import ClipError, open_clip
 from edge.scan.media.confinement import try_confinement
 from edge.scan.media.decoders import Decoders
 from edge.scan.media.opening import Limits
-from edge.scan.media.protocol import LAYERS, Fault
+from edge.scan.media.protocol import Fault
 from edge.scan.media.sampling import Sampling
 from edge.settings import Settings
 
 SUPERVISOR = """
 import sys
-from edge.scan.media import supervisor, worker
+from edge.scan import supervisor
+from edge.scan.media import worker
 supervisor.CONNECTION = int(sys.argv[1])
 {}
-supervisor.main()
+supervisor.main("edge.scan.media.worker")
 """
 
 
@@ -65,7 +67,7 @@ class Unit:
 @pytest.fixture
 def unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Unit]:
     started = Unit(tmp_path)
-    monkeypatch.setattr(process, "UNIT_SOCKET", started.path)
+    monkeypatch.setattr(child_process, "UNITS", tmp_path)
     yield started
     started.close()
 
@@ -240,9 +242,9 @@ def test_how_a_process_of_the_unit_ended_is_known(
 def test_a_process_of_the_unit_that_lives_on_is_killed(clip: Path, unit: Unit) -> None:
     unit.body = (
         "import os, time\n"
-        "from edge.scan.media.protocol import Reply, pack\n"
+        "from edge.scan.child_messages import Notice, pack\n"
         "def main(connection):\n"
-        "    os.write(connection, pack(Reply.READY, os.getuid(), os.getpid()))\n"
+        "    os.write(connection, pack(Notice.READY, os.getuid(), os.getpid()))\n"
         "    os.closerange(0, 99)\n"
         "    time.sleep(600)\n"
         "worker.main = main"
@@ -271,7 +273,7 @@ def test_where_the_unit_fails_a_child_decodes_and_the_journal_says_so(
 
 def test_a_lie_about_its_end_is_told_to_nobody(clip: Path) -> None:
     """Only the unit's supervisor is believed how a process ended."""
-    body = "reply(Reply.ENDED, 24); os._exit(0)"
+    body = "reply(Notice.ENDED, 24); os._exit(0)"
     with (
         pytest.raises(ClipError) as caught,
         open_clip(clip, FOUR_HERTZ, SHORT, decoders=fake_decoder(body)) as opened,

@@ -1,6 +1,6 @@
 """Stands in for the decoder in its unit, to try what one that was taken over could do there.
 
-Started in place of `edge.scan.media.supervisor`, whose part it does as well. The first request
+Started in place of `edge.scan.supervisor`, whose part it does as well. The first request
 brings a clip, a length and a Python program to run, after the sandbox has been entered or without
 it.
 """
@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from attempts import SETUP, SUCCESS  # placed there by systemd.sh
 
-from edge.scan import sandbox
-from edge.scan.media import supervisor, worker
+from edge.scan import sandbox, supervisor
+from edge.scan.media import worker
 
 REQUEST = struct.Struct("<qqqq")
 
@@ -39,4 +39,4 @@ def main(descriptor: int) -> None:
 
 
 worker.main = main
-supervisor.main()
+supervisor.main("edge.scan.media.worker")

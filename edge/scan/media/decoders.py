@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from edge.scan.child_process import expects_unit
 from edge.scan.media.clip_file import ClipFile
 from edge.scan.media.opening import Limits, Opening
-from edge.scan.media.process import DecoderProcess, expects_unit
+from edge.scan.media.process import DecoderProcess
 from edge.scan.media.protocol import ClipError, Fault
 
 if TYPE_CHECKING:
