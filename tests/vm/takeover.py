@@ -1,14 +1,16 @@
-"""Stands in for the decoder in its unit, to try what one that was taken over could do there.
+"""Stands in for the process of a unit, to try what one that was taken over could do there.
 
-Started in place of `edge.scan.supervisor`, whose part it does as well. The first request
-brings a clip, a length and a Python program to run, after the sandbox has been entered or without
-it.
+    takeover.py MODULE
+
+Started in place of `edge.scan.supervisor`, whose part it does as well. The first request brings a
+clip, a length and a Python program to run, after the sandbox has been entered or without it.
 """
 
 import os
 import socket
 import struct
 import sys
+from importlib import import_module
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -16,7 +18,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from attempts import SETUP, SUCCESS  # placed there by systemd.sh
 
 from edge.scan import sandbox, supervisor
-from edge.scan.media import worker
 
 REQUEST = struct.Struct("<qqqq")
 
@@ -38,5 +39,5 @@ def main(descriptor: int) -> None:
     os._exit(0)
 
 
-worker.main = main
-supervisor.main("edge.scan.media.worker")
+import_module(sys.argv[1]).main = main
+supervisor.main(sys.argv[1])
