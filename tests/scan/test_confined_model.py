@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from bundles import FRAMES, SIDE, WIDTH, write_bundle, write_tower_bundle
+from bundles import FRAMES, SIDE, SLOPE, WIDTH, write_bundle, write_tower_bundle
 from frontdoor import ROOT
 from onnx import TensorProto, helper, numpy_helper
 
@@ -291,7 +291,10 @@ def test_a_process_that_dies_or_lies_while_loading(bundle: Path, code: str, says
 
 @pytest.mark.parametrize(
     "shape",
-    [(0,), (1, 2), (5, 8, 1, 1, 1, 1), (4, 8, 1 << 20, 1 << 20, 4), (1, -1), (2, 8, 1 << 62)],
+    [
+        *((0,), (1, 2), (5, 8, 1, 1, 1, 1), (4, 8, 1 << 20, 1 << 20, 4), (1, -1), (2, 8, 1 << 62)),
+        *((2, 8, 3), (2, 8, 0)),
+    ],
 )
 def test_a_process_that_lies_about_an_array(bundle: Path, shape: tuple[int, ...]) -> None:
     given = np.zeros((8, FRAMES, WIDTH), np.float32)
@@ -309,6 +312,92 @@ def test_a_process_that_lies_about_an_array(bundle: Path, shape: tuple[int, ...]
     )
     with pytest.raises(ModelProcessError, match="invalid data"):
         graphs.sequence(given)
+
+
+def answering(bundle: Path, asked: int, *answers: np.ndarray) -> ConfinedGraphs:
+    """Graphs whose process gives these answers to questions of so many bytes."""
+    sent = [pack(Answer.ARRAY, each.ndim, *each.shape) + each.tobytes() for each in answers]
+    return load(
+        bundle,
+        f"""
+        def read(left):
+            while left: left -= len(os.read(it, left))
+        os.write(it, {LOADED!r})
+        read({MESSAGE.size + len(os.fsencode(bundle))})
+        for sent in {sent!r}:
+            read({MESSAGE.size + asked})
+            os.write(it, sent)
+        time.sleep(60)
+        """,
+    )
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_an_answer_that_is_no_number_is_refused(bundle: Path, number: float) -> None:
+    windows = np.zeros((2, FRAMES, WIDTH), np.float32)
+    graphs = answering(bundle, windows.nbytes, np.array([0.5, number], np.float32))
+    with pytest.raises(ModelProcessError, match="invalid data"):
+        graphs.sequence(windows)
+
+
+def test_features_that_change_their_width_are_refused(bundle: Path) -> None:
+    crops = np.zeros((1, SIDE, SIDE, 3), np.uint8)
+    five, six = (np.zeros((1, width), np.float32) for width in (5, 6))
+    graphs = answering(bundle, crops.nbytes, five, six)
+    assert graphs.features(crops).shape == (1, 5)
+    with pytest.raises(ModelProcessError, match="invalid data"):
+        graphs.features(crops)
+
+
+def lying_on_red() -> bytes:
+    """A sequence graph that answers the golden vector, but of a red face no number."""
+    given = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", "T", WIDTH])
+    answer = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n"])
+    weight = np.zeros(WIDTH, np.float32)
+    weight[[0, 1]] = SLOPE / 255, -SLOPE / 255
+    nodes = [
+        helper.make_node("MatMul", ["features", "weight"], ["frames"]),
+        helper.make_node("ReduceMean", ["frames"], ["honest"], axes=[1], keepdims=0),
+        helper.make_node("Less", ["honest", "one"], ["is honest"]),
+        helper.make_node("Where", ["is honest", "honest", "none"], ["logits"]),
+    ]
+    constants = (
+        numpy_helper.from_array(weight, "weight"),
+        constant("one", 1, np.float32),
+        constant("none", np.nan, np.float32),
+    )
+    graph = helper.make_graph(nodes, "hostile", [given], [answer], constants)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    content: bytes = made.SerializeToString()
+    return content
+
+
+def test_a_model_that_lies_costs_the_clip_a_sentence(
+    tmp_path: Path, clips: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bundle = exchange(write_bundle(tmp_path / "evil"), lying_on_red(), "sequence.onnx")
+    chosen = {"model.bundle": str(bundle), "second_opinion.ask": "never"}
+    with Scanner(load_settings(None).changed("test", chosen)) as scanner:
+        finding = scanner.scan(clips / "red.mp4")
+    assert finding.verdict is Verdict.UNREADABLE
+    (reason,) = finding.reasons
+    assert reason.text == f"The model {bundle} failed: it returned invalid data."
+    assert not caplog.records, "no traceback on the terminal"
+
+
+def test_a_model_that_fails_at_the_heat_map_costs_that_alone(
+    tmp_path: Path, clips: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ended the thread that judges: the daemon stood still until its watchdog killed it."""
+    heat = "edge.scan.model.saliency.heat_map"
+    monkeypatch.setattr(heat, lambda bundle, *_: bundle.features(np.zeros((1, 2), np.uint8)))
+    chosen = {"model.bundle": str(write_bundle(tmp_path / "red")), "second_opinion.ask": "never"}
+    with Scanner(load_settings(None).changed("test", chosen)) as scanner:
+        result = scanner.scan_with_pictures(clips / "red.mp4")
+    assert result.finding.verdict is Verdict.FAKE
+    assert result.portraits
+    assert not result.heat
+    assert "The saliency cannot be drawn: " in caplog.text
 
 
 def test_the_process_is_confined_and_ends_with_the_bundle(bundle: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Final
 
 import numpy as np
 
+from edge.language import N_
 from edge.scan.frames import Crops, Floats
 from edge.scan.model.bundle_info import BATCH, REMEDY, TOWER_BATCH, BundleError, BundleInfo
 from edge.scan.model.manifest import FEATURES, GOLDEN, SEQUENCE, TOWER, File
@@ -27,6 +28,9 @@ LOAD_SECONDS: Final = 45.0
 RUN_SECONDS: Final = 20.0
 """For a batch. The daemon lets 60 s pass without a sign of life, also while it loads the model; a
 scan may wait for two batches."""
+_CALL_SECONDS = 55.0
+"""The same with the start of another process."""
+_DIMENSIONS = {Ask.FEATURES: 2, Ask.MAP: 4, Ask.SEQUENCE: 1, Ask.GENERATED: 1}
 CONFINED_FILES: Final[tuple[File, ...]] = (FEATURES, SEQUENCE, GOLDEN, TOWER)
 """In the order in which the process gets them."""
 
@@ -46,6 +50,7 @@ class ConfinedGraphs:
         self._threads = threads or len(os.sched_getaffinity(0))
         self._command = command
         self._batch = TOWER_BATCH if TOWER in info.manifest.files else BATCH
+        self._width = 0  # of the features, as first answered
         self._lock = threading.Lock()
         self.process: ModelProcess | None = None
         """The process that has the bundle; None after one was ended, until the next call."""
@@ -95,31 +100,47 @@ class ConfinedGraphs:
                 self.close()
                 raise
             except (OSError, ProcessEndedError, ValueError) as failure:
-                text = f"The model {self._info.path} cannot be loaded"
-                raise BundleError(f"{text}: {self._how_it_failed(failure)}.", REMEDY) from None
+                text = N_("The model {file} cannot be loaded: {sentence}.")
+                how = self._how_it_failed(failure)
+                text = text.format(file=self._info.path, sentence=how)
+                raise BundleError(text, REMEDY) from None
         self.asks_generated = generated == 1
 
     def _run(self, ask: Ask, given: Crops | Floats) -> Floats:
         with self._lock:
+            latest = time.monotonic() + _CALL_SECONDS
             if self.process is None:
                 self._start()
             assert self.process is not None
-            deadline = time.monotonic() + RUN_SECONDS
+            deadline = min(time.monotonic() + RUN_SECONDS, latest)
             try:
-                content = np.ascontiguousarray(given).data.cast("B")
-                self.process.send(ask, given.ndim, *given.shape, content=content, deadline=deadline)
+                sent = np.ascontiguousarray(given).data.cast("B")
+                self.process.send(ask, given.ndim, *given.shape, content=sent, deadline=deadline)
                 message = self._receive(self.process, deadline)
                 shape = shape_of(message)
-                if message[0] != Answer.ARRAY or shape[0] != len(given):
+                if message[0] != Answer.ARRAY or not self._fits(shape, ask, len(given)):
                     raise ValueError(f"answer {message[:6]}")
-                answer = self.process.receive_bytes(4 * int(np.prod(shape)), deadline)
+                content = self.process.receive_bytes(4 * int(np.prod(shape)), deadline)
+                answer = np.frombuffer(content, np.float32).reshape(shape)
+                if not np.isfinite(answer).all():
+                    raise ValueError("an answer that is not finite")
             except BundleError as refusal:
                 self.close()
                 raise ModelProcessError(refusal.message) from None
             except (OSError, ProcessEndedError, ValueError) as failure:
+                text = N_("The model {file} failed: {sentence}.")
                 how = self._how_it_failed(failure)
-                raise ModelProcessError(f"The model {self._info.path} failed: {how}.") from None
-        return np.frombuffer(answer, np.float32).reshape(shape)
+                raise ModelProcessError(text.format(file=self._info.path, sentence=how)) from None
+        return answer
+
+    def _fits(self, shape: tuple[int, ...], ask: Ask, number: int) -> bool:
+        """Whether an answer to so many crops or windows may have this shape."""
+        if len(shape) != _DIMENSIONS[ask] or shape[0] != number:
+            return False
+        if ask is Ask.FEATURES:
+            self._width = self._width or shape[1]
+            return shape[1] == self._width > 0
+        return True
 
     def _receive(self, process: ModelProcess, deadline: float) -> tuple[int, ...]:
         """The next message. Raises BundleError if it brings a refusal; else as `process`."""
@@ -135,7 +156,7 @@ class ConfinedGraphs:
         """In words; the process is ended, and another one starts with the next call."""
         self.close()
         if isinstance(failure, TimeoutError):
-            return "it does not answer in time"
+            return N_("it does not answer in time")
         if isinstance(failure, ValueError):
-            return "it returned invalid data"
+            return N_("it returned invalid data")
         return str(failure)

@@ -19,6 +19,7 @@ from enum import IntEnum
 from functools import cache
 from typing import Final
 
+from edge.language import N_
 from edge.scan.child_messages import Notice, from_bits, pack, read_message
 from edge.scan.child_process import connect, expects_unit, forbid_attaching, interpreter, spawn
 from edge.scan.confinement import MODEL, Confinement
@@ -126,7 +127,9 @@ class ModelProcess:
         if self._child is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 number = -self._child.wait(_GRACE)
-        return f"it was ended by signal {number}" if 0 < number <= _MOST_SIGNAL else "it ended"
+        if 0 < number <= _MOST_SIGNAL:
+            return N_("it was ended by signal {number}").format(number=number)
+        return N_("it ended")
 
 
 def _end(connection: socket.socket, child: subprocess.Popen[bytes] | None) -> None:
