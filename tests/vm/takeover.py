@@ -10,8 +10,8 @@ import os
 import socket
 import struct
 import sys
-from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -39,5 +39,7 @@ def main(descriptor: int) -> None:
     os._exit(0)
 
 
-import_module(sys.argv[1]).main = main
-supervisor.main(sys.argv[1])
+process = ModuleType(sys.argv[1])
+process.main = main
+sys.modules[process.__name__] = process
+supervisor.main(process.__name__)
