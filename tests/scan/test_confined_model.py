@@ -97,6 +97,19 @@ def custom_operator() -> onnx.ModelProto:
     return model([node], domain="evil")
 
 
+def of_words() -> onnx.ModelProto:
+    """Its features are texts, in the shape of the expected numbers."""
+    nodes = [
+        helper.make_node("Cast", ["crops"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float"], ["colour"], axes=[1, 2], keepdims=0),
+        helper.make_node("MatMul", ["colour", "spread"], ["numbers"]),
+        helper.make_node("Cast", ["numbers"], ["features"], to=TensorProto.STRING),
+    ]
+    made = model(nodes, constant("spread", np.eye(3, WIDTH), np.float32))
+    made.graph.output[0].type.tensor_type.elem_type = TensorProto.STRING
+    return made
+
+
 def looping(turns: onnx.NodeProto | None = None) -> onnx.ModelProto:
     """As many turns as `turns` says, else without an end; then the mean of the crops' colours."""
     number, flag = (
@@ -145,6 +158,7 @@ def looping(turns: onnx.NodeProto | None = None) -> onnx.ModelProto:
         (huge_initialiser, "graph"),
         (deeply_nested, "graph"),
         (custom_operator, "graph"),
+        (of_words, "golden vector cannot be run"),
     ],
 )
 def test_a_hostile_graph_costs_a_sentence(
@@ -338,6 +352,15 @@ def test_an_answer_that_is_no_number_is_refused(bundle: Path, number: float) -> 
     graphs = answering(bundle, windows.nbytes, np.array([0.5, number], np.float32))
     with pytest.raises(ModelProcessError, match="invalid data"):
         graphs.sequence(windows)
+
+
+def test_what_onnx_runtime_says_is_one_line(bundle: Path) -> None:
+    graphs = load(bundle)
+    with pytest.raises(
+        ModelProcessError, match=r"failed: .*ONNXRuntimeError.*dimensions"
+    ) as caught:
+        graphs.sequence(np.zeros((2, FRAMES, WIDTH + 1), np.float32))
+    assert str(caught.value).isprintable()
 
 
 def test_features_that_change_their_width_are_refused(bundle: Path) -> None:

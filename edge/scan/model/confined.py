@@ -126,7 +126,10 @@ class ConfinedGraphs:
                     raise ValueError("an answer that is not finite")
             except BundleError as refusal:
                 self.close()
-                raise ModelProcessError(refusal.message) from None
+                text = N_("The model {file} failed: {why}").format(
+                    file=self._info.path, why=refusal.message
+                )
+                raise ModelProcessError(text) from None
             except (OSError, ProcessEndedError, ValueError) as failure:
                 text = N_("The model {file} failed: {sentence}.")
                 how = self._how_it_failed(failure)

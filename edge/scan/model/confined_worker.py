@@ -60,7 +60,7 @@ def main(descriptor: int) -> NoReturn:
     except BundleError as failure:
         _refuse(descriptor, failure.message)
     except Exception as failure:  # ONNX Runtime's errors have no other common base
-        _refuse(descriptor, repr(failure))
+        _refuse(descriptor, " ".join(str(failure).split()) or type(failure).__name__)
     os._exit(0)
 
 
