@@ -280,7 +280,7 @@ class Scanner:
         work.finding = reconsider(work.finding, answers, self._second.info, seconds)
 
     def _draw_heat(self, work: Work, progress: ProgressReporter) -> dict[int, Pixels]:
-        """The saliency of the faces that count; none where the model fails."""
+        """The saliency of the faces that count; none where that fails."""
         if work.finding.fake_probability is None:
             return {}
         from edge.scan.model.saliency import draw_heat
@@ -291,7 +291,9 @@ class Scanner:
         crops, bundle = {face: track.best for face, track in views.items()}, self._bundle.result()
         try:
             return draw_heat(work.finding.faces, portraits, crops, bundle, progress.repeat)
-        except ModelProcessError as failure:
+        except Cancelled:
+            raise
+        except Exception as failure:
             log.warning("The saliency cannot be drawn: %s", failure)
             return {}
         finally:

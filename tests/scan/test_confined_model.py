@@ -411,7 +411,7 @@ def test_a_model_that_lies_costs_the_clip_a_sentence(
 def test_a_model_that_fails_at_the_heat_map_costs_that_alone(
     tmp_path: Path, clips: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It ended the thread that judges: the daemon stood still until its watchdog killed it."""
+    """It ended the daemon's thread that judges."""
     heat = "edge.scan.model.saliency.heat_map"
     monkeypatch.setattr(heat, lambda bundle, *_: bundle.features(np.zeros((1, 2), np.uint8)))
     chosen = {"model.bundle": str(write_bundle(tmp_path / "red")), "second_opinion.ask": "never"}

@@ -94,7 +94,7 @@ def test_windows_that_hardly_show_the_face_are_left_out(bundle: Path) -> None:
 def test_there_are_signs_of_life_while_a_slow_model_runs(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A model that took 19 s for each batch ended the daemon by its watchdog."""
+    """The daemon ends itself after 60 s without one; four batches may wait."""
     monkeypatch.setattr(inference, "_SIGN_SECONDS", 0.01)
     loaded, signs = load_bundle(bundle), Semaphore(0)
     answer = loaded.features
