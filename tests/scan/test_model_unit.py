@@ -18,6 +18,7 @@ from waiting import until
 
 from edge.scan import child_process
 from edge.scan.child_messages import LAYERS
+from edge.scan.model import confined, process
 from edge.scan.model.bundle_info import BundleError, read_bundle
 from edge.scan.model.confined import ConfinedGraphs, ModelProcessError
 from edge.scan.model.process import ModelProcess, log_confinement, try_confinement
@@ -29,6 +30,8 @@ WINDOWS = np.zeros((2, FRAMES, WIDTH), np.float32)
 def unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ListeningUnit]:
     started = ListeningUnit(tmp_path, "model", "edge.scan.model.confined_worker")
     monkeypatch.setattr(child_process, "UNITS", tmp_path)
+    monkeypatch.setattr(process, "UNIT_SECONDS", 200.0)  # on a busy machine a child would start
+    monkeypatch.setattr(confined, "LOAD_SECONDS", 200.0)
     log_confinement.cache_clear()
     yield started
     started.close()
@@ -46,19 +49,19 @@ def process_of(graphs: ConfinedGraphs) -> ModelProcess:
     return graphs.process
 
 
-def exists(process: ModelProcess) -> bool:
-    return is_running(Path(f"/proc/{process.pid}"))
+def exists(its: ModelProcess) -> bool:
+    return is_running(Path(f"/proc/{its.pid}"))
 
 
 def test_the_unit_runs_the_model_where_there_is_one(unit: ListeningUnit, bundle: Path) -> None:
     before = descriptors()
     graphs = ConfinedGraphs(read_bundle(bundle))
-    process = process_of(graphs)
-    assert not process.is_child
-    assert process.pid not in {child.pid for child in unit.started}
+    its = process_of(graphs)
+    assert not its.is_child
+    assert its.pid not in {child.pid for child in unit.started}
     assert graphs.sequence(WINDOWS).shape == (2,)
     graphs.close()
-    assert not exists(process)
+    assert not exists(its)
     assert unit.started[0].wait(60) == 0
     assert graphs.sequence(WINDOWS).shape == (2,), "the next call gets another process"
     graphs.close()
@@ -113,9 +116,9 @@ def test_a_process_of_the_unit_that_lives_on_is_killed(unit: ListeningUnit, bund
         "worker._answer = lambda *_: [os.closerange(0, 99), time.sleep(600)]\nimport os, time"
     )
     graphs = ConfinedGraphs(read_bundle(bundle))
-    process = process_of(graphs)
+    its = process_of(graphs)
     graphs.close()
-    until(lambda: not exists(process))
+    until(lambda: not exists(its))
 
 
 def test_the_process_ends_with_the_program_whatever_it_does(
@@ -139,8 +142,8 @@ graphs.features(np.full((1, {SIDE}, {SIDE}, 3), 255, np.uint8))
         assert program.stdout is not None
         number, is_child = program.stdout.readline().split()
         assert is_child == "False"
-        process = Path(f"/proc/{number}")
-        state = process / "task" / number / "status"
+        running = Path(f"/proc/{number}")
+        state = running / "task" / number / "status"
         until(lambda: "\nState:\tR" in state.read_text())
         program.kill()
-    until(lambda: not is_running(process))
+    until(lambda: not is_running(running))
