@@ -180,7 +180,7 @@ farewell() {
         return
     fi
     if [ -n "$CHANGED" ] && [ -z "$REBOOT" ] && is_running; then
-        must "Restarting the service" systemctl restart truelight-decoder.socket truelight.service
+        must "Restarting the service" systemctl restart truelight-decoder.socket truelight-model.socket truelight.service
         must "Restarting the page, if it is on" systemctl try-restart truelight-web.service
     elif ! is_running; then
         REBOOT=1

@@ -78,11 +78,11 @@ units_to_enable() { # units with WantedBy=, except templates, and the page, whic
 }
 
 make_user() {
-    if [ -z "$CHANGED" ] && grep -q '^truelight-decoder:' "$SYSTEM/etc/passwd" 2>/dev/null; then
-        already "The users truelight and truelight-decoder, and their folders"
+    if [ -z "$CHANGED" ] && grep -q '^truelight-model:' "$SYSTEM/etc/passwd" 2>/dev/null; then
+        already "Truelight's users, and their folders"
         return
     fi
-    must "Creating the users truelight and truelight-decoder" systemd-sysusers "$SYSTEM/etc/sysusers.d/truelight.conf"
+    must "Creating Truelight's users" systemd-sysusers "$SYSTEM/etc/sysusers.d/truelight.conf"
     must "Creating their folders" systemd-tmpfiles --create "$SYSTEM/etc/tmpfiles.d/truelight.conf"
     reload
 }

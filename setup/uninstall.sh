@@ -59,7 +59,7 @@ purge() {
     for folder in "${folders[@]}"; do
         [ ! -e "$folder" ] || must "Removing $folder" rm -rf -- "$folder"
     done
-    for user in truelight truelight-decoder truelight-web; do
+    for user in truelight truelight-decoder truelight-model truelight-web; do
         ! grep -q "^$user:" "$SYSTEM/etc/passwd" 2>/dev/null || must "Removing the user $user" userdel "$user"
     done
 }

@@ -85,7 +85,7 @@ def test_a_dry_install_names_its_steps_and_changes_nothing(pi: Path) -> None:
         f"Creating a Python environment in {pi}/opt/truelight/.venv",
         "Switching I2C on, for the display: raspi-config nonint do_i2c 0",
         f"Writing {pi}/etc/systemd/system/truelight.service",
-        "Creating the users truelight and truelight-decoder",
+        "Creating Truelight's users",
         "Enabling truelight.service, which starts at boot",
     ):
         assert said in would
@@ -164,7 +164,7 @@ def test_missing_parts_of_other_machines_are_named_and_skipped(tmp_path: Path) -
     done = on(root, "install", "--dry-run", "--anyway", architecture="amd64")
     assert done.returncode == 0
     assert done.stderr.count("  Note: ") == 5
-    assert "would do: Creating the users truelight and truelight-decoder" in done.stderr
+    assert "would do: Creating Truelight's users" in done.stderr
 
 
 def test_only_root_installs(tmp_path: Path) -> None:

@@ -236,17 +236,23 @@ def check_detector(context: Context) -> Result:
 
 
 def check_sandbox(context: Context) -> Result:
-    """Try what confines the process that decodes strangers' files."""
-    from edge.scan.media.confinement import OWN_USER, try_confinement
+    """Try what confines the processes that read strangers' clips and models."""
+    from edge.scan.media.confinement import try_confinement
+    from edge.scan.model.process import try_confinement as try_model
 
     found = try_confinement()
-    if not found.missing:
-        return Result(State.OK, found.summary)
-    serious = not {"limits", "no_new_privs", "seccomp"} <= set(found.layers)
+    tried = [found, try_model()] if found.unit_expected else [found]
+    failing = [each for each in tried if each.missing]
+    sentence = " ".join(each.summary for each in failing or tried)
+    if not failing:
+        return Result(State.OK, sentence)
+    needed = {"limits", "no_new_privs", "seccomp"}
+    serious = any(not needed <= set(each.layers) for each in failing)
     remedy = "Update the system (Linux 6.12 has all layers), and install libseccomp2."
-    if found.missing == OWN_USER:
-        remedy = "sudo systemctl restart truelight-decoder.socket truelight"
-    return Result(State.FAILURE if serious else State.WARNING, found.summary, remedy)
+    if all(each.missing == each.kind.own_user for each in failing):
+        sockets = " ".join(each.kind.socket for each in failing)
+        remedy = f"sudo systemctl restart {sockets} truelight"
+    return Result(State.FAILURE if serious else State.WARNING, sentence, remedy)
 
 
 def check_web(context: Context) -> Result:

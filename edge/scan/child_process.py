@@ -1,6 +1,8 @@
-"""Starts a child of this program: a fresh interpreter that has one connection, and nothing else.
+"""Starts the processes that read what strangers bring: each has one connection, and nothing else.
 
-And what the child needs of it: to end when the program does.
+On an installed box such a process is of a unit and user of its own, reached by a socket of root's;
+elsewhere it is a child of this program, a fresh interpreter. And what it needs of this module: to
+end when the program does.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
+
+UNITS = Path("/run/truelight")
+"""Where the sockets of the units are."""
 
 _START = (
     "import gc, sys; gc.disable(); sys.path[:] = {path!r}; "
@@ -64,6 +69,25 @@ def spawn(command: Sequence[str]) -> tuple[socket.socket, subprocess.Popen[bytes
             ours.close()
             raise
     return ours, child
+
+
+def connect(kind: str) -> socket.socket | None:
+    """A connection to a new process of a unit, "decoder" or "model"; None where this user has none.
+
+    Each connection becomes a process: `systemd/truelight-decoder.socket`, `truelight-model.socket`.
+    """
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(os.fspath(UNITS / f"{kind}.sock"))
+    except OSError:
+        connection.close()
+        return None
+    return connection
+
+
+def expects_unit() -> bool:
+    """Whether this machine is a box, and this program the daemon's user or root."""
+    return os.access(UNITS / "reports", os.X_OK)
 
 
 def end_with(connection: int) -> None:

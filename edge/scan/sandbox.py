@@ -53,7 +53,7 @@ _REFUSED = (
 def enter(cpu_seconds: int, memory_bytes: int, writable: Iterable[int]) -> list[str]:
     """Confine this process for the rest of its life; it may write to `writable` descriptors only.
 
-    Returns those of `protocol.LAYERS` that hold.
+    Returns those of `child_messages.LAYERS` that hold.
     """
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")

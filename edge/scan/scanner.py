@@ -27,6 +27,7 @@ from edge.scan.media.clip_file import ClipFile, FileHash
 from edge.scan.media.decoders import Decoders
 from edge.scan.media.formats import refusal_text
 from edge.scan.model.bundle_info import BundleInfo, read_bundle
+from edge.scan.model.confined import ModelProcessError
 from edge.scan.model.inference import Inference
 from edge.scan.model.manifest import Manifest
 from edge.scan.model.second_opinion import SecondModel, find_second
@@ -160,7 +161,7 @@ class Scanner:
                 work.fill(size=file.size, modified_ns=file.modified_ns)
                 with FileHash(file.descriptor) as file_hash:
                     self._read_and_judge(file, work, progress)
-                    drawn = self._draw_heat(work) if heat else {}
+                    drawn = self._draw_heat(work, progress) if heat else {}
                     read = work.finding.verdict is not Verdict.UNREADABLE
                     seconds = _HASH_SECONDS if read else _HASH_SECONDS_UNREADABLE
                     report = partial(progress.report, "judging", work.frames)
@@ -191,6 +192,8 @@ class Scanner:
             work.finding = withhold_real(work.finding, self.manifest.quality)
         except ClipError as failure:
             work.finding = unreadable(work.finding, refusal_text(failure, Path(work.finding.path)))
+        except ModelProcessError as failure:
+            work.finding = unreadable(work.finding, str(failure))
         except (TruelightError, Cancelled):
             raise
         except Exception as failure:
@@ -212,7 +215,7 @@ class Scanner:
         """Find and score the faces of one part; stop when the thread's time passes `until`."""
         progress.expect(work.frames + clip.expected_frames)
         faces = work.start_part(self._faces.result(), clip)
-        with Inference(self._bundle.result, self.manifest) as inference:
+        with Inference(self._bundle.result, self.manifest, progress.repeat) as inference:
             for frame in clip.frames():
                 start = time.perf_counter()
                 work.seconds.setdefault("first_frame", start - work.began)
@@ -274,19 +277,22 @@ class Scanner:
         work.spend("second", seconds)
         work.finding = reconsider(work.finding, answers, self._second.info, seconds)
 
-    def _draw_heat(self, work: Work) -> dict[int, Pixels]:
-        """The saliency of the faces that count."""
+    def _draw_heat(self, work: Work, progress: ProgressReporter) -> dict[int, Pixels]:
+        """The saliency of the faces that count; none where that fails."""
         if work.finding.fake_probability is None:
             return {}
         from edge.scan.model.saliency import draw_heat
 
         start = time.perf_counter()
         views = {face.id: work.track(face.id) for face in work.finding.faces}
-        drawn = draw_heat(
-            work.finding.faces,
-            {face: track.portrait for face, track in views.items()},
-            {face: track.best for face, track in views.items()},
-            self._bundle.result(),
-        )
-        work.spend("heat", time.perf_counter() - start)
-        return drawn
+        portraits = {face: track.portrait for face, track in views.items()}
+        crops, bundle = {face: track.best for face, track in views.items()}, self._bundle.result()
+        try:
+            return draw_heat(work.finding.faces, portraits, crops, bundle, progress.repeat)
+        except Cancelled:
+            raise
+        except Exception as failure:
+            log.warning("The saliency cannot be drawn: %s", failure)
+            return {}
+        finally:
+            work.spend("heat", time.perf_counter() - start)

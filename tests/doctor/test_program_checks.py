@@ -7,9 +7,10 @@ from examined import SERVICE, changed, check, machine, write
 
 from edge.doctor.context import Result, State
 from edge.history.writer import History
+from edge.scan.child_messages import LAYERS
+from edge.scan.confinement import DECODER, MODEL, Confinement, Kind
 from edge.scan.media import confinement
-from edge.scan.media.confinement import Confinement
-from edge.scan.media.protocol import LAYERS
+from edge.scan.model import process
 
 
 # ---- The program
@@ -122,8 +123,34 @@ def test_the_sandbox(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert result.state is state
         assert "(Landlock, Linux 6.7)" in result.sentence
         assert "libseccomp2" in result.remedy
-    shared = Confinement(tuple(LAYERS), own_user=False, unit_expected=True)
-    monkeypatch.setattr(confinement, "try_confinement", lambda: shared)
+
+
+@pytest.mark.parametrize("kind", [DECODER, MODEL])
+@pytest.mark.parametrize(
+    ("layers", "own_user", "state", "remedy"),
+    [
+        (tuple(LAYERS), True, State.OK, ""),
+        (tuple(LAYERS), False, State.WARNING, "sudo systemctl restart {socket} truelight"),
+        (tuple(LAYERS)[:-1], True, State.FAILURE, "libseccomp2"),
+    ],
+)
+def test_the_sandbox_of_a_box(
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: Kind,
+    layers: tuple[str, ...],
+    own_user: bool,
+    state: State,
+    remedy: str,
+) -> None:
+    """There the process of a model is tried as well, and both have users of their own."""
+    found = {each: Confinement(tuple(LAYERS), True, True, each) for each in (DECODER, MODEL)}
+    found[kind] = Confinement(layers, own_user, True, kind)
+    monkeypatch.setattr(confinement, "try_confinement", lambda: found[DECODER])
+    monkeypatch.setattr(process, "try_confinement", lambda: found[MODEL])
     result = check("sandbox", machine(root))
-    assert (result.state, "a user of its own" in result.sentence) == (State.WARNING, True)
-    assert "truelight-decoder.socket" in result.remedy
+    assert result.state is state
+    assert found[kind].summary in result.sentence
+    assert remedy.format(socket=kind.socket) in result.remedy
+    other = MODEL if kind is DECODER else DECODER
+    assert (found[other].summary in result.sentence) == (state is State.OK)

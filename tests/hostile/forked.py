@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 from unittest import mock
 
-from edge.scan.media import process
+from edge.scan import child_process
 
 _START = (
     "import sys; sys.path[:] = {path!r}; from hostile.forked import serve; serve(int(sys.argv[1]))"
@@ -26,7 +26,7 @@ _START = (
 
 def serve(descriptor: int) -> NoReturn:
     """Fork a supervisor, with its decoder process, for each connection to this socket."""
-    from edge.scan.media import supervisor
+    from edge.scan import supervisor
     from edge.scan.media.parts import import_all
 
     import_all(lambda: False)
@@ -36,7 +36,7 @@ def serve(descriptor: int) -> NoReturn:
         connection, _ = listener.accept()
         if os.fork() == 0:
             os.dup2(connection.detach(), supervisor.CONNECTION)
-            supervisor.main()
+            supervisor.main("edge.scan.media.worker")
         connection.close()
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
@@ -56,7 +56,7 @@ def forked() -> Iterator[None]:
             env={"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"},
         )
         try:
-            with mock.patch.object(process, "UNIT_SOCKET", path):
+            with mock.patch.object(child_process, "UNITS", path.parent):
                 yield
         finally:
             server.kill()

@@ -11,7 +11,7 @@ from hostile.forked import forked
 from spent import processor_seconds
 from waiting import until
 
-from edge.scan.media import process
+from edge.scan import child_process
 from edge.scan.scanner import Scanner
 from edge.settings import Settings
 
@@ -59,7 +59,7 @@ def test_a_corpus_of_bad_files(
 
 def spent_on(path: Path, scanner: Scanner) -> float:
     """Processor time of both processes, in seconds."""
-    with mock.patch.object(process, "UNIT_SOCKET", Path("/nowhere")):
+    with mock.patch.object(child_process, "UNITS", Path("/nowhere")):
         before = processor_seconds()
         scanner.scan(path)
         return processor_seconds() - before

@@ -21,6 +21,7 @@ PREAMBLE = f"""
 import mmap, os, socket, struct, sys, time
 sys.path.insert(0, {str(Path(edge.__file__).parents[1])!r})
 from edge.scan.media.decoders import Decoders
+from edge.scan.child_messages import Notice
 from edge.scan.media.protocol import Fault, Reply, Request
 connection = socket.socket(fileno=int(sys.argv[1]))
 replies = connection.fileno()
@@ -31,7 +32,7 @@ def opened(kind=0, container=0, codec=0, width=64, height=48, us=2_000_000, rate
 def frame(slot=0, window=0, us=0, read=1, damaged=0):
     reply(Reply.FRAME, slot, window, us, read, damaged)
 def silence(): time.sleep(60)
-reply(Reply.READY, os.getuid(), os.getpid())
+reply(Notice.READY, os.getuid(), os.getpid())
 request, (clip, memory, log), *_ = socket.recv_fds(connection, 80, 3)
 assert struct.unpack("<10q", request)[0] == Request.OPEN
 """

@@ -13,6 +13,7 @@ import pytest
 from bundles import SIDE, SLOPE, TOWER_WIDTH, write_bundle, write_tower_bundle
 from frontdoor import ROOT
 
+from edge.cli.main import main
 from edge.finding import Thresholds
 from edge.scan.model.bundle import check_golden, load_bundle
 from edge.scan.model.bundle_info import BundleError, list_bundles, read_bundle
@@ -143,3 +144,40 @@ def test_the_shipped_bundles_are_known_and_no_others(tmp_path: Path) -> None:
     (copy / "bundle.json").write_text(json.dumps(manifest))
     assert read_bundle(write_bundle(tmp_path / "red")).model.shipped is False
     assert read_bundle(copy).model.shipped is False
+
+
+CONTROLS = "1\x1b]0;pwned\a\x1b[2J\u202e"
+
+
+def test_no_text_of_a_manifest_controls_a_terminal(
+    bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`truelight models` printed the version as it was."""
+    file = bundle / "bundle.json"
+    figure = {"name": CONTROLS, "value": 0.5, "data": CONTROLS, "command": CONTROLS}
+    said = dict.fromkeys(("version", "licence", "summary"), CONTROLS) | {"figures": [figure]}
+    file.write_text(json.dumps(json.loads(file.read_text()) | said))
+    manifest = read_bundle(bundle).manifest
+    assert manifest.version == r"1\x1b]0;pwned\x07\x1b[2J\u202e"
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(f"model: {{folder: {bundle.parent}, bundle: {bundle.name}}}")
+    assert main(["models", "--all", "--config", str(settings)]) == 0
+    output = capfd.readouterr().out
+    assert manifest.version in output
+    assert output.replace("\n", "").isprintable()
+
+
+def test_a_refused_manifest_does_not_control_a_terminal(bundle: Path) -> None:
+    """The name of an unknown key was printed as it was."""
+    file = bundle / "bundle.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {CONTROLS: 1}))
+    with pytest.raises(BundleError, match="pwned") as caught:
+        read_bundle(bundle)
+    assert caught.value.message.isprintable()
+
+
+def test_a_manifest_is_not_read_out_without_end(bundle: Path) -> None:
+    file = bundle / "bundle.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"summary": "x" * 2001}))
+    with pytest.raises(BundleError, match=r"summary: .*2000"):
+        read_bundle(bundle)

@@ -16,16 +16,17 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from bundles import FRAMES, SIDE, WIDTH, write_bundle, write_tower_bundle
+from bundles import FRAMES, SIDE, SLOPE, WIDTH, write_bundle, write_tower_bundle
 from frontdoor import ROOT
 from onnx import TensorProto, helper, numpy_helper
 
 from edge.finding import Verdict
+from edge.scan.child_messages import MESSAGE, Notice, pack
 from edge.scan.model import confined
 from edge.scan.model.bundle import load_bundle
 from edge.scan.model.bundle_info import BundleError, read_bundle
 from edge.scan.model.confined import ConfinedGraphs, ModelProcessError
-from edge.scan.model.messages import HEADER, Answer
+from edge.scan.model.messages import Answer
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
 
@@ -96,6 +97,19 @@ def custom_operator() -> onnx.ModelProto:
     return model([node], domain="evil")
 
 
+def of_words() -> onnx.ModelProto:
+    """Its features are texts, in the shape of the expected numbers."""
+    nodes = [
+        helper.make_node("Cast", ["crops"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float"], ["colour"], axes=[1, 2], keepdims=0),
+        helper.make_node("MatMul", ["colour", "spread"], ["numbers"]),
+        helper.make_node("Cast", ["numbers"], ["features"], to=TensorProto.STRING),
+    ]
+    made = model(nodes, constant("spread", np.eye(3, WIDTH), np.float32))
+    made.graph.output[0].type.tensor_type.elem_type = TensorProto.STRING
+    return made
+
+
 def looping(turns: onnx.NodeProto | None = None) -> onnx.ModelProto:
     """As many turns as `turns` says, else without an end; then the mean of the crops' colours."""
     number, flag = (
@@ -144,6 +158,7 @@ def looping(turns: onnx.NodeProto | None = None) -> onnx.ModelProto:
         (huge_initialiser, "graph"),
         (deeply_nested, "graph"),
         (custom_operator, "graph"),
+        (of_words, "golden vector cannot be run"),
     ],
 )
 def test_a_hostile_graph_costs_a_sentence(
@@ -213,7 +228,7 @@ def test_a_model_that_hangs_costs_one_batch(
     graphs = load(exchange(write_bundle(tmp_path / "evil"), stuck_on_white()))
     crops = np.zeros((11, SIDE, SIDE, 3), np.uint8)
     assert graphs.features(crops).shape == (11, WIDTH)
-    first = graphs.pid
+    first = pid(graphs)
     monkeypatch.setattr(confined, "RUN_SECONDS", 1.0)
     with pytest.raises(ModelProcessError, match="does not answer in time"):
         graphs.features(crops + 255)
@@ -239,7 +254,7 @@ def test_a_model_that_is_ended_costs_one_clip(
     )
     with Scanner(settings) as scanner:
         scanner.wait()
-        os.kill(made[0].pid, signal.SIGSEGV)
+        os.kill(pid(made[0]), signal.SIGSEGV)
         finding = scanner.scan(clips / "red.mp4")
         assert finding.verdict is Verdict.UNREADABLE
         assert "signal 11" in finding.reasons[0].text
@@ -248,17 +263,24 @@ def test_a_model_that_is_ended_costs_one_clip(
 
 def load(bundle: Path, code: str = "") -> ConfinedGraphs:
     """Load it, by a process of Python code that gets the connection as `it`, if some is given."""
-    whole = f"import os, signal, struct, sys, time\nit = int(sys.argv[1])\n{textwrap.dedent(code)}"
+    ready = pack(Notice.READY) + pack(Notice.CONFINED)
+    start = f"import os, signal, sys, time\nit = int(sys.argv[1])\nos.write(it, {ready!r})\n"
+    whole = start + textwrap.dedent(code)
     return ConfinedGraphs(
         read_bundle(bundle), command=[sys.executable, "-c", whole] if code else None
     )
 
 
-LOADED = HEADER.pack(Answer.LOADED, *[0] * 7)
+def pid(graphs: ConfinedGraphs) -> int:
+    assert graphs.process
+    return graphs.process.pid
+
+
+LOADED = pack(Answer.LOADED)
 
 
 def refusal(text: str) -> str:
-    return f"os.write(it, {HEADER.pack(Answer.REFUSED, len(text), *[0] * 6) + text.encode()!r})"
+    return f"os.write(it, {pack(Answer.REFUSED, len(text)) + text.encode()!r})"
 
 
 @pytest.mark.parametrize(
@@ -269,9 +291,10 @@ def refusal(text: str) -> str:
         ("sys.exit(3)", "it ended"),
         ("os.write(it, b'1234')", "it ended"),
         (refusal("x\033]0;pwned\a\033[2J"), r"x\\x1b"),
-        (f"os.write(it, {HEADER.pack(Answer.REFUSED, 1 << 40, *[0] * 6)!r})", "invalid data"),
-        (f"os.write(it, {HEADER.pack(Answer.ARRAY, *[1] * 7)!r})", "invalid data"),
-        (f"os.write(it, {HEADER.pack(77, *[1] * 7)!r})", "invalid data"),
+        (f"os.write(it, {pack(Answer.REFUSED, 1 << 40)!r})", "invalid data"),
+        (f"os.write(it, {pack(Answer.ARRAY, *[1] * 9)!r})", "invalid data"),
+        (f"os.write(it, {MESSAGE.pack(77, *[1] * 9)!r})", "invalid data"),
+        (f"os.write(it, {pack(Notice.ENDED, 9)!r})", "invalid data"),
     ],
 )
 def test_a_process_that_dies_or_lies_while_loading(bundle: Path, code: str, says: str) -> None:
@@ -282,12 +305,15 @@ def test_a_process_that_dies_or_lies_while_loading(bundle: Path, code: str, says
 
 @pytest.mark.parametrize(
     "shape",
-    [(0,), (1, 2), (5, 8, 1, 1, 1, 1), (4, 8, 1 << 20, 1 << 20, 4), (1, -1), (2, 8, 1 << 62)],
+    [
+        *((0,), (1, 2), (5, 8, 1, 1, 1, 1), (4, 8, 1 << 20, 1 << 20, 4), (1, -1), (2, 8, 1 << 62)),
+        *((2, 8, 3), (2, 8, 0)),
+    ],
 )
 def test_a_process_that_lies_about_an_array(bundle: Path, shape: tuple[int, ...]) -> None:
     given = np.zeros((8, FRAMES, WIDTH), np.float32)
-    asked = 2 * HEADER.size + len(os.fsencode(bundle)) + given.nbytes
-    head = HEADER.pack(Answer.ARRAY, *shape, *[0] * (7 - len(shape)))
+    asked = 2 * MESSAGE.size + len(os.fsencode(bundle)) + given.nbytes
+    head = pack(Answer.ARRAY, *shape)
     graphs = load(
         bundle,
         f"""
@@ -302,9 +328,104 @@ def test_a_process_that_lies_about_an_array(bundle: Path, shape: tuple[int, ...]
         graphs.sequence(given)
 
 
+def answering(bundle: Path, asked: int, *answers: np.ndarray) -> ConfinedGraphs:
+    """Graphs whose process gives these answers to questions of so many bytes."""
+    sent = [pack(Answer.ARRAY, each.ndim, *each.shape) + each.tobytes() for each in answers]
+    return load(
+        bundle,
+        f"""
+        def read(left):
+            while left: left -= len(os.read(it, left))
+        os.write(it, {LOADED!r})
+        read({MESSAGE.size + len(os.fsencode(bundle))})
+        for sent in {sent!r}:
+            read({MESSAGE.size + asked})
+            os.write(it, sent)
+        time.sleep(60)
+        """,
+    )
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_an_answer_that_is_no_number_is_refused(bundle: Path, number: float) -> None:
+    windows = np.zeros((2, FRAMES, WIDTH), np.float32)
+    graphs = answering(bundle, windows.nbytes, np.array([0.5, number], np.float32))
+    with pytest.raises(ModelProcessError, match="invalid data"):
+        graphs.sequence(windows)
+
+
+def test_what_onnx_runtime_says_is_one_line(bundle: Path) -> None:
+    graphs = load(bundle)
+    with pytest.raises(
+        ModelProcessError, match=r"failed: .*ONNXRuntimeError.*dimensions"
+    ) as caught:
+        graphs.sequence(np.zeros((2, FRAMES, WIDTH + 1), np.float32))
+    assert str(caught.value).isprintable()
+
+
+def test_features_that_change_their_width_are_refused(bundle: Path) -> None:
+    crops = np.zeros((1, SIDE, SIDE, 3), np.uint8)
+    five, six = (np.zeros((1, width), np.float32) for width in (5, 6))
+    graphs = answering(bundle, crops.nbytes, five, six)
+    assert graphs.features(crops).shape == (1, 5)
+    with pytest.raises(ModelProcessError, match="invalid data"):
+        graphs.features(crops)
+
+
+def lying_on_red() -> bytes:
+    """A sequence graph that answers the golden vector, but of a red face no number."""
+    given = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", "T", WIDTH])
+    answer = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n"])
+    weight = np.zeros(WIDTH, np.float32)
+    weight[[0, 1]] = SLOPE / 255, -SLOPE / 255
+    nodes = [
+        helper.make_node("MatMul", ["features", "weight"], ["frames"]),
+        helper.make_node("ReduceMean", ["frames"], ["honest"], axes=[1], keepdims=0),
+        helper.make_node("Less", ["honest", "one"], ["is honest"]),
+        helper.make_node("Where", ["is honest", "honest", "none"], ["logits"]),
+    ]
+    constants = (
+        numpy_helper.from_array(weight, "weight"),
+        constant("one", 1, np.float32),
+        constant("none", np.nan, np.float32),
+    )
+    graph = helper.make_graph(nodes, "hostile", [given], [answer], constants)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    content: bytes = made.SerializeToString()
+    return content
+
+
+def test_a_model_that_lies_costs_the_clip_a_sentence(
+    tmp_path: Path, clips: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bundle = exchange(write_bundle(tmp_path / "evil"), lying_on_red(), "sequence.onnx")
+    chosen = {"model.bundle": str(bundle), "second_opinion.ask": "never"}
+    with Scanner(load_settings(None).changed("test", chosen)) as scanner:
+        finding = scanner.scan(clips / "red.mp4")
+    assert finding.verdict is Verdict.UNREADABLE
+    (reason,) = finding.reasons
+    assert reason.text == f"The model {bundle} failed: it returned invalid data."
+    assert not caplog.records, "no traceback on the terminal"
+
+
+def test_a_model_that_fails_at_the_heat_map_costs_that_alone(
+    tmp_path: Path, clips: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ended the daemon's thread that judges."""
+    heat = "edge.scan.model.saliency.heat_map"
+    monkeypatch.setattr(heat, lambda bundle, *_: bundle.features(np.zeros((1, 2), np.uint8)))
+    chosen = {"model.bundle": str(write_bundle(tmp_path / "red")), "second_opinion.ask": "never"}
+    with Scanner(load_settings(None).changed("test", chosen)) as scanner:
+        result = scanner.scan_with_pictures(clips / "red.mp4")
+    assert result.finding.verdict is Verdict.FAKE
+    assert result.portraits
+    assert not result.heat
+    assert "The saliency cannot be drawn: " in caplog.text
+
+
 def test_the_process_is_confined_and_ends_with_the_bundle(bundle: Path) -> None:
     graphs = load(bundle)
-    process = Path(f"/proc/{graphs.pid}")
+    process = Path(f"/proc/{pid(graphs)}")
     for task in (process / "task").iterdir():
         facts = (task / "status").read_text()
         assert "\nSeccomp:\t2\n" in facts
@@ -326,7 +447,7 @@ from pathlib import Path
 from edge.scan.model.bundle_info import read_bundle
 from edge.scan.model.confined import ConfinedGraphs
 graphs = ConfinedGraphs(read_bundle(Path(sys.argv[1])))
-print(graphs.pid, flush=True)
+print(graphs.process.pid, flush=True)
 graphs.features(np.full((1, {SIDE}, {SIDE}, 3), 255, np.uint8))
 """
     with subprocess.Popen(

@@ -2,69 +2,29 @@
 
 import os
 import signal
-import socket
-import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from fake_decoder import FOUR_HERTZ, IMPATIENT, SHORT, descriptors, fake_decoder
+from listening_unit import ListeningUnit
 from waiting import until
 
-from edge.scan.media import process
+from edge.scan import child_process
+from edge.scan.child_messages import LAYERS
 from edge.scan.media.client import ClipError, open_clip
 from edge.scan.media.confinement import try_confinement
 from edge.scan.media.decoders import Decoders, Limits
-from edge.scan.media.protocol import LAYERS, Fault
+from edge.scan.media.protocol import Fault
 from edge.scan.media.sampling import Sampling
 from edge.settings import Settings
 
-SUPERVISOR = """
-import sys
-from edge.scan.media import supervisor, worker
-supervisor.CONNECTION = int(sys.argv[1])
-{}
-supervisor.main()
-"""
-
-
-class Unit:
-    """Starts a supervisor for each connection, as `truelight-decoder.socket` does."""
-
-    def __init__(self, folder: Path) -> None:
-        self.body = ""
-        self.started: list[subprocess.Popen[bytes]] = []
-        self.path = folder / "decoder.sock"
-        self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.bind(str(self.path))
-        self._listening.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self._listening.accept()
-                with connection:
-                    command = [sys.executable, "-c", SUPERVISOR.format(self.body)]
-                    number = connection.fileno()
-                    self.started.append(
-                        subprocess.Popen([*command, str(number)], pass_fds=(number,))
-                    )
-
-    def close(self) -> None:
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        for supervisor in self.started:
-            supervisor.wait(60)
-
 
 @pytest.fixture
-def unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Unit]:
-    started = Unit(tmp_path)
-    monkeypatch.setattr(process, "UNIT_SOCKET", started.path)
+def unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ListeningUnit]:
+    started = ListeningUnit(tmp_path, "decoder", "edge.scan.media.worker")
+    monkeypatch.setattr(child_process, "UNITS", tmp_path)
     yield started
     started.close()
 
@@ -208,7 +168,7 @@ def test_a_process_that_does_not_start_is_a_fault(clip: Path) -> None:
     assert caught.value.fault is Fault.NOT_STARTED
 
 
-def test_the_unit_decodes_where_there_is_one(clip: Path, unit: Unit) -> None:
+def test_the_unit_decodes_where_there_is_one(clip: Path, unit: ListeningUnit) -> None:
     with Decoders(spare=True) as decoders:
         decoders.renew()
         with open_clip(clip, FOUR_HERTZ, decoders=decoders) as opened:
@@ -219,7 +179,7 @@ def test_the_unit_decodes_where_there_is_one(clip: Path, unit: Unit) -> None:
     until(lambda: len(unit.started) == 2)
 
 
-def test_the_sandbox_holds_in_the_unit(unit: Unit) -> None:
+def test_the_sandbox_holds_in_the_unit(unit: ListeningUnit) -> None:
     assert try_confinement().layers == tuple(LAYERS)
     assert len(unit.started) == 1
 
@@ -228,7 +188,7 @@ def test_the_sandbox_holds_in_the_unit(unit: Unit) -> None:
     ("end", "fault"), [(9, Fault.CRASHED), (31, Fault.CRASHED), (24, Fault.TOO_MUCH_WORK)]
 )
 def test_how_a_process_of_the_unit_ended_is_known(
-    clip: Path, unit: Unit, end: int, fault: Fault
+    clip: Path, unit: ListeningUnit, end: int, fault: Fault
 ) -> None:
     with pytest.raises(ClipError) as caught, open_clip(clip, FOUR_HERTZ) as opened:
         os.kill(opened.pid, end)
@@ -236,12 +196,12 @@ def test_how_a_process_of_the_unit_ended_is_known(
     assert caught.value.fault is fault
 
 
-def test_a_process_of_the_unit_that_lives_on_is_killed(clip: Path, unit: Unit) -> None:
+def test_a_process_of_the_unit_that_lives_on_is_killed(clip: Path, unit: ListeningUnit) -> None:
     unit.body = (
         "import os, time\n"
-        "from edge.scan.media.protocol import Reply, pack\n"
+        "from edge.scan.child_messages import Notice, pack\n"
         "def main(connection):\n"
-        "    os.write(connection, pack(Reply.READY, os.getuid(), os.getpid()))\n"
+        "    os.write(connection, pack(Notice.READY, os.getuid(), os.getpid()))\n"
         "    os.closerange(0, 99)\n"
         "    time.sleep(600)\n"
         "worker.main = main"
@@ -253,9 +213,9 @@ def test_a_process_of_the_unit_that_lives_on_is_killed(clip: Path, unit: Unit) -
 
 
 def test_where_the_unit_fails_a_child_decodes_and_the_journal_says_so(
-    clip: Path, unit: Unit, caplog: pytest.LogCaptureFixture
+    clip: Path, unit: ListeningUnit, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (unit.path.parent / "reports").mkdir()  # it looks like an installed box
+    (unit.folder / "reports").mkdir()  # it looks like an installed box
     unit.body = "raise SystemExit"
     decoders = Decoders()
     for _ in range(2):
@@ -270,7 +230,7 @@ def test_where_the_unit_fails_a_child_decodes_and_the_journal_says_so(
 
 def test_a_lie_about_its_end_is_told_to_nobody(clip: Path) -> None:
     """Only the unit's supervisor is believed how a process ended."""
-    body = "reply(Reply.ENDED, 24); os._exit(0)"
+    body = "reply(Notice.ENDED, 24); os._exit(0)"
     with (
         pytest.raises(ClipError) as caught,
         open_clip(clip, FOUR_HERTZ, SHORT, decoders=fake_decoder(body)) as opened,

@@ -1,6 +1,7 @@
 """How crops fill windows, and which windows are scored."""
 
 from pathlib import Path
+from threading import Semaphore
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.finding import WindowScore
+from edge.scan.frames import Crops, Floats
+from edge.scan.model import inference
 from edge.scan.model.bundle import load_bundle
 from edge.scan.model.inference import Inference, fill_window, is_long_enough, slot_times
 
@@ -72,12 +75,12 @@ def test_every_slot_gets_the_nearest_crop(
 def scores(bundle: Path, *found: int) -> tuple[WindowScore, ...]:
     """Of windows that show a black face in the first `found` frames."""
     loaded, crop = load_bundle(bundle), np.zeros((SIDE, SIDE, 3), np.uint8)
-    with Inference(lambda: loaded, loaded.manifest) as inference:
+    with Inference(lambda: loaded, loaded.manifest) as running:
         for window, frames in enumerate(found):
             for frame in range(FRAMES):
                 seen = {7: crop} if frame < frames else {}
-                inference.add(window, window + frame / RATE, seen)
-        return inference.finish()[7]
+                running.add(window, window + frame / RATE, seen)
+        return running.finish()[7]
 
 
 def test_windows_that_hardly_show_the_face_are_left_out(bundle: Path) -> None:
@@ -86,3 +89,23 @@ def test_windows_that_hardly_show_the_face_are_left_out(bundle: Path) -> None:
     assert (score.start, score.end) == (0.0, 2 / RATE), "but kept if there are no others"
     assert score.logit == pytest.approx(0)
     assert score.fake_probability == pytest.approx(0.5)
+
+
+def test_there_are_signs_of_life_while_a_slow_model_runs(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon ends itself after 60 s without one; four batches may wait."""
+    monkeypatch.setattr(inference, "_SIGN_SECONDS", 0.01)
+    loaded, signs = load_bundle(bundle), Semaphore(0)
+    answer = loaded.features
+
+    def slow(crops: Crops, output: str = "features") -> Floats:
+        assert signs.acquire(timeout=60), "nobody says that it goes on"
+        assert signs.acquire(timeout=60), "nobody says so again"
+        return answer(crops, output)
+
+    monkeypatch.setattr(loaded, "features", slow)
+    with Inference(lambda: loaded, loaded.manifest, signs.release) as running:
+        for frame in range(FRAMES):
+            running.add(0, frame / RATE, {7: np.zeros((SIDE, SIDE, 3), np.uint8)})
+        assert len(running.finish()[7]) == 1

@@ -14,9 +14,9 @@ from fake_decoder import FOUR_HERTZ
 from takeover import ATTEMPTS, SETUP, SUCCESS
 
 import edge
+from edge.scan.child_messages import LAYERS
 from edge.scan.media.client import open_clip
 from edge.scan.media.confinement import try_confinement
-from edge.scan.media.protocol import LAYERS
 
 # What it does before it is taken over, as in worker.py: standard output stands for the connection.
 PREAMBLE = f"""{SETUP}

@@ -19,12 +19,16 @@ UNITS = sorted(path for path in SYSTEMD.iterdir() if path.suffix in KINDS)
 MOST_EXPOSED = {
     "truelight.service": 1.0,
     "truelight-decoder@.service": 1.0,
+    "truelight-model@.service": 1.0,
     "truelight-poweroff.service": 2.0,
     "truelight-report@.service": 2.0,
     "truelight-stick@.service": 2.0,
     "truelight-usb.service": 2.0,
     "truelight-web.service": 1.5,
 }
+
+CONFINED = ("truelight-decoder@.service", "truelight-model@.service")
+"""What reads strangers' files: clips, and models."""
 
 
 def do(*command: object) -> str:
@@ -79,20 +83,39 @@ def test_the_page_shares_nothing_with_the_daemon_but_socket_and_spool() -> None:
     assert daemon["PrivateNetwork"] == "yes"
 
 
-@pytest.mark.parametrize("unit", ["truelight.service", "truelight-decoder@.service"])
-def test_the_decoder_may_enter_its_sandbox(unit: str) -> None:
+@pytest.mark.parametrize("unit", ["truelight.service", *CONFINED])
+def test_who_reads_strangers_files_may_enter_the_sandbox(unit: str) -> None:
     """systemd 252 has these calls in no set that the units allow."""
     allowed = (SYSTEMD / unit).read_text()
     for call in ("seccomp", "landlock_create_ruleset", "landlock_restrict_self"):
         assert re.search(rf"^SystemCallFilter=(?!~).*\b{call}\b", allowed, re.MULTILINE), call
 
 
-def test_the_decoder_owns_nothing() -> None:
-    service = section("truelight-decoder@.service", "Service")
-    assert service["User"] == service["Group"] == "truelight-decoder"
+@pytest.mark.parametrize("unit", CONFINED)
+def test_who_reads_strangers_files_owns_nothing(unit: str) -> None:
+    user = unit.partition("@")[0]
+    service = section(unit, "Service")
+    assert service["User"] == service["Group"] == user
     assert "SupplementaryGroups" not in service
-    assert "m truelight-decoder" not in (SYSTEMD / "sysusers.conf").read_text()
-    assert section("truelight-decoder.socket", "Socket")["SocketMode"] == "0600"
+    assert f"m {user}" not in (SYSTEMD / "sysusers.conf").read_text()
+    assert section(f"{user}.socket", "Socket")["SocketMode"] == "0600"
+    daemon = (SYSTEMD / "truelight.service").read_text()
+    assert re.search(rf"^Wants=.*\b{user}\.socket\b", daemon, re.MULTILINE)
+    uninstall = (ROOT / "setup/uninstall.sh").read_text()
+    assert f" {user} " in uninstall, "its user stays"
+
+
+def test_clips_and_models_are_confined_alike() -> None:
+    """By the same lines, but for these."""
+    ours, theirs = (
+        {line for line in (SYSTEMD / unit).read_text().splitlines() if line[:1] not in "#"}
+        for unit in CONFINED
+    )
+    names = {line.partition("=")[0] for line in ours ^ theirs}
+    assert names == {
+        *("Description", "ExecStart", "User", "Group"),
+        *("MemoryMax", "LimitAS", "LimitCPU", "ProcSubset"),
+    }
 
 
 def test_the_daemon_never_ends_up_failed() -> None:

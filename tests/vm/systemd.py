@@ -18,6 +18,7 @@ from pathlib import Path
 
 from booted import UNIT, do, journal, process, said, show, until
 from decoder_unit import LOOKS as DECODER_LOOKS
+from model_unit import LOOKS as MODEL_LOOKS
 
 LOOP = sys.argv[1]
 PULLS = int(sys.argv[2]) if len(sys.argv) > 2 else 10
@@ -30,6 +31,7 @@ CLIPS = len(list(Path("/var/tmp/clips").glob("*.mp4"))) + 1  # and the one with 
 MOST_EXPOSED = {
     UNIT: 1.0,
     "truelight-decoder@x.service": 1.0,
+    "truelight-model@x.service": 1.0,
     "truelight-poweroff.service": 2.0,
     "truelight-report@x.service": 2.0,
     "truelight-stick@x.service": 2.0,
@@ -253,6 +255,7 @@ for look in (
     is_killed_by_its_watchdog,
     ends_at_once,
     loses_a_stick,
+    *MODEL_LOOKS,
     loses_sticks_at_random,
     switches_off,
 ):

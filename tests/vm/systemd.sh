@@ -43,7 +43,7 @@ truncate --size=64M "$STICK"
 mkfs.ext4 -q -L "My Stick" -d "$BOX/things" "$STICK"
 LOOP=$(losetup --find --show "$STICK")
 
-# What a decoder that was taken over may try in its unit, which sees neither /run nor /var.
+# What a process that was taken over may try in its unit, which sees neither /run nor /var.
 mkdir -p "$BOX/tree/usr/local/lib/takeover"
 cp "$REPOSITORY/tests/vm/takeover.py" "$BOX/tree/usr/local/lib/takeover/"
 cp "$REPOSITORY/tests/takeover.py" "$BOX/tree/usr/local/lib/takeover/attempts.py"

@@ -1,8 +1,9 @@
-"""Stands in for the decoder in its unit, to try what one that was taken over could do there.
+"""Stands in for the process of a unit, to try what one that was taken over could do there.
 
-Started in place of `edge.scan.media.supervisor`, whose part it does as well. The first request
-brings a clip, a length and a Python program to run, after the sandbox has been entered or without
-it.
+    takeover.py MODULE
+
+Started in place of `edge.scan.supervisor`, whose part it does as well. The first request brings a
+clip, a length and a Python program to run, after the sandbox has been entered or without it.
 """
 
 import os
@@ -10,13 +11,13 @@ import socket
 import struct
 import sys
 from pathlib import Path
+from types import ModuleType
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from attempts import SETUP, SUCCESS  # placed there by systemd.sh
 
-from edge.scan import sandbox
-from edge.scan.media import supervisor, worker
+from edge.scan import sandbox, supervisor
 
 REQUEST = struct.Struct("<qqqq")
 
@@ -38,5 +39,7 @@ def main(descriptor: int) -> None:
     os._exit(0)
 
 
-worker.main = main
-supervisor.main()
+process = ModuleType(sys.argv[1])
+process.main = main
+sys.modules[process.__name__] = process
+supervisor.main(process.__name__)

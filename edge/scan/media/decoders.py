@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from edge.scan.child_process import expects_unit
 from edge.scan.media.clip_file import ClipFile, PixelLimits
-from edge.scan.media.process import DecoderProcess, expects_unit
+from edge.scan.media.process import DecoderProcess
 from edge.scan.media.protocol import MICROSECONDS, ClipError, Fault, Request
 
 if TYPE_CHECKING:

@@ -20,20 +20,17 @@ import subprocess
 import time
 from array import array
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.scan.child_process import forbid_attaching, interpreter, spawn
-from edge.scan.media.protocol import ClipError, Fault, Reply, Request, pack, read_message
+from edge.scan.child_messages import Notice, pack, read_message
+from edge.scan.child_process import connect, forbid_attaching, interpreter, spawn
+from edge.scan.media.protocol import ClipError, Fault, Request
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
 _log = logging.getLogger(__name__)
-
-UNIT_SOCKET = Path("/run/truelight/decoder.sock")
-"""Each connection to it becomes a decoder process: `systemd/truelight-decoder.socket`."""
 
 _WORKER = "edge.scan.media.worker"
 _LOG_BYTES = 65536
@@ -60,7 +57,7 @@ class DecoderProcess:
         self._ended = self._ready = False
         self._child: subprocess.Popen[bytes] | None = None
         forbid_attaching()
-        connection = None if command or child else _connect()
+        connection = None if command or child else connect("decoder")
         with contextlib.ExitStack() as kept:
             if connection is None:
                 try:
@@ -99,7 +96,7 @@ class DecoderProcess:
                 continue
             except EOFError:
                 return False
-            if message is None or message[0] != Reply.READY:
+            if message is None or message[0] != Notice.READY:
                 return False
             self._ready = True
             if self._child is None:
@@ -128,7 +125,7 @@ class DecoderProcess:
             message = self._read(deadline)
         except EOFError:
             raise ClipError(Fault.INVALID_DATA) from None
-        if message is None or message[0] == Reply.ENDED:
+        if message is None or message[0] == Notice.ENDED:
             raise ClipError(self._how_it_ended(message))
         return message
 
@@ -223,19 +220,3 @@ class DecoderProcess:
             stderr = os.read(self._log, _LOG_BYTES)
             if stderr:
                 _log.debug("decoder %d: %s", self.pid, ascii(stderr.decode("latin-1")))
-
-
-def expects_unit() -> bool:
-    """Whether this machine is a box, and this program the daemon's user or root."""
-    return os.access(UNIT_SOCKET.with_name("reports"), os.X_OK)
-
-
-def _connect() -> socket.socket | None:
-    """A connection to a new process of the unit; None where there is none for this user."""
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        connection.connect(os.fspath(UNIT_SOCKET))
-    except OSError:
-        connection.close()
-        return None
-    return connection

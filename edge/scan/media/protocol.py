@@ -2,22 +2,18 @@
 
 Only integers cross, in messages of one fixed size, and with OPEN three descriptors: the clip's, the
 shared memory's and that of a pipe for what is written to stderr. Texts are looked up on the trusted
-side. Pixels lie in shared memory of a size that the program has sealed.
+side. Pixels lie in shared memory of a size that the program has sealed. What both kinds of confined
+processes say is in `child_messages`.
 """
 
 from __future__ import annotations
 
-import os
-import select
-import struct
-import time
 from enum import IntEnum
 
 from edge.errors import TruelightError
 from edge.language import N_
 from edge.scan.media.unsupported import UNSUPPORTED
 
-MESSAGE = struct.Struct("<10q")
 MICROSECONDS = 1_000_000
 
 
@@ -42,23 +38,6 @@ class Reply(IntEnum):
     FAILED = 5  # fault, two numbers for its text
     REMARKS = 6  # before DONE: a number for each `Remark`
     PART = 7  # before OPENED, of each part behind the first: its kind, its number
-    READY = 8  # unasked, first: user, process
-    CONFINED = 9  # for each of `LAYERS` a bit, 1 if it holds
-    ENDED = 10  # by the unit's supervisor, last: the signal that ended the process, else 0
-
-
-LAYERS = {
-    "limits": "limits on memory, processor time, file size and open files",
-    "no_new_privs": "no new privileges",
-    "landlock_files": "no access to files (Landlock)",
-    "landlock_network": "no TCP (Landlock, Linux 6.7)",
-    "landlock_scope": "no signals to other processes (Landlock, Linux 6.12)",
-    "seccomp": "only the system calls that decoding needs (seccomp)",
-}
-"""What confines the decoder process, in the order in which it is entered, in words.
-
-What holds crosses as a bit each.
-"""
 
 
 class ClipKind(IntEnum):
@@ -258,32 +237,3 @@ class ClipError(TruelightError):
         super().__init__(message.format(**parts), remedy)
         self.fault = fault
         self.numbers = numbers
-
-
-def pack(kind: IntEnum, *fields: int) -> bytes:
-    """One message; missing fields are 0."""
-    return MESSAGE.pack(kind, *fields, *(0,) * (9 - len(fields)))
-
-
-def read_message(descriptor: int, deadline: float | None = None) -> tuple[int, ...] | None:
-    """One message from a connection as ten integers; None when the other side has closed it.
-
-    `deadline` is on `time.monotonic`'s clock. Raises TimeoutError when it passes, EOFError when the
-    connection ends within a message.
-    """
-    data = b""
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    while len(data) < MESSAGE.size:
-        if deadline is not None and not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            raise TimeoutError
-        try:
-            part = os.read(descriptor, MESSAGE.size - len(data))
-        except ConnectionResetError:
-            part = b""
-        if not part and data:
-            raise EOFError
-        if not part:
-            return None
-        data += part
-    return MESSAGE.unpack(data)

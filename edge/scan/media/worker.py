@@ -20,12 +20,11 @@ from math import inf
 from typing import Any, NoReturn
 
 from edge.scan import sandbox
+from edge.scan.child_messages import MESSAGE, Notice, pack, read_message, to_bits
 from edge.scan.child_process import end_with
 from edge.scan.media.clip_file import DescriptorFile, PixelLimits
 from edge.scan.media.parts import Parts, import_all, import_readers
 from edge.scan.media.protocol import (
-    LAYERS,
-    MESSAGE,
     MICROSECONDS,
     ClipError,
     ClipKind,
@@ -34,8 +33,6 @@ from edge.scan.media.protocol import (
     Remark,
     Reply,
     Request,
-    pack,
-    read_message,
 )
 from edge.scan.media.sampling import ClipReader, Sampling
 
@@ -97,7 +94,7 @@ class ParentConnection:
         """Frames decoded of the parts before the current one."""
         self._last = 0.0
 
-    def reply(self, kind: Reply, *fields: int) -> None:
+    def reply(self, kind: Reply | Notice, *fields: int) -> None:
         """Send one message; messages are shorter than what a connection takes whole."""
         self._last = time.monotonic()
         try:
@@ -145,7 +142,7 @@ class ParentConnection:
 def main(descriptor: int) -> NoReturn:
     """Serve one clip over this connection, then exit without unwinding."""
     parent = ParentConnection(descriptor)
-    parent.reply(Reply.READY, os.getuid(), os.getpid())
+    parent.reply(Notice.READY, os.getuid(), os.getpid())
     import_all(parent.has_request)  # while it waits
     (kind, *fields), descriptors = parent.first_request()
     try:
@@ -167,7 +164,7 @@ def main(descriptor: int) -> NoReturn:
 
 def _try_sandbox(parent: ParentConnection, cpu: int, space: int) -> None:
     held = sandbox.enter(cpu, space, (parent.descriptor, _STDERR))
-    parent.reply(Reply.CONFINED, sum(1 << bit for bit, name in enumerate(LAYERS) if name in held))
+    parent.reply(Notice.CONFINED, to_bits(held))
 
 
 def _serve(parent: ParentConnection, fields: Sequence[int], clip: int, memory: int) -> None:

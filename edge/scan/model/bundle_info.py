@@ -17,6 +17,7 @@ from edge.errors import TruelightError
 from edge.finding import Model
 from edge.language import N_
 from edge.scan.model.manifest import FIGURES, MANIFEST, TOWER, FigureFile, File, Manifest
+from edge.text import one_line
 
 REMEDY: Final = N_("Export it again with truelight-export, or name another with --bundle.")
 LARGEST: Final = 1 << 30
@@ -146,7 +147,7 @@ def _parsed(kind: type[Parsed], file: Path, text: bytes) -> Parsed:
         error = failure.errors()[0]
         where = ".".join(str(part) for part in error["loc"])
         message = N_("{file} is not valid: {why}.")
-        why = f"{where}: {error['msg']}".removeprefix(": ")
+        why = one_line(f"{where}: {error['msg']}".removeprefix(": "))
         raise BundleError(message.format(file=file, why=why), REMEDY) from None
 
 

@@ -9,32 +9,30 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
-import subprocess
 import threading
 import time
-import weakref
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-from edge.scan.child_process import forbid_attaching, interpreter, spawn
+from edge.language import N_
 from edge.scan.frames import Crops, Floats
 from edge.scan.model.bundle_info import BATCH, REMEDY, TOWER_BATCH, BundleError, BundleInfo
 from edge.scan.model.manifest import FEATURES, GOLDEN, SEQUENCE, TOWER, File
-from edge.scan.model.messages import HEADER, MOST_TEXT, Answer, Ask, pack, shape_of
+from edge.scan.model.messages import MOST_TEXT, Answer, Ask, shape_of
+from edge.scan.model.process import ModelProcess, ProcessEndedError, log_confinement, start
 from edge.text import one_line
 
 LOAD_SECONDS: Final = 45.0
 RUN_SECONDS: Final = 20.0
 """For a batch. The daemon lets 60 s pass without a sign of life, also while it loads the model; a
 scan may wait for two batches."""
-_GRACE = 5.0
-"""Seconds for a process that has closed the connection to end."""
+_CALL_SECONDS = 55.0
+"""The same with the start of another process."""
+_DIMENSIONS = {Ask.FEATURES: 2, Ask.MAP: 4, Ask.SEQUENCE: 1, Ask.GENERATED: 1}
 CONFINED_FILES: Final[tuple[File, ...]] = (FEATURES, SEQUENCE, GOLDEN, TOWER)
 """In the order in which the process gets them."""
-_WORKER = "edge.scan.model.confined_worker"
 
 
 class ModelProcessError(Exception):
@@ -50,18 +48,15 @@ class ConfinedGraphs:
         """`command` replaces the process in tests. Raises BundleError as `load_bundle`."""
         self._info = info
         self._threads = threads or len(os.sched_getaffinity(0))
-        self._command = command or interpreter(_WORKER)
+        self._command = command
         self._batch = TOWER_BATCH if TOWER in info.manifest.files else BATCH
+        self._width = 0  # of the features, as first answered
         self._lock = threading.Lock()
-        self._connection: socket.socket | None = None
+        self.process: ModelProcess | None = None
+        """The process that has the bundle; None after one was ended, until the next call."""
         self.asks_generated = False
         """Whether the sequence graph says if a face was generated whole."""
         self._start()
-
-    @property
-    def pid(self) -> int:
-        """The process's id."""
-        return self._child.pid
 
     def features(self, crops: Crops, output: str = "features") -> Floats:
         """As `Sessions.features`."""
@@ -80,99 +75,91 @@ class ConfinedGraphs:
 
     def close(self) -> None:
         """End the process."""
-        if self._connection is not None:
-            self._finalizer()
-            self._connection = None
+        if self.process is not None:
+            self.process.end()
+            self.process = None
 
     def _start(self) -> None:
         """Start the process and have it load the bundle. Raises BundleError."""
         names = [name for name in CONFINED_FILES if name in self._info.manifest.files]
-        path = os.fsencode(self._info.path)
+        deadline = time.monotonic() + LOAD_SECONDS
         with contextlib.ExitStack() as opened:
-            contents = [opened.enter_context(self._info.open_verified(name)) for name in names]
-            sizes = [os.fstat(content.fileno()).st_size for content in contents]
-            sizes += [-1] * (4 - len(sizes))
-            forbid_attaching()
+            files = [opened.enter_context(self._info.open_verified(name)) for name in names]
+            numbers = [file.fileno() for file in files]
+            sizes = [os.fstat(number).st_size for number in numbers]
+            sizes += [-1] * (len(CONFINED_FILES) - len(sizes))
             try:
-                self._connection, self._child = spawn(self._command)
-            except OSError as failure:
-                text = f"The process of the model {self._info.path} cannot be started"
-                raise BundleError(f"{text}: {failure.strerror}.", REMEDY) from None
-            self._finalizer = weakref.finalize(self, _end, self._connection, self._child)
-            self._connection.settimeout(LOAD_SECONDS)
-            head = pack(Ask.LOAD, self._threads, *sizes, len(path))
-            with contextlib.suppress(OSError):  # then it has ended, and the answer is missing
-                socket.send_fds(self._connection, [head], [each.fileno() for each in contents])
-                self._connection.sendall(path)
-        try:
-            kind, generated, *_ = self._receive_header(time.monotonic() + LOAD_SECONDS)
-            if kind != Answer.LOADED:
-                raise ValueError(f"answer {kind}")
-        except (OSError, EOFError, ValueError) as failure:
-            text = f"The model {self._info.path} cannot be loaded"
-            raise BundleError(f"{text}: {self._how_it_failed(failure)}.", REMEDY) from None
+                process = self.process = start(self._command, deadline)
+                path = os.fsencode(self._info.path)
+                found = process.load(self._threads, sizes, path, numbers, deadline)
+                log_confinement(found)
+                kind, generated, *_ = self._receive(process, deadline)
+                if kind != Answer.LOADED:
+                    raise ValueError(f"answer {kind}")
+            except BundleError:
+                self.close()
+                raise
+            except (OSError, ProcessEndedError, ValueError) as failure:
+                text = N_("The model {file} cannot be loaded: {sentence}.")
+                how = self._how_it_failed(failure)
+                text = text.format(file=self._info.path, sentence=how)
+                raise BundleError(text, REMEDY) from None
         self.asks_generated = generated == 1
 
     def _run(self, ask: Ask, given: Crops | Floats) -> Floats:
         with self._lock:
-            if self._connection is None:
+            latest = time.monotonic() + _CALL_SECONDS
+            if self.process is None:
                 self._start()
-            assert self._connection is not None
-            deadline = time.monotonic() + RUN_SECONDS
+            assert self.process is not None
+            deadline = min(time.monotonic() + RUN_SECONDS, latest)
             try:
-                self._connection.settimeout(RUN_SECONDS)
-                self._connection.sendall(pack(ask, given.ndim, *given.shape))
-                self._connection.sendall(np.ascontiguousarray(given).data.cast("B"))
-                header = self._receive_header(deadline)
-                shape = shape_of(header)
-                if header[0] != Answer.ARRAY or shape[0] != len(given):
-                    raise ValueError(f"answer {header[:6]}")
-                content = self._receive(4 * int(np.prod(shape)), deadline)
+                sent = np.ascontiguousarray(given).data.cast("B")
+                self.process.send(ask, given.ndim, *given.shape, content=sent, deadline=deadline)
+                message = self._receive(self.process, deadline)
+                shape = shape_of(message)
+                if message[0] != Answer.ARRAY or not self._fits(shape, ask, len(given)):
+                    raise ValueError(f"answer {message[:6]}")
+                content = self.process.receive_bytes(4 * int(np.prod(shape)), deadline)
+                answer = np.frombuffer(content, np.float32).reshape(shape)
+                if not np.isfinite(answer).all():
+                    raise ValueError("an answer that is not finite")
             except BundleError as refusal:
                 self.close()
-                raise ModelProcessError(refusal.message) from None
-            except (OSError, EOFError, ValueError) as failure:
+                text = N_("The model {file} failed: {why}").format(
+                    file=self._info.path, why=refusal.message
+                )
+                raise ModelProcessError(text) from None
+            except (OSError, ProcessEndedError, ValueError) as failure:
+                text = N_("The model {file} failed: {sentence}.")
                 how = self._how_it_failed(failure)
-                raise ModelProcessError(f"The model {self._info.path} failed: {how}.") from None
-        return np.frombuffer(content, np.float32).reshape(shape)
+                raise ModelProcessError(text.format(file=self._info.path, sentence=how)) from None
+        return answer
 
-    def _receive_header(self, deadline: float) -> tuple[int, ...]:
-        """The next header. Raises BundleError if it brings a refusal; TimeoutError, EOFError."""
-        header = HEADER.unpack(self._receive(HEADER.size, deadline))
-        if header[0] != Answer.REFUSED:
-            return header
-        if not 0 <= header[1] <= MOST_TEXT:
-            raise ValueError(f"a text of {header[1]} bytes")
-        text = self._receive(header[1], deadline).decode(errors="backslashreplace")
+    def _fits(self, shape: tuple[int, ...], ask: Ask, number: int) -> bool:
+        """Whether an answer to so many crops or windows may have this shape."""
+        if len(shape) != _DIMENSIONS[ask] or shape[0] != number:
+            return False
+        if ask is Ask.FEATURES:
+            self._width = self._width or shape[1]
+            return shape[1] == self._width > 0
+        return True
+
+    def _receive(self, process: ModelProcess, deadline: float) -> tuple[int, ...]:
+        """The next message. Raises BundleError if it brings a refusal; else as `process`."""
+        message = process.receive(deadline)
+        if message[0] != Answer.REFUSED:
+            return message
+        if not 0 <= message[1] <= MOST_TEXT:
+            raise ValueError(f"a text of {message[1]} bytes")
+        text = process.receive_bytes(message[1], deadline).decode(errors="backslashreplace")
         raise BundleError(one_line(text), REMEDY)
-
-    def _receive(self, size: int, deadline: float) -> bytearray:
-        assert self._connection is not None
-        content = bytearray(size)
-        rest = memoryview(content)
-        while rest:
-            self._connection.settimeout(max(0.001, deadline - time.monotonic()))
-            count = self._connection.recv_into(rest)
-            if not count:
-                raise EOFError
-            rest = rest[count:]
-        return content
 
     def _how_it_failed(self, failure: Exception) -> str:
         """In words; the process is ended, and another one starts with the next call."""
-        status = 0
-        if not isinstance(failure, TimeoutError | ValueError):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                status = self._child.wait(_GRACE)
         self.close()
         if isinstance(failure, TimeoutError):
-            return "it does not answer in time"
+            return N_("it does not answer in time")
         if isinstance(failure, ValueError):
-            return "it returned invalid data"
-        return f"it was ended by signal {-status}" if status < 0 else "it ended"
-
-
-def _end(connection: socket.socket, child: subprocess.Popen[bytes]) -> None:
-    connection.close()
-    child.kill()
-    child.wait()
+            return N_("it returned invalid data")
+        return str(failure)

@@ -1,7 +1,7 @@
 """The process of a confined model: reads a bundle that is not Truelight's, and runs its graphs.
 
-Started by `confined` as a fresh interpreter. It gets descriptors of the bundle's files, enters the
-sandbox of the decoder process, and only then parses what they hold.
+Started by `process` or `edge.scan.supervisor` as a fresh interpreter. It gets descriptors of the
+bundle's files, enters the sandbox of the decoder process, and only then parses what they hold.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import Final, NoReturn
 import numpy as np
 
 from edge.scan import sandbox
+from edge.scan.child_messages import MESSAGE, Notice, pack, to_bits
 from edge.scan.child_process import end_with
 from edge.scan.model.bundle import Sessions, check_golden
 from edge.scan.model.bundle_info import BundleError
-from edge.scan.model.messages import HEADER, MOST_TEXT, Answer, Ask, pack, shape_of
+from edge.scan.model.messages import MOST_TEXT, Answer, Ask, shape_of
 
 MOST_FILES: Final = 4
 _STDERR = 2
@@ -30,29 +31,36 @@ _CPU_SECONDS = 1 << 30  # it lives as long as the program
 
 def main(descriptor: int) -> NoReturn:
     """Load the bundle that the first message brings, then answer until the connection ends."""
-    with socket.socket(fileno=descriptor) as connection:
-        head, files, *_ = socket.recv_fds(connection, HEADER.size, MOST_FILES)
-        connection.detach()
-    if len(head) != HEADER.size:
-        os._exit(0)
     _import_the_rest()
+    _write(descriptor, pack(Notice.READY, os.getuid(), os.getpid()))
+    with socket.socket(fileno=descriptor) as connection:
+        try:
+            head, files, *_ = socket.recv_fds(connection, MESSAGE.size, MOST_FILES)
+        except ConnectionResetError:
+            os._exit(0)
+        connection.detach()
+    if len(head) != MESSAGE.size:
+        os._exit(0)
     gc.freeze()
     gc.enable()  # off since its start: what is imported stays
     # What ONNX Runtime says of a stranger's file is not for this program's terminal.
     os.dup2(os.open(os.devnull, os.O_WRONLY), _STDERR)
-    header = HEADER.unpack(head)
-    memory = _MEMORY + header[1] * _MEMORY_OF_A_THREAD
-    sandbox.enter(_CPU_SECONDS, memory, (descriptor, _STDERR))
+    message = MESSAGE.unpack(head)
+    memory = _MEMORY + message[1] * _MEMORY_OF_A_THREAD
+    held = sandbox.enter(_CPU_SECONDS, memory, (descriptor, _STDERR))
     end_with(descriptor)  # no thread before: some layers confine only the one that enters
+    _write(descriptor, pack(Notice.CONFINED, to_bits(held)))
+    if not files:  # only the sandbox was to be tried
+        os._exit(0)
     try:
-        graphs = _load(header, files, descriptor)
+        graphs = _load(message, files, descriptor)
         _write(descriptor, pack(Answer.LOADED, graphs.asks_generated))
         while True:
             _answer(descriptor, graphs)
     except BundleError as failure:
         _refuse(descriptor, failure.message)
     except Exception as failure:  # ONNX Runtime's errors have no other common base
-        _refuse(descriptor, repr(failure))
+        _refuse(descriptor, " ".join(str(failure).split()) or type(failure).__name__)
     os._exit(0)
 
 
@@ -65,8 +73,8 @@ def _import_the_rest() -> None:
         read["nothing"]
 
 
-def _load(header: tuple[int, ...], files: list[int], descriptor: int) -> Sessions:
-    _, threads, features, sequence, golden, tower, path_bytes, _ = header
+def _load(message: tuple[int, ...], files: list[int], descriptor: int) -> Sessions:
+    _, threads, features, sequence, golden, tower, path_bytes, *_ = message
     path = Path(os.fsdecode(_read(descriptor, path_bytes)))
     sizes = [size for size in (features, sequence, golden, tower) if size >= 0]
     contents = [_read(file, size) for file, size in zip(files, sizes, strict=True)]
@@ -77,8 +85,8 @@ def _load(header: tuple[int, ...], files: list[int], descriptor: int) -> Session
 
 
 def _answer(descriptor: int, graphs: Sessions) -> None:
-    header = HEADER.unpack(_read(descriptor, HEADER.size))
-    shape, ask = shape_of(header), Ask(header[0])
+    message = MESSAGE.unpack(_read(descriptor, MESSAGE.size))
+    shape, ask = shape_of(message), Ask(message[0])
     kind = np.dtype(np.uint8 if ask in (Ask.FEATURES, Ask.MAP) else np.float32)
     given = np.frombuffer(_read(descriptor, int(np.prod(shape)) * kind.itemsize), kind)
     given = given.reshape(shape)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 AHEAD = 4
 """Batches that may wait for the network before the face pipeline waits for it."""
+_SIGN_SECONDS = 2.0
+"""Between signs of life while the network is waited for: a model of others may take long."""
 
 
 @dataclass
@@ -56,8 +58,17 @@ class _Window:
 class Inference:
     """The scores of one clip's faces. A context manager: leaving it drops what still waits."""
 
-    def __init__(self, bundle: Callable[[], Bundle], manifest: Manifest) -> None:
-        """`bundle` may block while the model is still being loaded; `manifest` is the bundle's."""
+    def __init__(
+        self,
+        bundle: Callable[[], Bundle],
+        manifest: Manifest,
+        waiting: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`bundle` may block while the model is still being loaded; `manifest` is the bundle's.
+
+        `waiting` is called now and then while the network is waited for; it may raise `Cancelled`.
+        """
+        self._waiting = waiting
         self._bundle = bundle
         self._manifest = manifest
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="features")
@@ -117,7 +128,12 @@ class Inference:
         batch.features = self._pool.submit(self._run, crops)
         self._submitted.append(batch.features)
         if len(self._submitted) > AHEAD:
-            self._submitted.popleft().result()
+            self._answer(self._submitted.popleft())
+
+    def _answer(self, features: Future[Floats]) -> Floats:
+        while not wait([features], _SIGN_SECONDS).done:
+            self._waiting()
+        return features.result()
 
     def _run(self, crops: Crops) -> Floats:
         bundle = self._bundle()
@@ -130,6 +146,7 @@ class Inference:
         """Score a full window, for each face in it."""
         if not window.tracks:
             return
+        self._waiting()
         bundle, shape = self._bundle(), self._manifest.window
         faces = []
         for samples in window.tracks.values():
@@ -160,7 +177,7 @@ class Inference:
         if sample.batch is self._batch:
             self._submit()
         assert sample.batch.features is not None, "every batch but the current one is submitted"
-        return np.asarray(sample.batch.features.result()[sample.row])
+        return np.asarray(self._answer(sample.batch.features)[sample.row])
 
 
 def fill_window(times: Sequence[float], found: Sequence[int], slots: int, step: float) -> list[int]:

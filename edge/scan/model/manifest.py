@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from edge.finding import Thresholds
 from edge.scan.frames import CropSpec
+from edge.text import one_line
 
 File = Literal[
     "features.onnx", "sequence.onnx", "golden.npz", "CARD.md", "tower.onnx", "figures.json"
@@ -29,6 +30,8 @@ MANIFEST = "bundle.json"
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Words = Annotated[str, Field(max_length=2000), AfterValidator(one_line)]
+"""What people read: a stranger's text cannot control their terminal."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -170,18 +173,18 @@ class GraphSettings(ManifestPart):
 class MeasuredFigure(ManifestPart):
     """A measured figure, with its data and the command that measured it."""
 
-    name: str
+    name: Words
     value: Finite
     low: Finite | None = Field(default=None, description="Of the 95 % interval.")
     high: Finite | None = None
-    data: str = ""
-    command: str = ""
+    data: Words = ""
+    command: Words = ""
 
 
 class FigureGroup(ManifestPart):
     """Figures that one command measured on one set of data."""
 
-    data: str
+    data: Words
     command: int = Field(ge=0, description="Index in `commands`.")
     figures: tuple[MeasuredFigure, ...]
 
@@ -189,7 +192,7 @@ class FigureGroup(ManifestPart):
 class FigureFile(ManifestPart):
     """`figures.json`: everything that was measured, each command stored once."""
 
-    commands: tuple[str, ...]
+    commands: tuple[Words, ...]
     groups: tuple[FigureGroup, ...]
 
     @model_validator(mode="after")
@@ -212,9 +215,9 @@ class Manifest(ManifestPart):
 
     format: Literal[1, 2] = 1
     name: Name
-    version: str = Field(min_length=1, max_length=64)
-    licence: str = Field(min_length=1)
-    summary: str
+    version: Words = Field(min_length=1, max_length=64)
+    licence: Words = Field(min_length=1)
+    summary: Words
     input: Input
     window: Window
     pooling: Literal["mean"] = Field(default="mean", description="Of a track's window logits.")

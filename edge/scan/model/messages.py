@@ -1,16 +1,14 @@
 """What the program and the process of a confined model send each other: numbers and arrays.
 
-A message is a header of eight integers and the bytes of one array, or of a text.
+A message of `child_messages`, and the bytes of one array, or of a text.
 """
 
 from __future__ import annotations
 
 import math
-import struct
 from enum import IntEnum
 from typing import Final
 
-HEADER: Final = struct.Struct("<8q")
 MOST_DIMENSIONS: Final = 4
 MOST_BYTES: Final = 64_000_000
 """Of one array."""
@@ -18,7 +16,7 @@ MOST_TEXT: Final = 2000
 
 
 class Ask(IntEnum):
-    """What is wanted. All but the first carry an array, with its shape in the header."""
+    """What is wanted. All but the first carry an array, with its shape in the message."""
 
     LOAD = 0  # threads; sizes of features, sequence, golden, tower or -1; bytes of the path
     FEATURES = 1
@@ -28,24 +26,19 @@ class Ask(IntEnum):
 
 
 class Answer(IntEnum):
-    """How it went."""
+    """How it went; besides there is `child_messages.Notice`."""
 
     LOADED = 0  # whether there is an output `generated`
-    ARRAY = 1  # float32, its shape in the header
+    ARRAY = 1  # float32, its shape in the message
     REFUSED = 2  # bytes of the text that says why
 
 
-def pack(kind: IntEnum, *numbers: int) -> bytes:
-    """A header; missing numbers are 0."""
-    return HEADER.pack(kind, *numbers, *(0,) * (7 - len(numbers)))
-
-
-def shape_of(header: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape in the header of an array: dimensions, then their lengths.
+def shape_of(message: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape in the message of an array: dimensions, then their lengths.
 
     Raises ValueError if that is not the shape of a float32 array of at most `MOST_BYTES`.
     """
-    _, dimensions, *lengths = header
+    _, dimensions, *lengths = message
     if not 1 <= dimensions <= MOST_DIMENSIONS:
         raise ValueError(f"{dimensions} dimensions")
     shape = tuple(lengths[:dimensions])

@@ -13,7 +13,7 @@ changes the score as well (`benchmarks/saliency.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 import cv2
@@ -46,22 +46,25 @@ def draw_heat(
     portraits: Mapping[int, Pixels],
     crops: Mapping[int, Pixels],
     bundle: Bundle,
+    waiting: Callable[[], None] = lambda: None,
 ) -> dict[int, Pixels]:
     """Draw the saliency of the counted faces with the highest probability of FAKE.
 
     By the face's id: its portrait with an `overlay`. `portraits` and `crops` (the bundle's) are of
-    the same frame, by the face's id.
+    the same frame, by the face's id. `waiting` is called before each.
     """
     counted = [face for face in faces if face.counted]
     worst = sorted(counted, key=lambda face: -(face.fake_probability or 0.0))[:MOST]
     crop = bundle.manifest.input.crop_spec
-    return {
-        face.id: overlay(portraits[face.id], heat_map(bundle, crops[face.id]), crop)
-        for face in worst
-    }
+    drawn = {}
+    for face in worst:
+        waiting()
+        heat = heat_map(bundle, crops[face.id], waiting)
+        drawn[face.id] = overlay(portraits[face.id], heat, crop)
+    return drawn
 
 
-def heat_map(bundle: Bundle, crop: Pixels) -> Floats:
+def heat_map(bundle: Bundle, crop: Pixels, waiting: Callable[[], None] = lambda: None) -> Floats:
     """How much each place of a crop (uint8 `[side, side, 3]` RGB) raises the score.
 
     float32 `[side, side]`: by how much the calibrated log odds of FAKE are lower with the strips
@@ -72,6 +75,7 @@ def heat_map(bundle: Bundle, crop: Pixels) -> Floats:
     hidden = (crop + _strips(side) * (mean - crop)).round().astype(np.uint8)
     # As if the face looked like this in all frames of a window.
     features = np.repeat(bundle.features(hidden)[:, None], bundle.manifest.window.frames, axis=1)
+    waiting()
     odds = bundle.manifest.calibration.scale * bundle.sequence(features)
     across, down = (part.mean() - part for part in (odds[:STRIPS], odds[STRIPS:]))
     heat = (across[:, None] + down) / 2

@@ -23,6 +23,7 @@ from edge.errors import TruelightError
 from edge.language import N_
 from edge.scan.frames import Crops, Floats, Pixels
 from edge.scan.model.bundle_info import TOWER_BATCH, BundleInfo, read_bundle
+from edge.scan.model.confined import ModelProcessError
 from edge.scan.model.manifest import Manifest
 from edge.scan.progress import Cancelled
 from edge.settings import Settings
@@ -191,6 +192,8 @@ class SecondModel:
                 return {face: self._answers(bundle, kept, check) for face, kept in crops.items()}
             except (TruelightError, Cancelled):
                 raise
+            except ModelProcessError as failure:
+                raise TruelightError(str(failure)) from None
             except Exception as failure:
                 log.exception("The second opinion failed")
                 sentence = N_("{name} failed: {why}.")

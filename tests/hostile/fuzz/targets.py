@@ -21,10 +21,11 @@ from pydantic import ValidationError
 from edge.finding import Finding, Model, Thresholds, Verdict
 from edge.history.reader import Entry, Visit
 from edge.history.report import make_report
+from edge.scan.child_messages import MESSAGE, Notice
 from edge.scan.media import client, structure
 from edge.scan.media.clip_file import DescriptorFile
 from edge.scan.media.formats import recognise
-from edge.scan.media.protocol import MESSAGE, ClipError, Fault, Reply
+from edge.scan.media.protocol import ClipError, Fault, Reply
 from edge.scan.media.sampling import Sampling
 from edge.scan.model.bundle_info import BundleError, manifest_with_figures
 from edge.settings import SettingsError, load_settings
@@ -32,6 +33,7 @@ from edge.text import name_text, one_line, path_text
 
 FOLDER = Path(tempfile.mkdtemp(prefix="truelight-fuzz-"))
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+_KINDS = (*Reply, *Notice)
 _NUMBERS = (0, 1, 2, 3, 7, 8, 47, 63, 64, 1000, 10**6, 2**31, 2**40, 2**62, 2**63 - 1, -1, -(2**63))
 
 
@@ -100,7 +102,7 @@ def _messages(data: bytes) -> list[tuple[int, ...]]:
             _NUMBERS[field - 200] if field - 200 in range(len(_NUMBERS)) else field
             for field in fields
         )
-        found.append((int(list(Reply)[kind % len(Reply)]) if kind < 240 else kind, *numbers))
+        found.append((int(_KINDS[kind % len(_KINDS)]) if kind < 240 else kind, *numbers))
     return found
 
 
