@@ -9,7 +9,7 @@ machine_ready() { # FOLDER TREE
     local folder=$1 tree=$2
     install -D -m 644 "$VM/asked.py" "$tree/usr/local/lib/asked.py"
     printf '%s\n' '[Service]' 'ExecStart=/usr/bin/python3 -IB /usr/local/lib/asked.py' \
-        >"$tree/etc/systemd/system/asked.service"
+        Restart=on-failure RestartSec=1 >"$tree/etc/systemd/system/asked.service"
     mkdir -p "$tree/etc/systemd/system/multi-user.target.wants"
     ln -sf ../asked.service "$tree/etc/systemd/system/multi-user.target.wants/asked.service"
 

@@ -53,15 +53,15 @@ USED = "grep ^N: /proc/bus/input/devices | sort; ls /sys/class/net"
 @contextmanager
 def plugged(machine: Machine, image: Path, name: str, **how: object) -> Iterator[dict[str, object]]:
     """A stick that is in; what the daemon gets to know of it. Afterwards nothing of it is left."""
-    before = float(machine.ask("cut -d ' ' -f 1 /proc/uptime"))
     machine.plug(image, **how)
     status = f"{STICKS}/{name}.json"
-    output = machine.ask(
-        f"for _ in $(seq 300); do [ ! -e {status} ] || exec cat {status}; sleep 0.2; done;"
-        " journalctl --lines 60; udevadm info /dev/sda; exit 1"
-    )
-    facts = json.loads(output)
-    facts["seconds"] = facts["plugged"] / 1e9 - before
+    lines = machine.ask(
+        f"for _ in $(seq 300); do if [ -e {status} ]; then cat {status}; echo; cat /proc/uptime;"
+        " exec dmesg; fi; sleep 0.1; done; journalctl --lines 60; udevadm info /dev/sda; exit 1"
+    ).splitlines()
+    facts = json.loads(lines[0])
+    came = [line for line in lines if "USB device number" in line][-1]
+    facts["seconds"] = float(lines[1].split()[0]) - float(came.strip("[ ").split("]")[0])
     yield facts
     machine.pull()
     machine.ask(f"for _ in $(seq 300); do {NOTHING_LEFT} && exit; sleep 0.2; done; exit 1")
@@ -114,17 +114,18 @@ def at_boot(machine: Machine) -> None:
         *("-drive", f"if=none,id=stick0,file={image},format=raw"),
         *("-device", "usb-storage,id=stick0,drive=stick0,removable=on,bus=xhci.0,port=2.1"),
     )
-    seconds = machine.boot(SAYS.format("No clips on MY STICK"), *devices)
+    seconds = machine.boot(SAYS.format("MY STICK.*Safe to remove"), *devices)
     print(f"{machine.kind}: ready after {machine.ask('cat /proc/uptime').split()[0]} s,")
     print(f"    {seconds:.0f} s of this machine, {machine.seconds():.0f} s of its processor")
     assert "QEMU USB Keyboard" in machine.ask(USED)
     facts = json.loads(machine.ask(f"cat {STICKS}/sda.json"))
     assert (facts["filesystem"], facts["error"]) == ("ext4", None), facts
-    print("at boot: a keyboard, a hub and a stick behind it are kept; the stick is searched")
+    print("at boot: a keyboard, a hub and a stick behind it are kept; the stick gets its report")
     for name in ("stick0", "hub", "early"):
         machine.remove(name)
     machine.ask(
-        f"for _ in $(seq 300); do {NOTHING_LEFT} && break; sleep 0.2; done; {SAYS.format('Ready')}"
+        f"for _ in $(seq 300); do {NOTHING_LEFT} && break; sleep 0.2; done;"
+        f" {NOTHING_LEFT}; {SAYS.format('Ready')}"
     )
     assert "QEMU USB Keyboard" not in machine.ask(USED)
 
