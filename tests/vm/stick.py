@@ -278,7 +278,8 @@ def pull_at_random(machine: Machine) -> None:
     with plugged(machine, image, "sda1"):
         machine.ask(
             "mkfs.vfat -n 'MY STICK' /dev/sda1; mount -t vfat /dev/sda1 /mnt; mkdir /mnt/clips;"
-            " cp /var/tmp/clips/photograph.jpg /var/tmp/clips/broken.mp4 /mnt/clips; umount /mnt"
+            " for number in 1 2 3; do cp /var/tmp/clips/broken.mp4 /mnt/clips/$number.mp4; done;"
+            " umount /mnt"
         )
     slowest, moments = 0.0, Counter[str]()
     for number in range(1, PULLS + 1):

@@ -50,7 +50,7 @@ if [ "$sums" != "$(cat "$BOX/image-of" 2>/dev/null || true)" ]; then
     echo "$sums" >"$BOX/image-of"
 fi
 
-# 200 pulls, of each at most 10 s: PULLS=200 LONGEST=10 tests/vm/run stick
+# 200 pulls: PULLS=200 tests/vm/run stick
 # Some parts: STICKS='hub ntfs' tests/vm/run stick
 # shellcheck disable=SC2086 # words
-python3 -B "$VM/stick.py" "$BOX" "${PULLS:-12}" "${LONGEST:-12}" ${STICKS:-}
+python3 -B "$VM/stick.py" "$BOX" "${PULLS:-12}" "${LONGEST:-5}" ${STICKS:-}
