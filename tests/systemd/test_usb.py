@@ -157,7 +157,7 @@ def test_what_was_refused_is_used_when_the_guard_ends(machine: Machine) -> None:
     assert list(machine.sticks.iterdir())
     machine.do("open")
     assert machine.is_used("1-2")
-    assert list(machine.sticks.iterdir()) == [], "the display may not go on saying that it is refused"
+    assert list(machine.sticks.iterdir()) == [], "it is no longer shown as refused"
     machine.plug("1-3", descriptors(KEYBOARD))
     assert machine.is_used("1-3")
 
