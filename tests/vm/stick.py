@@ -20,11 +20,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from machine import Machine
+from plugging import NOTHING_LEFT, SAYS, STICKS, plugged
+from refusals import USED, try_hub, try_intruders, try_later_controller, try_upkeep
 
 FOLDER = Path(sys.argv[1])
 PULLS, LONGEST = int(sys.argv[2]), float(sys.argv[3])
@@ -39,33 +41,9 @@ FORMATS = {  # how each is made, on the whole stick or on a partition
     "ext4": ("sda", "mkfs.ext4 -q -L 'MY STICK'", "e2fsck -fn"),
 }
 DRIVERS = {"vfat": "vfat", "exfat": "exfat", "ntfs": "ntfs3", "ext4": "ext4"}
-INTRUDERS = ("usb-kbd", "usb-net", "usb-mouse")
 SAFE = {"ro", "nosuid", "nodev", "noexec", "noatime", "nosymfollow"}
-STICKS = "/run/truelight/sticks"
 # A face takes an emulated processor half a minute: one file system has one.
 CLIPS = dict.fromkeys(FORMATS, "broken.mp4") | {"vfat": "photograph.jpg"}
-SAYS = "while ! systemctl show -p StatusText truelight | grep -q '{}'; do sleep 0.5; done"
-NOTHING_LEFT = (
-    f'[ ! -e /sys/block/sda ] && [ -z "$(ls {STICKS})" ] && ! grep -q {STICKS} /proc/1/mountinfo'
-)
-USED = "grep ^N: /proc/bus/input/devices | sort; ls /sys/class/net"
-
-
-@contextmanager
-def plugged(machine: Machine, image: Path, name: str, **how: object) -> Iterator[dict[str, object]]:
-    """A stick that is in; what the daemon gets to know of it. Afterwards nothing of it is left."""
-    machine.plug(image, **how)
-    status = f"{STICKS}/{name}.json"
-    lines = machine.ask(
-        f"for _ in $(seq 300); do if [ -e {status} ]; then cat {status}; echo; cat /proc/uptime;"
-        " exec dmesg; fi; sleep 0.1; done; journalctl --lines 60; udevadm info /dev/sda; exit 1"
-    ).splitlines()
-    facts = json.loads(lines[0])
-    came = [line for line in lines if "USB device number" in line][-1]
-    facts["seconds"] = float(lines[1].split()[0]) - float(came.strip("[ ").split("]")[0])
-    yield facts
-    machine.pull()
-    machine.ask(f"for _ in $(seq 300); do {NOTHING_LEFT} && exit; sleep 0.2; done; exit 1")
 
 
 def sha256(image: Path) -> str:
@@ -205,70 +183,6 @@ def wait_for_report(machine: Machine, name: str) -> None:
         f"while [ ! -e {STICKS}/{name}/TRUELIGHT-REPORT.html ]; do sleep 0.5; done;"
         f"while systemctl is-active -q truelight-report@{name}.service; do sleep 0.5; done"
     )
-
-
-def try_intruders(machine: Machine) -> None:
-    """What is not storage is refused when it is plugged in."""
-    before = machine.ask(USED)
-    for device in INTRUDERS:
-        machine.add(f"{device},port=1", "intruder")
-        refused(machine, "*", device, before)
-        machine.remove("intruder")
-        machine.ask(f"while ls {STICKS}/usb-*.json; do sleep 0.2; done")
-
-
-def try_later_controller(machine: Machine) -> None:
-    """A controller that comes after the guard is guarded too."""
-    before = machine.ask(USED)
-    machine.order("device_add qemu-xhci,id=second,bus=spare")
-    machine.ask("while [ ! -e /sys/bus/usb/devices/usb4 ]; do sleep 0.5; done")
-    machine.order("device_add usb-kbd,id=intruder,bus=second.0")
-    refused(machine, "[34]-*", "usb-kbd at a controller that comes later", before)
-
-
-def try_upkeep(machine: Machine) -> None:
-    """A keyboard that was refused works for upkeep, and is no longer shown as refused."""
-    machine.add("usb-kbd,port=1", "upkeep")
-    refused(machine, "*", "usb-kbd", machine.ask(USED))
-    machine.ask("printf 'usb:\\n  upkeep: true\\n' >>/etc/truelight/truelight.yaml")
-    machine.ask("systemctl restart truelight-usb")
-    machine.ask("while ! grep 'QEMU USB Keyboard' /proc/bus/input/devices; do sleep 0.5; done")
-    assert machine.ask(f"ls {STICKS}") == ""
-    print("usb-kbd: works for upkeep, and is no longer shown as refused")
-
-
-def refused(machine: Machine, name: str, device: str, before: str) -> None:
-    """Wait until a device is refused; nothing of it is used."""
-    status = f"{STICKS}/usb-{name}.json"
-    facts = json.loads(
-        machine.ask(
-            f"for _ in $(seq 300); do cat {status} 2>/dev/null && exit; sleep 0.2; done; exit 1"
-        )
-    )
-    assert facts["error"].startswith("USB device refused"), facts
-    machine.ask("udevadm settle")
-    assert machine.ask(USED) == before
-    print(f"{device}: {facts['error']}", flush=True)
-
-
-def try_hub(machine: Machine) -> None:
-    """A hub with a stick and a keyboard behind it: the stick is used, the keyboard is not."""
-    before = machine.ask(USED)
-    machine.add("usb-hub,port=1", "hub")
-    machine.ask("while [ ! -e /sys/bus/usb/drivers/hub/*-1:1.0 ]; do sleep 0.2; done")
-    print("hub: used", flush=True)
-    machine.add("usb-kbd,port=1.2", "behind")
-    refused(machine, "*-1.2", "usb-kbd behind a hub", before)
-    with plugged(machine, FOLDER / "boot.img", "sda", port="1.1") as facts:
-        assert facts["error"] is None, facts
-        print(f"hub: a stick behind it is mounted {facts['seconds']:.1f} s after plugging in")
-        machine.remove("behind")
-        machine.ask(f"while ls {STICKS}/usb-*.json; do sleep 0.2; done")
-    with_hub = plugged(machine, FOLDER / "boot.img", "sda", port="1.1")
-    with_hub.__enter__()
-    machine.remove("hub")
-    machine.ask(f"for _ in $(seq 300); do {NOTHING_LEFT} && exit; sleep 0.2; done; exit 1")
-    print("hub: pulled out with a stick in it, nothing is left")
 
 
 def pull_at_random(machine: Machine) -> None:
