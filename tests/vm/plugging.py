@@ -1,4 +1,4 @@
-"""A stick in a virtual machine: in until the daemon knows of it, out until nothing is left of it."""
+"""A stick in a virtual machine: in until the daemon knows of it, out until nothing is left."""
 
 from __future__ import annotations
 
