@@ -1,7 +1,7 @@
 """What may be plugged into the box: storage and hubs; nothing that types or has a network.
 
     guard         devices that are plugged in from now on are not used until they are judged;
-                  those that are in stay
+                  those that are in stay, and controllers that come later are guarded too
     open          the contrary: everything is used
     judge NAME    use the device, as 1-1.2, if it is storage or a hub
     forget NAME   it was pulled out
@@ -82,6 +82,7 @@ class Port:
 
     def __init__(self, sys_folder: Path, run: Path, settings: Path) -> None:
         self._devices = sys_folder / "bus" / "usb" / "devices"
+        self._of_controllers = sys_folder / "module/usbcore/parameters/authorized_default"
         self._run = run / "sticks"
         self._settings = settings
 
@@ -98,6 +99,7 @@ class Port:
             with contextlib.suppress(OSError):
                 if NAME.fullmatch(device.name) and read(device / "authorized") == "0":
                     (device / "authorized").write_text("1")
+                    self.forget(device.name)
 
     def judge(self, name: str) -> None:
         """Use a device that is not used yet, if it is allowed; if not, tell the daemon."""
@@ -122,10 +124,12 @@ class Port:
         part.replace(self._run / f"usb-{name}.json")
 
     def forget(self, name: str) -> None:
-        """The device was pulled out."""
+        """The device was pulled out, or is used after all."""
         (self._run / f"usb-{name}.json").unlink(missing_ok=True)
 
     def _set_default(self, value: str) -> None:
+        # First of what comes while this runs, or the driver's module is loaded later.
+        self._of_controllers.write_text(value)
         for hub in self._devices.glob("usb*"):
             (hub / "authorized_default").write_text(value)
 

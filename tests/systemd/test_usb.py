@@ -25,10 +25,17 @@ class Machine:
         self.settings = root / "truelight.yaml"
         self.root = root
         self.sticks.mkdir(parents=True)
-        for hub in ("usb1", "usb2"):
-            (self.devices / hub).mkdir(parents=True)
-            (self.devices / hub / "authorized_default").write_text("1")
+        self.default = root / "sys" / "module" / "usbcore" / "parameters" / "authorized_default"
+        self.default.parent.mkdir(parents=True)
+        self.default.write_text("1")
+        self.add_controller("usb1")
+        self.add_controller("usb2")
         self.plug("1-1", descriptors(KEYBOARD))
+
+    def add_controller(self, hub: str) -> None:
+        """The root hub of a controller, as the kernel has it after its driver took it."""
+        (self.devices / hub).mkdir(parents=True)
+        (self.devices / hub / "authorized_default").write_text(self.default.read_text())
 
     def plug(self, name: str, content: bytes) -> Path:
         """A device as the kernel has it after it came."""
@@ -147,10 +154,25 @@ def test_a_setting_for_upkeep_allows_everything(machine: Machine, text: str) -> 
 def test_what_was_refused_is_used_when_the_guard_ends(machine: Machine) -> None:
     machine.do("guard")
     machine.plug("1-2", descriptors(KEYBOARD))
+    assert list(machine.sticks.iterdir())
     machine.do("open")
     assert machine.is_used("1-2")
+    assert list(machine.sticks.iterdir()) == [], "it is no longer shown as refused"
     machine.plug("1-3", descriptors(KEYBOARD))
     assert machine.is_used("1-3")
+
+
+def test_controllers_that_come_later_are_guarded_too(machine: Machine) -> None:
+    """A driver that is a module, or a card, may come after the guard."""
+    machine.do("guard")
+    machine.add_controller("usb3")
+    machine.plug("3-1", descriptors(KEYBOARD))
+    machine.plug("3-2", descriptors(STORAGE))
+    assert (machine.is_used("3-1"), machine.is_used("3-2")) == (False, True)
+    machine.do("open")
+    machine.add_controller("usb4")
+    machine.plug("4-1", descriptors(KEYBOARD))
+    assert machine.is_used("4-1")
 
 
 def test_only_names_of_devices_are_taken(machine: Machine) -> None:

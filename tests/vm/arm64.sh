@@ -103,6 +103,7 @@ echo "unit tests under arm64: $SECONDS s"
 # ---- The sandbox under a kernel for arm64
 
 rm -rf "$BOX/tree/var/tmp/clips" && cp -r "$MATERIALS/clips" "$BOX/tree/var/tmp/clips"
+machine_patient "$BOX/tree"
 machine_ready "$BOX" "$BOX/tree"
 cp "$BOX"/tree/boot/initrd.img-* "$BOX/small.img"
 python3 -B "$VM/arm64.py" "$BOX"

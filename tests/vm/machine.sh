@@ -1,33 +1,15 @@
 # shellcheck shell=bash
-# What a virtual machine needs beside a system: somebody in it who does what is asked over a shared
-# folder, an image of its disk, and its kernel. tests/vm/machine.py starts it.
+# What a virtual machine needs beside a system: somebody in it who does what is asked over a port
+# (tests/vm/asked.py), an image of its disk, and its kernel. tests/vm/machine.py starts it.
 #
 # machine_ready FOLDER TREE  of the system in TREE, which has a kernel with an initramfs that finds
-#                            a virtio disk: FOLDER/vm.img, vmlinuz, small.img and share/
+#                            a virtio disk: FOLDER/vm.img, vmlinuz and small.img
 
 machine_ready() { # FOLDER TREE
     local folder=$1 tree=$2
-    mkdir -p "$folder/share"
-    rm -f "$folder/share/"*
-    cat >"$tree/usr/local/sbin/asked" <<'ASKED'
-#!/bin/sh
-mkdir -p /host
-mount -t 9p -o trans=virtio,version=9p2000.L host /host || exit 1
-while sleep 0.2; do
-    [ -e /host/ask ] || continue
-    mv /host/ask /host/asked
-    sh -eu /host/asked >/host/output 2>&1
-    echo $? >/host/status.new
-    mv /host/status.new /host/status
-done
-ASKED
-    chmod +x "$tree/usr/local/sbin/asked"
-    printf '%s\n' '[Service]' 'ExecStart=/usr/local/sbin/asked' \
-        >"$tree/etc/systemd/system/asked.service"
-    # An emulated machine on a busy one is slow.
-    mkdir -p "$tree/etc/systemd/system/truelight.service.d"
-    printf '%s\n' '[Service]' 'TimeoutStartSec=1800' 'WatchdogSec=600' \
-        >"$tree/etc/systemd/system/truelight.service.d/patient.conf"
+    install -D -m 644 "$VM/asked.py" "$tree/usr/local/lib/asked.py"
+    printf '%s\n' '[Service]' 'ExecStart=/usr/bin/python3 -IB /usr/local/lib/asked.py' \
+        Restart=on-failure RestartSec=1 >"$tree/etc/systemd/system/asked.service"
     mkdir -p "$tree/etc/systemd/system/multi-user.target.wants"
     ln -sf ../asked.service "$tree/etc/systemd/system/multi-user.target.wants/asked.service"
 
@@ -35,4 +17,11 @@ ASKED
     truncate --size=6G "$folder/vm.img"
     mke2fs -q -t ext4 -O ^has_journal -E lazy_itable_init=1 -d "$tree" "$folder/vm.img"
     cp "$tree"/boot/vmlinuz-* "$folder/vmlinuz"
+}
+
+# An emulated machine on a busy one is slow, where its clock goes by real time.
+machine_patient() { # TREE
+    mkdir -p "$1/etc/systemd/system/truelight.service.d"
+    printf '%s\n' '[Service]' 'TimeoutStartSec=1800' 'WatchdogSec=600' \
+        >"$1/etc/systemd/system/truelight.service.d/patient.conf"
 }
