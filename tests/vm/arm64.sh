@@ -1,7 +1,14 @@
 # shellcheck shell=bash
-# arm64, as on a Pi: setup.sh installs from the lock files, unit tests pass, the clips get the
-# findings that they get on this machine, and the sandbox of the decoder process holds under a
-# kernel for arm64. Programs are emulated; for the last, a whole machine is.
+# arm64, as on a Pi: setup.sh installs from the lock files, the clips get the findings that they get
+# on this machine, unit tests pass, and the sandbox of the decoder process holds under kernels for
+# arm64 with pages of 4 and of 16 KiB (a Pi 5 has the latter). Programs are emulated by qemu-user;
+# for the last, whole machines are.
+#
+#     TRUELIGHT_ARM64="install findings units machines"    some of these steps; all of them without
+#     TRUELIGHT_ARM64_TESTS="tests/scan tests/history"     tests that the step `units` runs
+#
+# The step `units` keeps what each file of tests said in artifacts/arm64-units, and goes on there: a
+# file runs again when it failed, or when it or the program has changed.
 # Needs qemu-user-static, arch-test and qemu-system-arm.
 
 # shellcheck source=tests/vm/box.sh
@@ -11,6 +18,11 @@
 # shellcheck source=tests/vm/machine.sh
 . "$VM/machine.sh"
 
+STEPS=${TRUELIGHT_ARM64:-install findings units machines}
+# Front doors, pages and networks of Dask take hours here; PyTorch is never on a box.
+TESTS=${TRUELIGHT_ARM64_TESTS:-tests/test_text.py tests/test_atomic_write.py tests/test_settings.py
+    tests/test_language.py tests/scan tests/history/test_keeping.py tests/history/test_report.py
+    tests/doctor tests/box}
 BOX=
 arm64_ends() {
     [ -z "$BOX" ] || umount --lazy "$BOX/tree" 2>/dev/null || true
@@ -19,91 +31,130 @@ arm64_ends() {
 trap arm64_ends EXIT
 emulation_begins
 
-# ---- What this machine says of the clips
-
 HERE=$ROOT
 MATERIALS=$CACHE/arm64-clips
+PYTHON=/opt/truelight/.venv/bin/python
 mkdir -p "$MATERIALS/clips" "$MATERIALS/models"
+
 on_this_machine() { # COMMAND...
     in_root --console=pipe --bind="$MATERIALS:/run/materials" \
         --bind-ro="$CERTIFICATES:/run/certificates" --setenv=SSL_CERT_FILE=/run/certificates \
         --setenv=TRUELIGHT_MODELS=/run/materials/models --setenv=PYTHONDONTWRITEBYTECODE=1 \
         --setenv=PYTHONPATH=/opt/truelight:/opt/truelight/samples --chdir=/opt/truelight "$@"
 }
-on_this_machine /opt/python/bin/python -m edge.cli.main models fetch
-[ -n "$(ls "$MATERIALS/clips")" ] ||
-    on_this_machine /opt/python/bin/python -c '
-import reference_clips, sys; from pathlib import Path
-reference_clips.PHOTOS = Path("/run/materials/faces")
-made = reference_clips.make_clips(Path(sys.argv[1]))
-for clip in sorted(made)[8:]: clip.unlink()  # emulated, one takes a while' /run/materials/clips
-# shellcheck disable=SC2016
-on_this_machine /bin/sh -c '/opt/python/bin/python -m edge.cli.main scan --json /run/materials/clips
-    [ $? -le 1 ]' >"$MATERIALS/amd64.jsonl"
-
-# ---- Install
-
-root_ready trixie arm64
-box_root_ready arm64
-cpuinfo 0xd08 >"$BOX/cortex-a72"
-cpuinfo 0xd0b >"$BOX/cortex-a76"
 
 on_arm() { # PROCESSOR COMMAND...
     local processor=$1
     shift
     # shellcheck disable=SC2016
     in_box --setenv=QEMU_CPU="$processor" --bind-ro="$BOX/$processor:/run/cpuinfo" \
-        --bind-ro="$MATERIALS:/run/materials" --setenv=PYTHONDONTWRITEBYTECODE=1 \
+        --bind="$MATERIALS:/run/materials" --setenv=PYTHONDONTWRITEBYTECODE=1 \
+        --bind="$ARTIFACTS:/run/artifacts" --setenv=EMULATOR=qemu-user \
         /bin/sh -euc 'mount --bind /run/cpuinfo /proc/cpuinfo; exec "$@"' - "$@"
 }
-SECONDS=0
-on_arm cortex-a72 /run/source/setup.sh install --anyway --without-second
-echo "installed for arm64 after $SECONDS s"
-# shellcheck disable=SC2016
-on_arm cortex-a72 /opt/truelight/.venv/bin/python -c '
+
+arm64_install() {
+    on_arm cortex-a72 /run/source/setup.sh install --anyway --without-second
+    # shellcheck disable=SC2016
+    on_arm cortex-a72 "$PYTHON" -c '
 import importlib.metadata as of, platform
 print(platform.machine(), *(f"{name} {of.version(name)}" for name in ("av", "onnxruntime", "ai-edge-litert", "numpy")))'
+}
 
-PYTHON=/opt/truelight/.venv/bin/python
-
-# ---- The same findings
-
-for processor in cortex-a72 cortex-a76; do
-    SECONDS=0
+# Pictures and a second of video: what this machine says, and what the emulated processors say.
+arm64_findings() {
+    local processor began
+    on_this_machine /opt/python/bin/python -m edge.cli.main models fetch
+    [ -f "$MATERIALS/clips/moving.mp4" ] ||
+        on_this_machine /opt/python/bin/python -c '
+import make, numpy, reference_clips, sys; from pathlib import Path
+reference_clips.PHOTOS = Path("/run/materials/faces")
+for clip in sorted(reference_clips.make_clips(Path(sys.argv[1])))[4:]: clip.unlink()
+face = reference_clips._read(reference_clips.PHOTOS / "obama.jpg")[:400, 300:700]
+make.write_video(Path(sys.argv[1], "moving.mp4"), (numpy.roll(face, 2 * step, axis=1) for step in range(25)))
+' /run/materials/clips
     # shellcheck disable=SC2016
-    on_arm "$processor" /bin/sh -c 'truelight scan --json /run/materials/clips; [ $? -le 1 ]' \
-        >"$MATERIALS/$processor.jsonl"
-    python3 "$VM/same_findings.py" "$MATERIALS/amd64.jsonl" "$MATERIALS/$processor.jsonl"
-    echo "emulating a $processor: the same findings, $SECONDS s"
+    on_this_machine /bin/sh -c '/opt/python/bin/python -m edge.cli.main scan --json /run/materials/clips
+        [ $? -le 1 ]' >"$MATERIALS/amd64.jsonl"
+    for processor in cortex-a72 cortex-a76; do
+        began=$SECONDS
+        # shellcheck disable=SC2016
+        on_arm "$processor" /bin/sh -c '"$0" /run/source/tests/vm/emulated.py scan --json /run/materials/clips
+            [ $? -le 1 ]' "$PYTHON" >"$MATERIALS/$processor.jsonl"
+        python3 "$VM/same_findings.py" "$MATERIALS/amd64.jsonl" "$MATERIALS/$processor.jsonl"
+        echo "emulating a $processor: the same findings, $((SECONDS - began)) s"
+    done
+}
+
+# The tests, and what they need, in /var/tmp/source.
+arm64_tests_ready() {
+    local source=$BOX/tree/var/tmp/source
+    rm -rf "$source" && mkdir "$source"
+    (cd "$REPOSITORY" && git ls-files -z | xargs -0 cp --parents -t "$source")
+    mkdir "$source/third_party" && cp -r "$MATERIALS/faces" "$source/third_party/"
+    cp -r "$MATERIALS/models" "$source/third_party/blazeface"
+    python3 "$VM/locked.py" "$REPOSITORY/constraints/test.txt" pytest pluggy iniconfig packaging \
+        pygments pytest-timeout hypothesis sortedcontainers onnx protobuf ml-dtypes \
+        typing-extensions jsonschema jsonschema-specifications referencing rpds-py attrs \
+        >"$BOX/tree/var/tmp/tests.txt"
+    on_arm cortex-a72 "$PYTHON" -m pip install --quiet --require-hashes --no-deps \
+        --only-binary :all: --requirement /var/tmp/tests.txt
+}
+
+arm64_units() {
+    local program
+    arm64_tests_ready
+    # What decides whether a kept result still counts: everything but other tests.
+    program=$(cd "$REPOSITORY" && git ls-files -z edge models samples config tests pyproject.toml \
+        ':!tests/vm' ':!tests/**/test_*.py' ':!tests/test_*.py' | xargs -0 sha256sum | sha256sum | cut -c 1-16)
+    # shellcheck disable=SC2016,SC2086
+    on_arm cortex-a72 /bin/bash -uc '
+        export PYTHONPATH=/run/source/tests/vm TRUELIGHT_MODELS=/opt/truelight/third_party/blazeface
+        program=$1 python=$2 failed=0
+        shift 2
+        cd /var/tmp/source
+        mkdir -p /run/artifacts/arm64-units
+        while read -r file; do
+            kept=/run/artifacts/arm64-units/$(tr / - <<<"${file#tests/}").txt
+            mark="passed: $program $(sha256sum <"$file")"
+            if [ "$(tail -n 1 "$kept" 2>/dev/null)" != "$mark" ]; then
+                "$python" -m pytest -q -rfEsx -p no:cacheprovider -p emulated -o timeout=3600 \
+                    "$file" >"$kept" 2>&1 && echo "$mark" >>"$kept"
+            fi
+            [ "$(tail -n 1 "$kept")" = "$mark" ] || failed=1
+            echo "$file: $(grep -E "^(=+ )?[0-9]+ (passed|failed|skipped|error)|^no tests" "$kept" | tail -n 1)"
+            grep -E "^(FAILED|ERROR|SKIPPED)" "$kept"
+        done < <(find "$@" -name "test_*.py" | sort)
+        exit $failed' - "$program" "$PYTHON" $TESTS
+}
+
+# The sandbox under kernels for arm64, and a scan through the decoder's unit
+arm64_machines() {
+    local kernel folder
+    arm64_tests_ready
+    on_arm cortex-a72 apt-get install -qq -y --no-install-recommends linux-image-arm64-16k
+    cp -r "$MATERIALS/clips" "$BOX/tree/var/tmp/"
+    # It would load its model at every start.
+    rm -f "$BOX/tree/etc/systemd/system/multi-user.target.wants/truelight.service"
+    machine_ready "$BOX" "$BOX/tree" -arm64
+    for kernel in arm64 arm64-16k; do
+        folder=$BOX/machine-$kernel
+        mkdir -p "$folder/share"
+        rm -f "$folder/share/"*
+        ln -sf ../vm.img "$folder/vm.img"
+        cp "$BOX/tree/boot/vmlinuz-"*"-$kernel" "$folder/vmlinuz"
+        cp "$BOX/tree/boot/initrd.img-"*"-$kernel" "$folder/small.img"
+        python3 -B "$VM/arm64.py" "$folder" "$MATERIALS/amd64.jsonl"
+    done
+}
+
+root_ready trixie arm64
+box_root_ready arm64
+cpuinfo 0xd08 >"$BOX/cortex-a72"
+cpuinfo 0xd0b >"$BOX/cortex-a76"
+for step in $STEPS; do
+    SECONDS=0
+    "arm64_$step"
+    echo "arm64 $step: $SECONDS s"
 done
-
-# ---- Unit tests
-
-rm -rf "$BOX/tree/var/tmp/source" && mkdir "$BOX/tree/var/tmp/source"
-cp -r "$REPOSITORY"/{edge,tests,samples,models,config,pyproject.toml} "$BOX/tree/var/tmp/source/"
-python3 "$VM/locked.py" "$REPOSITORY/constraints/test.txt" pytest pluggy iniconfig packaging \
-    pygments pytest-timeout hypothesis sortedcontainers onnx protobuf ml-dtypes \
-    typing-extensions jsonschema jsonschema-specifications referencing rpds-py attrs \
-    >"$BOX/tree/var/tmp/tests.txt"
-on_arm cortex-a72 "$PYTHON" -m pip install --quiet --require-hashes --no-deps \
-    --only-binary :all: --requirement /var/tmp/tests.txt
-SECONDS=0
-# Emulated, they take ten times as long: those of arithmetic, decoding and networks. The emulator
-# needs address space of its own and sets no limit on it: the test that is left out here runs in the
-# machine below.
-on_arm cortex-a72 /bin/sh -euc 'cd /var/tmp/source; \
-    TRUELIGHT_MODELS=/opt/truelight/third_party/blazeface exec "$@"' - \
-    "$PYTHON" -m pytest -q -p no:cacheprovider -o timeout=1800 \
-    tests/test_text.py tests/scan/test_timestamps.py tests/scan/test_sampling.py \
-    tests/scan/test_tracker.py tests/scan/test_crops.py tests/scan/test_inference.py \
-    tests/scan/test_process.py \
-    --deselect tests/scan/test_process.py::test_the_decoder_holds_only_what_it_needs
-echo "unit tests under arm64: $SECONDS s"
-
-# ---- The sandbox under a kernel for arm64
-
-rm -rf "$BOX/tree/var/tmp/clips" && cp -r "$MATERIALS/clips" "$BOX/tree/var/tmp/clips"
-machine_ready "$BOX" "$BOX/tree"
-cp "$BOX"/tree/boot/initrd.img-* "$BOX/small.img"
-python3 -B "$VM/arm64.py" "$BOX"
 ROOT=$HERE

@@ -1,0 +1,75 @@
+"""The program and its tests on an emulated processor: with patience, and without what it lacks.
+
+    pytest -p emulated ...         with EMULATOR=qemu-user it skips NOT_BY_QEMU_USER
+    emulated.py                    prints these tests, for a machine with a kernel of its own
+    emulated.py COMMAND ...        runs a command of `truelight`
+
+What is skipped runs in that machine (tests/vm/arm64.py): a fault of the program on arm64 shows
+there.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+# pytest's names of tests, or how they begin, and what the emulator lacks.
+NOT_BY_QEMU_USER = {
+    "tests/scan/test_sandbox.py": "it has neither seccomp filters nor Landlock",
+    "tests/scan/test_process.py::test_the_decoder_holds_only_what_it_needs": (
+        "it needs address space of its own and sets no limit on it"
+    ),
+}
+SLOWER = 20
+"""How many times longer than on a machine of its own, beside other work."""
+
+
+def be_patient() -> None:
+    """Wait longer for processes to start and to end."""
+    from edge.scan.media import confinement, process
+    from edge.scan.model import confined
+
+    for module, name in (
+        (process, "_START_SECONDS"),
+        (confinement, "_SECONDS"),
+        (confined, "LOAD_SECONDS"),
+        (confined, "RUN_SECONDS"),
+    ):
+        setattr(module, name, SLOWER * getattr(module, name))
+    wait, communicate = subprocess.Popen.wait, subprocess.Popen.communicate
+
+    def wait_longer(self: Any, timeout: float | None = None) -> int:
+        return wait(self, timeout and timeout * SLOWER)
+
+    def communicate_longer(self: Any, input: Any = None, timeout: float | None = None) -> Any:
+        return communicate(self, input, timeout and timeout * SLOWER)
+
+    subprocess.Popen.wait = wait_longer
+    subprocess.Popen.communicate = communicate_longer
+
+
+def pytest_configure() -> None:
+    be_patient()
+
+
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    """Skip what qemu-user cannot show."""
+    if os.environ.get("EMULATOR") != "qemu-user":
+        return
+    import pytest
+
+    for item in items:
+        for name, why in NOT_BY_QEMU_USER.items():
+            if item.nodeid.startswith(name):
+                item.add_marker(pytest.mark.skip(reason=f"qemu-user: {why}"))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        from edge.cli.main import main
+
+        be_patient()
+        sys.exit(main())
+    print(*NOT_BY_QEMU_USER, sep="\n")
