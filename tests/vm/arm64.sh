@@ -15,14 +15,12 @@
 . "$VM/box.sh"
 # shellcheck source=tests/vm/emulation.sh
 . "$VM/emulation.sh"
-# shellcheck source=tests/vm/machine.sh
-. "$VM/machine.sh"
 
 STEPS=${TRUELIGHT_ARM64:-install findings units machines}
 # Front doors, pages and networks of Dask take hours here; PyTorch is never on a box.
-TESTS=${TRUELIGHT_ARM64_TESTS:-tests/test_text.py tests/test_atomic_write.py tests/test_settings.py
-    tests/test_language.py tests/scan tests/history/test_keeping.py tests/history/test_report.py
-    tests/doctor tests/box}
+TESTS=(tests/test_text.py tests/test_atomic_write.py tests/test_settings.py tests/test_language.py
+    tests/scan tests/history tests/doctor tests/box)
+[ -z "${TRUELIGHT_ARM64_TESTS:-}" ] || read -ra TESTS <<<"$TRUELIGHT_ARM64_TESTS"
 BOX=
 arm64_ends() {
     [ -z "$BOX" ] || umount --lazy "$BOX/tree" 2>/dev/null || true
@@ -107,44 +105,52 @@ arm64_units() {
     # What decides whether a kept result still counts: everything but other tests.
     program=$(cd "$REPOSITORY" && git ls-files -z edge models samples config tests pyproject.toml \
         ':!tests/vm' ':!tests/**/test_*.py' ':!tests/test_*.py' | xargs -0 sha256sum | sha256sum | cut -c 1-16)
-    # shellcheck disable=SC2016,SC2086
-    on_arm cortex-a72 /bin/bash -uc '
+    mkdir -p "$ARTIFACTS/arm64-units"
+    # shellcheck disable=SC2016
+    on_arm cortex-a72 /bin/sh -euc '
         export PYTHONPATH=/run/source/tests/vm TRUELIGHT_MODELS=/opt/truelight/third_party/blazeface
-        program=$1 python=$2 failed=0
-        shift 2
+        program=$1
+        shift
         cd /var/tmp/source
-        mkdir -p /run/artifacts/arm64-units
-        while read -r file; do
-            kept=/run/artifacts/arm64-units/$(tr / - <<<"${file#tests/}").txt
-            mark="passed: $program $(sha256sum <"$file")"
-            if [ "$(tail -n 1 "$kept" 2>/dev/null)" != "$mark" ]; then
-                "$python" -m pytest -q -rfEsx -p no:cacheprovider -p emulated -o timeout=3600 \
-                    "$file" >"$kept" 2>&1 && echo "$mark" >>"$kept"
-            fi
-            [ "$(tail -n 1 "$kept")" = "$mark" ] || failed=1
-            echo "$file: $(grep -E "^(=+ )?[0-9]+ (passed|failed|skipped|error)|^no tests" "$kept" | tail -n 1)"
-            grep -E "^(FAILED|ERROR|SKIPPED)" "$kept"
-        done < <(find "$@" -name "test_*.py" | sort)
-        exit $failed' - "$program" "$PYTHON" $TESTS
+        for each; do find "$each" -name "test_*.py" | sort; done |
+            xargs -n 1 -P "$(nproc)" /run/source/tests/vm/unit_tests.sh "$program"' - "$program" "${TESTS[@]}"
 }
 
-# The sandbox under kernels for arm64, and a scan through the decoder's unit
+# The root's kernel for pages of 16 KiB, beside the one that the root has: in $CACHE/VERSION
+arm64_kernels() {
+    local four version folder
+    four=$(basename "$BOX/tree/boot/vmlinuz-"*-arm64)
+    version=${four#vmlinuz-}-16k
+    if [ ! -d "$CACHE/$version" ]; then
+        # shellcheck disable=SC2016
+        on_arm cortex-a72 /bin/sh -euc 'cd /run/materials; apt-get download -qq "linux-image-$1"' - "$version"
+        rm -rf "$CACHE/$version.half"
+        dpkg-deb -x "$MATERIALS/linux-image-$version"_*.deb "$CACHE/$version.half"
+        rm "$MATERIALS/linux-image-$version"_*.deb
+        mv "$CACHE/$version.half" "$CACHE/$version"
+    fi
+    mkdir -p "$BOX/machine-4k" "$BOX/machine-16k"
+    cp "$BOX/tree/boot/$four" "$BOX/machine-4k/vmlinuz"
+    cp "$BOX/tree/boot/initrd.img-${four#vmlinuz-}" "$BOX/machine-4k/small.img"
+    cp "$CACHE/$version/boot/vmlinuz-$version" "$BOX/machine-16k/vmlinuz"
+    folder=$CACHE/$version/usr/lib/modules/$version
+    {
+        cat "$BOX/machine-4k/small.img"
+        python3 -B "$VM/initramfs.py" "$BOX/machine-4k/small.img" "$folder"
+    } >"$BOX/machine-16k/small.img"
+}
+
+# The sandbox under kernels for arm64, and a scan in it
 arm64_machines() {
-    local kernel folder
+    local pages
     arm64_tests_ready
-    on_arm cortex-a72 apt-get install -qq -y --no-install-recommends linux-image-arm64-16k
-    cp -r "$MATERIALS/clips" "$BOX/tree/var/tmp/"
-    # It would load its model at every start.
-    rm -f "$BOX/tree/etc/systemd/system/multi-user.target.wants/truelight.service"
-    machine_ready "$BOX" "$BOX/tree" -arm64
-    for kernel in arm64 arm64-16k; do
-        folder=$BOX/machine-$kernel
-        mkdir -p "$folder/share"
-        rm -f "$folder/share/"*
-        ln -sf ../vm.img "$folder/vm.img"
-        cp "$BOX/tree/boot/vmlinuz-"*"-$kernel" "$folder/vmlinuz"
-        cp "$BOX/tree/boot/initrd.img-"*"-$kernel" "$folder/small.img"
-        python3 -B "$VM/arm64.py" "$folder" "$MATERIALS/amd64.jsonl"
+    arm64_kernels
+    rm -rf "$BOX/tree/var/tmp/clips" && mkdir "$BOX/tree/var/tmp/clips"
+    cp "$MATERIALS/clips/"{biden.jpg,moving.mp4} "$BOX/tree/var/tmp/clips/"
+    grep -E '/(biden.jpg|moving.mp4)"' "$MATERIALS/amd64.jsonl" >"$MATERIALS/two.jsonl"
+    for pages in 4k 16k; do
+        python3 -B "$VM/arm64.py" "$BOX/tree" "$BOX/machine-$pages" "$MATERIALS/two.jsonl"
+        rm "$BOX/machine-$pages/vm.img"
     done
 }
 

@@ -1,11 +1,10 @@
 """The program and its tests on an emulated processor: with patience, and without what it lacks.
 
     pytest -p emulated ...         with EMULATOR=qemu-user it skips NOT_BY_QEMU_USER
-    emulated.py                    prints these tests, for a machine with a kernel of its own
     emulated.py COMMAND ...        runs a command of `truelight`
 
-What is skipped runs in that machine (tests/vm/arm64.py): a fault of the program on arm64 shows
-there.
+What is skipped runs in a machine with a kernel of its own (tests/vm/arm64.py): a fault of the
+program on arm64 shows there.
 """
 
 from __future__ import annotations
@@ -22,6 +21,14 @@ NOT_BY_QEMU_USER = {
         "it needs address space of its own and sets no limit on it"
     ),
 }
+BY_A_KERNEL = (
+    "tests/scan/test_sandbox.py",
+    "tests/scan/test_process.py",
+    "tests/scan/test_confined_model.py",
+    "tests/scan/test_images.py",
+    "tests/scan/test_formats.py",
+)
+"""What the machine runs: besides, decoders and ONNX Runtime in the sandbox, as it is on arm64."""
 SLOWER = 20
 """How many times longer than on a machine of its own, beside other work."""
 
@@ -67,9 +74,7 @@ def pytest_collection_modifyitems(items: list[Any]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        from edge.cli.main import main
+    from edge.cli.main import main
 
-        be_patient()
-        sys.exit(main())
-    print(*NOT_BY_QEMU_USER, sep="\n")
+    be_patient()
+    sys.exit(main())

@@ -18,7 +18,7 @@ KINDS = {
 # A newer CPU than Nehalem panics at times.
 EMULATED = {
     "amd64": ("-cpu", "Nehalem", "-accel", "tcg,thread=multi,tb-size=512"),
-    "arm64": ("-cpu", "cortex-a76", "-accel", "tcg,thread=multi,tb-size=512"),
+    "arm64": ("-cpu", "cortex-a72", "-accel", "tcg,thread=multi,tb-size=512"),
 }
 VIRTUAL = ("-cpu", "host", "-accel", "kvm")
 CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}

@@ -2,11 +2,10 @@
 # What a virtual machine needs beside a system: somebody in it who does what is asked over a shared
 # folder, an image of its disk, and its kernel. tests/vm/machine.py starts it.
 #
-# machine_ready FOLDER TREE [KERNEL]  of the system in TREE, which has a kernel with an initramfs that
-#                                     finds a virtio disk: FOLDER/vm.img, vmlinuz and share/. The
-#                                     name of the kernel ends with KERNEL, if there are several
+# machine_ready FOLDER TREE  of the system in TREE, which has a kernel with an initramfs that finds
+#                            a virtio disk: FOLDER/vm.img, vmlinuz, small.img and share/
 
-machine_ready() { # FOLDER TREE [KERNEL]
+machine_ready() { # FOLDER TREE
     local folder=$1 tree=$2
     mkdir -p "$folder/share"
     rm -f "$folder/share/"*
@@ -35,5 +34,5 @@ ASKED
     rm -f "$folder/vm.img"
     truncate --size=6G "$folder/vm.img"
     mke2fs -q -t ext4 -O ^has_journal -E lazy_itable_init=1 -d "$tree" "$folder/vm.img"
-    cp "$tree"/boot/vmlinuz-*"${3:-}" "$folder/vmlinuz"
+    cp "$tree"/boot/vmlinuz-* "$folder/vmlinuz"
 }
