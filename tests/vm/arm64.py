@@ -26,6 +26,7 @@ export HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 PYTHONDONTWR
 export TRUELIGHT_MODELS=/opt/truelight/third_party/blazeface PYTHONPATH=tests/vm
 date --set=@{int(time.time())} >/dev/null
 mount -t tmpfs tmpfs /tmp
+mount -t tmpfs tmpfs /etc/truelight # tests expect the settings that the program is shipped with
 mkdir -p /dev/shm {KEPT} && mount -t tmpfs shm /dev/shm
 rm -f {KEPT}/*
 cd /var/tmp/source

@@ -7,8 +7,8 @@
 #     TRUELIGHT_ARM64="install findings units machines"    some of these steps; all of them without
 #     TRUELIGHT_ARM64_TESTS="tests/scan tests/history"     tests that the step `units` runs
 #
-# The step `units` keeps what each file of tests said in artifacts/arm64-units, and goes on there: a
-# file runs again when it failed, or when it or the program has changed.
+# The step `units` keeps what each test said in artifacts/arm64-units, and goes on there: a test runs
+# again when it failed, or when its file or the program has changed.
 # Needs qemu-user-static, arch-test and qemu-system-arm.
 
 # shellcheck source=tests/vm/box.sh
@@ -105,15 +105,25 @@ arm64_units() {
     # What decides whether a kept result still counts: everything but other tests.
     program=$(cd "$REPOSITORY" && git ls-files -z edge models samples config tests pyproject.toml \
         ':!tests/vm' ':!tests/**/test_*.py' ':!tests/test_*.py' | xargs -0 sha256sum | sha256sum | cut -c 1-16)
-    mkdir -p "$ARTIFACTS/arm64-units"
     # shellcheck disable=SC2016
-    on_arm cortex-a72 /bin/sh -euc '
+    on_arm cortex-a72 /bin/bash -uc '
         export PYTHONPATH=/run/source/tests/vm TRUELIGHT_MODELS=/opt/truelight/third_party/blazeface
-        program=$1
-        shift
+        export KEPT=/run/artifacts/arm64-units PROGRAM=$1
+        python=$2
+        shift 2
+        # Tests expect the settings that the program is shipped with.
+        mount -t tmpfs tmpfs /etc/truelight
         cd /var/tmp/source
-        for each; do find "$each" -name "test_*.py" | sort; done |
-            xargs -n 1 -P "$(nproc)" /run/source/tests/vm/unit_tests.sh "$program"' - "$program" "${TESTS[@]}"
+        mapfile -t files < <(for each; do find "$each" -name "test_*.py" | sort; done)
+        jobs=$(nproc)
+        for ((job = 0; job < jobs; job++)); do
+            mine=()
+            for ((i = job; i < ${#files[@]}; i += jobs)); do mine+=("${files[i]}"); done
+            "$python" -m pytest -q -p no:cacheprovider -p emulated -o timeout=3600 "${mine[@]}" \
+                >"$KEPT-$job.log" 2>&1 &
+        done
+        wait
+        "$python" /run/source/tests/vm/kept_results.py "$KEPT"' - "$program" "$PYTHON" "${TESTS[@]}"
 }
 
 # The root's kernel for pages of 16 KiB, beside the one that the root has: in $CACHE/VERSION

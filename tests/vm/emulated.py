@@ -1,6 +1,7 @@
 """The program and its tests on an emulated processor: with patience, and without what it lacks.
 
-    pytest -p emulated ...         with EMULATOR=qemu-user it skips NOT_BY_QEMU_USER
+    pytest -p emulated ...         with EMULATOR=qemu-user it skips NOT_BY_QEMU_USER; with KEPT and
+                                   PROGRAM results are kept (tests/vm/kept_results.py)
     emulated.py COMMAND ...        runs a command of `truelight`
 
 What is skipped runs in a machine with a kernel of its own (tests/vm/arm64.py): a fault of the
@@ -12,7 +13,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
+
+from kept_results import KeptResults
 
 # pytest's names of tests, or how they begin, and what the emulator lacks.
 NOT_BY_QEMU_USER = {
@@ -31,6 +35,10 @@ BY_A_KERNEL = (
 """What the machine runs: besides, decoders and ONNX Runtime in the sandbox, as it is on arm64."""
 SLOWER = 20
 """How many times longer than on a machine of its own, beside other work."""
+
+KEPT = (
+    KeptResults(Path(os.environ["KEPT"]), os.environ["PROGRAM"]) if "KEPT" in os.environ else None
+)
 
 
 def be_patient() -> None:
@@ -61,16 +69,26 @@ def pytest_configure() -> None:
     be_patient()
 
 
-def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Skip what qemu-user cannot show."""
-    if os.environ.get("EMULATOR") != "qemu-user":
-        return
+def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
+    """Skip what qemu-user cannot show, and leave out what has passed."""
     import pytest
 
-    for item in items:
+    for item in items if os.environ.get("EMULATOR") == "qemu-user" else ():
         for name, why in NOT_BY_QEMU_USER.items():
             if item.nodeid.startswith(name):
                 item.add_marker(pytest.mark.skip(reason=f"qemu-user: {why}"))
+    if KEPT:
+        done = [item for item in items if KEPT.has_passed(item.nodeid)]
+        config.hook.pytest_deselected(items=done)
+        items[:] = [item for item in items if item not in done]
+
+
+def pytest_runtest_logreport(report: Any) -> None:
+    """Keep what ended a test."""
+    if KEPT and (report.when == "call" or report.outcome != "passed"):
+        skipped = report.outcome == "skipped"
+        why = report.longrepr[2] if skipped and report.longrepr else report.longreprtext
+        KEPT.add(report.nodeid, report.outcome, why)
 
 
 if __name__ == "__main__":
