@@ -93,7 +93,7 @@ arm64_tests_ready() {
     cp -r "$MATERIALS/models" "$source/third_party/blazeface"
     python3 "$VM/locked.py" "$REPOSITORY/constraints/test.txt" pytest pluggy iniconfig packaging \
         pygments pytest-timeout hypothesis sortedcontainers onnx protobuf ml-dtypes \
-        typing-extensions jsonschema jsonschema-specifications referencing rpds-py attrs \
+        typing-extensions jsonschema jsonschema-specifications referencing rpds-py attrs babel \
         >"$BOX/tree/var/tmp/tests.txt"
     on_arm cortex-a72 "$PYTHON" -m pip install --quiet --require-hashes --no-deps \
         --only-binary :all: --requirement /var/tmp/tests.txt
@@ -119,8 +119,8 @@ arm64_units() {
         for ((job = 0; job < jobs; job++)); do
             mine=()
             for ((i = job; i < ${#files[@]}; i += jobs)); do mine+=("${files[i]}"); done
-            "$python" -m pytest -q -p no:cacheprovider -p emulated -o timeout=3600 "${mine[@]}" \
-                >"$KEPT-$job.log" 2>&1 &
+            "$python" -m pytest -q -p no:cacheprovider -p emulated -o timeout=3600 \
+                --continue-on-collection-errors "${mine[@]}" >"$KEPT-$job.log" 2>&1 &
         done
         wait
         "$python" /run/source/tests/vm/kept_results.py "$KEPT"' - "$program" "$PYTHON" "${TESTS[@]}"

@@ -44,6 +44,7 @@ KEPT = (
 def be_patient() -> None:
     """Wait longer for processes to start and to end."""
     from edge.scan.media import confinement, process
+    from edge.scan.media.opening import Limits
     from edge.scan.model import confined
 
     for module, name in (
@@ -53,6 +54,15 @@ def be_patient() -> None:
         (confined, "RUN_SECONDS"),
     ):
         setattr(module, name, SLOWER * getattr(module, name))
+    made, usual = Limits.__init__, Limits()
+
+    def more_patient(self: Limits, *arguments: Any, **named: Any) -> None:
+        made(self, *arguments, **named)
+        for name in ("silence", "patience", "grace"):
+            if getattr(self, name) >= getattr(usual, name):  # else it is what a test is about
+                object.__setattr__(self, name, SLOWER * getattr(self, name))
+
+    Limits.__init__ = more_patient
     wait, communicate = subprocess.Popen.wait, subprocess.Popen.communicate
 
     def wait_longer(self: Any, timeout: float | None = None) -> int:
@@ -81,6 +91,12 @@ def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
         done = [item for item in items if KEPT.has_passed(item.nodeid)]
         config.hook.pytest_deselected(items=done)
         items[:] = [item for item in items if item not in done]
+
+
+def pytest_collectreport(report: Any) -> None:
+    """A file that cannot be read is a failure too."""
+    if KEPT and report.failed:
+        KEPT.add(report.nodeid, "failed", report.longreprtext)
 
 
 def pytest_runtest_logreport(report: Any) -> None:
