@@ -58,7 +58,7 @@ def be_patient() -> None:
 
     def more_patient(self: Limits, *arguments: Any, **named: Any) -> None:
         made(self, *arguments, **named)
-        for name in ("silence", "patience", "grace"):
+        for name in ("silence", "patience", "cpu", "grace"):
             if getattr(self, name) >= getattr(usual, name):  # else it is what a test is about
                 object.__setattr__(self, name, SLOWER * getattr(self, name))
 
