@@ -69,8 +69,7 @@ def main() -> None:
     subprocess.run(
         [
             *("qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a76", "-m", "2048"),
-            # Its clock counts instructions: however slow the emulator is, nothing comes too late.
-            *("-accel", "tcg,tb-size=512", "-icount", "shift=0,sleep=on"),
+            *("-accel", "tcg,thread=multi,tb-size=512"),
             *("-kernel", folder / "vmlinuz", "-initrd", folder / "small.img"),
             *("-append", words, "-no-reboot", "-nic", "none"),
             *("-drive", f"file={image},format=raw,if=virtio,cache=unsafe", "-display", "none"),
