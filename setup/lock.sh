@@ -34,11 +34,12 @@ command_lock() {
     [ -x "$VENV/bin/uv" ] || ensure_test_tools
     say "Writing $LOCKS"
     work=$(mktemp -d)
+    # shellcheck disable=SC2064 # by then the name is gone
+    trap "rm -rf -- '$work'; clean_up" EXIT
     mkdir -p -- "$LOCKS"
     must "Resolving all packages" write_locks "$work"
     must "Checking that each has wheels for ${LOCKED_PYTHONS[*]} on ${LOCKED_MACHINES[*]}" check_locks "$work"
     mv -f -- "$work"/*.txt "$LOCKS/"
-    rm -rf -- "$work"
     say "Done. Review the changes (git diff constraints), then run ./setup.sh test."
 }
 
@@ -123,9 +124,11 @@ check_locks() { # FOLDER: is there a wheel for every package, Python and kind of
                 "$VENV/bin/uv" pip "${options[@]}" --python-platform "$machine" ||
                     { echo "$lock.txt does not fit Python $python on $machine."; return 1; }
             done
-            # uv accepts some releases that pip refuses. pip can check only this kind of machine.
+            # uv accepts some releases that pip refuses. pip can check only this kind of machine, and
+            # would take the markers of the Python that runs it.
             case $lock in torch*) continue ;; esac
-            "$VENV/bin/python" -m pip "${options[@]}" ||
+            "$VENV/bin/python" "$ROOT/setup/locked_for.py" "$work/$lock.txt" "$python" >"$work/pip.in"
+            "$VENV/bin/python" -m pip "${options[@]/"$work/$lock.txt"/"$work/pip.in"}" ||
                 { echo "pip refuses $lock.txt on Python $python."; return 1; }
         done
     done

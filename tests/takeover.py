@@ -1,8 +1,9 @@
 """What a decoder that was taken over may try: each attempt is Python that must fail.
 
-Standard library only: `tests/scan/test_sandbox.py` runs it on this machine, `tests/vm/takeover.py`
-in the installed unit. Names that it uses: `parent` (a process), `clip` (a read-only descriptor),
-`victim` (the path of a file that the user may write to), `port` (where a TCP server listens).
+Standard library and libseccomp only: `tests/scan/test_sandbox.py` runs it on this machine,
+`tests/vm/takeover.py` in the installed unit. Names that it uses: `parent` (a process), `clip` (a
+read-only descriptor), `victim` (the path of a file that the user may write to), `port` (where a TCP
+server listens).
 """
 
 SUCCESS = b"done"
@@ -14,6 +15,11 @@ libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = libc.shmat.restype = ctypes.c_void_p
 def check(answer):
     if answer in (-1, 2**64 - 1): raise OSError(ctypes.get_errno(), "refused")
+# By name: numbers differ by machine, and one that names nothing would be refused by any kernel.
+resolve = ctypes.CDLL("libseccomp.so.2").seccomp_syscall_resolve_name
+calls = "keyctl", "bpf", "io_uring_setup", "userfaultfd", "perf_event_open"
+number = {name: resolve(name.encode()) for name in calls}
+assert min(number.values()) >= 0, number
 heap = next(int(line.split("-")[0], 16) for line in open("/proc/self/maps") if "[heap]" in line)
 """
 
@@ -56,9 +62,9 @@ ATTEMPTS = {
     "more rights by a namespace": "check(libc.unshare(0x10000000))",
     "raise the limit of processor time": "resource.setrlimit(resource.RLIMIT_CPU, (99, 99))",
     "raise the limit of memory": "resource.setrlimit(resource.RLIMIT_AS, (1 << 40, 1 << 40))",
-    "keys": "check(libc.syscall(250, 0, 0, 0, 0, 0))",
-    "bpf": "check(libc.syscall(321, 0, 0, 0))",
-    "io_uring": "check(libc.syscall(425, 1, 0))",
-    "userfaultfd": "check(libc.syscall(323, 0))",
-    "perf": "check(libc.syscall(298, 0, 0, -1, -1, 0))",
+    "keys": "check(libc.syscall(number['keyctl'], 0, 0, 0, 0, 0))",
+    "bpf": "check(libc.syscall(number['bpf'], 0, 0, 0))",
+    "io_uring": "check(libc.syscall(number['io_uring_setup'], 1, 0))",
+    "userfaultfd": "check(libc.syscall(number['userfaultfd'], 0))",
+    "perf": "check(libc.syscall(number['perf_event_open'], 0, 0, -1, -1, 0))",
 }

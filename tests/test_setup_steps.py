@@ -2,12 +2,16 @@
 
 import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
+from contextlib import suppress
+from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -213,6 +217,8 @@ FOR_TEST = [
     for requirement in PROJECT["project"]["optional-dependencies"][extra]
     if Requirement(requirement).name != "torch"
 ]
+FOLDERS = {"edge", "export", "samples", "setup", "systemd", "tests"}
+"""With code that locked packages run."""
 MACHINES = [
     {"python_version": python, "python_full_version": f"{python}.0", "platform_machine": machine}
     for python in ("3.11", "3.12", "3.13", "3.14")
@@ -253,6 +259,41 @@ def test_every_lock_has_what_the_project_asks_for(machine: dict[str, str]) -> No
     # What is tested is what is installed.
     assert run.items() <= test.items()
     assert {name: test[name] for name in torch.keys() & test.keys()}.items() <= torch.items()
+
+
+def test_pip_checks_the_releases_of_the_python_that_it_is_asked_about() -> None:
+    """It reads markers for the Python that runs it."""
+    for python, release in (("3.11", "3.0"), ("3.14", "3.1")):
+        command = [sys.executable, "setup/locked_for.py", "constraints/fuzz.txt", python]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        said = done.stdout
+        assert "mfusepy==" in said
+        if platform.machine() == "x86_64":
+            assert f"atheris=={release}." in said
+            assert said.count("atheris==") == 1
+
+
+def test_what_is_imported_is_asked_for() -> None:
+    """Else the next ./setup.sh lock leaves it out. What a requirement brings along counts too."""
+    extras = PROJECT["project"]["optional-dependencies"]
+    asked = [Requirement(each) for each in (*FOR_RUN, *chain(*extras.values()))]
+    brought: set[str] = {"truelight"}
+    while asked:
+        requirement = asked.pop()
+        if (name := canonicalize_name(requirement.name)) in brought:
+            continue
+        brought.add(name)
+        with suppress(metadata.PackageNotFoundError):  # not on this machine
+            further = map(Requirement, metadata.requires(name) or ())
+            asked += [each for each in further if each.marker is None or each.marker.evaluate()]
+    installed = metadata.packages_distributions()
+    code = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
+    assert len(code) > 100
+    for path in code:
+        text = path.read_text(encoding="utf-8")
+        for module in re.findall(r"^\s*(?:import|from) (\w+)", text, re.M):
+            names = set(map(canonicalize_name, installed.get(module, ())))
+            assert not names or names & brought, f"{path}: pyproject.toml does not name {module}"
 
 
 def test_no_lock_names_a_place() -> None:

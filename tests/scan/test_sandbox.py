@@ -1,5 +1,6 @@
 """What a decoder that was taken over can still do: each attempt is made after `sandbox.enter`."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from fake_decoder import FOUR_HERTZ
 from takeover import ATTEMPTS, SETUP, SUCCESS
 
 import edge
+from edge.scan import sandbox
 from edge.scan.child_messages import LAYERS
 from edge.scan.media.client import open_clip
 from edge.scan.media.confinement import try_confinement
@@ -25,6 +27,18 @@ from edge.scan import sandbox
 parent, clip, victim, port = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 held = sandbox.enter(20, 1536 << 20, (1, 2))
 """
+
+X86_64, AARCH64 = 0xC000003E, 0xC00000B7
+ONLY_X86_64 = {
+    "open": "openat",
+    "stat": "newfstatat",
+    "lstat": "newfstatat",
+    "access": "faccessat",
+    "readlink": "readlinkat",
+    "poll": "ppoll",
+    "time": "clock_gettime",
+}
+"""Calls that aarch64 never had, and what its libc makes of them."""
 
 
 @pytest.fixture
@@ -104,6 +118,17 @@ def test_this_program_cannot_be_debugged_once_a_clip_was_opened(clip: Path) -> N
     root = Path(edge.__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code, clip], check=False, cwd=root)
     assert done.returncode == 0
+
+
+def test_the_allowed_calls_exist_on_both_kinds_of_machine() -> None:
+    """A name that is none is no call, so a wrong one would be left out in silence."""
+    resolve = ctypes.CDLL("libseccomp.so.2").seccomp_syscall_resolve_name_arch
+    for names in (sandbox._ALLOWED, sandbox._REFUSED):
+        for name in names:
+            assert resolve(X86_64, name.encode()) >= 0, name
+            ours = ONLY_X86_64.get(name, name)
+            assert ours in names, name
+            assert resolve(AARCH64, ours.encode()) >= 0, name
 
 
 def test_the_layers_are_reported() -> None:

@@ -1,16 +1,26 @@
 # shellcheck shell=bash
-# arm64, as on a Pi: setup.sh installs from the lock files, unit tests pass, the clips get the
-# findings that they get on this machine, and the sandbox of the decoder process holds under a
-# kernel for arm64. Programs are emulated; for the last, a whole machine is.
+# arm64, as on a Pi: setup.sh installs from the lock files, the clips get the findings that they get
+# on this machine, unit tests pass, and the sandbox of the decoder process holds under kernels for
+# arm64 with pages of 4 and of 16 KiB (a Pi 5 has the latter). Programs are emulated by qemu-user;
+# for the last, whole machines are.
+#
+#     TRUELIGHT_ARM64="install findings units machines"    some of these steps; all of them without
+#     TRUELIGHT_ARM64_TESTS="tests/scan tests/history"     tests that the step `units` runs
+#
+# The step `units` keeps what each test said in artifacts/arm64-units, and goes on there: a test runs
+# again when it failed, or when its file or the program has changed.
 # Needs qemu-user-static, arch-test and qemu-system-arm.
 
 # shellcheck source=tests/vm/box.sh
 . "$VM/box.sh"
 # shellcheck source=tests/vm/emulation.sh
 . "$VM/emulation.sh"
-# shellcheck source=tests/vm/machine.sh
-. "$VM/machine.sh"
 
+STEPS=${TRUELIGHT_ARM64:-install findings units machines}
+# Front doors, pages and networks of Dask take hours here; PyTorch is never on a box.
+TESTS=(tests/test_text.py tests/test_atomic_write.py tests/test_settings.py tests/test_language.py
+    tests/scan tests/history tests/doctor tests/box)
+[ -z "${TRUELIGHT_ARM64_TESTS:-}" ] || read -ra TESTS <<<"$TRUELIGHT_ARM64_TESTS"
 BOX=
 arm64_ends() {
     [ -z "$BOX" ] || umount --lazy "$BOX/tree" 2>/dev/null || true
@@ -19,92 +29,148 @@ arm64_ends() {
 trap arm64_ends EXIT
 emulation_begins
 
-# ---- What this machine says of the clips
-
 HERE=$ROOT
 MATERIALS=$CACHE/arm64-clips
+PYTHON=/opt/truelight/.venv/bin/python
 mkdir -p "$MATERIALS/clips" "$MATERIALS/models"
+
 on_this_machine() { # COMMAND...
     in_root --console=pipe --bind="$MATERIALS:/run/materials" \
         --bind-ro="$CERTIFICATES:/run/certificates" --setenv=SSL_CERT_FILE=/run/certificates \
         --setenv=TRUELIGHT_MODELS=/run/materials/models --setenv=PYTHONDONTWRITEBYTECODE=1 \
         --setenv=PYTHONPATH=/opt/truelight:/opt/truelight/samples --chdir=/opt/truelight "$@"
 }
-on_this_machine /opt/python/bin/python -m edge.cli.main models fetch
-[ -n "$(ls "$MATERIALS/clips")" ] ||
-    on_this_machine /opt/python/bin/python -c '
-import reference_clips, sys; from pathlib import Path
-reference_clips.PHOTOS = Path("/run/materials/faces")
-made = reference_clips.make_clips(Path(sys.argv[1]))
-for clip in sorted(made)[8:]: clip.unlink()  # emulated, one takes a while' /run/materials/clips
-# shellcheck disable=SC2016
-on_this_machine /bin/sh -c '/opt/python/bin/python -m edge.cli.main scan --json /run/materials/clips
-    [ $? -le 1 ]' >"$MATERIALS/amd64.jsonl"
-
-# ---- Install
-
-root_ready trixie arm64
-box_root_ready arm64
-cpuinfo 0xd08 >"$BOX/cortex-a72"
-cpuinfo 0xd0b >"$BOX/cortex-a76"
 
 on_arm() { # PROCESSOR COMMAND...
     local processor=$1
     shift
     # shellcheck disable=SC2016
     in_box --setenv=QEMU_CPU="$processor" --bind-ro="$BOX/$processor:/run/cpuinfo" \
-        --bind-ro="$MATERIALS:/run/materials" --setenv=PYTHONDONTWRITEBYTECODE=1 \
+        --bind="$MATERIALS:/run/materials" --setenv=PYTHONDONTWRITEBYTECODE=1 \
+        --bind="$ARTIFACTS:/run/artifacts" --setenv=EMULATOR=qemu-user \
         /bin/sh -euc 'mount --bind /run/cpuinfo /proc/cpuinfo; exec "$@"' - "$@"
 }
-SECONDS=0
-on_arm cortex-a72 /run/source/setup.sh install --anyway --without-second
-echo "installed for arm64 after $SECONDS s"
-# shellcheck disable=SC2016
-on_arm cortex-a72 /opt/truelight/.venv/bin/python -c '
+
+arm64_install() {
+    on_arm cortex-a72 /run/source/setup.sh install --anyway --without-second
+    # shellcheck disable=SC2016
+    on_arm cortex-a72 "$PYTHON" -c '
 import importlib.metadata as of, platform
 print(platform.machine(), *(f"{name} {of.version(name)}" for name in ("av", "onnxruntime", "ai-edge-litert", "numpy")))'
+}
 
-PYTHON=/opt/truelight/.venv/bin/python
-
-# ---- The same findings
-
-for processor in cortex-a72 cortex-a76; do
-    SECONDS=0
+# Pictures and a second of video: what this machine says, and what the emulated processors say.
+arm64_findings() {
+    local processor began
+    on_this_machine /opt/python/bin/python -m edge.cli.main models fetch
+    [ -f "$MATERIALS/clips/moving.mp4" ] ||
+        on_this_machine /opt/python/bin/python -c '
+import make, numpy, reference_clips, sys; from pathlib import Path
+reference_clips.PHOTOS = Path("/run/materials/faces")
+for clip in sorted(reference_clips.make_clips(Path(sys.argv[1])))[4:]: clip.unlink()
+face = reference_clips._read(reference_clips.PHOTOS / "obama.jpg")[:400, 300:700]
+make.write_video(Path(sys.argv[1], "moving.mp4"), (numpy.roll(face, 2 * step, axis=1) for step in range(25)))
+' /run/materials/clips
     # shellcheck disable=SC2016
-    on_arm "$processor" /bin/sh -c 'truelight scan --json /run/materials/clips; [ $? -le 1 ]' \
-        >"$MATERIALS/$processor.jsonl"
-    python3 "$VM/same_findings.py" "$MATERIALS/amd64.jsonl" "$MATERIALS/$processor.jsonl"
-    echo "emulating a $processor: the same findings, $SECONDS s"
+    on_this_machine /bin/sh -c '/opt/python/bin/python -m edge.cli.main scan --json /run/materials/clips
+        [ $? -le 1 ]' >"$MATERIALS/amd64.jsonl"
+    for processor in cortex-a72 cortex-a76; do
+        began=$SECONDS
+        # shellcheck disable=SC2016
+        on_arm "$processor" /bin/sh -c '"$0" /run/source/tests/vm/emulated.py scan --json /run/materials/clips
+            [ $? -le 1 ]' "$PYTHON" >"$MATERIALS/$processor.jsonl"
+        python3 "$VM/same_findings.py" "$MATERIALS/amd64.jsonl" "$MATERIALS/$processor.jsonl"
+        echo "emulating a $processor: the same findings, $((SECONDS - began)) s"
+    done
+}
+
+# The tests, and what they need, in /var/tmp/source.
+arm64_tests_ready() {
+    local source=$BOX/tree/var/tmp/source
+    rm -rf "$source" && mkdir "$source"
+    (cd "$REPOSITORY" && git ls-files -z | xargs -0 cp --parents -t "$source")
+    mkdir "$source/third_party" && cp -r "$MATERIALS/faces" "$source/third_party/"
+    cp -r "$MATERIALS/models" "$source/third_party/blazeface"
+    python3 "$VM/locked.py" "$REPOSITORY/constraints/test.txt" pytest pluggy iniconfig packaging \
+        pygments pytest-timeout hypothesis sortedcontainers onnx protobuf ml-dtypes \
+        typing-extensions jsonschema jsonschema-specifications referencing rpds-py attrs babel \
+        >"$BOX/tree/var/tmp/tests.txt"
+    on_arm cortex-a72 "$PYTHON" -m pip install --quiet --require-hashes --no-deps \
+        --only-binary :all: --requirement /var/tmp/tests.txt
+}
+
+arm64_units() {
+    local program
+    arm64_tests_ready
+    # What decides whether a kept result still counts: everything but other tests.
+    program=$(cd "$REPOSITORY" && git ls-files -z edge models samples config tests pyproject.toml \
+        ':!tests/vm' ':!tests/**/test_*.py' ':!tests/test_*.py' | xargs -0 sha256sum | sha256sum | cut -c 1-16)
+    # shellcheck disable=SC2016
+    on_arm cortex-a72 /bin/bash -uc '
+        export PYTHONPATH=/run/source/tests/vm TRUELIGHT_MODELS=/opt/truelight/third_party/blazeface
+        export KEPT=/run/artifacts/arm64-units PROGRAM=$1
+        python=$2
+        shift 2
+        # Tests expect the settings that the program is shipped with.
+        mount -t tmpfs tmpfs /etc/truelight
+        cd /var/tmp/source
+        mapfile -t files < <(for each; do find "$each" -name "test_*.py" | sort; done)
+        jobs=$(nproc)
+        for ((job = 0; job < jobs; job++)); do
+            mine=()
+            for ((i = job; i < ${#files[@]}; i += jobs)); do mine+=("${files[i]}"); done
+            "$python" -m pytest -q -p no:cacheprovider -p emulated -o timeout=3600 \
+                --continue-on-collection-errors "${mine[@]}" >"$KEPT-$job.log" 2>&1 &
+        done
+        wait
+        "$python" /run/source/tests/vm/kept_results.py "$KEPT"' - "$program" "$PYTHON" "${TESTS[@]}"
+}
+
+# The root's kernel for pages of 16 KiB, beside the one that the root has: in $CACHE/VERSION
+arm64_kernels() {
+    local four version folder
+    four=$(basename "$BOX/tree/boot/vmlinuz-"*-arm64)
+    version=${four#vmlinuz-}-16k
+    if [ ! -d "$CACHE/$version" ]; then
+        # shellcheck disable=SC2016
+        on_arm cortex-a72 /bin/sh -euc 'cd /run/materials; apt-get download -qq "linux-image-$1"' - "$version"
+        rm -rf "$CACHE/$version.half"
+        dpkg-deb -x "$MATERIALS/linux-image-$version"_*.deb "$CACHE/$version.half"
+        rm "$MATERIALS/linux-image-$version"_*.deb
+        mv "$CACHE/$version.half" "$CACHE/$version"
+    fi
+    mkdir -p "$BOX/machine-4k" "$BOX/machine-16k"
+    cp "$BOX/tree/boot/$four" "$BOX/machine-4k/vmlinuz"
+    cp "$BOX/tree/boot/initrd.img-${four#vmlinuz-}" "$BOX/machine-4k/small.img"
+    cp "$CACHE/$version/boot/vmlinuz-$version" "$BOX/machine-16k/vmlinuz"
+    folder=$CACHE/$version/usr/lib/modules/$version
+    {
+        cat "$BOX/machine-4k/small.img"
+        python3 -B "$VM/initramfs.py" "$BOX/machine-4k/small.img" "$folder"
+    } >"$BOX/machine-16k/small.img"
+}
+
+# The sandbox under kernels for arm64, and a scan in it
+arm64_machines() {
+    local pages
+    arm64_tests_ready
+    arm64_kernels
+    rm -rf "$BOX/tree/var/tmp/clips" && mkdir "$BOX/tree/var/tmp/clips"
+    cp "$MATERIALS/clips/"{biden.jpg,moving.mp4} "$BOX/tree/var/tmp/clips/"
+    grep -E '/(biden.jpg|moving.mp4)"' "$MATERIALS/amd64.jsonl" >"$MATERIALS/two.jsonl"
+    for pages in 4k 16k; do
+        python3 -B "$VM/arm64.py" "$BOX/tree" "$BOX/machine-$pages" "$MATERIALS/two.jsonl"
+        rm "$BOX/machine-$pages/vm.img"
+    done
+}
+
+root_ready trixie arm64
+box_root_ready arm64
+cpuinfo 0xd08 >"$BOX/cortex-a72"
+cpuinfo 0xd0b >"$BOX/cortex-a76"
+for step in $STEPS; do
+    SECONDS=0
+    "arm64_$step"
+    echo "arm64 $step: $SECONDS s"
 done
-
-# ---- Unit tests
-
-rm -rf "$BOX/tree/var/tmp/source" && mkdir "$BOX/tree/var/tmp/source"
-cp -r "$REPOSITORY"/{edge,tests,samples,models,config,pyproject.toml} "$BOX/tree/var/tmp/source/"
-python3 "$VM/locked.py" "$REPOSITORY/constraints/test.txt" pytest pluggy iniconfig packaging \
-    pygments pytest-timeout hypothesis sortedcontainers onnx protobuf ml-dtypes \
-    typing-extensions jsonschema jsonschema-specifications referencing rpds-py attrs \
-    >"$BOX/tree/var/tmp/tests.txt"
-on_arm cortex-a72 "$PYTHON" -m pip install --quiet --require-hashes --no-deps \
-    --only-binary :all: --requirement /var/tmp/tests.txt
-SECONDS=0
-# Emulated, they take ten times as long: those of arithmetic, decoding and networks. The emulator
-# needs address space of its own and sets no limit on it: the test that is left out here runs in the
-# machine below.
-on_arm cortex-a72 /bin/sh -euc 'cd /var/tmp/source; \
-    TRUELIGHT_MODELS=/opt/truelight/third_party/blazeface exec "$@"' - \
-    "$PYTHON" -m pytest -q -p no:cacheprovider -o timeout=1800 \
-    tests/test_text.py tests/scan/test_timestamps.py tests/scan/test_sampling.py \
-    tests/scan/test_tracker.py tests/scan/test_crops.py tests/scan/test_inference.py \
-    tests/scan/test_process.py \
-    --deselect tests/scan/test_process.py::test_the_decoder_holds_only_what_it_needs
-echo "unit tests under arm64: $SECONDS s"
-
-# ---- The sandbox under a kernel for arm64
-
-rm -rf "$BOX/tree/var/tmp/clips" && cp -r "$MATERIALS/clips" "$BOX/tree/var/tmp/clips"
-machine_patient "$BOX/tree"
-machine_ready "$BOX" "$BOX/tree"
-cp "$BOX"/tree/boot/initrd.img-* "$BOX/small.img"
-python3 -B "$VM/arm64.py" "$BOX"
 ROOT=$HERE
