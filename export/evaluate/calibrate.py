@@ -33,7 +33,7 @@ from edge.finding import Thresholds, Verdict, verdict_of
 from edge.scan.model.manifest import sigmoid
 from export.evaluate.regression import regress
 from export.evaluate.samples import Flags, Sample, Table
-from export.metrics import Floats
+from export.metrics import Floats, wilson
 
 SIGNS: Final = {Verdict.FAKE: 1, Verdict.REAL: -1}
 """Which way log-odds lean towards a verdict."""
@@ -77,6 +77,18 @@ class Rates:
     wrong_at_most: float  # share of sources with such an error, 95 % upper bound
     right: float  # share of its own class's clips
     right_sources: float
+    others: int  # clips of the other class
+    own: int  # clips of its own class
+
+    @property
+    def wrong_interval(self) -> tuple[float, float] | None:
+        """Wilson, by clip."""
+        return wilson(self.wrong, self.others) if self.others else None
+
+    @property
+    def right_interval(self) -> tuple[float, float] | None:
+        """Wilson, by clip."""
+        return wilson(self.right, self.own) if self.own else None
 
 
 @dataclass(frozen=True)
@@ -263,6 +275,8 @@ def _rates(
         wrong_at_most=at_most(errors, len(set(table.sources[other]))),
         right=_share(given[own]),
         right_sources=float(weights[given & own].sum()),
+        others=int(other.sum()),
+        own=int(own.sum()),
     )
 
 
