@@ -23,8 +23,8 @@ from export.metrics import wilson
 if TYPE_CHECKING:
     from export.evaluate.calibrate import Fit
 
-MOST_METHODS = 16
-"""A card lists AUC by method for at most this many methods."""
+MOST_GROUPS = 16
+"""A card lists figures by method for at most this many methods; by data set likewise."""
 FITTED = "each source scored by the others' fit"
 """In the data of a fit's figures."""
 
@@ -58,7 +58,7 @@ def fit_figures(found: Fit, data: str, command: str = "", models: str = "") -> l
 def card_figures(m: Figures, data: str, command: str) -> list[MeasuredFigure]:
     """The figures that a bundle and its card keep.
 
-    Those of single sources and data sets are left out, and of recompressed clips and numbers of
+    Those of single sources are left out, and of data sets, recompressed clips and numbers of
     frames all but AUC, accuracy and both errors: the page and the JSON have them.
     """
     whole = [(row.name, row.value, row.interval) for row in figure_rows(m)]
@@ -94,6 +94,8 @@ def _by_condition(m: Figures) -> Iterator[_CardRow]:
     """By the bundle alone; its errors only if no second opinion was asked for beside it."""
     yield from _by_method(m.by_method, "")
     errors = m.second_opinion is None
+    if errors:
+        yield from _by_dataset(m.by_dataset, "")
     for compression in m.by_compression[1:]:
         yield from _errors(compression, compression.name, errors=errors)
     for frames in m.by_frames:
@@ -102,11 +104,25 @@ def _by_condition(m: Figures) -> Iterator[_CardRow]:
 
 def _by_method(groups: Sequence[Group], suffix: str) -> Iterator[_CardRow]:
     methods = [group for group in groups if group.name not in (REAL_METHOD, "-")]
-    for group in methods if len(methods) <= MOST_METHODS else []:
+    for group in methods if len(methods) <= MOST_GROUPS else []:
         yield f"AUC, {group.name} against all reals{suffix}", group.auc, group.auc_interval
         if suffix:
             what = f"false negative rate, {group.name}, {group.fakes} fake{suffix}"
             yield what, group.missed, group.missed_interval
+
+
+def _by_dataset(groups: Sequence[Group], suffix: str) -> Iterator[_CardRow]:
+    for group in groups if len(groups) <= MOST_GROUPS else []:
+        yield from _counted(group, f"data set {group.name}", suffix)
+
+
+def _counted(group: Group, what: str, suffix: str = "") -> Iterator[_CardRow]:
+    """Its AUC and errors, with the number of clips in the name."""
+    yield f"AUC, {what}{suffix}", group.auc, group.auc_interval
+    name = f"false positive rate, {what}, {group.reals} real{suffix}"
+    yield name, group.false_alarms, group.false_alarms_interval
+    name = f"false negative rate, {what}, {group.fakes} fake{suffix}"
+    yield name, group.missed, group.missed_interval
 
 
 def _errors(group: Group, what: str, *, errors: bool = True) -> Iterator[_CardRow]:
@@ -125,11 +141,7 @@ def _by_frames(frames: Frames, suffix: str, *, errors: bool = True) -> Iterator[
 
 def _by_view(m: Figures) -> Iterator[_CardRow]:
     for group in m.by_view:
-        yield f"AUC, {group.name}", group.auc, group.auc_interval
-        name = f"false positive rate, {group.name}, {group.reals} real"
-        yield name, group.false_alarms, group.false_alarms_interval
-        name = f"false negative rate, {group.name}, {group.fakes} fake"
-        yield name, group.missed, group.missed_interval
+        yield from _counted(group, group.name)
 
 
 def _by_second_opinion(m: Figures) -> Iterator[_CardRow]:
@@ -138,6 +150,7 @@ def _by_second_opinion(m: Figures) -> Iterator[_CardRow]:
     together, suffix = m.second_opinion.together, ", with a second opinion"
     yield from _errors(together, suffix.removeprefix(", "))
     yield from _by_method(m.second_opinion.by_method, suffix)
+    yield from _by_dataset(m.second_opinion.by_dataset, suffix)
     for way in m.second_opinion.by_compression[1:]:
         yield from _errors(way, way.name + suffix)
     for frames in m.second_opinion.by_frames:

@@ -164,7 +164,7 @@ def _spread(scanner: MeasuringScanner, counts: Sequence[int], models: str) -> It
         spread = scanner.changed({"scan.windows": windows})
         of = Condition(frames=count, spread=True)
         name = f"spread {count} frames{models}"
-        yield _Scan(name, spread, (of,), partial(_answers, spread, of))
+        yield _Scan(name, scanner, (of,), partial(_answers, spread, of))
 
 
 def _answers(scanner: MeasuringScanner, of: Condition, clip: Path) -> dict[Condition, Answers]:
@@ -265,4 +265,7 @@ class _Run:
 
 def _sha256(folder: Path, file: str) -> str:
     path = folder / file
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

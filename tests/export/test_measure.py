@@ -107,7 +107,8 @@ def test_a_run_that_was_stopped_goes_on(
 
     monkeypatch.setattr(Scanner, "scan_with_pictures", counted)
     scores, whole = tmp_path / "scores.tsv", tmp_path / "whole.tsv"
-    command = ["evaluate", str(models[0]), str(clips), "--compressions", "crf40", "--json"]
+    command = ["evaluate", str(models[0]), str(clips), "--json"]
+    command += ["--frames", "9", "--spread"]
     stop = -1
     assert main([*command, "--scores", str(whole)]) == 0
     expected = json.loads(capsys.readouterr().out)
@@ -118,19 +119,19 @@ def test_a_run_that_was_stopped_goes_on(
     stop = -1
     scanned.clear()
     assert main([*command, "--scores", str(scores)]) == 0
-    assert len(scanned) == 1, "of two clips as they are and recompressed, three are known"
+    assert len(scanned) == 1, "of two clips as they are and by frames, three are known"
     found = json.loads(capsys.readouterr().out)
     for either in (expected, found):
         del either["seconds"]
     assert found == expected
     # What another command does not ask for stays in the table; other models are not believed.
-    assert main([*command[:3], "--json", "--scores", str(scores)]) == 0
+    assert main([*command[:4], "--scores", str(scores)]) == 0
     assert len(scanned) == 1
     assert len(scores_of(scores)) == 4
     other = write_bundle(tmp_path / "other", thresholds=Thresholds(real=0.4, fake=0.6))
     assert main(["evaluate", str(other), str(clips), "--scores", str(scores)]) == 0
     assert len(scanned) == 3
-    assert {row["compression"] for row in scores_of(scores).values()} == {"as is"}
+    assert {row["frames"] for row in scores_of(scores).values()} == {""}
 
 
 def test_labels_are_taken_anew(
