@@ -186,8 +186,10 @@ def _rates(found: Fit | ConditionRates) -> str:
 
 
 def _within(share: float, ends: tuple[float, float] | None) -> str:
-    """A share with its 95 % interval."""
-    return f"{share:.1%}" + (f" ({ends[0]:.1%} to {ends[1]:.1%})" if ends else "")
+    """A share with its 95 % interval; nothing is known of no clips."""
+    if ends is None:
+        return "unknown"
+    return f"{share:.1%} ({ends[0]:.1%} to {ends[1]:.1%})"
 
 
 def run_limits(args: argparse.Namespace) -> int:

@@ -26,18 +26,16 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.stats import binomtest
 
 from edge.errors import TruelightError
 from edge.finding import Thresholds, Verdict, verdict_of
 from edge.scan.model.manifest import sigmoid
 from export.evaluate.regression import regress
 from export.evaluate.samples import Flags, Sample, Table
-from export.metrics import Floats, wilson
+from export.metrics import Floats, at_most, wilson
 
 SIGNS: Final = {Verdict.FAKE: 1, Verdict.REAL: -1}
 """Which way log-odds lean towards a verdict."""
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -282,11 +280,6 @@ def _rates(
 
 def _share(flags: Flags) -> float:
     return float(flags.mean()) if len(flags) else math.nan
-
-
-def at_most(errors: int, trials: int) -> float:
-    """The largest rate that `errors` in `trials` do not rule out (Clopper and Pearson, 95 %)."""
-    return float(binomtest(errors, trials, alternative="less").proportion_ci(CONFIDENCE).high)
 
 
 def _least(values: Floats, weights: Floats, share: float) -> float:

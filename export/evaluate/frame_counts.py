@@ -31,7 +31,7 @@ from edge.scan.media.sampling import Sampling
 from edge.scan.media.still_check import StillCheck
 from edge.scan.model.bundle import Bundle, Graphs
 from edge.scan.model.inference import Inference
-from edge.scan.model.manifest import FIGURES, Manifest
+from edge.scan.model.manifest import CARD, FIGURES, Manifest
 from edge.scan.model.second_opinion import SecondModel
 from edge.scan.progress import ProgressReporter
 from edge.scan.scanner import Scanner
@@ -186,7 +186,8 @@ def _judging(manifest: Manifest) -> dict[str, object]:
     """What a bundle's answers depend on."""
     fields = {"input", "window", "calibration", "thresholds", "quality", "beside", "files"}
     found = manifest.model_dump(mode="json", include=fields)
-    found["files"].pop(FIGURES, None)
+    for name in (CARD, FIGURES):
+        found["files"].pop(name, None)
     return found
 
 

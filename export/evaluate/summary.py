@@ -72,6 +72,8 @@ def figures(predictions: Sequence[Prediction]) -> Figures:
 
     def called(part: Sequence[Prediction], verdict: Verdict) -> Interval:
         values = [float(p.verdict is verdict) for p in part]
+        if values and len(set(values)) == 1:  # every draw of sources has the same share
+            return wilson(values[0], len(values))
         return bootstrap_interval([p.source for p in part], lambda w: weighted_mean(values, w))
 
     return Figures(

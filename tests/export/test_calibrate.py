@@ -19,9 +19,10 @@ from edge.errors import TruelightError
 from edge.finding import Verdict
 from edge.scan.model.bundle import load_bundle
 from export.cli.main import main
-from export.evaluate.calibrate import at_most, fit
+from export.evaluate.calibrate import fit
 from export.evaluate.card_figures import fit_figures
 from export.evaluate.samples import Sample
+from export.metrics import at_most
 
 
 def drawn(seed: int, sources: int, apart: float, clips: int = 1, inputs: int = 1) -> list[Sample]:
@@ -199,6 +200,7 @@ def test_the_bound_follows_the_rule_of_three() -> None:
     seen = sum(math.comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(3))
     assert seen == pytest.approx(0.05)
     assert at_most(4, 4) == 1.0
+    assert at_most(0, 0) == 1.0
 
 
 def test_one_source_is_too_few() -> None:
