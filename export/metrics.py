@@ -156,3 +156,12 @@ def wilson(share: float, count: int) -> tuple[float, float]:
 
     found = binomtest(round(share * count), count).proportion_ci(method="wilson")
     return float(found.low), float(found.high)
+
+
+def at_most(errors: int, trials: int) -> float:
+    """The largest rate that `errors` in `trials` do not rule out (Clopper and Pearson, 95 %)."""
+    if not trials:
+        return 1.0
+    from scipy.stats import binomtest
+
+    return float(binomtest(errors, trials, alternative="less").proportion_ci(0.95).high)

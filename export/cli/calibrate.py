@@ -126,13 +126,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _scanned(console: Console, args: argparse.Namespace, ways: Sequence[str]) -> list[Prediction]:
     """By the bundle alone: the clips as they are, then recompressed."""
-    from export.cli.evaluate import scanner_of
+    from export.cli.evaluate import measuring_scanner_of
     from export.cli.output import StepBar
-    from export.evaluate.scans import Conditions, measure_clips
+    from export.evaluate.measure import Conditions, measure_clips
 
     with StepBar(console, "scanning") as bar:
         return measure_clips(
-            lambda changes: scanner_of(args.bundle, changes),
+            lambda changes: measuring_scanner_of(args.bundle, changes),
             args.clips,
             Conditions(ways),
             bar.stage,
@@ -153,7 +153,7 @@ def _show_fit(console: Console, found: Fit) -> None:
         f"probability = sigmoid({logit} {rule.offset:+.4g}).\n"
         f"REAL: {_threshold(thresholds.real, 0.0, 'up to')}; "
         f"FAKE: {_threshold(thresholds.fake, 1.0, 'from')}.\n"
-        "Each source scored by the others' fit:\n"
+        "Each source scored by the others' fit, with 95 % intervals by clip:\n"
         f"{_rates(found)}",
         highlight=False,
     )
@@ -168,18 +168,28 @@ def _threshold(threshold: float, disabled: float, how: str) -> str:
 
 
 def _rates(found: Fit | ConditionRates) -> str:
+    from export.metrics import wilson
+
     def line(name: str, wrong: str, right: str, rates: Rates) -> str:
         return (
-            f"  {name} {rates.wrong:.1%} ({rates.wrong_sources:.1%} with sources weighing the same;"
-            f" this many sources do not rule out {rates.wrong_at_most:.0%}): {wrong}. "
-            f"{rates.right:.1%} of the {right}.\n"
+            f"  {name} {_within(rates.wrong, rates.wrong_interval)} of {rates.others} clips"
+            f" ({rates.wrong_sources:.1%} with sources weighing the same; this many sources do not"
+            f" rule out {rates.wrong_at_most:.0%}): {wrong}. "
+            f"{_within(rates.right, rates.right_interval)} of the {right}.\n"
         )
 
     return (
         line("False positive rate", "reals called FAKE", "fakes are called FAKE", found.fake)
         + line("False negative rate", "fakes called REAL", "reals are called REAL", found.real)
-        + f"  {found.unsure:.1%} of the clips are UNSURE."
+        + f"  {_within(found.unsure, wilson(found.unsure, found.clips))} of the clips are UNSURE."
     )
+
+
+def _within(share: float, ends: tuple[float, float] | None) -> str:
+    """A share with its 95 % interval; nothing is known of no clips."""
+    if ends is None:
+        return "unknown"
+    return f"{share:.1%} ({ends[0]:.1%} to {ends[1]:.1%})"
 
 
 def run_limits(args: argparse.Namespace) -> int:

@@ -14,8 +14,9 @@ from export.cli.arguments import counts, shown_command, ways_of
 if TYPE_CHECKING:
     from edge.scan.scanner import Scanner
     from edge.settings import Settings
+    from export.evaluate.frame_counts import MeasuringScanner
+    from export.evaluate.measure import Conditions
     from export.evaluate.records import Prediction
-    from export.evaluate.scans import Conditions
 
 FRAMES = "10,20,40,60,80,100"
 """Numbers of frames for which published systems report their accuracy."""
@@ -51,9 +52,15 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     add = parser.add_argument_group("output").add_argument
     add("--json", action="store_true", help="one JSON object on stdout")
     add("--html", type=Path, metavar="FILE", help="write a page with plots")
-    add("--scores", type=Path, metavar="FILE", help="write a row for each score")
+    add(
+        "--scores",
+        type=Path,
+        metavar="FILE",
+        help="write a row for each score; a run that was stopped goes on from there",
+    )
     add("--record", metavar="DATA",
-        help="write the main figures into the bundle and its card, as of DATA")  # fmt: skip
+        help="write the main figures into the bundle and its card, as of DATA, and those with a "
+        "second opinion into that of --second")  # fmt: skip
     parser.set_defaults(run=run, parser=parser)
 
     parser = subparsers.add_parser(
@@ -73,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure and show."""
     from rich.console import Console
 
-    from export.evaluate.card_figures import card_figures
+    from export.evaluate.card_figures import card_figures, second_figures
     from export.evaluate.records import read_scores
     from export.evaluate.summary import figures
 
@@ -84,7 +91,10 @@ def run(args: argparse.Namespace) -> int:
     if args.record:
         from export.convert.bundle import amend
 
-        amend(args.bundle, figures=card_figures(measured, args.record, shown_command(args)))
+        made_by = shown_command(args)
+        amend(args.bundle, figures=card_figures(measured, args.record, made_by))
+        if isinstance(args.second, Path):
+            amend(args.second, figures=second_figures(measured, args.record, made_by))
     if args.html:
         from edge.scan.model.bundle_info import read_bundle
         from export.evaluate.page import write_page
@@ -106,13 +116,13 @@ def run_reference(args: argparse.Namespace) -> int:
 
     from edge.scan.collect import collect
     from export.cli.output import StepBar
+    from export.evaluate.measure import ALONE
     from export.evaluate.reference import (
         differences,
         make_reference,
         read_reference,
         write_reference,
     )
-    from export.evaluate.scans import ALONE
 
     clips = collect([args.clips]).clips
     with (
@@ -137,6 +147,13 @@ def scanner_of(bundle: Path, changes: Mapping[str, object]) -> Scanner:
     return Scanner(_settings(bundle, changes))
 
 
+def measuring_scanner_of(bundle: Path, changes: Mapping[str, object]) -> MeasuringScanner:
+    """The same, which gives the answers under several conditions."""
+    from export.evaluate.frame_counts import MeasuringScanner
+
+    return MeasuringScanner(_settings(bundle, changes))
+
+
 def _settings(bundle: Path, changes: Mapping[str, object]) -> Settings:
     from edge.settings import load_settings
 
@@ -145,12 +162,12 @@ def _settings(bundle: Path, changes: Mapping[str, object]) -> Settings:
 
 
 def _measure(args: argparse.Namespace) -> list[Prediction]:
-    """Run the bundle on everything; scores are written after each condition."""
+    """Run the bundle on everything; scores are written after each clip."""
     from rich.console import Console
 
     from export.cli.output import StepBar
-    from export.evaluate.records import write_scores
-    from export.evaluate.scans import measure_clips, measure_crops
+    from export.evaluate.measure import measure_clips, measure_crops
+    from export.evaluate.records import read_scores, write_scores
 
     def keep(predictions: Sequence[Prediction]) -> None:
         if args.scores:
@@ -159,8 +176,9 @@ def _measure(args: argparse.Namespace) -> list[Prediction]:
     conditions = _conditions(args)
     with StepBar(Console(stderr=True), "evaluating") as bar:
         if args.crops is None:
-            opener = partial(scanner_of, args.bundle)
-            return measure_clips(opener, args.clips, conditions, bar.stage, keep)
+            opener = partial(measuring_scanner_of, args.bundle)
+            known = read_scores([args.scores]) if args.scores and args.scores.is_file() else []
+            return measure_clips(opener, args.clips, conditions, bar.stage, keep, known)
         from edge.scan.model.bundle import load_bundle
 
         bundle = load_bundle(args.bundle)
@@ -170,7 +188,7 @@ def _measure(args: argparse.Namespace) -> list[Prediction]:
 def _conditions(args: argparse.Namespace) -> Conditions:
     """What is asked for, checked before anything is scanned."""
     from export.data.recompress import JPEGS, RECOMPRESSIONS
-    from export.evaluate.scans import Conditions
+    from export.evaluate.measure import Conditions
 
     if args.crops is not None and (args.frames or args.second is not None):
         raise TruelightError(

@@ -21,17 +21,20 @@ import numpy as np
 from av.container import InputContainer, OutputContainer
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from edge.atomic_write import publish, unfinished_file
 from edge.errors import TruelightError
+from edge.scan.media.client import ClipError, open_clip
 from edge.scan.media.convert import DecodedFrame, FrameConverter
+from edge.scan.media.sampling import Sampling
 from export.data.augment import REPEATABLE
 from export.data.folders import Image
+from export.data.screen_capture import ScreenCapture
 
 VERSION: Final = 2  # raised when the output changes, which invalidates cached files
 
 MAX_PIXELS: Final = 3840 * 2160  # larger frames are scaled down first
+TICK: Final = Fraction(1, 90_000)  # seconds: the unit of the times of sampled frames
 
 
 class UnreadableError(TruelightError):
@@ -63,20 +66,30 @@ JPEGS: Final = {"jpeg40": ("jpeg 40", 40)}
 """For crops: name and JPEG quality, by the word on the command line."""
 
 
-def recompress(clip: Path, how: Recompression, folder: Path) -> Path:
+def recompress(
+    clip: Path, how: Recompression, folder: Path, sampling: Sampling | None = None
+) -> Path:
     """Write the recompressed clip to `folder`, or return the file that is there already.
+
+    A smoothed clip has only the frames that a scan with `sampling` takes, if that is given: 16 of a
+    clip of 4 s. Smoothing all of them takes 15 s, and no other treatment takes so long.
 
     Raises UnreadableError: the clip cannot be read; TruelightError: the folder cannot be written.
     """
     try:
-        digest = hashlib.sha256(f"{VERSION} {how}".encode() + clip.read_bytes()).hexdigest()
+        sampled = sampling if how.smoothed else None
+        way = f"{VERSION} {how}" + (f" {sampled}" if sampled else "")
+        digest = hashlib.sha256(way.encode() + clip.read_bytes()).hexdigest()
         made = folder / f"{clip.stem}-{digest[:16]}.mp4"
         if not made.is_file():
             folder.mkdir(parents=True, exist_ok=True)
             with unfinished_file(made) as half:
-                _write(clip, how, half)
+                if sampled is None:
+                    _write(clip, how, half)
+                else:
+                    _write_sampled(clip, how, half, sampled)
                 publish(half, made)
-    except (av.error.FFmpegError, ValueError) as failure:
+    except (av.error.FFmpegError, ClipError, ValueError) as failure:
         if getattr(failure, "errno", None) == errno.ENOSPC:
             raise TruelightError(f"{folder} is full.", "Name another --cache.") from None
         raise UnreadableError(f"{clip.name} cannot be recompressed: {failure}.") from None
@@ -106,11 +119,7 @@ def _write(clip: Path, how: Recompression, out: Path) -> None:
                 aspect = stream.sample_aspect_ratio
                 converter = FrameConverter(frame, aspect, MAX_PIXELS)
             time_base = frame.time_base or Fraction(1, 1000)
-            pixels = np.ascontiguousarray(change(_upright(converter, frame), number))
-            changed = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
-                format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-            )
-            changed.pts, changed.time_base = pts, time_base
+            changed = _for_encoder(change(_upright(converter, frame), number), pts, time_base)
             if encoder is None:
                 rate = stream.average_rate or Fraction(25)
                 encoder = _add_encoder(target, changed, rate, how.crf)
@@ -120,9 +129,48 @@ def _write(clip: Path, how: Recompression, out: Path) -> None:
         target.mux(encoder.encode())
 
 
-def _add_encoder(target: OutputContainer, first: av.VideoFrame, rate: Fraction, crf: int) -> Any:  # noqa: ANN401 PyAV's stream
+def _write_sampled(clip: Path, how: Recompression, out: Path, sampling: Sampling) -> None:
+    """Write the frames that a scan takes, each at its own time, and the clip's length.
+
+    They are encoded as if they followed one another at the clip's rate, on which x264's quality
+    depends, and without B-frames, so that the last packet can say where the clip ends.
+    """
+    change = _change(how)
+    with open_clip(clip, sampling) as opened, av.open(str(out), "w", format="mp4") as target:
+        rate = Fraction(opened.clip.frame_rate or 25.0).limit_denominator(1001)
+        times: list[float] = []
+        packets: list[Any] = []
+        encoder: Any = None
+        for frame in opened.frames():
+            if times and frame.time <= times[-1]:
+                continue  # the last of a window and the first of the next one
+            changed = _for_encoder(change(frame.pixels, frame.index), len(times), 1 / rate)
+            encoder = encoder or _add_encoder(target, changed, rate, how.crf, bf="0")
+            times.append(frame.time)
+            packets += encoder.encode(changed)
+        packets += encoder.encode() if encoder else []
+        ends = [*times[1:], max(opened.clip.seconds, times[-1] + float(1 / rate))]
+        for packet, start, end in zip(packets, times, ends, strict=True):
+            packet.time_base = TICK
+            packet.pts = packet.dts = round(start / TICK)
+            packet.duration = round(end / TICK) - packet.pts
+            target.mux(packet)
+
+
+def _for_encoder(pixels: Image, pts: int, time_base: Fraction) -> av.VideoFrame:
+    """A frame for H.264 with limited range and the matrix of ITU-R BT.709."""
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24").reformat(
+        format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+    )
+    frame.pts, frame.time_base = pts, time_base
+    return frame
+
+
+def _add_encoder(
+    target: OutputContainer, first: av.VideoFrame, rate: Fraction, crf: int, **more: str
+) -> Any:  # noqa: ANN401 PyAV's stream
     """H.264 in one thread: the output would depend on the number of threads."""
-    options = {"crf": str(crf), "preset": "veryfast", **REPEATABLE}
+    options = {"crf": str(crf), "preset": "veryfast", **REPEATABLE, **more}
     stream: Any = target.add_stream("libx264", rate=rate, options=options)
     stream.width, stream.height, stream.pix_fmt = first.width, first.height, "yuv420p"
     context = stream.codec_context
@@ -171,83 +219,3 @@ def _shrink(pixels: Image, factor: int) -> Image:
     if factor == 1:
         return even
     return np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-Plane = NDArray[np.float32]
-
-MAX_SIDE = 1280  # px, of the recording
-# The screen's corners as shares of the recording's sides, clockwise from the top left.
-CORNERS = ((0.045, 0.075), (0.985, 0.02), (0.95, 0.965), (0.02, 0.90))
-BACKGROUND = (22, 20, 18)  # around the screen
-PITCH = 1.06  # screen subpixels per pixel of the clip: near enough to 1 for slow moiré
-MOIRE = 0.07  # amplitude
-EXPOSURE, BLACK = 0.86, 14.0  # gain of the screen's light; ambient light added to its black
-WHITE = (1.03, 1.0, 0.94)  # the phone's white balance of the screen: red, green, blue
-GLARE, SPOT = 46.0, (0.72, 0.22, 0.26)  # a reflection: brightness; x, y, sigma as shares of sides
-BLUR = 0.7
-NOISE = 4.0
-SHAKE = 0.0025  # as a share of the longer side
-
-
-class ScreenCapture:
-    """Simulates a phone that films a clip off a screen; all frames have the first one's size."""
-
-    def __init__(self) -> None:
-        self._size = (0, 0)
-        self._gain: Plane = np.ones((1, 1, 3), np.float32)
-        self._glare: Plane = np.zeros((1, 1, 3), np.float32)
-        self._noise: Plane = np.zeros((1, 1, 3), np.float32)
-
-    def film(self, pixels: Image, number: int) -> Image:
-        """Frame `number` as the phone records it: uint8 RGB, even sides."""
-        height, width = pixels.shape[:2]
-        if self._size == (0, 0):
-            self._set_up(width, height)
-        homography = self._homography(width, height, number)
-        screen = cv2.warpPerspective(pixels, homography, self._size, borderValue=BACKGROUND)
-        screen = cv2.GaussianBlur(screen, (5, 5), BLUR)
-        lit = cv2.multiply(screen, self._gain, dtype=cv2.CV_32F)
-        lit = cv2.add(lit, self._glare)
-        return np.asarray(cv2.add(lit, self._noise_of(number), dtype=cv2.CV_8U), np.uint8)
-
-    def _set_up(self, width: int, height: int) -> None:
-        """Compute what is the same in all frames."""
-        shrink = min(1.0, MAX_SIDE / max(width, height))
-        wide, high = (max(2, round(side * shrink) // 2 * 2) for side in (width, height))
-        self._size = (wide, high)
-        x, y = np.meshgrid(np.arange(wide, dtype=np.float32), np.arange(high, dtype=np.float32))
-        back = np.linalg.inv(self._homography(width, height, 0))
-        u, v, w = (row[0] * x + row[1] * y + row[2] for row in back)
-        self._gain = (EXPOSURE * np.array(WHITE) * _moire(u / w, v / w)).astype(np.float32)
-        spot = ((x / wide - SPOT[0]) ** 2 + (y / high - SPOT[1]) ** 2) / (2 * SPOT[2] ** 2)
-        glare = BLACK + GLARE * np.exp(-4 * spot)
-        self._glare = np.repeat(glare[..., None], 3, axis=-1).astype(np.float32)
-        noise = np.random.default_rng(0).normal(0, NOISE, (high + 64, wide + 64, 3))
-        self._noise = noise.astype(np.float32)
-
-    def _homography(self, width: int, height: int, number: int) -> NDArray[Any]:
-        """From the screen's pixels to the recording's; the hand moves slowly."""
-        reach = SHAKE * max(self._size)
-        shake = reach * np.array([np.sin(number / 5.3), np.sin(number / 7.1 + 1)])
-        corners = np.array(CORNERS) * self._size + shake
-        screen = np.array([(0, 0), (width, 0), (width, height), (0, height)])
-        return np.asarray(
-            cv2.getPerspectiveTransform(screen.astype(np.float32), corners.astype(np.float32))
-        )
-
-    def _noise_of(self, number: int) -> Plane:
-        """Sensor noise: another part of one large field for each frame."""
-        wide, high = self._size
-        x, y = (number * 29) % 64, (number * 47) % 64
-        return self._noise[y : y + high, x : x + wide]
-
-
-def _moire(u: Plane, v: Plane) -> Plane:
-    """The screen's subpixels as the sensor samples them: [h, w, 3] around 1.
-
-    A grid slightly finer than the pixels aliases to broad coloured bands.
-    """
-    turn = 2 * np.pi * PITCH
-    rows = 0.6 * np.cos(turn * v)
-    bands = [1 + MOIRE * (np.cos(turn * u + phase) + rows) for phase in (0.0, 2.1, 4.2)]
-    return np.asarray(np.stack(bands, axis=-1))

@@ -26,18 +26,16 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.stats import binomtest
 
 from edge.errors import TruelightError
 from edge.finding import Thresholds, Verdict, verdict_of
 from edge.scan.model.manifest import sigmoid
 from export.evaluate.regression import regress
 from export.evaluate.samples import Flags, Sample, Table
-from export.metrics import Floats
+from export.metrics import Floats, at_most, wilson
 
 SIGNS: Final = {Verdict.FAKE: 1, Verdict.REAL: -1}
 """Which way log-odds lean towards a verdict."""
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -77,6 +75,18 @@ class Rates:
     wrong_at_most: float  # share of sources with such an error, 95 % upper bound
     right: float  # share of its own class's clips
     right_sources: float
+    others: int  # clips of the other class
+    own: int  # clips of its own class
+
+    @property
+    def wrong_interval(self) -> tuple[float, float] | None:
+        """Wilson, by clip."""
+        return wilson(self.wrong, self.others) if self.others else None
+
+    @property
+    def right_interval(self) -> tuple[float, float] | None:
+        """Wilson, by clip."""
+        return wilson(self.right, self.own) if self.own else None
 
 
 @dataclass(frozen=True)
@@ -263,16 +273,13 @@ def _rates(
         wrong_at_most=at_most(errors, len(set(table.sources[other]))),
         right=_share(given[own]),
         right_sources=float(weights[given & own].sum()),
+        others=int(other.sum()),
+        own=int(own.sum()),
     )
 
 
 def _share(flags: Flags) -> float:
     return float(flags.mean()) if len(flags) else math.nan
-
-
-def at_most(errors: int, trials: int) -> float:
-    """The largest rate that `errors` in `trials` do not rule out (Clopper and Pearson, 95 %)."""
-    return float(binomtest(errors, trials, alternative="less").proportion_ci(CONFIDENCE).high)
 
 
 def _least(values: Floats, weights: Floats, share: float) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 
 from edge.errors import TruelightError
 from edge.finding import Finding, Thresholds, Verdict, verdict_of
+from edge.scan.begin import decoding_plan
 from edge.scan.frames import Floats as Features
 from edge.scan.model.bundle_info import read_bundle
 from edge.scan.model.manifest import FEATURES, SEQUENCE, EnsembleRule, Manifest
@@ -98,7 +99,9 @@ def scan_recorded(
         "second_opinion.bundle": str(second.resolve()),
     }
     predictions: list[Prediction] = []
-    with RecordingScanner(load_settings().changed("the command line", values)) as scanner:
+    settings = load_settings().changed("the command line", values)
+    with RecordingScanner(settings) as scanner:
+        sampling, _ = decoding_plan(settings, scanner.manifest)
 
         def begin(done: int, total: int) -> None:
             scanner.clip = len(predictions) + done
@@ -106,7 +109,8 @@ def scan_recorded(
 
         predictions += scan_clips(scanner, clips, begin)
         for way in ways:
-            predictions += scan_clips(scanner, clips, begin, *recompressed(way, workshop))
+            how = recompressed(way, workshop, sampling)
+            predictions += scan_clips(scanner, clips, begin, *how)
         recorded = [scanner.features.get(clip, {}) for clip in range(len(predictions))]
     return [RecordedClip(*both) for both in zip(predictions, recorded, strict=True)]
 

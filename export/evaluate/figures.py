@@ -36,7 +36,10 @@ class Group(_Part):
     """If forced at 0.5."""
     mean_probability: float | None
     false_alarms: float | None
+    false_alarms_interval: Interval | None = None
+    """By clip, as is the next."""
     missed: float | None
+    missed_interval: Interval | None = None
     right: int
     wrong: int
     unsure: int
@@ -50,9 +53,6 @@ class Compression(Group):
     auc_loss: float | None
     """AUC as they are less the AUC recompressed, of those that have a score both ways."""
     auc_loss_interval: Interval | None
-    false_alarms_interval: Interval | None = None
-    """By clip, as is the next."""
-    missed_interval: Interval | None = None
 
 
 class Frames(Group):
@@ -66,21 +66,11 @@ class Frames(Group):
     accuracy_interval: Interval | None
 
 
-class ViewGroup(Group):
-    """Clips whose face is seen alike: see `views.py`."""
-
-    false_alarms_interval: Interval | None
-    missed_interval: Interval | None
-
-
 class OpinionGroup(Group):
     """Clips judged by the bundle alone, or with a second opinion."""
 
     decided: float
     accuracy_when_decided: float | None
-    false_alarms_interval: Interval | None = None
-    """By clip, as is the next."""
-    missed_interval: Interval | None = None
     seconds: float | None
     """Mean for a clip."""
     memory: float | None
@@ -99,7 +89,9 @@ class SecondOpinion(_Part):
     by_compression: tuple[Compression, ...] = ()
     """By both models, `as is` first."""
     by_frames: tuple[Frames, ...] = ()
-    """By both models."""
+    """By both models, as are the next two."""
+    by_method: tuple[Group, ...] = ()
+    by_dataset: tuple[Group, ...] = ()
 
 
 class Reliability(_Part):
@@ -160,7 +152,7 @@ class Figures(_Part):
     by_dataset: tuple[Group, ...]
     by_compression: tuple[Compression, ...]
     by_frames: tuple[Frames, ...]
-    by_view: tuple[ViewGroup, ...]
+    by_view: tuple[Group, ...]
     second_opinion: SecondOpinion | None
 
 

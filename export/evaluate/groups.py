@@ -12,7 +12,7 @@ import numpy as np
 from edge.finding import Verdict
 from export.evaluate.figures import Group, Interval
 from export.evaluate.records import Prediction, Scores
-from export.metrics import Floats, Statistic, bootstrap_interval
+from export.metrics import Floats, Statistic, bootstrap_interval, wilson
 
 
 def group_by(
@@ -58,13 +58,24 @@ def group_values(
         "accuracy": mean_known(scored.correct),
         "mean_probability": mean_known(scored.scores),
         "false_alarms": mean_known(p.verdict is Verdict.FAKE for p in own),
+        "false_alarms_interval": called(own, Verdict.FAKE) if intervals else None,
         "missed": mean_known(p.verdict is Verdict.REAL for p in fakes),
+        "missed_interval": called(fakes, Verdict.REAL) if intervals else None,
         "right": sum(p.right for p in part),
         "wrong": sum(p.decided and not p.right for p in part),
         "unsure": verdicts[Verdict.UNSURE],
         "no_face": verdicts[Verdict.NO_FACE],
         "unreadable": verdicts[Verdict.UNREADABLE],
     }
+
+
+def called(part: Sequence[Prediction], verdict: Verdict) -> Interval | None:
+    """The interval of how often a verdict was given in a part, by clip (Wilson).
+
+    Of draws of sources without an error none has one, which proves nothing.
+    """
+    given = sum(p.verdict is verdict for p in part)
+    return wilson(given / len(part), len(part)) if part else None
 
 
 def mean_known(values: Iterable[float | None]) -> float | None:

@@ -16,12 +16,10 @@ from edge.errors import TruelightError
 from edge.finding import Thresholds
 from export.evaluate.figures import (
     REAL_METHOD,
-    Compression,
     Figures,
-    Frames,
     Group,
     Interval,
-    ViewGroup,
+    SecondOpinion,
     figure_rows,
 )
 from export.evaluate.plots import (
@@ -112,6 +110,7 @@ def _template() -> jinja2.Template:
         "share": percent,
         "number": number,
         "within": interval,
+        "rate": rate,
         "nonbreaking": lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%"),
     }
     environment.filters |= filters
@@ -121,6 +120,12 @@ def _template() -> jinja2.Template:
 def percent(share: float | None) -> str:
     """A share as a percentage with one decimal; empty for None."""
     return "" if share is None else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+
+
+def rate(share: float | None, within: Interval | None) -> str:
+    """ "4.0 % (1.9 to 8.0 %)"; empty for None."""
+    ends = "" if within is None else f" ({interval(within, 'share')})"
+    return "" if share is None else percent(share) + ends
 
 
 def number(value: float | None) -> str:
@@ -197,7 +202,9 @@ def _reliability(m: Figures, plain: Sequence[Prediction]) -> Plot:
 
 
 def _frames(m: Figures) -> Plot:
-    shown = [part for part in m.by_frames if part.auc is not None and part.accuracy is not None]
+    both = m.second_opinion.by_frames if m.second_opinion else ()
+    counts = both or m.by_frames
+    shown = [part for part in counts if part.auc is not None and part.accuracy is not None]
     svg = lines_plot(
         [part.frames for part in shown],
         [
@@ -210,6 +217,8 @@ def _frames(m: Figures) -> Plot:
     caption = "The first consecutive frames of each clip, as published systems judge."
     if any(part.spread for part in shown):
         caption = "Frames of windows spread over the whole clip."
+    if both:
+        caption += " With a second opinion."
     return Plot("Accuracy against the number of frames", svg, caption)
 
 
@@ -237,14 +246,11 @@ def _dots(plain: Sequence[Prediction], thresholds: Thresholds) -> Plot:
 def _tables(m: Figures) -> list[Table]:
     """Groups side by side, as far as there are any."""
     tables = []
-    ways = [("", m.by_compression)]
-    counts = [("", m.by_frames)]
+    parts: list[tuple[str, Figures | SecondOpinion]] = [("", m)]
     if m.second_opinion is not None:
-        models = ", with a second opinion"
-        ways.append((models, m.second_opinion.by_compression))
-        counts.append((models, m.second_opinion.by_frames))
-    tables += [_compressions(models, groups) for models, groups in ways if len(groups) > 1]
-    tables += [_frame_counts(models, groups) for models, groups in counts if groups]
+        parts.append((", with a second opinion", m.second_opinion))
+    tables += [_compressions(*each) for each in parts if len(each[1].by_compression) > 1]
+    tables += [_frame_counts(*each) for each in parts if each[1].by_frames]
     if (second := m.second_opinion) is not None:
         both = (second.alone, second.together)
         costs = [
@@ -255,11 +261,15 @@ def _tables(m: Figures) -> list[Table]:
         tables.append(Table("The second opinion", "judged", both, costs, note))
     if m.by_view:
         note = "Skin tone by the individual typology angle of the cheeks; it depends on the light."
-        tables.append(Table("By how the face is seen", "face", m.by_view, _errors(m.by_view), note))
-    if m.by_dataset:
-        tables.append(Table("By data set", "data set", m.by_dataset, note=_AGAINST_ALL))
-    same = [("against own sources", [number(group.auc_same_sources) for group in m.by_method])]
-    tables.append(Table("By method", "method", m.by_method, same, _AGAINST_ALL))
+        tables.append(Table("By how the face is seen", "face", m.by_view, note=note))
+    for models, part in parts:
+        if part.by_dataset:
+            title = f"By data set{models}"
+            tables.append(Table(title, "data set", part.by_dataset, note=_AGAINST_ALL))
+    for models, part in parts:
+        same = [number(group.auc_same_sources) for group in part.by_method]
+        extra = [("against own sources", same)]
+        tables.append(Table(f"By method{models}", "method", part.by_method, extra, _AGAINST_ALL))
     groups, note = m.by_source, ""
     if len(groups) > MOST_SOURCES:
         note = f"{MOST_SOURCES} of {len(groups)}: those with the most wrong verdicts."
@@ -267,33 +277,21 @@ def _tables(m: Figures) -> list[Table]:
     return [*tables, Table("By source", "source", groups, note=note)]
 
 
-def _compressions(models: str, ways: Sequence[Compression]) -> Table:
+def _compressions(models: str, part: Figures | SecondOpinion) -> Table:
+    ways = part.by_compression
     loss = [
         _column((way.auc_loss,), "{:+.3f}")[0]
         + (" ({:+.3f} to {:+.3f})".format(*way.auc_loss_interval) if way.auc_loss_interval else "")
         for way in ways
     ]
-    extra = [("AUC lost", loss), *_errors(ways)]
+    extra = [("AUC lost", loss)]
     return Table(f"By compression{models}", "compression", ways, extra)
 
 
-def _frame_counts(models: str, counts: Sequence[Frames]) -> Table:
-    extra = [("frames scored", _column((part.looked_at for part in counts), "{:.1f}"))]
+def _frame_counts(models: str, part: Figures | SecondOpinion) -> Table:
+    extra = [("frames scored", _column((each.looked_at for each in part.by_frames), "{:.1f}"))]
     note = "Frames scored: those with a face, mean over clips. Short clips have fewer."
-    return Table(f"By number of frames{models}", "asked for", counts, extra, note)
-
-
-def _errors(groups: Sequence[Compression | ViewGroup]) -> list[tuple[str, list[str]]]:
-    """The columns of the rates of both errors."""
-    return [
-        ("false positives", [_share(g.false_alarms, g.false_alarms_interval) for g in groups]),
-        ("false negatives", [_share(g.missed, g.missed_interval) for g in groups]),
-    ]
-
-
-def _share(value: float | None, within: Interval | None) -> str:
-    ends = "" if within is None else f" ({percent(within[0])} to {percent(within[1])})"
-    return "" if value is None else percent(value) + ends
+    return Table(f"By number of frames{models}", "asked for", part.by_frames, extra, note)
 
 
 def _column(values: Iterable[float | None], form: str) -> list[str]:

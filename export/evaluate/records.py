@@ -74,6 +74,10 @@ class Prediction(BaseModel):
     memory: float | None = None
     """Peak memory of the program during the scan, MB."""
     view: FaceView | None = None
+    sha256: str = ""
+    """Of the clip, before it was recompressed."""
+    scored_by: str = ""
+    """Which models under which settings; empty if that was not noted."""
     finding: Finding | None = Field(default=None, exclude=True, repr=False)
 
     @property
@@ -112,6 +116,7 @@ COLUMNS = (
     *("compression", "frames", "spread", "second"),
     *("verdict", "probability", "logit", "asked", "looked_at", "seconds", "memory"),
     *FaceView.model_fields,
+    *("sha256", "scored_by"),
 )
 
 

@@ -18,6 +18,7 @@ from export.evaluate.figures import (
     Compression,
     Figures,
     Frames,
+    Group,
     Interval,
     OpinionGroup,
     Pairs,
@@ -26,7 +27,7 @@ from export.evaluate.figures import (
 )
 from export.evaluate.groups import group_by, group_values, interval_known, known, mean_known
 from export.evaluate.records import PLAIN, Condition, Prediction, Scores
-from export.evaluate.views import by_view, called
+from export.evaluate.views import by_view
 from export.metrics import (
     Floats,
     Statistic,
@@ -71,6 +72,8 @@ def figures(predictions: Sequence[Prediction]) -> Figures:
 
     def called(part: Sequence[Prediction], verdict: Verdict) -> Interval:
         values = [float(p.verdict is verdict) for p in part]
+        if values and len(set(values)) == 1:  # every draw of sources has the same share
+            return wilson(values[0], len(values))
         return bootstrap_interval([p.source for p in part], lambda w: weighted_mean(values, w))
 
     return Figures(
@@ -103,10 +106,8 @@ def figures(predictions: Sequence[Prediction]) -> Figures:
         pairs=_pairs(plain),
         seconds=mean_known(p.seconds for p in plain),
         by_source=group_by(plain, lambda p: p.source),
-        by_method=group_by(
-            plain, lambda p: p.method if p.fake else REAL_METHOD, reals, intervals=True
-        ),
-        by_dataset=group_by(plain, lambda p: p.dataset, reals, intervals=True),
+        by_method=_by_method(plain),
+        by_dataset=_by_dataset(plain),
         by_compression=_by_compression(predictions),
         by_frames=_by_frames(predictions),
         by_view=by_view(predictions),
@@ -128,6 +129,16 @@ def _reliability(labels: Floats, scores: Floats) -> tuple[Reliability, ...]:
     )
 
 
+def _by_method(part: Sequence[Prediction]) -> tuple[Group, ...]:
+    reals = [p for p in part if not p.fake]
+    return group_by(part, lambda p: p.method if p.fake else REAL_METHOD, reals, intervals=True)
+
+
+def _by_dataset(part: Sequence[Prediction]) -> tuple[Group, ...]:
+    reals = [p for p in part if not p.fake]
+    return group_by(part, lambda p: p.dataset, reals, intervals=True)
+
+
 def _by_compression(
     predictions: Sequence[Prediction], *, second: bool = False
 ) -> tuple[Compression, ...]:
@@ -142,8 +153,6 @@ def _by_compression(
         Compression(
             **group_values(condition.compression, part, intervals=True),
             **_loss(part if condition != plain else (), before),
-            false_alarms_interval=called(part, lambda p: not p.fake, Verdict.FAKE),
-            missed_interval=called(part, lambda p: p.fake, Verdict.REAL),
         )
         for condition, part in groups.items()
     )
@@ -205,6 +214,8 @@ def _second_opinion(predictions: Sequence[Prediction]) -> SecondOpinion | None:
         together=_opinion_group("with a second opinion", together),
         by_compression=ways if len(ways) > 1 else (),
         by_frames=_by_frames(predictions, second=True),
+        by_method=_by_method(together),
+        by_dataset=_by_dataset(together),
     )
 
 
@@ -214,8 +225,6 @@ def _opinion_group(name: str, part: Sequence[Prediction]) -> OpinionGroup:
         **group_values(name, part, intervals=True),
         decided=len(decided) / len(part),
         accuracy_when_decided=mean_known(p.right for p in decided),
-        false_alarms_interval=called(part, lambda p: not p.fake, Verdict.FAKE),
-        missed_interval=called(part, lambda p: p.fake, Verdict.REAL),
         seconds=mean_known(p.seconds for p in part),
         memory=max((p.memory for p in part if p.memory is not None), default=None),
     )

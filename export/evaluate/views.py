@@ -8,18 +8,17 @@ looks in this picture, and depends on the light as well.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import cv2
 import numpy as np
 
-from edge.finding import Finding, Verdict
+from edge.finding import Finding
 from edge.scan.frames import Pixels
-from export.evaluate.figures import Interval, ViewGroup
+from export.evaluate.figures import Group
 from export.evaluate.groups import group_values
 from export.evaluate.records import PLAIN, Condition, FaceView, Prediction
-from export.metrics import wilson
 
 CHEEKS: Final = ((0.32, 0.41), (0.59, 0.68))
 """Columns of a portrait, as shares of its side."""
@@ -86,7 +85,7 @@ def typology_angle(portrait: Pixels) -> float:
     return math.degrees(math.atan2(lightness - 50, max(yellow, 1e-3)))
 
 
-def by_view(predictions: Sequence[Prediction]) -> tuple[ViewGroup, ...]:
+def by_view(predictions: Sequence[Prediction]) -> tuple[Group, ...]:
     """A group for each band; with a second opinion if there was one, else as the box judges."""
     second = [p for p in predictions if p.condition == Condition(second=True)]
     chosen = second or [p for p in predictions if p.condition == PLAIN]
@@ -95,30 +94,10 @@ def by_view(predictions: Sequence[Prediction]) -> tuple[ViewGroup, ...]:
         for name, low, high in bands:
             part = [p for p in chosen if _within(p, field, low, high)]
             if part:
-                groups.append(_view_group(name, part))
+                groups.append(Group(**group_values(name, part, intervals=True)))
     return tuple(groups)
 
 
 def _within(prediction: Prediction, field: str, low: float, high: float) -> bool:
     value = getattr(prediction.view, field) if prediction.view else None
     return value is not None and low <= value < high
-
-
-def _view_group(name: str, part: Sequence[Prediction]) -> ViewGroup:
-    return ViewGroup(
-        **group_values(name, part, intervals=True),
-        false_alarms_interval=called(part, lambda p: not p.fake, Verdict.FAKE),
-        missed_interval=called(part, lambda p: p.fake, Verdict.REAL),
-    )
-
-
-def called(
-    part: Sequence[Prediction], among: Callable[[Prediction], bool], verdict: Verdict
-) -> Interval | None:
-    """How often `among` a part a verdict was given, by clip.
-
-    Of draws of sources without an error none has one, which proves nothing.
-    """
-    own = [p for p in part if among(p)]
-    given = sum(p.verdict is verdict for p in own)
-    return wilson(given / len(own), len(own)) if own else None

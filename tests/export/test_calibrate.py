@@ -19,8 +19,10 @@ from edge.errors import TruelightError
 from edge.finding import Verdict
 from edge.scan.model.bundle import load_bundle
 from export.cli.main import main
-from export.evaluate.calibrate import at_most, fit
+from export.evaluate.calibrate import fit
+from export.evaluate.card_figures import fit_figures
 from export.evaluate.samples import Sample
+from export.metrics import at_most
 
 
 def drawn(seed: int, sources: int, apart: float, clips: int = 1, inputs: int = 1) -> list[Sample]:
@@ -82,6 +84,21 @@ def test_the_rates_hold_under_each_condition_by_itself() -> None:
     # A rule that never saw the worse clips does not hold for them.
     naive = fit(plain, 0.05).rule
     assert share([naive.verdict(s.logits) is Verdict.FAKE for s in worse if not s.fake]) > 0.1
+
+
+def test_every_rate_is_recorded_with_its_interval() -> None:
+    plain = drawn(4, 60, 2.5)
+    worse = [replace(s, condition="worse") for s in plain if s.fake][:30]
+    found = fit([*plain, *worse], 0.05)
+    figures = {figure.name: figure for figure in fit_figures(found, "clips", models="alone")}
+    wide = {}
+    for figure in figures.values():
+        assert figure.low is not None, figure.name
+        assert figure.high is not None
+        assert figure.low - 1e-9 <= figure.value <= figure.high + 1e-9
+        wide[figure.name] = figure.high - figure.low
+    assert wide["UNSURE, worse, share, alone"] > wide["UNSURE, share, alone"], "of 30 clips"
+    assert "false positive rate (real clips called FAKE), worse, alone" not in figures, "no reals"
 
 
 def test_errors_made_before_count_among_all_clips_of_the_class() -> None:
@@ -183,6 +200,7 @@ def test_the_bound_follows_the_rule_of_three() -> None:
     seen = sum(math.comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(3))
     assert seen == pytest.approx(0.05)
     assert at_most(4, 4) == 1.0
+    assert at_most(0, 0) == 1.0
 
 
 def test_one_source_is_too_few() -> None:
@@ -209,6 +227,7 @@ def test_a_bundle_that_cannot_separate_these_clips_says_so_and_is_unsure(
     output = capsys.readouterr().out
     assert "REAL: never" in output
     assert "FAKE: never" in output
+    assert "False positive rate 0.0% (0.0% to 49.0%) of 4 clips" in output
     thresholds = load_bundle(mine).manifest.thresholds
     assert (thresholds.real, thresholds.fake) == (0.0, 1.0)
     card = (mine / "CARD.md").read_text()

@@ -115,8 +115,14 @@ def test_the_page_shows_what_was_measured(
     assert f"{m.auc_interval[0]:.3f} to {m.auc_interval[1]:.3f}" in text
     assert f"{100 * m.at_false_alarms['0.05']:.1f}\N{NO-BREAK SPACE}%" in text
     assert "<b>mouth & eyes</b>" in text
-    for title in ("By compression", "By number of frames", "The second opinion", "By method"):
+    for title in (
+        *("By compression", "By number of frames", "The second opinion", "By method"),
+        *("By method, with a second opinion", "By data set, with a second opinion"),
+    ):
         assert title in text
+    (crf40,) = (each for each in m.by_compression if each.name == "h264 crf 40")
+    low, high = crf40.false_alarms_interval or (0.0, 0.0)
+    assert f"({100 * low:.1f} to {100 * high:.1f}\N{NO-BREAK SPACE}%)" in text
     assert f"{m.by_compression[1].auc_loss:+.3f}" in text
     assert "60 of 70" in text, "of many sources the worst are listed"
     plots = window.value(

@@ -153,9 +153,19 @@ def test_conditions_are_measured_with_a_second_opinion_as_well(few: list[Predict
     assert second.by_compression[1].auc_loss == 1.0
     assert second.by_compression[1].missed_interval is not None
     assert [frames.auc for frames in second.by_frames] == [1.0]
-    card = {figure.name for figure in card_figures(m, "few", "command")}
-    assert "false positive rate, h264 crf 40, with a second opinion" in card
-    assert "AUC, first 10 frames judged, with a second opinion" in card
+    assert [each.name for each in second.by_method] == ["(real)", "mouth", "swap"]
+    assert group(second.by_method, "swap").missed_interval is not None
+    assert group(second.by_dataset, "two").false_alarms_interval is not None
+    card = {figure.name: figure for figure in card_figures(m, "few", "command")}
+    for name in (
+        "false positive rate, h264 crf 40, with a second opinion",
+        "false negative rate, first 10 frames judged, with a second opinion",
+        "false negative rate, swap, 2 fake, with a second opinion",
+        "false positive rate, data set two, 2 real, with a second opinion",
+        "UNSURE, with a second opinion, share",
+    ):
+        assert card[name].low is not None, name
+        assert card[name].high is not None
 
 
 LATER = {"by_compression", "by_frames", "by_view", "second_opinion"}
@@ -179,6 +189,7 @@ def test_clips_whose_faces_are_seen_alike_are_measured_together(few: list[Predic
     assert figures(both).by_view[1].false_alarms == 0.0
     card = {figure.name for figure in card_figures(m, "few", "command")}
     assert "false positive rate, faces above 250 px, 1 real" in card
+    assert "false negative rate, faces above 250 px, 2 fake" in card
 
 
 def test_the_angle_tells_light_skin_from_dark() -> None:
@@ -232,7 +243,9 @@ def test_a_card_has_what_matters(few: list[Prediction]) -> None:
     assert made["fakes scored above their own original"].value == pytest.approx(0.5)
     assert {figure.data for figure in made.values()} == {"few clips: 3 real, 3 fake, 3 sources"}
     many = [*few, *(clip("FAKE", 0.5, "a", f"method {n}") for n in range(40))]
-    assert len(card_figures(figures(many), "", "")) < 20, "forty methods would fill the card"
+    card = {figure.name for figure in card_figures(figures(many), "", "")}
+    assert not any("method 3" in name for name in card), "forty methods would fill the card"
+    assert "false positive rate, data set two, 2 real" in card
 
 
 def test_intervals_know_how_many_sources_there_are() -> None:

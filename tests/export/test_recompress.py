@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -13,8 +15,11 @@ import pytest
 from clips import card, number_of, write_clip, write_sound
 
 from edge.errors import TruelightError
+from edge.scan.media.client import open_clip
+from edge.scan.media.sampling import Sampling
 from export.data.augment import h264
-from export.data.recompress import RECOMPRESSIONS, ScreenCapture, UnreadableError, recompress
+from export.data.recompress import RECOMPRESSIONS, UnreadableError, recompress
+from export.data.screen_capture import ScreenCapture
 
 
 def opened(path: Path) -> tuple[list[float], list[np.ndarray], dict[str, object]]:
@@ -133,13 +138,50 @@ def test_odd_sides_are_cropped(tmp_path: Path) -> None:
     assert shapes == [(120, 160), (60, 80), (120, 160)]
 
 
+@pytest.mark.parametrize("rate", [Fraction(30000, 1001), 3])
+def test_of_a_smoothed_clip_only_the_frames_that_a_scan_takes_are_made(
+    rate: Fraction | int, tmp_path: Path
+) -> None:
+    sampling = Sampling(window_frames=8, window_rate=4.0, max_windows=2)
+    clip = write_clip(tmp_path / "long.mp4", 7 * int(rate) + 1, rate=rate)
+    made = recompress(clip, RECOMPRESSIONS["smooth"], tmp_path / "made", sampling)
+    with open_clip(clip, sampling) as before:
+        wanted = [(f.window, round(f.time, 2), number_of(f.pixels)) for f in before.frames()]
+        seconds = before.clip.seconds
+    with open_clip(made, sampling) as after:
+        assert after.clip.seconds == pytest.approx(seconds, abs=0.001)
+        found = [(f.window, round(f.time, 2), number_of(f.pixels)) for f in after.frames()]
+    assert found == wanted
+    assert len(opened(made)[0]) == len(wanted)
+    assert made != recompress(clip, RECOMPRESSIONS["smooth"], made.parent, Sampling(8, 4.0, 1))
+
+
+def _apart(one: float, other: float) -> float:
+    return abs(one - other)
+
+
+def test_a_smoothed_frame_is_the_same_among_all_and_among_the_sampled(
+    clip: Path, made: dict[str, Path], tmp_path: Path
+) -> None:
+    sampling = Sampling(window_frames=4, window_rate=10.0, max_windows=1)
+    times, pictures, facts = opened(recompress(clip, RECOMPRESSIONS["smooth"], tmp_path, sampling))
+    every = dict(zip(*opened(made["smooth"])[:2], strict=True))
+    assert len(times) == 4 < len(every)
+    assert facts["tags"] == (1, 1)
+    for time, picture in zip(times, pictures, strict=True):
+        whole = every[min(every, key=partial(_apart, time))]
+        assert number_of(picture) == number_of(whole)
+        assert np.abs(picture.astype(int) - whole).mean() < 3
+
+
 def test_unreadable_clips_are_refused(tmp_path: Path) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("no clip")
     sound = write_sound(tmp_path / "sound.m4a")
     for path in (text, sound):
-        with pytest.raises(UnreadableError, match=f"{path.name} cannot be recompressed"):
-            recompress(path, RECOMPRESSIONS["crf32"], tmp_path / "made")
+        for word, sampling in (("crf32", None), ("smooth", Sampling(8, 4.0, 12))):
+            with pytest.raises(UnreadableError, match=f"{path.name} cannot be recompressed"):
+                recompress(path, RECOMPRESSIONS[word], tmp_path / "made", sampling)
     assert list((tmp_path / "made").iterdir()) == [], "nothing is left half written"
     with pytest.raises(TruelightError, match="cannot be written") as refused:
         recompress(write_clip(tmp_path / "clip.mp4", 2), RECOMPRESSIONS["crf32"], text)

@@ -44,7 +44,7 @@ KEPT = (
 def be_patient() -> None:
     """Wait longer for processes to start and to end."""
     from edge.scan.media import confinement, process
-    from edge.scan.media.opening import Limits
+    from edge.scan.media.decoders import Limits
     from edge.scan.model import confined
 
     for module, name in (

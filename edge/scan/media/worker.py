@@ -35,6 +35,7 @@ from edge.scan.media.protocol import (
     Request,
 )
 from edge.scan.media.sampling import ClipReader, Sampling
+from edge.scan.media.still_check import StillCheck
 
 _ALIVE_SECONDS = 0.5
 _FRAMES_TO_COLLECT = 8
@@ -42,9 +43,6 @@ _STDERR = 2
 _DESCRIPTORS = 3
 _CPU_MARGIN = 5
 """Seconds of processor time beyond the budget: a single frame may take long."""
-# Bytes of a frame that are compared, and how far they may be apart in the same picture.
-_COMPARED = 20_000
-_SAME = 16
 
 
 @dataclass
@@ -63,25 +61,6 @@ class Budget:
     def spend(self, frames_read: int) -> None:
         """A part is read, with that many frames."""
         self.pixels -= frames_read * self.frame_pixels
-
-
-class StillCheck:
-    """Whether all frames show the same picture, but for what compression does to it."""
-
-    def __init__(self) -> None:
-        self.frames = 0
-        self.is_still = True
-        self._first = b""
-
-    def add(self, pixels: memoryview) -> None:
-        """Take the next frame: RGB bytes. Some thousand of them are compared."""
-        self.frames += 1
-        if not self.is_still:
-            return
-        spread = bytes(pixels[:: max(1, len(pixels) // _COMPARED) | 1])
-        self._first = self._first or spread
-        largest = max(abs(a - b) for a, b in zip(self._first, spread, strict=True))
-        self.is_still = largest <= _SAME
 
 
 class ParentConnection:
