@@ -20,7 +20,7 @@ from dropping import drop_together
 from frontdoor import ROOT, command, run
 from waiting import until
 
-from edge.box.sources.inbox import REPORT
+from edge.box.sources.inbox_results import REPORT
 from edge.history.writer import open_history
 
 WATCHDOG_SECONDS = 1.0
