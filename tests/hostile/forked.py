@@ -192,6 +192,7 @@ def _server(folder: Path, what: str) -> Iterator[tuple[Path, int]]:
             pass_fds=(listener.fileno(),),
             env={"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"},
         )
+        listener.close()  # if the server dies, nobody waits for it
         try:
             yield path, server.pid
         finally:

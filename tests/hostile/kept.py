@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -70,6 +71,10 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def folder_of(chosen: argparse.Namespace) -> Iterator[Path]:
-    """The folder that was named; else one that is deleted afterwards."""
+    """The folder that was named; else one that is deleted afterwards.
+
+    From now on SIGTERM, too, ends this process with everything that it has started and mounted.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as other:
         yield chosen.folder or Path(other)

@@ -1,21 +1,22 @@
 """Ten thousand tiny clips at once: through the inbox of the real daemon, or by `truelight scan`.
 
-    PYTHONPATH=tests:. python -m hostile.many [--count 10000] [--scan]
+    PYTHONPATH=tests:. python -m hostile.many [--count 10000] [--judged 9900] [--scan]
 
 Prints, every so many clips, what the program took of memory and of the processor, and at last what
-the report and the history have. Decoder processes are forked.
+the report and the history have. Decoder processes are forked. With `--judged`, the inbox and the
+history are as if the daemon had been killed after so many.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,10 @@ from frontdoor import ROOT, command
 from hostile.box import REPORT, RESULT, Life
 from hostile.forked import forks
 from redpale import PALE, RED, photograph, tinted
+
+from edge.history.writer import History
+from edge.scan.scanner import Scanner, ScanResult
+from edge.settings import Settings
 
 SIDE = 96
 FACES, VIDEOS = 20, 100
@@ -78,14 +83,42 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def through_inbox(folder: Path, count: int, every: int) -> None:
+def pretend(life: Life, bundle: Path, clips: list[Path]) -> None:
+    """Give these clips findings, in the history and beside them: of each kind one is judged."""
+    scanner = Scanner(Settings().changed("this attack", {"model.bundle": str(bundle)}))
+    kinds: dict[int, ScanResult] = {}
+    with scanner, History(life.store, 10_000, 1000) as history:
+        scanner.wait()
+        visit = history.open_visit("inbox", "Inbox")
+        for clip in clips:
+            status = clip.stat()
+            if status.st_size // 500 not in kinds:
+                kinds[status.st_size // 500] = scanner.scan_with_pictures(clip)
+            result = kinds[status.st_size // 500]
+            own = {
+                "path": str(clip),
+                "sha256": hashlib.sha256(clip.read_bytes()).hexdigest(),
+                "size": status.st_size,
+                "modified_ns": status.st_mtime_ns,
+            }
+            finding = result.finding.model_copy(update=own)
+            history.add(visit, finding, result.portraits)
+            clip.with_name(clip.name + RESULT).write_text(finding.model_dump_json(indent=2))
+    say(f"{len(clips)} were judged before, {len(kinds)} kinds of them")
+
+
+def through_inbox(folder: Path, count: int, every: int, judged_before: int) -> None:
     """Drop them into the inbox of the daemon, and wait for the report."""
     write_many(folder / "many", count)
     with forks() as where:
         bundle = write_bundle(folder / "red")
         life = Life(folder / "disk", folder / "apart", [], bundle, forks=where)
+        if judged_before:
+            (folder / "many").rename(life.inbox / "many")
+            pretend(life, bundle, sorted((life.inbox / "many").iterdir())[:judged_before])
         process = life.start()
-        (folder / "many").rename(life.inbox / "many")
+        if not judged_before:
+            (folder / "many").rename(life.inbox / "many")
         report = life.inbox / REPORT
 
         def judged() -> int:
@@ -99,7 +132,7 @@ def through_inbox(folder: Path, count: int, every: int) -> None:
         process.terminate()
         say(f"ended with {process.wait(60)}")
     named = report.read_text()
-    kept = Counter(name for name in life.names("SELECT finding FROM entries"))
+    kept = life.names("SELECT finding FROM entries")
     say(f"{judged()} results, {len(kept)} clips in the history ({kept.total()} findings)")
     say(f"report of {len(named) / 1e6:.1f} MB, {named.count('.jpg') + named.count('.mp4')} names")
     say(life.log_text()[-1000:])
@@ -127,11 +160,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--every", type=int, default=1000)
+    parser.add_argument("--judged", type=int, default=0, help="so many were judged before")
     parser.add_argument("--scan", action="store_true", help="by `truelight scan`")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        way = by_scan if chosen.scan else through_inbox
-        way(Path(name), chosen.count, chosen.every)
+        if chosen.scan:
+            by_scan(Path(name), chosen.count, chosen.every)
+        else:
+            through_inbox(Path(name), chosen.count, chosen.every, chosen.judged)
 
 
 if __name__ == "__main__":
