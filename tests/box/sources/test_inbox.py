@@ -21,7 +21,9 @@ from dropping import drop_together
 from frontdoor import ROOT
 from waiting import until
 
+from edge.atomic_write import PREFIX, atomic_write
 from edge.box.events import ClipsArrived, Event, Origin
+from edge.box.sources import FolderWatch
 from edge.box.sources import inbox as module
 from edge.box.sources.arrivals import (
     HOLD_SECONDS,
@@ -255,6 +257,22 @@ def test_clips_beside_many_that_were_judged_are_judged(
         assert arrived(events) == [last]
         write_results(folder, [entry(last)], Report(html="<p>all of it</p>", json="{}"))
         assert result_of(last).is_file()
+
+
+def test_a_result_causes_no_look_at_the_folder(folder: Path) -> None:
+    """Each did, four times a second: at 10,000 clips a processor did nothing else."""
+    (folder / "within").mkdir(parents=True)
+    noticed: list[Path] = []
+    with contextlib.closing(FolderWatch(lambda path, _: noticed.append(path))) as watch:
+        watch.add(folder, recursive=True)
+        result = folder / "within" / "a.mp4.truelight.json"
+        atomic_write(result, "{}")
+        result.read_text()
+        result.unlink()
+        (folder / "last").touch()
+        until(lambda: folder / "last" in noticed)
+    names = {path.name for path in noticed if not path.name.startswith(PREFIX)}
+    assert names == {result.name, "last"}
 
 
 def test_results_that_lie_there_are_not_written_again(
