@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -180,12 +180,12 @@ class Components:
         if batch.origin is Origin.WEB:
             self._spool.delete(batch.key)
 
-    def _deliver(self, batch: Batch, entries: Iterable[Entry], report: Report) -> None:
+    def _deliver(self, batch: Batch, entries: Sequence[Entry], report: Report) -> None:
         """Put the results where the clips came from; `ReportDone` is posted at once or later."""
         if batch.origin is Origin.STICK:
             self._sticks.write_report(batch.key, report)
         else:
-            self._inbox.deliver(batch.key, entries, report)
+            self._inbox.deliver(batch.key, entries, report, self.scan_worker.full)
 
 
 def _differ(component: str, before: Settings, after: Settings) -> bool:

@@ -35,6 +35,8 @@ class InterruptedVisits:
         self._history: History | None = None
         self._visits: dict[tuple[str, str], list[Visit]] = {}
         """By where the clips came from and the name of the stick."""
+        self._entries: dict[int, dict[str, list[int]]] = {}
+        """The entries of a visit by path: one query a visit, not one a clip."""
         self._read = threading.Event()
 
     def read(self, history: History, ours: Collection[int]) -> None:
@@ -43,6 +45,7 @@ class InterruptedVisits:
         `ours`: the visits of this run. Raises HistoryError.
         """
         self._visits.clear()
+        self._entries.clear()
         for visit in history.visits():
             if visit.id in ours:
                 continue
@@ -71,9 +74,7 @@ class InterruptedVisits:
         if self._history is None:
             return None
         for before in self._visits.get((batch.origin, batch.name), ()):
-            status = clip.lstat()
-            path = path_text(batch.path_of(clip))
-            entry = self._history.entry_on(before.id, path, status.st_size, status.st_mtime_ns)
+            entry = self._entry_on(self._history, before.id, clip, path_text(batch.path_of(clip)))
             if entry is None or entry.finding.model != model:
                 continue
             if (known := entry.finding.sha256) is None:
@@ -83,6 +84,20 @@ class InterruptedVisits:
                 is_same = sha256_of(clip, batch.beneath(clip), waiting) == known
             if is_same:
                 self._history.move(entry.id, visit)
+                return entry
+        return None
+
+    def _entry_on(self, history: History, visit: int, clip: Path, path: str) -> Entry | None:
+        """The latest entry of a visit on the file that is there now, by its size and time."""
+        if visit not in self._entries:
+            self._entries[visit] = history.entries_by_path(visit)
+        status = clip.lstat()
+        for number in self._entries[visit].get(path, ()):
+            entry = history.entry(number)
+            if entry is None or entry.visit != visit:  # deleted, or moved
+                continue
+            finding = entry.finding
+            if (finding.size, finding.modified_ns) == (status.st_size, status.st_mtime_ns):
                 return entry
         return None
 
@@ -115,7 +130,7 @@ class InterruptedVisits:
         ]
         try:
             waiting = [now for each in visits if (now := history.visit(each))]
-            paths = (history.paths(each.id) for each in waiting if each.report != WENT_ON)
+            paths = (history.entries_by_path(each.id) for each in waiting if each.report != WENT_ON)
             return frozenset(chain.from_iterable(paths))
         except HistoryError:
             return frozenset()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -55,7 +55,7 @@ NOT_LOADED: Final = Trouble(
 RETRY_SECONDS: Final = 60.0  # between attempts to write a history that could not be written
 
 Post = Callable[[Event], None]
-Deliver = Callable[[Batch, Iterable[Entry], "Report"], None]
+Deliver = Callable[[Batch, Sequence[Entry], "Report"], None]
 """Puts findings and report where a batch came from, and posts `ReportDone` at once or later."""
 Keep = Callable[[Batch, Path, Finding], None]
 """Puts a finding beside its clip at once, so that a batch goes on where it was interrupted."""
@@ -91,7 +91,7 @@ class ScanWorker:
         self.suspects_last = self._crash_guard.suspects_last
         """The clips in the order in which to judge them. From any thread."""
         self._visits = VisitLog(store)
-        self.delete = self._visits.delete
+        self.delete, self.full = self._visits.delete, self._visits.full
         self.unreported = self._visits.unreported
         self._cancelled = threading.Event()
         self._leaving = False
@@ -282,7 +282,7 @@ class ScanWorker:
             manifest = described_manifest(self._settings.bundle_folder)
             language = self._settings.language.report
             report = make_report(visit, entries, manifest, self._visits.full, language)
-            self._deliver(batch, map(self._visits.full, entries), report)
+            self._deliver(batch, entries, report)
         except Exception:
             _log.exception("The report on %s failed.", one_line(batch.name))
             self._post(ReportDone(batch.key, False, "The report failed. Safe to remove."))

@@ -126,24 +126,17 @@ class HistoryReader:
         rows = self._query(f"SELECT {_ENTRY} FROM entries WHERE visit = ? ORDER BY id", [visit])
         return [entry for row in rows if (entry := self._entry(*row, portraits=portraits))]
 
-    def paths(self, visit: int) -> list[str]:
-        """The paths of the clips of a visit, as findings name them."""
-        query = "SELECT json_extract(finding, '$.path') FROM entries WHERE visit = ?"
-        return [str(path) for (path,) in self._query(query, [visit])]
+    def entries_by_path(self, visit: int) -> dict[str, list[int]]:
+        """The ids of the entries of a visit, the latest first, by the path of their finding."""
+        query = "SELECT json_extract(finding, '$.path'), id FROM entries WHERE visit = ?"
+        found: dict[str, list[int]] = {}
+        for path, number in self._query(f"{query} ORDER BY id DESC", [visit]):
+            found.setdefault(str(path), []).append(number)
+        return found
 
     def entry(self, number: int) -> Entry | None:
         """An entry by its id."""
         rows = self._query(f"SELECT {_ENTRY} FROM entries WHERE id = ?", [number])
-        return self._entry(*rows[0]) if rows else None
-
-    def entry_on(self, visit: int, path: str, size: int, modified_ns: int) -> Entry | None:
-        """The latest entry of a visit on a file of this path, size and time."""
-        rows = self._query(
-            f"SELECT {_ENTRY} FROM entries WHERE visit = ? AND json_extract(finding, '$.path') = ? "
-            "AND json_extract(finding, '$.size') = ? "
-            "AND json_extract(finding, '$.modified_ns') = ? ORDER BY id DESC LIMIT 1",
-            [visit, path, size, modified_ns],
-        )
         return self._entry(*rows[0]) if rows else None
 
     def find(self, wanted: Filter | None = None, *, portraits: bool = False) -> Iterator[Entry]:

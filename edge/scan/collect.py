@@ -24,7 +24,7 @@ from edge.scan.media.unsupported import UNSUPPORTED
 from edge.skipped import NOTHING_SKIPPED, SkipList, Skipped, SkipReason
 
 MOST_CLIPS = 10_000
-"""No more clips than this are listed of a stick or the inbox."""
+"""No more clips than this are judged together: of a stick, those beyond are not."""
 MOST_ENTRIES = 200_000
 """No more files and folders than this are looked at there; the others are counted."""
 
@@ -104,26 +104,22 @@ def collect(places: Iterable[Path]) -> Collection:
     return collection
 
 
-def media_within(folder: Path) -> Media:
+def media_within(folder: Path, most_clips: float | None = None) -> Media:
     """What is to be judged in a folder that others may write to, recursively, and what is not.
 
-    No link is followed, no other file system is entered, only regular files are opened; folders of
-    operating systems and those that cannot be read are skipped. Raises OSError if `folder` itself
-    cannot be read.
+    Of the clips, at most `most_clips`; None: `MOST_CLIPS`. No link is followed, no other file
+    system is entered, only regular files are opened; folders of operating systems and those that
+    cannot be read are skipped. Raises OSError if `folder` itself cannot be read.
     """
     os.scandir(folder).close()
     collection = Collection()
-    walk = _Walk(collection, folder.stat().st_dev, MOST_CLIPS, MOST_ENTRIES)
+    most_clips = MOST_CLIPS if most_clips is None else most_clips
+    walk = _Walk(collection, folder.stat().st_dev, most_clips, MOST_ENTRIES)
     collection.clips.extend(walk.clips(folder))
     media = [*collection.clips, *(file.path for file in collection.unread)]
     # In the order of the walk: files and folders by name.
     clips = sorted(media, key=lambda path: path.relative_to(folder).parts)
     return Media(tuple(clips), collection.other.result())
-
-
-def clips_within(folder: Path) -> tuple[Path, ...]:
-    """The clips of `media_within`."""
-    return media_within(folder).clips
 
 
 @dataclass

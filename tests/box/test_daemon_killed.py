@@ -9,7 +9,7 @@ from daemon_process import Start
 from dropping import drop_together
 from waiting import until
 
-from edge.box.sources.inbox import REPORT
+from edge.box.sources.inbox_results import REPORT
 from edge.history.writer import open_history
 
 
@@ -35,7 +35,7 @@ def test_a_batch_goes_on_where_it_was_interrupted(start: Start, clips: Path, lef
     with archive:
         until(lambda: archive.visits()[0].report == "Results are beside the clips.")
         names = [Path(entry.finding.path).stem for entry in archive.find()]
-        paths = archive.paths(archive.visits()[0].id)
+        paths = archive.entries_by_path(archive.visits()[0].id)
     assert names.count("a") == 1
     assert {Path(path).stem for path in paths} == set(left)
     assert box.end() == 0

@@ -209,6 +209,41 @@ def test_a_visit_that_ended_without_its_report_goes_on(
     assert last.unreported() == set()
 
 
+def test_going_on_with_twice_the_clips_is_twice_the_work(tmp_path: Path) -> None:
+    """Each clip was looked for among all findings of the visit, by their JSON."""
+    few, many = (steps_to_go_on(tmp_path / str(count), count) for count in (60, 120))
+    assert many < 2.5 * few
+
+
+def steps_to_go_on(folder: Path, count: int) -> int:
+    """What SQLite does, in steps of its machine, until a killed visit of so many clips goes on."""
+    folder.mkdir()
+    clips = tuple(folder / f"{number}.mp4" for number in range(count))
+    batch = Batch(Origin.INBOX, "1", "Inbox", clips)
+    killed = VisitLog(folder)
+    killed.open(TINY)
+    for clip in clips:
+        clip.write_bytes(b"a clip")
+        status = clip.stat()
+        finding = result(0, Verdict.NO_FACE).finding.replaced(
+            path=str(clip), size=status.st_size, modified_ns=status.st_mtime_ns
+        )
+        killed.add(batch, ScanResult(finding))
+    log = VisitLog(folder)
+    log.open(TINY)
+    assert log.history
+    steps = [0]
+
+    def step() -> None:
+        steps[0] += 1
+
+    log.history._database.set_progress_handler(step, 10)
+    model = finding.model
+    assert all(log.take_over(batch, clip, model, lambda: None) for clip in clips)
+    log.close()
+    return steps[0]
+
+
 def test_an_upload_that_was_judged_when_the_program_ended_is_not_judged_again(
     tmp_path: Path,
 ) -> None:

@@ -16,9 +16,11 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Self
 
 import yaml
 from frontdoor import ROOT, command
+from hostile.forked import ForkedDaemon, Forks
 
 from edge.box.events import DELIVERED
 from edge.history.database import FILE
@@ -28,12 +30,9 @@ REPORT = "TRUELIGHT-REPORT.html"
 MOST_WAIT_SECONDS = 300.0
 SUFFIXES = {".mp4", ".jpg"}
 HEALTHY = {"REAL", "FAKE", "UNSURE", "NO_FACE"}
-_OTHER_BOOT = (
-    *("unshare", "--mount", "sh", "-c"),
-    'mount --bind "$0/boot" /proc/sys/kernel/random/boot_id &&'
-    ' mount --bind "$0/uptime" /proc/uptime && exec "$@"',
-)
 _SAID = re.compile(r"^INFO: (.*): (REAL|FAKE|UNSURE|NO_FACE|UNREADABLE)", re.MULTILINE)
+
+Daemon = subprocess.Popen[bytes] | ForkedDaemon
 
 
 @dataclass
@@ -65,6 +64,24 @@ class Damage:
 
 
 @dataclass
+class Ends:
+    """How often the daemon ended, the findings that were shown, and the damage."""
+
+    count: int = 0
+    shown: int = 0
+    damage: Damage = field(default_factory=Damage)
+
+    def __iadd__(self, other: Ends) -> Self:
+        self.count += other.count
+        self.shown += other.shown
+        self.damage += other.damage
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.shown:,} findings shown: {self.damage}"
+
+
+@dataclass
 class Life:
     """One box through many ends. `disk` holds its store and its inbox, `apart` its log."""
 
@@ -78,7 +95,9 @@ class Life:
     rounds: int = 0
     """How often all clips were judged."""
     environment: dict[str, str] = field(default_factory=dict)
-    """For the daemon, besides this process's own."""
+    """For the daemon, besides this process's own; a forked one loads no libraries of it."""
+    forks: Forks | None = None
+    """Where daemons are forked, if they are."""
 
     def __post_init__(self) -> None:
         self.inbox, self.store = self.disk / "inbox", self.disk / "store"
@@ -102,31 +121,53 @@ class Life:
             os.utime(path, (1e9, 1e9))
         os.sync()
 
-    def start(self, boot: str = "") -> subprocess.Popen[bytes]:
-        """Start the daemon; with `boot`, as root, in a boot of the machine
+    def start(self, boot: str = "") -> Daemon:
+        """Start the daemon; with `boot`, forked as root, in a boot of the machine
         with this id, some seconds ago."""
         runtime = {"RUNTIME_DIRECTORY": str(self.apart / "run")}
         environment = os.environ | runtime | self.environment
         for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC"):
             environment.pop(name, None)
         options = ("--panel", "none", "--store", self.store, "--inbox", self.inbox)
-        run = command("run", *options, "--config", self.config)
-        if boot:
-            (self.apart / "boot").write_text(f"{boot}\n")
-            (self.apart / "uptime").write_text("5.00 5.00\n")
-            run = [*_OTHER_BOOT, str(self.apart), *run]
+        run = ("run", *options, "--config", self.config)
+        if self.forks:
+            instead = self._other_boot(boot) if boot else {}
+            return ForkedDaemon(self.forks, run, self.log, environment, instead)
+        assert not boot, "only a forked daemon sees another boot"
         with self.log.open("wb") as log:
             return subprocess.Popen(
-                run,
+                command(*run),
                 cwd=ROOT,
                 env=environment,
                 stderr=log,
                 start_new_session=True,
             )
 
+    def _other_boot(self, boot: str) -> dict[str, str]:
+        (self.apart / "boot").write_text(f"{boot}\n")
+        (self.apart / "uptime").write_text("5.00 5.00\n")
+        places = {"boot": "/proc/sys/kernel/random/boot_id", "uptime": "/proc/uptime"}
+        return {str(self.apart / name): place for name, place in places.items()}
+
+    def children(self, process: Daemon) -> list[int]:
+        """The ids of the processes that this run has started."""
+        parents = [process.pid, *([self.forks.decoder_server] if self.forks else [])]
+        return [child for parent in parents for child in children_of(parent)]
+
+    def kill(self, process: Daemon) -> int:
+        """Kill it; how many of its children live on."""
+        children = self.children(process)
+        process.kill()
+        process.wait()
+        return outlived(children)
+
     def heard(self) -> int:
         """How many findings this run has shown so far."""
-        return len(_SAID.findall(self.log.read_text(errors="replace")))
+        return len(_SAID.findall(self.log_text()))
+
+    def log_text(self) -> str:
+        """What this run has logged so far."""
+        return self.log.read_text(errors="replace")
 
     def is_over(self) -> bool:
         """Whether every clip of the round has its result and was in a report."""
@@ -137,15 +178,14 @@ class Life:
         """The clips of the round that are in no report: neither in this one nor in one before."""
         names = [path.name for path in self.inbox.iterdir() if path.suffix in SUFFIXES]
         query = "SELECT finding FROM entries JOIN visits ON visits.id = visit WHERE report = ?"
-        before = self._names(query, DELIVERED)
+        before = self.names(query, DELIVERED)
         with suppress(OSError):
             report = (self.inbox / REPORT).read_text()
             return [name for name in names if name not in report and name not in before]
         return names
 
-    def listen(self) -> None:
-        """Note what this run has shown; call it once after each end."""
-        text = self.log.read_text(errors="replace")
+    def listen(self, text: str) -> None:
+        """Note what a run has shown, by what it logged; call it once after each end."""
         for name, verdict in _SAID.findall(text):
             self.said[name] += 1
             self.damage.accused += verdict not in HEALTHY
@@ -173,9 +213,9 @@ class Life:
             with closing(self.history()) as database:
                 (state,) = database.execute("PRAGMA integrity_check").fetchone()
                 self.damage.torn += state != "ok"
-        return self._names("SELECT finding FROM entries")
+        return self.names("SELECT finding FROM entries")
 
-    def _names(self, query: str, *values: str) -> Counter[str]:
+    def names(self, query: str, *values: str) -> Counter[str]:
         """The names of the clips of these findings in the history."""
         if not (self.store / FILE).exists():
             return Counter()
@@ -191,11 +231,11 @@ class Life:
         return sqlite3.connect(f"file:{self.store / FILE}?mode=ro", uri=True)
 
 
-def children_of(process: subprocess.Popen[bytes]) -> list[int]:
-    """The ids of the processes that it has started."""
+def children_of(process: int) -> list[int]:
+    """The ids of the processes that the one of this id has started."""
     found: list[int] = []
     try:
-        for task in Path(f"/proc/{process.pid}/task").iterdir():
+        for task in Path(f"/proc/{process}/task").iterdir():
             found += map(int, (task / "children").read_text().split())
     except OSError:
         pass  # it ends
@@ -217,22 +257,14 @@ def _runs(process: int) -> bool:
         return False
 
 
-def run_until(process: subprocess.Popen[bytes], seconds: float) -> None:
+def run_until(process: Daemon, seconds: float) -> None:
     """Let it work for so long, less if it ends by itself."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
 
 
-def kill(process: subprocess.Popen[bytes]) -> list[int]:
-    """Kill it; the children that it had."""
-    children = children_of(process)
-    process.kill()
-    process.wait()
-    return children
-
-
 def run_for_a_while(
-    life: Life, process: subprocess.Popen[bytes], chance: random.Random, longest: float, number: int
+    life: Life, process: Daemon, chance: random.Random, longest: float, number: int
 ) -> None:
     """Let it work until its end number `number`.
 
@@ -247,7 +279,7 @@ def run_for_a_while(
     run_until(process, chance.uniform(0.0, longest))
 
 
-def wait_for(process: subprocess.Popen[bytes], happened: Callable[[], object]) -> None:
+def wait_for(process: Daemon, happened: Callable[[], object]) -> None:
     """Until it happens, or the process ends."""
     deadline = time.monotonic() + MOST_WAIT_SECONDS
     while not happened() and process.poll() is None:

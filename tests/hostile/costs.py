@@ -1,6 +1,6 @@
 """Clips that cost as much as they can, each with what it took.
 
-    PYTHONPATH=tests:. python -m hostile.costs [NAME...]
+    PYTHONPATH=tests:. python -m hostile.costs [NAME...] [--folder FOLDER]
 
 Wall time depends on what else the machine does; processor time hardly.
 """
@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,12 +24,14 @@ import av
 import numpy as np
 from clips import write_clip, write_image
 from hostile.crafted import gif, png
+from hostile.kept import add_folder, do, done, folder_of
 from redpale import moving, photograph
 from spent import in_children, in_this_process
 
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
 
+PART = "costs"
 MOST_SECONDS = 30.0
 _CYCLE = 64
 """Frames after which the numbers of H.264 frames repeat."""
@@ -123,7 +125,7 @@ class Cost:
 
     def __str__(self) -> str:
         return (
-            f"{self.name:24} {self.wall:6.1f} s, processor {self.decoder:5.1f} s in the decoder,"
+            f"{self.wall:6.1f} s, processor {self.decoder:5.1f} s in the decoder,"
             f" {self.program:5.1f} s in the program: {self.verdict}"
         )
 
@@ -137,37 +139,37 @@ def _times() -> Iterator[list[float]]:
     took += [end - start for start, end in zip(before, after, strict=True)]
 
 
-def costs(names: list[str]) -> Iterator[Cost]:
-    """Judge these clips, with the settings of this machine."""
+def costs(keep: Path, names: Iterable[str]) -> None:
+    """Judge these clips, with the settings of this machine, and keep what they took."""
     with tempfile.TemporaryDirectory() as folder, Scanner(load_settings()) as scanner:
         scanner.wait()
-        for name in names:
+
+        def step(name: str) -> Cost:
             path = Path(folder, name)
             try:
                 EXPENSIVE[name](path)
             except OSError as failure:
-                sys.stdout.write(f"{name}: not made, {failure.strerror}\n")
-                continue
+                return Cost(name, 0.0, 0.0, 0.0, f"not made, {failure.strerror}")
             with _times() as took:
                 finding = scanner.scan(path)
-            wall, decoder, program = took
-            yield Cost(
-                name, wall, decoder, program, f"{finding.verdict}, {finding.reasons[-1].code}"
-            )
             path.unlink()
+            wall, decoder, program = took
+            came = f"{finding.verdict}, {finding.reasons[-1].code}"
+            return Cost(name, wall, decoder, program, came)
+
+        do(keep, PART, names, Cost, step)
 
 
 def main() -> None:
     """Print what they took; the status is 1 if one took too long."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *EXPENSIVE])
+    add_folder(parser)
     chosen = parser.parse_args()
-    late = False
-    for cost in costs(chosen.names or list(EXPENSIVE)):
-        sys.stdout.write(f"{cost}\n")
-        sys.stdout.flush()
-        late |= cost.wall > MOST_SECONDS
-    sys.exit(late)
+    names = chosen.names or EXPENSIVE
+    with folder_of(chosen) as folder:
+        costs(folder, names)
+        sys.exit(any(cost.wall > MOST_SECONDS for cost in done(folder, PART, Cost, names)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Disks that are full, fail or cannot be written, and a wrong clock: the box goes on.
 
-    sudo PYTHONPATH=tests:. python -m hostile.disks [SITUATION...]
+    sudo PYTHONPATH=tests:. python -m hostile.disks [SITUATION...] [--folder FOLDER]
 
 In each situation the real daemon judges an inbox and shows every clip. When the disk is well again,
 the history has what was shown, and each clip its result. For root; failing disks need the packages
@@ -13,18 +13,17 @@ import argparse
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from bundles import write_bundle
-from hostile.box import Damage, Life, wait_for
-from hostile.kills import finish
+from hostile.box import Daemon, Ends, Life, wait_for
+from hostile.kept import add_folder, do, folder_of
+from hostile.kills import clips_and_bundle, finish
 from hostile.losing_disk import LosingDisk
-from redpale import write_clips
 
+PART = "disks"
 ROOMS = (0, 4, 12, 28, 60, 124, 252, 508)
 """kB that are free on the disk."""
 YEARS = (-56, 14, 0)
@@ -48,12 +47,12 @@ def remount(place: Path, how: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{how}", place], check=True)
 
 
-def hear(life: Life, process: subprocess.Popen[bytes], count: int) -> None:
+def hear(life: Life, process: Daemon, count: int) -> None:
     """Until this run has shown so many findings."""
     wait_for(process, lambda: life.heard() >= count)
 
 
-def stop(life: Life, process: subprocess.Popen[bytes]) -> None:
+def stop(life: Life, process: Daemon) -> None:
     """End the daemon as systemd does; that it had ended by itself is a failure."""
     life.damage.failed += process.poll() is not None
     process.terminate()
@@ -72,7 +71,7 @@ def judge_all(life: Life, meanwhile: Callable[[], object]) -> None:
     life.clips = [*life.clips, more]
     hear(life, process, len(life.clips))
     stop(life, process)
-    life.listen()
+    life.listen(life.log_text())
     finish(life)
 
 
@@ -109,7 +108,7 @@ def failing(folder: Path, clips: list[Path], bundle: Path) -> Iterator[Life]:
             life = Life(disk.place, place / "apart", clips, bundle)
             process = life.start()
             hear(life, process, after)
-            life.listen()
+            life.listen(life.log_text())
             disk.fail()
             hear(life, process, len(life.clips))
             stop(life, process)
@@ -142,33 +141,29 @@ SITUATIONS: dict[str, Callable[[Path, list[Path], Path], Iterator[Life]]] = {
 }
 
 
-def tried(
-    name: str, folder: Path, clips: list[Path], bundle: Path, most: int = 1000
-) -> tuple[int, int, Damage]:
-    """How often a situation was tried, the findings that were shown, and the damage."""
-    damage, count, shown = Damage(), 0, 0
+def tried(name: str, folder: Path, clips: list[Path], bundle: Path, most: int = 1000) -> Ends:
+    """What came of a situation."""
+    found = Ends()
     for life in SITUATIONS[name](folder, clips, bundle):
-        count += 1
-        shown += sum(life.said.values())
-        damage += life.damage
-        if count == most:
+        found += Ends(1, sum(life.said.values()), life.damage)
+        if found.count == most:
             break
-    return count, shown, damage
+    return found
 
 
 def main() -> None:
     """Try them, and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *SITUATIONS])
+    add_folder(parser)
     chosen = parser.parse_args()
-    for name in chosen.names or SITUATIONS:
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place)
-            (folder / "clips").mkdir()
-            clips = sorted(write_clips(folder / "clips").iterdir())
-            count, shown, damage = tried(name, folder, clips, write_bundle(folder / "red"))
-        sys.stdout.write(f"{name}: {count} tried, {shown} findings shown: {damage}\n")
-        sys.stdout.flush()
+    with clips_and_bundle() as (clips, bundle), folder_of(chosen) as keep:
+
+        def step(name: str) -> Ends:
+            with tempfile.TemporaryDirectory() as folder:
+                return tried(name, Path(folder), clips, bundle)
+
+        do(keep, PART, chosen.names or SITUATIONS, Ends, step)
 
 
 if __name__ == "__main__":

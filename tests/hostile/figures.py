@@ -1,9 +1,10 @@
 """Attacks the program in every way, and prints the table of `docs/threat-model.md`.
 
-    PYTHONPATH=tests:. python -m hostile.figures [--files 20000 --kills 1000 --cuts 1000]
+    PYTHONPATH=tests:. python -m hostile.figures [--folder FOLDER] [--files 20000 --kills 1000]
 
-This takes hours; each part has a command of its own as well. Cuts of the power and disks need root
-and the packages of the `fuzz` group.
+This takes hours. With a folder it goes on where it was stopped, and so does each part, which has a
+command of its own; several may work at once. `--table` prints what was done so far. Cuts of the
+power and disks need root and the packages of the `fuzz` group.
 """
 
 from __future__ import annotations
@@ -12,36 +13,30 @@ import argparse
 import os
 import re
 import socket
+import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
-from bundles import write_bundle
 from frontdoor import ROOT
-from hostile.box import Life
-from hostile.corpus import Tally, judge
-from hostile.corpus_box import Box, judge_in_box, said
-from hostile.costs import EXPENSIVE, Cost, costs
-from hostile.disks import SITUATIONS, tried
-from hostile.kills import kills
-from hostile.liars import QUICK, SLOW, Answer, answers
-from hostile.losing_disk import LosingDisk
-from hostile.power import cuts, loses
-from hostile.renames import renames
-from hostile.renames import said as renames_said
-from redpale import write_clips
+from hostile import corpus, corpus_box, costs, disks, kills, liars, power, renames
+from hostile.box import Ends
+from hostile.corpus import Tally
+from hostile.corpus_box import Came
+from hostile.costs import Cost
+from hostile.disks import SITUATIONS
+from hostile.kept import add_folder, do, done, folder_of
+from hostile.liars import Answer
 
 sys.path.insert(0, str(ROOT / "tests" / "scan"))
 from takeover import ATTEMPTS, SUCCESS  # (beside the tests that make each attempt)
 from test_sandbox import confined
 
 HEAD = ("| what | tried | result |", "| --- | --- | --- |")
-SEED = 5
-LONGEST_SECONDS = 6.0
+TAKEOVER = "takeover"
 
 
 def files_row(tally: Tally) -> str:
@@ -49,10 +44,10 @@ def files_row(tally: Tally) -> str:
     return f"| bad files, `hostile.corpus` | {tally.files:,} | {tally}; {tally.leaks} leaks |"
 
 
-def box_row(box: Box) -> str:
+def box_row(came: Came) -> str:
     """Of bad files in the daemon."""
     what = "the same in the daemon, `hostile.corpus --daemon`"
-    return f"| {what} | {box.tally.files:,} | {said(box).partition(': ')[2]} |"
+    return f"| {what} | {came.tally.files:,} | {str(came).partition(': ')[2]} |"
 
 
 def liars_row(answers: Sequence[Answer]) -> str:
@@ -67,7 +62,7 @@ def liars_row(answers: Sequence[Answer]) -> str:
 def renames_row(found: Counter[str]) -> str:
     """Of files that are swapped."""
     tried = found.total()
-    return f"| files swapped while judged, `hostile.renames` | {tried} | {renames_said(found)} |"
+    return f"| files swapped while judged, `hostile.renames` | {tried} | {renames.said(found)} |"
 
 
 def situation(name: str) -> str:
@@ -75,14 +70,15 @@ def situation(name: str) -> str:
     return f"{name}, `hostile.disks`"
 
 
-def life_row(what: str, count: int, shown: int, damage: object) -> str:
+def life_row(what: str, ends: Ends) -> str:
     """Of ends of the daemon."""
-    return f"| {what} | {count:,} | {shown:,} findings shown: {damage} |"
+    return f"| {what} | {ends.count:,} | {ends} |"
 
 
-def takeover_row(refused: int) -> str:
+def takeover_row(refused: Sequence[bool]) -> str:
     """Of what a decoder that was taken over tries."""
-    return f"| attempts of a decoder that was taken over | {len(ATTEMPTS)} | {refused} refused |"
+    what = "attempts of a decoder that was taken over"
+    return f"| {what} | {len(refused)} | {sum(refused)} refused |"
 
 
 def cost_row(cost: Cost) -> str:
@@ -99,62 +95,66 @@ def shape(row: str) -> str:
     return re.sub(r"\(\S+\)", "(file)", row)
 
 
-def takeover() -> int:
-    """How many attempts are refused."""
-    refused = 0
+def refused(name: str) -> bool:
+    """Whether an attempt is refused, and leaves nothing."""
     with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as server:
-        for attempt in ATTEMPTS.values():
-            victim = Path(folder, "victim")
-            victim.write_bytes(b"untouched")
-            with victim.open("rb") as clip:
-                port = server.getsockname()[1]
-                done = confined(attempt, victim, port, clip=clip.fileno())
-            refused += SUCCESS not in done.stdout and victim.read_bytes() == b"untouched"
-    return refused
+        victim = Path(folder, "victim")
+        victim.write_bytes(b"untouched")
+        with victim.open("rb") as clip:
+            port = server.getsockname()[1]
+            done = confined(ATTEMPTS[name], victim, port, clip=clip.fileno())
+        return SUCCESS not in done.stdout and victim.read_bytes() == b"untouched"
 
 
-def rows(files: int, ends: int, power: int, swaps: int) -> Iterator[str]:
-    """The table, row by row, as it is measured."""
+def rows(folder: Path) -> Iterator[str]:
+    """The table of what was done so far."""
     yield from HEAD
-    yield files_row(judge(files))
-    yield box_row(judge_in_box(files))
-    yield liars_row(list(answers({**QUICK, **SLOW})))
-    yield renames_row(renames(swaps))
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        clips = sorted(write_clips(folder).iterdir())
-        bundle = write_bundle(folder / "red")
-        life = Life(folder / "disk", folder / "kills", clips, bundle)
-        kills(life, ends, SEED, LONGEST_SECONDS)
-        what = "kills of the daemon, `hostile.kills`"
-        yield life_row(what, ends, sum(life.said.values()), life.damage)
-        has_disks = os.getuid() == 0 and find_spec("mfusepy") is not None
-        for number, each in enumerate(SITUATIONS if has_disks else ()):
-            place = folder / f"situation-{number}"
-            place.mkdir()
-            yield life_row(situation(each), *tried(each, place, clips, bundle))
-        if power and has_disks:
-            with closing(LosingDisk(folder)) as disk:
-                loses(disk)
-                life = Life(disk.place, folder / "cuts", clips, bundle)
-                cuts(life, disk, power, SEED, LONGEST_SECONDS)
-            what = "power cuts, `hostile.power`"
-            yield life_row(what, power, sum(life.said.values()), life.damage)
-    yield takeover_row(takeover())
-    yield from map(cost_row, costs(list(EXPENSIVE)))
+    yield files_row(corpus.total(folder))
+    yield box_row(corpus_box.total(folder))
+    yield liars_row(done(folder, liars.PART, liars.Answer))
+    yield renames_row(renames.total(folder))
+    yield life_row("kills of the daemon, `hostile.kills`", kills.total(folder, kills.PART))
+    for name in SITUATIONS:
+        for ends in done(folder, disks.PART, Ends, [name]):
+            yield life_row(situation(name), ends)
+    yield life_row("power cuts, `hostile.power`", power.total(folder))
+    yield takeover_row(done(folder, TAKEOVER, bool))
+    yield from map(cost_row, done(folder, costs.PART, costs.Cost, costs.EXPENSIVE))
 
 
 def main() -> None:
-    """Print the table."""
+    """Do what is not done yet, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--cuts", type=int, default=1000)
     parser.add_argument("--swaps", type=int, default=200)
+    parser.add_argument("--table", action="store_true", help="print what was done, do nothing")
+    add_folder(parser)
     chosen = parser.parse_args()
-    for row in rows(chosen.files, chosen.kills, chosen.cuts, chosen.swaps):
-        sys.stdout.write(f"{row}\n")
-        sys.stdout.flush()
+    with folder_of(chosen) as folder:
+        if not chosen.table:
+            for part in parts(chosen):
+                run = [sys.executable, "-m", *part, "--folder", str(folder)]
+                subprocess.run(run, check=False)
+            do(folder, TAKEOVER, ATTEMPTS, bool, refused)
+        for row in rows(folder):
+            sys.stdout.write(f"{row}\n")
+
+
+def parts(chosen: argparse.Namespace) -> list[list[str]]:
+    """The commands of the parts, but for their folder."""
+    files, ends = str(chosen.files), str(chosen.kills)
+    commands = [
+        ["hostile.corpus", "--forked", "--count", files],
+        ["hostile.corpus", "--forked", "--daemon", "--count", files],
+        ["hostile.liars"],
+        ["hostile.renames", "--count", str(chosen.swaps)],
+        ["hostile.kills", "--count", ends],
+    ]
+    if os.getuid() == 0 and find_spec("mfusepy") is not None:
+        commands += [["hostile.disks"], ["hostile.power", "--count", str(chosen.cuts)]]
+    return [*commands, ["hostile.costs"]]
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
 """Decoder processes that lie, die or are stuck: each costs its clip, and nothing is left of it.
 
-    PYTHONPATH=tests:. python -m hostile.liars
+    PYTHONPATH=tests:. python -m hostile.liars [--folder FOLDER]
 
 They speak the protocol by hand, as a decoder that was taken over could.
 """
 
 from __future__ import annotations
 
+import argparse
 import gc
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from pathlib import Path
 from clips import write_clip
 from frontdoor import ROOT
 from hostile.corpus import held
+from hostile.kept import add_folder, do, done, folder_of
 from waiting import until
 
 from edge.scan.media.client import ClipError, open_clip
@@ -82,6 +83,8 @@ SLOW = {
     ),
 }
 """Those that have to be waited for. None: what was seen until then is judged."""
+LIARS = QUICK | SLOW
+PART = "liars"
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,11 @@ class Answer:
     def is_right(self) -> bool:
         return self.fault is self.expected and self.seconds < MOST_SECONDS and not self.left
 
+    def __str__(self) -> str:
+        fault = self.fault.name if self.fault else "judged"
+        note = "" if self.is_right else f", WRONG {self.left}"
+        return f"{fault} after {self.seconds:.1f} s{note}"
+
 
 def _holds_no_more(before: tuple[int, int, int]) -> bool:
     return all(now <= then for now, then in zip(held(), before, strict=True))
@@ -115,33 +123,30 @@ def fault_of(clip: Path, body: str) -> Fault | None:
     return None
 
 
-def answers(liars: dict[str, tuple[str, Fault | None]]) -> Iterator[Answer]:
-    """Have a clip decoded by each of them."""
+def answer(name: str) -> Answer:
+    """Have a clip decoded by one of them."""
+    body, expected = LIARS[name]
     with tempfile.TemporaryDirectory() as folder:
         clip = write_clip(Path(folder) / "clip.mp4", 10)
-        for name, (body, expected) in liars.items():
-            gc.collect()
-            before, start = held(), time.monotonic()
-            fault = fault_of(clip, body)
-            seconds, left = time.monotonic() - start, ""
-            gc.collect()
-            try:
-                until(partial(_holds_no_more, before))
-            except AssertionError:
-                left = f"{held()} instead of {before}"
-            yield Answer(name, fault, seconds, left, expected)
+        gc.collect()
+        before, start = held(), time.monotonic()
+        fault = fault_of(clip, body)
+        seconds, left = time.monotonic() - start, ""
+        gc.collect()
+        try:
+            until(partial(_holds_no_more, before))
+        except AssertionError:
+            left = f"{held()} instead of {before}"
+    return Answer(name, fault, seconds, left, expected)
 
 
 def main() -> None:
     """Print what they got; the status is 1 if one got something else than it should."""
-    wrong = 0
-    for answer in answers({**QUICK, **SLOW}):
-        wrong += not answer.is_right
-        fault = answer.fault.name if answer.fault else "judged"
-        note = "" if answer.is_right else f"  WRONG {answer.left}"
-        sys.stdout.write(f"{answer.name:34} {fault:14} {answer.seconds:6.1f} s{note}\n")
-        sys.stdout.flush()
-    sys.exit(bool(wrong))
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_folder(parser)
+    with folder_of(parser.parse_args()) as folder:
+        do(folder, PART, LIARS, Answer, answer)
+        sys.exit(not all(each.is_right for each in done(folder, PART, Answer)))
 
 
 if __name__ == "__main__":

@@ -187,10 +187,10 @@ class LosingDisk:
     def close(self) -> None:
         """Give everything back."""
         with suppress(AssertionError):  # a failure may have come between
-            _do("umount", str(self.place))
+            _insist("umount", str(self.place))
         with suppress(AssertionError):
             _do("losetup", "--detach", self._loop)
-        _do("umount", str(self._under))
+        _insist("umount", str(self._under))
         self._server.wait(10)
 
     def _attach(self) -> None:
@@ -201,6 +201,17 @@ class LosingDisk:
         self._server.stdin.write(line + "\n")
         self._server.stdin.flush()
         return int(self._server.stdout.readline())
+
+
+def _insist(*command: str) -> None:
+    """Do it once what was just killed no longer uses the disk."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with suppress(AssertionError):
+            _do(*command)
+            return
+        time.sleep(0.1)
+    _do(*command)
 
 
 def _do(*command: str) -> str:

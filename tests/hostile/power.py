@@ -1,6 +1,6 @@
 """Cuts the power of the real daemon's disk at random moments: nothing that was shown may be lost.
 
-    sudo PYTHONPATH=tests:. python -m hostile.power --count 1000 [--seed 5] [--longest 6]
+    sudo PYTHONPATH=tests:. python -m hostile.power --count 1000 [--folder FOLDER] [--longest 6]
 
 The disk loses what was not synced (`losing_disk.py`); each start is another boot of the machine.
 For root, with the packages of the `fuzz` group.
@@ -10,18 +10,27 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import sys
 import tempfile
-import time
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
-from bundles import write_bundle
-from hostile.box import Life, children_of, kill, outlived, run_for_a_while
-from hostile.kills import TELL_EVERY, chosen_ends, finish
+from hostile.box import Ends, Life, run_for_a_while
+from hostile.forked import forks
+from hostile.kept import do, done, folder_of, numbers
+from hostile.kills import AT_ONCE, chosen_ends, clips_and_bundle, finish
 from hostile.losing_disk import LosingDisk
-from redpale import write_clips
+
+PART = "cuts"
+
+
+@dataclass
+class Cuts(Ends):
+    """Ends by cuts of the power."""
+
+    sectors: int = 0
+    """Those that were written and not flushed."""
 
 
 def loses(disk: LosingDisk) -> None:
@@ -43,64 +52,57 @@ def loses(disk: LosingDisk) -> None:
     assert not later.exists() or later.read_bytes() != b"x" * 100_000, "this disk loses nothing"
 
 
-def cuts(life: Life, disk: LosingDisk, count: int, seed: int, longest: float) -> int:
-    """Start the daemon and cut the power, so many times; the sectors that were not flushed."""
+def cuts(life: Life, disk: LosingDisk, count: int, seed: int, longest: float) -> Cuts:
+    """Start the daemon and cut the power, so many times."""
     chance, sectors = random.Random(seed), 0
     for number in range(1, count + 1):
         process = life.start(boot=f"{number:08}-0000-4000-8000-000000000000")
         run_for_a_while(life, process, chance, longest, number)
         life.damage.failed += process.poll() is not None
-        # Nothing may be shown between the cut and the end.
-        os.kill(process.pid, signal.SIGSTOP)
-        _wait_until_stopped(process.pid)
+        shown = life.log_text()  # and nothing that comes after the cut
         sectors += disk.cut(chance.randrange(1 << 30))
-        life.damage.left += outlived([*children_of(process), *kill(process)])
+        life.damage.left += life.kill(process)
         disk.revive()
-        life.listen()
+        life.listen(shown)
         life.look()
         if life.is_over():
             life.rounds += 1
             life.fill()
-        if number % TELL_EVERY == 0:
-            disk.check()
-            shown = sum(life.said.values())
-            sys.stdout.write(
-                f"{number} cuts, {sectors} sectors not flushed, {shown} shown, "
-                f"{life.rounds} rounds: {life.damage}\n"
-            )
-            sys.stdout.flush()
+    disk.check()
     finish(life)
-    return sectors
+    return Cuts(count, sum(life.said.values()), life.damage, sectors)
 
 
-def _wait_until_stopped(process: int) -> None:
-    """Until no thread of it runs: those that wait for the disk stop when they have it."""
-    tasks = Path(f"/proc/{process}/task")
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        states = [
-            (task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks.iterdir()
-        ]
-        if all(state in "TtDZX" for state in states):
-            return
+def cut_boxes(keep: Path, count: int, longest: float) -> None:
+    """Cut the power of one box after the other, and keep what came of it."""
+
+    def step(name: str) -> Cuts:
+        with tempfile.TemporaryDirectory() as place, closing(LosingDisk(Path(place))) as disk:
+            loses(disk)
+            with forks() as where:
+                life = Life(disk.place, Path(place) / "apart", clips, bundle, forks=where)
+                return cuts(life, disk, min(AT_ONCE, count - int(name)), int(name), longest)
+
+    with clips_and_bundle() as (clips, bundle):
+        do(keep, PART, numbers(count, AT_ONCE), Cuts, step)
+
+
+def total(folder: Path) -> Cuts:
+    """What came of all steps."""
+    found = Cuts()
+    for each in done(folder, PART, Cuts):
+        found += each
+        found.sectors += each.sectors
+    return found
 
 
 def main() -> None:
     """Cut it, and print what came of it."""
     chosen = chosen_ends(__doc__)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "clips").mkdir()
-        clips = sorted(write_clips(folder / "clips").iterdir())
-        with closing(LosingDisk(folder)) as disk:
-            loses(disk)
-            life = Life(disk.place, folder / "apart", clips, write_bundle(folder / "red"))
-            sectors = cuts(life, disk, chosen.count, chosen.seed, chosen.longest)
-        shown = sum(life.said.values())
-        sys.stdout.write(
-            f"{chosen.count} cuts, {sectors} sectors not flushed, {shown} findings shown: "
-            f"{life.damage}\n"
-        )
+    with folder_of(chosen) as folder:
+        cut_boxes(folder, chosen.count, chosen.longest)
+        found = total(folder)
+    sys.stdout.write(f"{found.count} cuts, {found.sectors} sectors not flushed, {found}\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Files that are swapped while they are judged: verdict and hash of a finding are of one file.
 
-PYTHONPATH=tests:. python -m hostile.renames [--count 200]
+PYTHONPATH=tests:. python -m hostile.renames [--count 200] [--folder FOLDER]
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bundles import write_bundle
+from hostile.kept import add_folder, do, done, folder_of
 from redpale import write_clips
 
 from edge.finding import Verdict
 from edge.scan.scanner import Scanner
 from edge.settings import Settings
 
+PART = "swaps"
 _AT_WORKING_FOLDER, _RENAME_EXCHANGE = -100, 2
 
 
@@ -123,19 +125,22 @@ def swapped(way: str, count: int, folder: Path, clips: Path, bundle: Path) -> Co
     return found
 
 
-def renames(count: int) -> Counter[str]:
-    """Each way, `count` times in all."""
-    found: Counter[str] = Counter()
+def renames(keep: Path, count: int) -> None:
+    """Each way, `count` times in all, and keep what came of it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "clips").mkdir()
         clips, bundle = write_clips(folder / "clips"), write_bundle(folder / "red")
-        for way in WAYS:
-            came = swapped(way, count // len(WAYS), folder / way, clips, bundle)
-            found.update(came)
-            sys.stdout.write(f"{way}: {said(came)}\n")
-            sys.stdout.flush()
-    return found
+
+        def step(way: str) -> Counter[str]:
+            return swapped(way, count // len(WAYS), folder / way, clips, bundle)
+
+        do(keep, PART, WAYS, Counter[str], step)
+
+
+def total(folder: Path) -> Counter[str]:
+    """What came of all ways."""
+    return sum(done(folder, PART, Counter[str]), Counter[str]())
 
 
 def said(found: Counter[str]) -> str:
@@ -147,7 +152,11 @@ def main() -> None:
     """Swap files, and print what came of it; the status is 1 if a finding is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=200)
-    found = renames(parser.parse_args().count)
+    add_folder(parser)
+    chosen = parser.parse_args()
+    with folder_of(chosen) as folder:
+        renames(folder, chosen.count)
+        found = total(folder)
     sys.stdout.write(f"{found.total()} files swapped: {said(found)}\n")
     sys.exit(bool(found["wrong"]))
 

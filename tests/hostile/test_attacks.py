@@ -18,9 +18,9 @@ def test_the_box_goes_on(bundle: Path, clips: Path, tmp_path: Path, situation: s
         pytest.skip("there is no C compiler")
     if situation == "full disk" and os.getuid() != 0:
         pytest.skip("only root can mount a small disk")
-    count, shown, damage = tried(situation, tmp_path, [clips / "red.jpg"], bundle, most=1)
-    assert (count, damage) == (1, Damage()), str(damage)
-    assert shown >= 2
+    ends = tried(situation, tmp_path, [clips / "red.jpg"], bundle, most=1)
+    assert (ends.count, ends.damage) == (1, Damage()), str(ends)
+    assert ends.shown >= 2
 
 
 def test_verdict_and_hash_are_of_one_content(bundle: Path, clips: Path, tmp_path: Path) -> None:

@@ -14,7 +14,18 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Final, TypeVar
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
 from watchdog.observers.api import ObservedWatch
 
@@ -22,6 +33,11 @@ Answer = TypeVar("Answer")
 
 PATIENCE: Final = 0.5
 """Seconds that closing waits for a thread that hangs."""
+
+_NOTICED: Final[list[type[FileSystemEvent]]] = [
+    *(FileCreatedEvent, FileModifiedEvent, FileClosedEvent, FileMovedEvent, FileDeletedEvent),
+    *(DirCreatedEvent, DirMovedEvent, DirDeletedEvent),
+]
 
 
 def call_within(
@@ -58,7 +74,8 @@ class FolderWatch:
     """Calls `notice` when a name in a folder appears, changes or goes. By inotify; nothing polls.
 
     `notice` gets the path, and whether a writer has just finished with it. Being read is not
-    noticed: looking at the folder would cause another look, for ever.
+    noticed: looking at the folder would cause another look, for ever. Nor is a folder for what
+    happens in it: that is noticed itself, and a result in the inbox would cause a look.
     """
 
     def __init__(self, notice: Callable[[Path, bool], None]) -> None:
@@ -70,7 +87,9 @@ class FolderWatch:
 
     def add(self, folder: Path, *, recursive: bool = False) -> None:
         """Watch this folder. OSError if that cannot be done."""
-        watch = self._observer.schedule(self._handler, str(folder), recursive=recursive)
+        watch = self._observer.schedule(
+            self._handler, str(folder), recursive=recursive, event_filter=_NOTICED
+        )
         self._watches[folder] = watch
 
     def remove(self, folder: Path) -> None:
@@ -91,7 +110,6 @@ class _Handler(FileSystemEventHandler):
         self._notice = notice
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type in ("created", "modified", "deleted", "closed", "moved"):
-            place = event.dest_path if event.event_type == "moved" else event.src_path
-            finished = event.event_type in ("closed", "moved")
-            self._notice(Path(os.fsdecode(place)), finished)
+        place = event.dest_path if event.event_type == "moved" else event.src_path
+        finished = event.event_type in ("closed", "moved")
+        self._notice(Path(os.fsdecode(place)), finished)

@@ -1,5 +1,6 @@
 """Clips dropped into the inbox, as people and their programs drop them."""
 
+import contextlib
 import hashlib
 import os
 import queue
@@ -20,7 +21,10 @@ from dropping import drop_together
 from frontdoor import ROOT
 from waiting import until
 
+from edge.atomic_write import PREFIX, atomic_write
 from edge.box.events import ClipsArrived, Event, Origin
+from edge.box.sources import FolderWatch
+from edge.box.sources import inbox as module
 from edge.box.sources.arrivals import (
     HOLD_SECONDS,
     SETTLE_SECONDS,
@@ -28,11 +32,13 @@ from edge.box.sources.arrivals import (
     Arrivals,
     Stamp,
 )
-from edge.box.sources.inbox import REPORT, Inbox, result_of, write_results
+from edge.box.sources.inbox import Inbox
+from edge.box.sources.inbox_results import REPORT, result_of, write_results
 from edge.errors import TruelightError
 from edge.finding import Finding, Model, Thresholds, Verdict
 from edge.history.reader import Entry
 from edge.history.report import Report
+from edge.scan import collect
 
 T = TypeVar("T")
 PATIENCE = 30.0  # far more than it takes
@@ -233,7 +239,85 @@ def test_a_path_that_is_no_folder_is_reported(tmp_path: Path, events: "queue.Que
     inbox.close()
 
 
-CROWDED = """
+def test_clips_beside_many_that_were_judged_are_judged(
+    folder: Path, clip: Path, events: "queue.Queue[Event]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In batches; the one that is last by its name, too."""
+    monkeypatch.setattr(collect, "MOST_CLIPS", 2)
+    monkeypatch.setattr(module, "MOST_CLIPS", 2)
+    names = [f"{number}.mp4" for number in range(5)]
+    folder.mkdir()
+    for name in names:
+        stamp(Path(shutil.copy(clip, folder / name)), 60)
+    with contextlib.closing(Inbox(folder, events.put)):
+        came = [arrived(events) for _ in range(3)]
+        assert [len(batch) for batch in came] == [2, 2, 1]
+        assert sorted(path.name for batch in came for path in batch) == names
+        last = Path(shutil.copy(clip, folder / "last.mp4"))
+        assert arrived(events) == [last]
+        write_results(folder, [entry(last)], Report(html="<p>all of it</p>", json="{}"))
+        assert result_of(last).is_file()
+
+
+def test_a_result_causes_no_look_at_the_folder(folder: Path) -> None:
+    """Each did, four times a second: at 10,000 clips a processor did nothing else."""
+    (folder / "within").mkdir(parents=True)
+    noticed: list[Path] = []
+    with contextlib.closing(FolderWatch(lambda path, _: noticed.append(path))) as watch:
+        watch.add(folder, recursive=True)
+        result = folder / "within" / "a.mp4.truelight.json"
+        atomic_write(result, "{}")
+        result.read_text()
+        result.unlink()
+        (folder / "last").touch()
+        until(lambda: folder / "last" in noticed)
+    names = {path.name for path in noticed if not path.name.startswith(PREFIX)}
+    assert names == {result.name, "last"}
+
+
+def test_results_that_lie_there_are_not_written_again(
+    folder: Path, clip: Path, events: "queue.Queue[Event]"
+) -> None:
+    """Those of 10,000 clips would take longer than a share may."""
+    folder.mkdir()
+    paths = [Path(shutil.copy(clip, folder / f"{number}.mp4")) for number in range(3)]
+    entries = [entry(path) for path in paths]
+    result_of(paths[1]).mkdir()
+    asked: list[Entry] = []
+
+    def full(short: Entry) -> Entry:
+        asked.append(short)
+        return short
+
+    with contextlib.closing(Inbox(folder, events.put)) as inbox:
+        for path, one in zip(paths[:2], entries, strict=False):
+            inbox.keep(path, one.finding)
+        result_of(paths[1]).rmdir()
+        before = result_of(paths[0]).stat()
+        inbox.deliver("inbox 1", entries, Report(html="<p>all of it</p>", json="{}"), full)
+        assert asked == entries[1:]
+        assert all(result_of(path).is_file() for path in paths)
+        assert result_of(paths[0]).stat().st_ino == before.st_ino
+        inbox.deliver("inbox 2", entries[:1], Report(html="<p>all of it</p>", json="{}"), full)
+        assert result_of(paths[0]).stat().st_ino != before.st_ino
+
+
+def test_an_inbox_that_holds_too_many_files_says_so(
+    folder: Path, clip: Path, events: "queue.Queue[Event]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect, "MOST_ENTRIES", 2)
+    folder.mkdir()
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        stamp(Path(shutil.copy(clip, folder / name)), 60)
+    with contextlib.closing(Inbox(folder, events.put)) as inbox:
+        judged = arrived(events)
+        assert len(judged) == 2
+        assert inbox.trouble is module.CROWDED
+        judged[0].unlink()
+        until(lambda: inbox.trouble is None)
+
+
+NOT_WATCHED = """
 import os, resource, sys, time
 from pathlib import Path
 from edge.box.sources.inbox import Inbox
@@ -250,7 +334,7 @@ print(inbox.trouble.status)
 
 def test_a_watch_that_cannot_be_added_is_reported(folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", CROWDED, folder],
+        [sys.executable, "-c", NOT_WATCHED, folder],
         cwd=ROOT,
         capture_output=True,
         text=True,

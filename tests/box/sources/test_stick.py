@@ -25,7 +25,7 @@ from edge.box.sources import FolderWatch
 from edge.box.sources.usb_stick import Collect, UsbSticks
 from edge.box.views.status import TroubleKind
 from edge.history.report import HTML_NAME, JSON_NAME, Report
-from edge.scan.collect import Media, clips_within, media_within
+from edge.scan.collect import Media, media_within
 
 AnEvent = TypeVar("AnEvent", bound=Event)
 SECONDS = 60
@@ -270,7 +270,7 @@ def test_only_plain_files_that_people_see_are_listed(tmp_path: Path) -> None:
     os.mkfifo(stick / "pipe.mp4")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(stick / "socket.mp4"))
-    assert clips_within(stick) == (shown / "clip.mp4",)
+    assert media_within(stick).clips == (shown / "clip.mp4",)
 
 
 def test_a_folder_that_nobody_may_open_costs_only_itself(tmp_path: Path) -> None:
@@ -287,4 +287,4 @@ def test_a_folder_that_nobody_may_open_costs_only_itself(tmp_path: Path) -> None
         os.close(here)
         here = below
     os.close(here)
-    assert [clip.name for clip in clips_within(tmp_path)] == ["deep.mp4", "b.mp4"]
+    assert [clip.name for clip in media_within(tmp_path).clips] == ["deep.mp4", "b.mp4"]

@@ -148,12 +148,12 @@ def manifest(data: bytes) -> None:
 def finding(data: bytes) -> None:
     """A finding that lies beside a clip, put there by anybody."""
     from edge.box.sources.arrivals import Stamp
-    from edge.box.sources.inbox import _is_judged, result_of
+    from edge.box.sources.inbox_results import is_judged, result_of
 
     clip = FOLDER / "x.mp4"
     clip.write_bytes(b"x")
     result_of(clip).write_bytes(data)
-    assert _is_judged(clip, Stamp(5, 1)) in (True, False)
+    assert is_judged(clip, Stamp(5, 1)) in (True, False)
     with suppress(ValidationError):
         read = Finding.model_validate_json(data)
         assert Finding.model_validate_json(read.model_dump_json()) == read
