@@ -76,7 +76,7 @@ class Client:
         first: int | None = None,
         key: str = "",
     ) -> Scan:
-        """Send a clip: the scan. `first`: judge only the first frames. Raises ApiError, OSError.
+        """Send a clip: the scan. `first`: how many frames to judge. Raises ApiError, OSError.
 
         `key`: a text of your own; a clip that is sent again with it is judged once.
         """

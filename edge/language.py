@@ -60,7 +60,7 @@ NAMES: Final = frozenset(
 """Those that hold any words. All others hold numbers."""
 
 _FIELD = re.compile(r"\{(\w+)\}")
-_DECIMAL = re.compile(r"\d+\.\d+")
+_DECIMAL = re.compile(r"-?\d+\.\d+")
 _SENTENCES = re.compile(r"(?<=[.!?]) (?=[A-Z0-9])")
 
 _language: ContextVar[str] = ContextVar("language", default=ENGLISH)
@@ -190,8 +190,10 @@ def _parameter(name: str) -> str:
         return ".*?"
     if name == "setting":
         return r"[a-z_]+(?:\.[a-z_]+)*"
+    if name == "file":  # else it would take the beginning of a sentence around it
+        return r"(?:(?!\. |: ).)*?"
     within_a_sentence = r"(?:(?!\. ).)*?"
-    return within_a_sentence if name in TEXTS | NAMES else "[0-9.:]+"
+    return within_a_sentence if name in TEXTS | NAMES else "-?[0-9.:]+"
 
 
 def _pattern(text: str) -> re.Pattern[str]:

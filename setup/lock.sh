@@ -127,7 +127,8 @@ check_locks() { # FOLDER: is there a wheel for every package, Python and kind of
             # uv accepts some releases that pip refuses. pip can check only this kind of machine, and
             # would take the markers of the Python that runs it.
             case $lock in torch*) continue ;; esac
-            "$VENV/bin/python" "$ROOT/setup/locked_for.py" "$work/$lock.txt" "$python" >"$work/pip.in"
+            "$VENV/bin/python" "$ROOT/setup/locked_for.py" "$work/$lock.txt" "$python" >"$work/pip.in" ||
+                { echo "$lock.txt cannot be read for Python $python."; return 1; }
             "$VENV/bin/python" -m pip "${options[@]/"$work/$lock.txt"/"$work/pip.in"}" ||
                 { echo "pip refuses $lock.txt on Python $python."; return 1; }
         done

@@ -243,7 +243,7 @@ def _kind_of_refused(refused: ClipError, path: Path) -> str | SkipReason:
 
 
 def _special(path: Path) -> SkipReason:
-    """Why something is no regular file."""
+    """Why something is not a regular file."""
     try:
         is_file = stat.S_ISREG(path.stat().st_mode)
     except OSError:

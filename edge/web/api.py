@@ -25,7 +25,7 @@ router = APIRouter(prefix="/api/v1", tags=["scans"])
 ScanId = Annotated[str, Path(pattern=f"^{SCAN_ID.pattern}$", description="The scan's number.")]
 First = Annotated[
     int | None,
-    Query(ge=1, le=100_000, description="Judge only the first frames, this many."),
+    Query(ge=1, le=100_000, description="How many of the first frames to judge; else all."),
 ]
 _KEY: Final = "A text of your own, new for each clip: sent twice, the clip is judged once."
 
@@ -134,7 +134,8 @@ async def receive(
 
 def first_frames(text: str) -> int | None:
     """How many first frames a sender wants judged; None: all, or the text is no such number."""
-    return int(text) if text.isdigit() and 0 < int(text) <= 100_000 else None
+    is_number = text.isascii() and text.isdigit() and len(text) <= 6
+    return int(text) if is_number and 0 < int(text) <= 100_000 else None
 
 
 def clean_name(name: str) -> str:

@@ -24,6 +24,13 @@ WAYS = "crf32,crf40,half,smooth"
 
 def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands to `truelight-export`."""
+    _add_gather(subparsers)
+    _add_heads(subparsers)
+    _add_robust(subparsers)
+    _add_generated(subparsers)
+
+
+def _add_gather(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "gather",
         help="gather faces of many makers and cameras",
@@ -38,6 +45,8 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         help="crops that must not be among them; may be repeated")  # fmt: skip
     parser.set_defaults(run=run_gather, parser=parser)
 
+
+def _add_heads(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "heads",
         help="compare heads by makers left out",
@@ -52,12 +61,14 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     add("--penalty", type=between(0, 100), default=0.3, help="on the squared weights (0.3)")
     add("--tuned", type=Path, metavar="FILE",
         help="a head that new ones are added to; teach was given the same")  # fmt: skip
-    add("--share", type=between(0, 100), default=0.8,
-        help="what a new head weighs beside it (0.8)")  # fmt: skip
+    add("--share", type=between(0, 100), default=2.5,
+        help="what a new head weighs beside it (2.5)")  # fmt: skip
     add("--out", type=Path, metavar="FILE", help="write a head fitted to everything, for opinion")
     add_tower(parser, required=False)
     parser.set_defaults(run=run, parser=parser)
 
+
+def _add_robust(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "robust",
         help="make a head answer alike on recompressed and smoothed clips",
@@ -76,6 +87,8 @@ def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     add_tower(parser)
     parser.set_defaults(run=run_robust, parser=parser)
 
+
+def _add_generated(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "generated",
         help="add a head that finds faces generated whole",

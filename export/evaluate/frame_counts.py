@@ -29,6 +29,7 @@ from edge.scan.media.protocol import Remark
 from edge.scan.media.sampling import Sampling
 from edge.scan.media.still_check import StillCheck
 from edge.scan.model.bundle import Bundle, Graphs
+from edge.scan.model.confined import ModelProcessError
 from edge.scan.model.inference import Inference
 from edge.scan.model.manifest import CARD, FIGURES, Manifest
 from edge.scan.model.second_opinion import SecondModel
@@ -92,9 +93,9 @@ class MeasuringScanner(Scanner):
 
     def changed(self, values: Mapping[str, object]) -> MeasuringScanner:
         """The same with the same models, and some settings of the scan changed."""
-        twin = copy(self)
-        twin._settings = self._settings.changed("the command line", values)
-        return twin
+        scanner = copy(self)
+        scanner._settings = self._settings.changed("the command line", values)
+        return scanner
 
     def answers(self, path: Path) -> Answers:
         """Scan a clip, sampled by the settings. Raises TruelightError as `scan` does."""
@@ -113,19 +114,22 @@ class MeasuringScanner(Scanner):
         Raises TruelightError as `scan` does.
         """
         self._remembered.forget()
-        twins = {count: self.changed({"scan.first": count}) for count in counts}
+        scanners = {count: self.changed({"scan.first": count}) for count in counts}
         try:
-            states = twins[max(counts)]._read(path, counts)
+            states = scanners[max(counts)]._read(path, counts)
         except ClipError:
             states = None
         if states is None:
-            return {count: twin.answers(path) for count, twin in twins.items()}
+            return {count: scanner.answers(path) for count, scanner in scanners.items()}
         found: dict[int, Answers] = {}
-        for count, twin in twins.items():
+        for count, scanner in scanners.items():
             # A short clip has no more frames for a larger number: the answer is the same.
             state = states[count]
             same = next((n for n in found if states[n] is state), None)
-            found[count] = twin._judged(path, state) if same is None else found[same]
+            try:
+                found[count] = scanner._judged(path, state) if same is None else found[same]
+            except ModelProcessError:  # a scan says so in its finding
+                found[count] = scanner.answers(path)
         return found
 
     def _read(self, path: Path, counts: Sequence[int]) -> dict[int, _State] | None:

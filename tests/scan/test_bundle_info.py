@@ -150,9 +150,10 @@ CONTROLS = "1\x1b]0;pwned\a\x1b[2J\u202e"
 
 
 def test_no_text_of_a_manifest_controls_a_terminal(
-    bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """`truelight models` printed the version as it was."""
+    bundle = write_bundle(tmp_path / "evil")
     file = bundle / "bundle.json"
     figure = {"name": CONTROLS, "value": 0.5, "data": CONTROLS, "command": CONTROLS}
     said = dict.fromkeys(("version", "licence", "summary"), CONTROLS) | {"figures": [figure]}
@@ -167,8 +168,9 @@ def test_no_text_of_a_manifest_controls_a_terminal(
     assert output.replace("\n", "").isprintable()
 
 
-def test_a_refused_manifest_does_not_control_a_terminal(bundle: Path) -> None:
+def test_a_refused_manifest_does_not_control_a_terminal(tmp_path: Path) -> None:
     """The name of an unknown key was printed as it was."""
+    bundle = write_bundle(tmp_path / "evil")
     file = bundle / "bundle.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {CONTROLS: 1}))
     with pytest.raises(BundleError, match="pwned") as caught:
@@ -176,7 +178,8 @@ def test_a_refused_manifest_does_not_control_a_terminal(bundle: Path) -> None:
     assert caught.value.message.isprintable()
 
 
-def test_a_manifest_is_not_read_out_without_end(bundle: Path) -> None:
+def test_a_manifest_is_not_read_out_without_end(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "evil")
     file = bundle / "bundle.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"summary": "x" * 2001}))
     with pytest.raises(BundleError, match=r"summary: .*2000"):

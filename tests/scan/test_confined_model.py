@@ -154,10 +154,10 @@ def looping(turns: onnx.NodeProto | None = None) -> onnx.ModelProto:
 @pytest.mark.parametrize(
     ("made", "says"),
     [
-        (swelling, "cannot be run|graph"),
-        (huge_initialiser, "graph"),
-        (deeply_nested, "graph"),
-        (custom_operator, "graph"),
+        (swelling, "cannot be run"),
+        (huge_initialiser, "cannot be run"),
+        (deeply_nested, "cannot be run"),
+        (custom_operator, "cannot be run"),
         (of_words, "golden vector cannot be run"),
     ],
 )
@@ -192,7 +192,7 @@ def test_a_graph_reads_no_file_that_it_names(
     tensor.external_data.add(key="location", value=where)
     evil = model([helper.make_node("Identity", ["spread"], ["features"])], tensor)
     exchange(bundle, evil.SerializeToString())
-    with pytest.raises(BundleError, match="graph"):
+    with pytest.raises(BundleError, match="cannot be run"):
         load_bundle(bundle)
 
 
@@ -493,5 +493,5 @@ def test_a_hostile_manifest_costs_a_sentence(bundle: Path, tmp_path: Path, kind:
         file.write_bytes(b" " * 4_000_001)
     else:
         os.mkfifo(file)
-    with pytest.raises(BundleError, match=r"not right|larger|regular"):
+    with pytest.raises(BundleError, match=r"not valid|larger|regular"):
         read_bundle(tmp_path)

@@ -32,6 +32,7 @@ def unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ListeningU
     monkeypatch.setattr(child_process, "UNITS", tmp_path)
     monkeypatch.setattr(process, "UNIT_SECONDS", 200.0)  # on a busy machine a child would start
     monkeypatch.setattr(confined, "LOAD_SECONDS", 200.0)
+    monkeypatch.setattr(confined, "_CALL_SECONDS", 400.0)
     log_confinement.cache_clear()
     yield started
     started.close()

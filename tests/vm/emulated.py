@@ -46,12 +46,15 @@ def be_patient() -> None:
     from edge.scan.media import confinement, process
     from edge.scan.media.decoders import Limits
     from edge.scan.model import confined
+    from edge.scan.model import process as model_process
 
     for module, name in (
         (process, "_START_SECONDS"),
         (confinement, "_SECONDS"),
         (confined, "LOAD_SECONDS"),
         (confined, "RUN_SECONDS"),
+        (confined, "_CALL_SECONDS"),
+        (model_process, "_TRY_SECONDS"),
     ):
         setattr(module, name, SLOWER * getattr(module, name))
     made, usual = Limits.__init__, Limits()

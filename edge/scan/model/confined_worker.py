@@ -97,8 +97,8 @@ def _answer(descriptor: int, graphs: Sessions) -> None:
     else:
         answer = graphs.features(given, "map" if ask is Ask.MAP else "features")
     answer = np.ascontiguousarray(answer, np.float32)
-    _write(descriptor, pack(Answer.ARRAY, answer.ndim, *answer.shape))
-    _write(descriptor, answer.data.cast("B"))
+    # In one piece: else, if this process is killed, the supervisor's message would follow the head.
+    _write(descriptor, pack(Answer.ARRAY, answer.ndim, *answer.shape) + answer.tobytes())
 
 
 def _refuse(descriptor: int, text: str) -> None:
