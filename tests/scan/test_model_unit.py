@@ -12,8 +12,9 @@ import pytest
 from bundles import FRAMES, SIDE, WIDTH, write_bundle
 from fake_decoder import descriptors
 from frontdoor import ROOT
+from hostile_models import exchange
 from listening_unit import ListeningUnit
-from test_confined_model import exchange, is_running, stuck_on_white
+from test_confined_model import is_running, stuck_on_white
 from waiting import until
 
 from edge.scan import child_process
