@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -131,7 +132,8 @@ def test_a_second_opinion_that_takes_too_long_is_given_up(
     crops = {1: [np.zeros((side, side, 3), np.uint8)] * 8}
     assert len(second.answers(crops, lambda: None)[1].swapped) == 8
     passed = iter(range(0, 10_000, 15))
-    monkeypatch.setattr("edge.scan.model.second_opinion.time.monotonic", lambda: next(passed))
+    clock = SimpleNamespace(monotonic=lambda: next(passed))
+    monkeypatch.setattr("edge.scan.model.second_opinion.time", clock)
     with pytest.raises(TruelightError, match=r"longer than 20 s \(second_opinion.seconds\)"):
         second.answers(crops, lambda: None)
     second.close()

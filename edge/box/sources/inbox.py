@@ -82,6 +82,7 @@ class Inbox:
         """Paths of clips whose results lie beside them, until their report."""
         self._changed = threading.Condition()
         self._dirty, self._ended = True, False
+        self._began = time.time()
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
         self._thread.start()
 
@@ -128,7 +129,9 @@ class Inbox:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             for unfinished in self._folder.rglob(f"{PREFIX}*"):  # left by a power failure
-                unfinished.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    if unfinished.stat().st_mtime < self._began:  # else `keep` is writing it
+                        unfinished.unlink()
             with contextlib.closing(FolderWatch(self._notice)) as watch:
                 watch.add(self._folder, recursive=True)
                 self._look_until_closed()

@@ -271,6 +271,18 @@ def test_a_result_causes_no_look_at_the_folder(folder: Path) -> None:
     assert names == {result.name, "last"}
 
 
+def test_what_a_power_failure_left_goes_and_what_is_being_written_stays(folder: Path) -> None:
+    folder.mkdir()
+    left, new = folder / f"{PREFIX}left.json", folder / f"{PREFIX}new.json"
+    for file in (left, new):
+        file.touch()
+    stamp(left, 60.0)
+    stamp(new, -60.0)
+    with contextlib.closing(Inbox(folder, lambda event: None)):
+        until(lambda: not left.exists())
+        assert new.exists()
+
+
 def test_results_that_lie_there_are_not_written_again(
     folder: Path, clip: Path, events: "queue.Queue[Event]"
 ) -> None:
