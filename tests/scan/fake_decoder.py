@@ -1,6 +1,8 @@
 """Decoder processes that misbehave, and what it takes to run one."""
 
 import sys
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -55,8 +57,13 @@ def fault_of(clip: Path, body: str, limits: Limits = SHORT) -> Fault:
     return caught.value.fault
 
 
-def descriptors() -> set[str]:
-    return {path.name for path in Path("/proc/self/fd").iterdir()}
+def descriptors() -> Counter[str]:
+    """How many of each file, and of sockets and pipes, are open: not their numbers."""
+    found: Counter[str] = Counter()
+    for number in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # another thread closed it
+            found[str(number.readlink()).partition(":[")[0]] += 1
+    return found
 
 
 def shared_pieces() -> int:

@@ -60,7 +60,7 @@ def test_a_spare_process_gets_the_next_clip(clip: Path) -> None:
         last = decoders.spare_pid
         assert last
     until(lambda: not exists(last))
-    until(lambda: len(descriptors()) <= len(before))
+    until(lambda: descriptors() == before)
 
 
 def test_a_spare_process_imports_everything_before_there_is_a_clip(clip: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_clip_is_begun_before_it_is_opened(clip: Path) -> None:
                 assert opened.pid == waiting
                 assert len(list(opened.frames())) == 8
             del opened
-    until(lambda: len(descriptors()) <= len(before))
+    until(lambda: descriptors() == before)
 
 
 def test_a_clip_that_was_begun_and_is_not_scanned_is_forgotten(clip: Path, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_clip_that_was_begun_and_is_not_scanned_is_forgotten(clip: Path, tmp_p
                     assert len(list(opened.frames())) == 8
                 del opened
         assert not exists(waiting)
-        until(lambda: len(descriptors()) <= len(before))
+        until(lambda: descriptors() == before)
 
 
 def test_other_frames_than_those_begun_are_asked_anew(clip: Path) -> None:

@@ -68,7 +68,7 @@ def test_the_unit_runs_the_model_where_there_is_one(unit: ListeningUnit, bundle:
     assert graphs.sequence(WINDOWS).shape == (2,), "the next call gets another process"
     graphs.close()
     assert len(unit.started) == 2
-    until(lambda: len(descriptors()) <= len(before))
+    until(lambda: descriptors() == before)
 
 
 def test_the_sandbox_holds_in_the_unit(box: ListeningUnit) -> None:

@@ -130,7 +130,7 @@ def test_nothing_is_left_behind_after_many_clips(clip: Path, tmp_path: Path) -> 
     broken.write_bytes(clip.read_bytes()[:-1500])
     decode(clip, Limits())
     gc.collect()
-    before, pieces = len(descriptors()), shared_pieces()
+    before = descriptors(), shared_pieces()
     for number in range(50):
         if number % 10 == 0:
             decode(clip, Limits())
@@ -144,7 +144,7 @@ def test_nothing_is_left_behind_after_many_clips(clip: Path, tmp_path: Path) -> 
             with pytest.raises(ClipError):
                 decode(tmp_path / "missing.mp4")
     gc.collect()
-    until(lambda: len(descriptors()) <= before and shared_pieces() == pieces)
+    until(lambda: (descriptors(), shared_pieces()) == before)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 
