@@ -229,7 +229,10 @@ def test_a_folder_in_the_reports_place_costs_no_report(tmp_path: Path) -> None:
     """The page was written and the JSON was not: half a report."""
     with volume.stand_in(tmp_path) as stick:
         stick.plug()
-        (stick.folder / "truelight-report.json").mkdir()
+        its = stick.folder.resolve()
+        its.chmod(0o755)  # mounted read-only, which stops everybody but root
+        (its / "truelight-report.json").mkdir()
+        its.chmod(0o555)
         stick.hand_over("page", "{}")
         assert stick.report() == "written"
         assert (stick.folder / "TRUELIGHT-REPORT.html").read_text() == "page"
