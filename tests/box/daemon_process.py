@@ -4,9 +4,11 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
 
@@ -66,6 +68,12 @@ class Box:
 
     def lines(self, beginning: str = "") -> list[str]:
         return [line for line in self.messages if line.startswith(beginning)]
+
+    @property
+    def attempts(self) -> list[str]:
+        """The identities of clips at which an attempt runs or did not end, by the history."""
+        with closing(sqlite3.connect(self.store / "history.sqlite")) as database:
+            return [clip for (clip,) in database.execute("SELECT clip FROM attempts")]
 
     def says(self, beginning: str, times: int = 1) -> None:
         """Wait until it has said this."""

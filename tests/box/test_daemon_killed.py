@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,12 +12,6 @@ from waiting import until
 from edge.box.crash_guard import clip_identity
 from edge.box.sources.inbox_results import REPORT
 from edge.history.writer import open_history
-
-
-def attempts(store: Path) -> list[str]:
-    """The clips that are being judged."""
-    with closing(sqlite3.connect(store / "history.sqlite")) as database:
-        return [clip for (clip,) in database.execute("SELECT clip FROM attempts")]
 
 
 @pytest.mark.parametrize("left", ["abc", "a"])
@@ -70,7 +62,7 @@ def test_a_stick_goes_on_where_the_program_was_killed(
     (sticks / "sda1.json").write_text(json.dumps(facts))
     box = start(stick={"report": False})
     box.says("STATUS=Judging 2 of 3")
-    until(lambda: attempts(box.store) == [clip_identity(sticks / "sda1" / "b.mp4")])
+    until(lambda: box.attempts == [clip_identity(sticks / "sda1" / "b.mp4")])
     box.process.kill()
     box.process.wait()
     (sticks / "sda1.json").write_text(json.dumps(facts | {"plugged": 2}))
