@@ -42,9 +42,13 @@ class SocketServer:
     def __init__(self, path: Path, asks: Mapping[str, Ask]) -> None:
         """Listen at `path`, whose folder exists. Raises OSError: it cannot be made."""
         self._path = path
-        path.unlink(missing_ok=True)  # left by a daemon that was killed
-        self._server = _Server(str(path), asks)
-        path.chmod(MODE)
+        # Renamed when it listens: who sees a socket that was only bound is refused.
+        bound = path.with_suffix(".new")
+        for left in (path, bound):  # by a daemon that was killed
+            left.unlink(missing_ok=True)
+        self._server = _Server(str(bound), asks)
+        bound.chmod(MODE)
+        bound.rename(path)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, name="socket"
         )
