@@ -155,13 +155,24 @@ def test_every_dependency_is_explained() -> None:
 
 
 def test_links_lead_somewhere() -> None:
+    """To a file that exists, and to a heading that it has."""
     broken = [
-        (path.name, target)
+        (path.name, target, heading)
         for path in tracked(".md")
-        for target in re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8"))
-        if "://" not in target and not (path.parent / target).exists()
+        for target, heading in re.findall(
+            r"\]\(([^)#]*)#?([^)]*)\)", path.read_text(encoding="utf-8")
+        )
+        if "://" not in target and not leads_to(path.parent / target if target else path, heading)
     ]
     assert broken == []
+
+
+def leads_to(document: Path, heading: str) -> bool:
+    """True if the document exists and, where a heading is named, has it (as GitHub names it)."""
+    if not heading or not document.is_file():
+        return document.exists() and not heading
+    titles = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return heading in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
 
 
 def test_every_hop_of_the_architecture_exists() -> None:
