@@ -3,6 +3,8 @@
 #
 # box_root_ready FOLDER  lays a system in $CACHE/FOLDER over the root, and sets $BOX.
 # box_ready FOLDER       installs or renews it there as well, with clips in /var/tmp/clips.
+# write_screens NAME     writes the pictures that its display kept (tests/vm/display.py) into
+#                        $ARTIFACTS/screens/NAME.
 # in_box                 runs a command in it; what the command writes there stays.
 
 box_root_ready() {
@@ -23,6 +25,15 @@ box_ready() {
     [ -d "$BOX/tree/var/tmp/clips" ] ||
         in_box --chdir=/opt/truelight --setenv=TRUELIGHT_MODELS=/opt/truelight/third_party/blazeface \
             /opt/truelight/.venv/bin/python samples/make.py /var/tmp/clips
+}
+
+write_screens() { # NAME [last]
+    local screens=$ARTIFACTS/screens/$1
+    rm -rf "$screens"
+    mkdir -p "$screens"
+    in_box --setenv=PYTHONPATH=/run/source/tests/box/panel --setenv=PYTHONDONTWRITEBYTECODE=1 \
+        --bind="$screens:/run/screens" \
+        /opt/truelight/.venv/bin/python /run/source/tests/vm/display.py /run/screens "${@:2}"
 }
 
 in_box() { # [NSPAWN OPTION...] COMMAND...

@@ -3,8 +3,8 @@
 Python runs this at its start, by a line that `tests/vm/systemd.sh` puts into the environment: in
 the daemon, and in the program that shows the last picture.
 
-display.py [FOLDER]   is what was kept the last picture? All others that the daemon's display kept
-                      are written into the folder.
+display.py FOLDER        writes every picture that the daemon's display kept into the folder
+display.py FOLDER last   and: is what was kept when the system went down the last picture?
 """
 
 from __future__ import annotations
@@ -55,18 +55,16 @@ def write_pictures(folder: Path) -> None:
             continue
         seen.add(lit.tobytes())
         large = np.kron(lit, np.ones((SCALE, SCALE))).astype(bool)
-        Image.fromarray(large).save(folder / f"{len(seen):03}.png")
+        Image.fromarray(large).save(folder / f"{len(seen):05}.png")
     assert seen, "the daemon showed nothing"
     print(f"{len(seen)} different pictures were shown")
 
 
-def main() -> None:
+def check_last_picture() -> None:
     """Is the last picture on the display?"""
     import numpy as np
     from chips import Chip
 
-    if len(sys.argv) > 1 and OF_THE_DAEMON.exists():
-        write_pictures(Path(sys.argv[1]))
     from edge.box.views import Scene, draw
     from edge.box.views.status import Halted
 
@@ -82,4 +80,6 @@ if LAST in sys.orig_argv or sys.orig_argv[-1:] == [DAEMON]:
 
     smbus2.SMBus = Bus
 elif __name__ == "__main__":
-    main()
+    write_pictures(Path(sys.argv[1]))
+    if sys.argv[2:] == ["last"]:
+        check_last_picture()

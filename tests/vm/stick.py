@@ -15,7 +15,6 @@ import hashlib
 import json
 import random
 import shutil
-import struct
 import subprocess
 import sys
 import time
@@ -25,22 +24,26 @@ from contextlib import suppress
 from pathlib import Path
 
 from machine import Machine
-from plugging import NOTHING_LEFT, SAYS, STICKS, plugged
+from plugging import (
+    NOTHING_LEFT,
+    SAYS,
+    STICKS,
+    WRITES,
+    empty_stick,
+    plugged,
+    sums,
+    verdict,
+    wait_for_report,
+)
 from refusals import USED, try_hub, try_intruders, try_later_controller, try_upkeep
+from visits import DRIVERS, FORMATS, fill, try_screens, try_uas
 
 FOLDER = Path(sys.argv[1])
-PULLS, LONGEST = int(sys.argv[2]), float(sys.argv[3])
-SIZE = 64 * 1024**2
-FIRST = 2048  # sector of the partition, where there is one
+PULLS, LONGEST, WANTED = int(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]
 MEMORY = 1536
 
-FORMATS = {  # how each is made, on the whole stick or on a partition
-    "vfat": ("sda1", "mkfs.vfat -n 'MY STICK'", "fsck.vfat -n"),
-    "exfat": ("sda", "mkfs.exfat -L 'MY STICK'", "fsck.exfat -n"),
-    "ntfs": ("sda", "mkfs.ntfs -q -F -f -L 'MY STICK'", "ntfsfix --no-action"),
-    "ext4": ("sda", "mkfs.ext4 -q -L 'MY STICK'", "e2fsck -fn"),
-}
-DRIVERS = {"vfat": "vfat", "exfat": "exfat", "ntfs": "ntfs3", "ext4": "ext4"}
+WRITING = 4
+"""Of so many pulls, one comes while the report is written."""
 SAFE = {"ro", "nosuid", "nodev", "noexec", "noatime", "nosymfollow"}
 # A face takes an emulated processor half a minute: one file system has one.
 CLIPS = dict.fromkeys(FORMATS, "broken.mp4") | {"vfat": "photograph.jpg"}
@@ -49,30 +52,6 @@ CLIPS = dict.fromkeys(FORMATS, "broken.mp4") | {"vfat": "photograph.jpg"}
 def sha256(image: Path) -> str:
     with image.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sums(machine: Machine, name: str) -> list[str]:
-    """Content, times and size of all that people have on it."""
-    return machine.ask(
-        f"cd {STICKS}/{name}; find . -type f ! -iname 'truelight-report.*' -print0 |"
-        ' sort -z | xargs -0 -I{} sh -c \'sha256sum "{}"; stat -c "%y %s" "{}"\''
-    ).splitlines()
-
-
-def empty_stick(kind: str) -> Path:
-    """An unformatted stick, with a partition where the kind wants one."""
-    image = FOLDER / f"{kind}.img"
-    image.unlink(missing_ok=True)
-    with image.open("wb") as file:
-        file.truncate(SIZE)
-        if FORMATS[kind][0] != "sda":
-            file.seek(446)
-            no_place = b"\xfe\xff\xff"  # in cylinders and heads
-            where = FIRST, SIZE // 512 - FIRST
-            file.write(struct.pack("<B3sB3sII", 0, no_place, 0x0C, no_place, *where))
-            file.seek(510)
-            file.write(b"\x55\xaa")
-    return image
 
 
 # ---- Parts
@@ -96,6 +75,8 @@ def at_boot(machine: Machine) -> None:
     seconds = machine.boot(SAYS.format("MY STICK.*Safe to remove"), *devices)
     print(f"{machine.kind}: ready after {machine.ask('cat /proc/uptime').split()[0]} s,")
     print(f"    {seconds:.0f} s of this machine, {machine.seconds():.0f} s of its processor")
+    circles = machine.ask("journalctl --boot | grep 'ordering cycle' || true")
+    assert not circles, f"systemd left a unit out: {circles}"
     assert "QEMU USB Keyboard" in machine.ask(USED)
     facts = json.loads(machine.ask(f"cat {STICKS}/sda.json"))
     assert (facts["filesystem"], facts["error"]) == ("ext4", None), facts
@@ -112,16 +93,11 @@ def at_boot(machine: Machine) -> None:
 def try_format(machine: Machine, kind: str) -> None:
     """A stick that is not formatted; formatted and judged, with a report; write-protected."""
     name, make, check = FORMATS[kind]
-    clip = CLIPS[kind]
-    image = empty_stick(kind)
+    image = empty_stick(FOLDER / f"{kind}.img", partitioned=name != "sda")
     with plugged(machine, image, name) as facts:
         assert facts["error"] == "The stick is empty or damaged.", facts
         print(f"{kind}: before it is formatted: {facts['error']}", flush=True)
-        machine.ask(
-            f"{make} /dev/{name}; mount -i -t {DRIVERS[kind]} /dev/{name} /mnt; mkdir /mnt/album;"
-            f" cp /var/tmp/clips/{clip} /mnt/album/Käthe-{clip}; echo 'Dear all' >/mnt/letter.txt;"
-            " umount /mnt"
-        )
+        fill(machine, name, make, DRIVERS[kind], CLIPS[kind])
     with plugged(machine, image, name) as facts:
         assert (facts["filesystem"], facts["name"], facts["error"]) == (kind, "MY STICK", None), (
             facts
@@ -155,50 +131,37 @@ def mounted(machine: Machine, name: str) -> list[str]:
 
 
 def leave_unchanged(machine: Machine) -> None:
-    """Without a report no bit of a stick changes, whatever its file system."""
+    """Without a report no bit of a stick changes: the sticks of the formats that were tried."""
     machine.ask("echo 'stick: {report: false}' >>/etc/truelight/truelight.yaml")
     machine.ask("systemctl reload truelight")
-    judged = 0
-    for kind, (name, *_) in FORMATS.items():
+    kinds = [kind for kind in FORMATS if kind in WANTED] or list(FORMATS)
+    for judged, kind in enumerate(kinds, 1):
+        name = FORMATS[kind][0]
         before = sha256(FOLDER / f"{kind}.img")
         with plugged(machine, FOLDER / f"{kind}.img", name) as facts:
             assert facts["error"] is None, facts
             sums(machine, name)
-            judged += 1
             said = verdict(machine, judged)
         assert sha256(FOLDER / f"{kind}.img") == before
         print(f"{kind}: {said}; without a report no bit of it changes", flush=True)
 
 
-def verdict(machine: Machine, judged: int = 1) -> str:
-    """The last of so many verdicts in the journal, as soon as they are there."""
-    verdicts = "REAL\\|FAKE\\|UNSURE\\|NO_FACE\\|UNREADABLE"
-    look = f"journalctl -u truelight -o cat | grep ': \\({verdicts}\\)'"
-    return machine.ask(f"while [ $({look} -c) -lt {judged} ]; do sleep 1; done; {look} | tail -n 1")
-
-
-def wait_for_report(machine: Machine, name: str) -> None:
-    """Wait until the report is on the stick, and its unit has ended."""
-    machine.ask(
-        f"while [ ! -e {STICKS}/{name}/TRUELIGHT-REPORT.html ]; do sleep 0.5; done;"
-        f"while systemctl is-active -q truelight-report@{name}.service; do sleep 0.5; done"
-    )
-
-
 def pull_at_random(machine: Machine) -> None:
     """Pull a stick out while it is mounted, searched, judged or written to: nothing may be left."""
     chance = random.Random(5)
-    image = empty_stick("vfat").rename(FOLDER / "pulled.img")
+    image = empty_stick(FOLDER / "pulled.img", partitioned=True)
     with plugged(machine, image, "sda1"):
         machine.ask(
             "mkfs.vfat -n 'MY STICK' /dev/sda1; mount -t vfat /dev/sda1 /mnt; mkdir /mnt/clips;"
             " for number in 1 2 3; do cp /var/tmp/clips/broken.mp4 /mnt/clips/$number.mp4; done;"
             " umount /mnt"
         )
+    with plugged(machine, image, "sda1"):
+        first = sums(machine, "sda1")
     slowest, moments = 0.0, Counter[str]()
     for number in range(1, PULLS + 1):
         machine.plug(image)
-        moments[moment(machine, chance.uniform(0.0, LONGEST))] += 1
+        moments[moment(machine, chance, writing=number % WRITING == 0)] += 1
         machine.pull()
         seconds = machine.ask(
             "start=$(cut -d ' ' -f 1 /proc/uptime); for _ in $(seq 600); do"
@@ -216,15 +179,22 @@ def pull_at_random(machine: Machine) -> None:
     with plugged(machine, image, "sda1"):
         newer = f"find {STICKS}/sda1/TRUELIGHT-REPORT.html -newer /var/tmp/mark"
         machine.ask(f'while [ -z "$({newer} 2>/dev/null)" ]; do sleep 0.5; done', 3600)
-    print("    the next stick is judged and gets its report")
+        assert sums(machine, "sda1") == first
+        found = machine.ask("fsck.vfat -n /dev/sda1 || true").splitlines()
+    print("    the next stick is judged and gets its report; its clips are unchanged; fsck:", found)
 
 
-def moment(machine: Machine, seconds: float) -> str:
-    """What the box does so long after a stick was plugged in."""
+def moment(machine: Machine, chance: random.Random, *, writing: bool) -> str:
+    """What the box does at a random moment after a stick was plugged in, or of writing a report."""
+    writes = WRITES.format("sda1")
+    if writing:
+        wait = f"while ! {writes}; do sleep 0.05; done; sleep {chance.uniform(0.0, 0.7):.2f}"
+    else:
+        wait = f"sleep {chance.uniform(0.0, LONGEST):.2f}"
     return machine.ask(
-        f"sleep {seconds:.2f}; if systemctl is-active -q 'truelight-report@*.service'; then echo"
-        f" report; elif [ ! -e {STICKS}/sda1.json ]; then echo unmounted; else systemctl show"
-        " --value -p StatusText truelight; fi"
+        f"{wait}; if {writes}; then grep -q '/dev/sda1 rw' /proc/1/mountinfo && echo written ||"
+        f" echo report; elif [ ! -e {STICKS}/sda1.json ]; then echo unmounted;"
+        " else systemctl show --value -p StatusText truelight; fi"
     ).split(" ")[0]
 
 
@@ -240,6 +210,8 @@ PARTS: dict[str, Callable[[Machine], None]] = {
     "upkeep": try_upkeep,
     "hub": try_hub,
     **{kind: lambda machine, kind=kind: try_format(machine, kind) for kind in FORMATS},
+    "uas": lambda machine: try_uas(machine, FOLDER / "uas.img"),
+    "screens": lambda machine: try_screens(machine, FOLDER / "screens.img", FOLDER / "display.hex"),
     "unchanged": leave_unchanged,
     "pulls": pull_at_random,
 }
@@ -256,7 +228,7 @@ def main() -> None:
             machine.keep()
         finally:
             machine.end()
-    for part in sys.argv[4:] or PARTS:
+    for part in WANTED or PARTS:
         print(f"-- {part}", flush=True)
         start = time.monotonic()
         machine.resume()

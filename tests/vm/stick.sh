@@ -28,6 +28,15 @@ initramfs_ready() {
                 echo "/busybox insmod /$name"
             done
             echo "/busybox mount -t ext4 -o noatime /dev/vda /new"
+            # For tests/vm/alone.py.
+            echo "if [ -n \"\$ALONE\" ]; then"
+            echo "  for kind in proc:proc sysfs:sys devtmpfs:dev tmpfs:run; do"
+            echo "    /busybox mount -t \${kind%:*} \$kind /new/\${kind#*:}"
+            echo "  done"
+            echo "  export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8"
+            echo "  /busybox chroot /new modprobe virtio_console"
+            echo "  exec /busybox switch_root /new /usr/bin/python3 -IB /usr/local/lib/asked.py"
+            echo "fi"
             echo "exec /busybox switch_root /new /sbin/init"
         } >init
         chmod +x init
@@ -50,7 +59,21 @@ if [ "$sums" != "$(cat "$BOX/image-of" 2>/dev/null || true)" ]; then
     echo "$sums" >"$BOX/image-of"
 fi
 
+# ---- Root's program alone, then the whole box
+
+mkdir -p "$BOX/alone"
+ln -sf ../vm.img ../vmlinuz ../small.img "$BOX/alone/"
+[ -n "${STICKS:-}" ] || python3 -B "$VM/alone.py" "$BOX/alone" "${PULLS:-12}"
+
 # 200 pulls: PULLS=200 tests/vm/run stick
 # Some parts: STICKS='hub ntfs' tests/vm/run stick
+rm -f "$BOX/display.hex"
 # shellcheck disable=SC2086 # words
 python3 -B "$VM/stick.py" "$BOX" "${PULLS:-12}" "${LONGEST:-5}" ${STICKS:-}
+
+# ---- What its display showed
+
+if [ -e "$BOX/display.hex" ]; then
+    cp "$BOX/display.hex" "$BOX/tree/var/lib/truelight/display.hex"
+    write_screens stick
+fi
