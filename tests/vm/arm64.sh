@@ -35,9 +35,9 @@ PYTHON=/opt/truelight/.venv/bin/python
 mkdir -p "$MATERIALS/clips" "$MATERIALS/models"
 
 on_this_machine() { # COMMAND...
-    in_root --console=pipe --bind="$MATERIALS:/run/materials" \
+    ROOT=$HERE in_root --console=pipe --bind="$MATERIALS:/run/materials" \
         --bind-ro="$CERTIFICATES:/run/certificates" --setenv=SSL_CERT_FILE=/run/certificates \
-        --setenv=TRUELIGHT_MODELS=/run/materials/models --setenv=PYTHONDONTWRITEBYTECODE=1 \
+        --setenv=PIP_CERT=/run/certificates --setenv=TRUELIGHT_MODELS=/run/materials/models --setenv=PYTHONDONTWRITEBYTECODE=1 \
         --setenv=PYTHONPATH=/opt/truelight:/opt/truelight/samples --chdir=/opt/truelight "$@"
 }
 
@@ -59,25 +59,26 @@ import importlib.metadata as of, platform
 print(platform.machine(), *(f"{name} {of.version(name)}" for name in ("av", "onnxruntime", "ai-edge-litert", "numpy")))'
 }
 
-# Pictures and a second of video: what this machine says, and what the emulated processors say.
+# Clips of every verdict, by both models: what this machine says, and what the emulated processors say.
 arm64_findings() {
     local processor began
     on_this_machine /opt/python/bin/python -m edge.cli.main models fetch
-    [ -f "$MATERIALS/clips/moving.mp4" ] ||
-        on_this_machine /opt/python/bin/python -c '
-import make, numpy, reference_clips, sys; from pathlib import Path
-reference_clips.PHOTOS = Path("/run/materials/faces")
-for clip in sorted(reference_clips.make_clips(Path(sys.argv[1])))[4:]: clip.unlink()
-face = reference_clips._read(reference_clips.PHOTOS / "obama.jpg")[:400, 300:700]
-make.write_video(Path(sys.argv[1], "moving.mp4"), (numpy.roll(face, 2 * step, axis=1) for step in range(25)))
-' /run/materials/clips
+    on_this_machine /opt/python/bin/python -m edge.cli.main models add thorough \
+        --folder /run/materials/bundles
+    cat >"$MATERIALS/settings.yaml" <<'SETTINGS'
+second_opinion: {bundle: /run/materials/bundles/thorough, seconds: 3600}
+SETTINGS
+    rm -rf "$MATERIALS/clips" && mkdir "$MATERIALS/clips"
+    on_this_machine /opt/python/bin/python -P tests/vm/small_clips.py /run/materials/faces /run/materials/clips
     # shellcheck disable=SC2016
-    on_this_machine /bin/sh -c '/opt/python/bin/python -m edge.cli.main scan --json /run/materials/clips
+    on_this_machine /bin/sh -c '
+        /opt/python/bin/python -m edge.cli.main scan --json --config /run/materials/settings.yaml /run/materials/clips
         [ $? -le 1 ]' >"$MATERIALS/amd64.jsonl"
-    for processor in cortex-a72 cortex-a76; do
+    for processor in ${TRUELIGHT_ARM64_PROCESSORS:-cortex-a76 cortex-a72}; do
         began=$SECONDS
         # shellcheck disable=SC2016
-        on_arm "$processor" /bin/sh -c '"$0" /run/source/tests/vm/emulated.py scan --json /run/materials/clips
+        on_arm "$processor" /bin/sh -c '
+            "$0" /run/source/tests/vm/emulated.py scan --json --config /run/materials/settings.yaml /run/materials/clips
             [ $? -le 1 ]' "$PYTHON" >"$MATERIALS/$processor.jsonl"
         python3 "$VM/same_findings.py" "$MATERIALS/amd64.jsonl" "$MATERIALS/$processor.jsonl"
         echo "emulating a $processor: the same findings, $((SECONDS - began)) s"
