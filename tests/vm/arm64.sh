@@ -5,7 +5,10 @@
 # for the last, whole machines are.
 #
 #     TRUELIGHT_ARM64="install findings units machines"    some of these steps; all of them without
+#     TRUELIGHT_ARM64_PROCESSORS=cortex-a76                of the step `findings`; cortex-a72 as well
 #     TRUELIGHT_ARM64_TESTS="tests/scan tests/history"     tests that the step `units` runs
+#     TRUELIGHT_ARM64_KERNEL_TESTS=tests/scan/test_sandbox.py    and the step `machines`
+#     TRUELIGHT_ARM64_PAGES=16k                            its sizes of pages; 4k as well without
 #
 # The step `units` keeps what each test said in artifacts/arm64-units, and goes on there: a test runs
 # again when it failed, or when its file or the program has changed.
@@ -85,9 +88,10 @@ SETTINGS
     done
 }
 
-# The tests, and what they need, in /var/tmp/source.
+# The tests, and what they need, in /var/tmp/source and /var/tmp/packages. This machine's pip fetches
+# the packages: emulated, it takes minutes.
 arm64_tests_ready() {
-    local source=$BOX/tree/var/tmp/source
+    local source=$BOX/tree/var/tmp/source packages
     rm -rf "$source" && mkdir "$source"
     (cd "$REPOSITORY" && git ls-files -z | xargs -0 cp --parents -t "$source")
     mkdir "$source/third_party" && cp -r "$MATERIALS/faces" "$source/third_party/"
@@ -95,9 +99,21 @@ arm64_tests_ready() {
     python3 "$VM/locked.py" "$REPOSITORY/constraints/test.txt" pytest pluggy iniconfig packaging \
         pygments pytest-timeout hypothesis sortedcontainers onnx protobuf ml-dtypes \
         typing-extensions jsonschema jsonschema-specifications referencing rpds-py attrs babel \
-        >"$BOX/tree/var/tmp/tests.txt"
-    on_arm cortex-a72 "$PYTHON" -m pip install --quiet --require-hashes --no-deps \
-        --only-binary :all: --requirement /var/tmp/tests.txt
+        >"$MATERIALS/tests.txt"
+    packages=$MATERIALS/packages-$(sha256sum <"$MATERIALS/tests.txt" | cut -c 1-16)
+    if [ ! -d "$packages" ]; then
+        rm -rf "$MATERIALS/packages"
+        # shellcheck disable=SC2016
+        on_this_machine /bin/sh -c '
+            for release in 17 24 26 27 28 31; do
+                set -- "$@" --platform "manylinux_2_${release}_aarch64"
+            done
+            /opt/python/bin/pip install --quiet --no-cache-dir --require-hashes --no-deps \
+                --only-binary :all: --platform manylinux2014_aarch64 "$@" \
+                --target /run/materials/packages --requirement /run/materials/tests.txt' -
+        mv "$MATERIALS/packages" "$packages"
+    fi
+    rm -rf "$BOX/tree/var/tmp/packages" && cp -r "$packages" "$BOX/tree/var/tmp/packages"
 }
 
 arm64_units() {
@@ -108,7 +124,7 @@ arm64_units() {
         ':!tests/vm' ':!tests/**/test_*.py' ':!tests/test_*.py' | xargs -0 sha256sum | sha256sum | cut -c 1-16)
     # shellcheck disable=SC2016
     on_arm cortex-a72 /bin/bash -uc '
-        export PYTHONPATH=/run/source/tests/vm TRUELIGHT_MODELS=/opt/truelight/third_party/blazeface
+        export PYTHONPATH=/run/source/tests/vm:/var/tmp/packages TRUELIGHT_MODELS=/opt/truelight/third_party/blazeface
         export KEPT=/run/artifacts/arm64-units PROGRAM=$1
         python=$2
         shift 2
@@ -151,16 +167,20 @@ arm64_kernels() {
     } >"$BOX/machine-16k/small.img"
 }
 
-# The sandbox under kernels for arm64, and a scan in it
+# The sandbox under kernels for arm64, and a scan in it, by the first model
 arm64_machines() {
-    local pages
+    local pages tests clips=$BOX/tree/var/tmp/clips
+    read -ra tests <<<"${TRUELIGHT_ARM64_KERNEL_TESTS:-}"
     arm64_tests_ready
     arm64_kernels
-    rm -rf "$BOX/tree/var/tmp/clips" && mkdir "$BOX/tree/var/tmp/clips"
-    cp "$MATERIALS/clips/"{biden.jpg,moving.mp4} "$BOX/tree/var/tmp/clips/"
-    grep -E '/(biden.jpg|moving.mp4)"' "$MATERIALS/amd64.jsonl" >"$MATERIALS/two.jsonl"
-    for pages in 4k 16k; do
-        python3 -B "$VM/arm64.py" "$BOX/tree" "$BOX/machine-$pages" "$MATERIALS/two.jsonl"
+    rm -rf "$clips" && mkdir "$clips"
+    cp "$MATERIALS/clips/"{biden.jpg,moving.mp4} "$clips/"
+    # shellcheck disable=SC2016
+    on_this_machine --bind-ro="$clips:/var/tmp/clips" /bin/sh -c '
+        /opt/python/bin/python -m edge.cli.main scan --json /var/tmp/clips
+        [ $? -le 1 ]' >"$MATERIALS/two.jsonl"
+    for pages in ${TRUELIGHT_ARM64_PAGES:-4k 16k}; do
+        python3 -B "$VM/arm64.py" "$BOX/tree" "$BOX/machine-$pages" "$MATERIALS/two.jsonl" "${tests[@]}"
         rm "$BOX/machine-$pages/vm.img"
     done
 }

@@ -30,6 +30,7 @@ BY_A_KERNEL = (
     "tests/scan/test_sandbox.py",
     "tests/scan/test_process.py",
     "tests/scan/test_confined_model.py",
+    "tests/scan/test_model_unit.py",
     "tests/scan/test_images.py",
     "tests/scan/test_formats.py",
 )
