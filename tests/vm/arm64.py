@@ -38,9 +38,9 @@ cd /var/tmp/source
 python3 -c 'import fcntl, socket, struct
 fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh14x", b"lo", 0x49))'
 (uname -mr; getconf PAGESIZE) >{KEPT}/kernel
-{TRUELIGHT} doctor --no-questions --only sandbox >{KEPT}/doctor 2>&1
 /opt/truelight/.venv/bin/python -m pytest -v -rfEsx -p no:cacheprovider -p emulated \\
     -o timeout=3600 TESTS 2>&1 | tee {KEPT}/tests >/dev/console
+{TRUELIGHT} doctor --no-questions --only sandbox >{KEPT}/doctor 2>&1
 {TRUELIGHT} scan --json /var/tmp/clips >{KEPT}/findings 2>{KEPT}/scan
 sync
 mount -o remount,ro /

@@ -20,9 +20,12 @@
 . "$VM/emulation.sh"
 
 STEPS=${TRUELIGHT_ARM64:-install findings units machines}
-# Front doors, pages and networks of Dask take hours here; PyTorch is never on a box.
-TESTS=(tests/test_text.py tests/test_atomic_write.py tests/test_settings.py tests/test_language.py
-    tests/scan tests/history tests/doctor tests/box)
+# What a processor can change comes first: processes, models, decoders. Front doors, pages and
+# networks of Dask take hours here; PyTorch is never on a box.
+TESTS=(tests/scan/test_{process,inference,images,formats,video,decoders,detectors,second_opinion}.py
+    tests/scan/test_{confined_model,model_unit,scanner,crops,saliency,colours}.py
+    tests/scan tests/box/sources tests/box/panel tests/box tests/doctor tests/history
+    tests/test_{text,atomic_write,settings,language}.py)
 [ -z "${TRUELIGHT_ARM64_TESTS:-}" ] || read -ra TESTS <<<"$TRUELIGHT_ARM64_TESTS"
 BOX=
 arm64_ends() {
@@ -131,7 +134,7 @@ arm64_units() {
         # Tests expect the settings that the program is shipped with.
         mount -t tmpfs tmpfs /etc/truelight
         cd /var/tmp/source
-        mapfile -t files < <(for each; do find "$each" -name "test_*.py" | sort; done)
+        mapfile -t files < <(for each; do find "$each" -name "test_*.py" | sort; done | awk "!seen[\$0]++")
         jobs=$(nproc)
         for ((job = 0; job < jobs; job++)); do
             mine=()
