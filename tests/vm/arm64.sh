@@ -143,7 +143,7 @@ arm64_units() {
                 --continue-on-collection-errors "${mine[@]}" >"$KEPT-$job.log" 2>&1 &
         done
         wait
-        "$python" /run/source/tests/vm/kept_results.py "$KEPT"' - "$program" "$PYTHON" "${TESTS[@]}"
+        "$python" /run/source/tests/vm/kept_results.py "$KEPT" "$PROGRAM"' - "$program" "$PYTHON" "${TESTS[@]}"
 }
 
 # The root's kernel for pages of 16 KiB, beside the one that the root has: in $CACHE/VERSION
