@@ -1,7 +1,6 @@
 """Do two machines say the same of the same clips? same_findings.py EXPECTED FOUND, JSON lines.
 
-Log-odds may differ by the tolerance of the reference findings of the model that decided
-(docs/bundle.md): int8 kernels round differently.
+Verdicts are the same, and probabilities nearly, in log-odds.
 """
 
 import json
@@ -10,7 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-MODELS = Path(__file__).parents[2] / "models"
+FIRST = 0.04
+"""The tolerance of truelight's reference findings: int8 kernels round differently."""
+BOTH = 0.45
+"""Noise of one grey level in its crops moves the answers of thorough that far on one machine."""
 
 
 def findings(file: str) -> dict[str, dict[str, Any]]:
@@ -22,33 +24,34 @@ def log_odds(probability: float) -> float:
     return math.log(probability / (1 - probability))
 
 
-def decided_by(finding: dict[str, Any]) -> dict[str, Any]:
-    model: dict[str, Any] = (finding["second_opinion"] or finding)["model"]
-    return model
-
-
-def tolerance(model: str) -> float:
-    reference = json.loads((MODELS / model / "reference.json").read_text())
-    return float(reference["tolerance"])
-
-
 def main() -> None:
     expected, found = (findings(file) for file in sys.argv[1:])
     assert expected.keys() == found.keys() and expected, (expected.keys(), found.keys())
     most = 0.0
     for name, here in sorted(expected.items()):
-        there, model = found[name], decided_by(here)
+        there = found[name]
         before, after = here["fake_probability"], there["fake_probability"]
         print(f"  {name}: {here['verdict']} {before}, there {there['verdict']} {after}")
-        assert decided_by(there) == model, f"{name}: {decided_by(there)}"
         assert there["verdict"] == here["verdict"], name
-        assert (after is None) == (before is None), name
-        if before is not None:
-            allowed = tolerance(model["name"])
-            apart = abs(log_odds(after) - log_odds(before))
-            assert apart <= allowed, f"{name}: log-odds {apart:.3f} apart, {allowed:.3f} allowed"
+        assert there["model"] == here["model"], name
+        second, other = here["second_opinion"], there["second_opinion"]
+        if second:
+            assert other and other["model"] == second["model"], f"{name}: {other}"
+            near(name, second["probability_before"], other["probability_before"], FIRST)
+        if near(name, before, after, BOTH if second else FIRST):
             most = max(most, abs(after - before))
-    print(f"  probabilities differ by at most {most:.4f}")
+    print(f"  probabilities differ by at most {most:.3f}")
+
+
+def near(name: str, before: float | None, after: float | None, allowed: float) -> bool:
+    """Whether both machines have a probability."""
+    assert (after is None) == (before is None), name
+    if before is None or after is None:
+        return False
+    apart = abs(log_odds(after) - log_odds(before))
+    print(f"    log-odds {apart:.3f} apart, {allowed} allowed")
+    assert apart <= allowed, name
+    return True
 
 
 main()
