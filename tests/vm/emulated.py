@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kept_results import KeptResults
+from patience import SLOWER
 
 # pytest's names of tests, or how they begin, and what the emulator lacks.
 NOT_BY_QEMU_USER = {
@@ -29,43 +30,18 @@ BY_A_KERNEL = (
     "tests/scan/test_sandbox.py",
     "tests/scan/test_process.py",
     "tests/scan/test_confined_model.py",
+    "tests/scan/test_model_unit.py",
     "tests/scan/test_images.py",
     "tests/scan/test_formats.py",
 )
 """What the machine runs: besides, decoders and ONNX Runtime in the sandbox, as it is on arm64."""
-SLOWER = 20
-"""How many times longer than on a machine of its own, beside other work."""
-
 KEPT = (
     KeptResults(Path(os.environ["KEPT"]), os.environ["PROGRAM"]) if "KEPT" in os.environ else None
 )
 
 
-def be_patient() -> None:
-    """Wait longer for processes to start and to end."""
-    from edge.scan.media import confinement, process
-    from edge.scan.media.decoders import Limits
-    from edge.scan.model import confined
-    from edge.scan.model import process as model_process
-
-    for module, name in (
-        (process, "_START_SECONDS"),
-        (confinement, "_SECONDS"),
-        (confined, "LOAD_SECONDS"),
-        (confined, "RUN_SECONDS"),
-        (confined, "_CALL_SECONDS"),
-        (model_process, "_TRY_SECONDS"),
-    ):
-        setattr(module, name, SLOWER * getattr(module, name))
-    made, usual = Limits.__init__, Limits()
-
-    def more_patient(self: Limits, *arguments: Any, **named: Any) -> None:
-        made(self, *arguments, **named)
-        for name in ("silence", "patience", "cpu", "grace"):
-            if getattr(self, name) >= getattr(usual, name):  # else it is what a test is about
-                object.__setattr__(self, name, SLOWER * getattr(self, name))
-
-    Limits.__init__ = more_patient
+def pytest_configure() -> None:
+    """Wait longer for processes to end."""
     wait, communicate = subprocess.Popen.wait, subprocess.Popen.communicate
 
     def wait_longer(self: Any, timeout: float | None = None) -> int:
@@ -78,10 +54,6 @@ def be_patient() -> None:
     subprocess.Popen.communicate = communicate_longer
 
 
-def pytest_configure() -> None:
-    be_patient()
-
-
 def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
     """Skip what qemu-user cannot show, and leave out what has passed."""
     import pytest
@@ -91,7 +63,8 @@ def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
             if item.nodeid.startswith(name):
                 item.add_marker(pytest.mark.skip(reason=f"qemu-user: {why}"))
     if KEPT:
-        done = [item for item in items if KEPT.has_passed(item.nodeid)]
+        passed = KEPT.begin([item.nodeid for item in items])
+        done = [item for item in items if item.nodeid in passed]
         config.hook.pytest_deselected(items=done)
         items[:] = [item for item in items if item not in done]
 
@@ -113,5 +86,4 @@ def pytest_runtest_logreport(report: Any) -> None:
 if __name__ == "__main__":
     from edge.cli.main import main
 
-    be_patient()
     sys.exit(main())
