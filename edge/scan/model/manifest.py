@@ -93,7 +93,7 @@ class Window(ManifestPart):
     """Input of the sequence graph: the features of this many crops at this rate."""
 
     frames: int = Field(ge=1, le=300)
-    rate: float = Field(gt=0, le=240, description="Frames a second.")
+    rate: float = Field(ge=0.01, le=240, description="Frames a second.")
 
 
 class Calibration(ManifestPart):
