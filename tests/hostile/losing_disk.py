@@ -199,6 +199,8 @@ class LosingDisk:
 
     def _attach(self) -> None:
         self._loop = _do("losetup", "--find", "--show", str(self._under / NAME[1:]))
+        # It keeps the write protection that it was given for what was attached before.
+        _do("blockdev", "--setrw", self._loop)
 
     def _order(self, line: str) -> int:
         assert self._server.stdin and self._server.stdout
