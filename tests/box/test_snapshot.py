@@ -7,6 +7,7 @@ from living import Box, result, stick
 from edge.box.events import ClipsArrived
 from edge.box.snapshot import MOST_RESULTS, Moment, snapshot
 from edge.finding import Verdict
+from edge.web.rendering import live_parts
 
 
 def test_the_state_does_not_grow_with_a_batch() -> None:
@@ -23,3 +24,4 @@ def test_the_state_does_not_grow_with_a_batch() -> None:
     assert (queued.clips, queued.judged) == (10_000, 9999)
     assert [one.name for one in queued.results] == names[-MOST_RESULTS - 1 : -1]
     assert len(sent.model_dump_json()) < 20_000
+    assert "9999 of 10000 judged" in live_parts(sent)["queue"]
