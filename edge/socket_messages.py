@@ -117,7 +117,10 @@ class Queued(_Message):
     origin: str
     name: str
     clips: int
-    results: tuple[ClipAnswer, ...] = ()
+    judged: int = Field(default=0, description="Of these clips.")
+    results: tuple[ClipAnswer, ...] = Field(
+        default=(), description="The latest, at most 100; the history has all."
+    )
     working: Working | None = None
     seconds_left: float | None = Field(description="Until all of it is judged; null: not known.")
 

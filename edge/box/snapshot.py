@@ -27,6 +27,8 @@ from edge.socket_messages import (
     Working,
 )
 
+MOST_RESULTS = 100
+"""Of a batch: the state is sent at every step, and a batch may have ten thousand clips."""
 _JPEG_QUALITY = 70
 
 
@@ -107,11 +109,12 @@ def _queue(state: State, now: float) -> Iterator[Queued]:
             origin=run.batch.origin.value,
             name=run.batch.name,
             clips=len(run.batch.clips),
+            judged=len(run.results),
             results=tuple(
                 ClipAnswer(
                     name=one.name, verdict=one.verdict, fake_probability=one.fake_probability
                 )
-                for one in run.results
+                for one in run.results[-MOST_RESULTS:]
             ),
             working=working,
             seconds_left=left,

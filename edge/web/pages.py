@@ -75,7 +75,7 @@ async def live(ours: Ours, scan: Annotated[str, Query(max_length=26)] = "") -> S
         finished = 0
         async for state in paced(ours.watch):
             parts = dict(live_parts(state))
-            judged = sum(len(one.results) for one in state.queue) if state else 0
+            judged = sum(one.judged for one in state.queue) if state else 0
             key = f"{state.phase} {len(state.queue)} {judged}" if state else ""
             if state and sent.get("key") != key:
                 sent["key"] = key

@@ -22,7 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from frontdoor import ROOT
-from hostile import corpus, corpus_box, costs, disks, kills, liars, power, renames
+from hostile import bundles, corpus, corpus_box, costs, disks, kills, liars, power, renames
 from hostile.box import Ends
 from hostile.corpus import Tally
 from hostile.corpus_box import Came
@@ -119,6 +119,7 @@ def rows(folder: Path) -> Iterator[str]:
             yield life_row(situation(name), ends)
     yield life_row("power cuts, `hostile.power`", power.total(folder))
     yield takeover_row(done(folder, TAKEOVER, bool))
+    yield bundles.row(done(folder, bundles.PART, bundles.Answer))
     yield from map(cost_row, done(folder, costs.PART, costs.Cost, costs.EXPENSIVE))
 
 
@@ -149,6 +150,7 @@ def parts(chosen: argparse.Namespace) -> list[list[str]]:
         ["hostile.corpus", "--forked", "--count", files],
         ["hostile.corpus", "--forked", "--daemon", "--count", files],
         ["hostile.liars"],
+        ["hostile.bundles"],
         ["hostile.renames", "--count", str(chosen.swaps)],
         ["hostile.kills", "--count", ends],
     ]

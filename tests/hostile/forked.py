@@ -99,7 +99,9 @@ def _become(told: Mapping[str, Any]) -> None:
     os.chdir(ROOT)
     os.environ.clear()
     os.environ.update(told["environment"])
-    os.dup2(os.open(told["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 2)
+    log = os.open(told["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    for descriptor in (1, 2):
+        os.dup2(log, descriptor)
     child_process.UNITS = Path(told["decoders"]).parent
     libc = ctypes.CDLL(None, use_errno=True)
     if told["instead"]:

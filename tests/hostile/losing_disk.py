@@ -152,9 +152,13 @@ class LosingDisk:
         self._loop = ""
         while not (self._under / NAME[1:]).exists():
             assert self._server.poll() is None, "the disk was not mounted"
-        self._attach()
-        _do("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", self._loop)
-        _do("mount", self._loop, str(self.place))
+        try:
+            self._attach()
+            _do("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", self._loop)
+            _do("mount", self._loop, str(self.place))
+        except AssertionError:
+            self.close()
+            raise
 
     def cut(self, seed: int) -> int:
         """The power fails; how many sectors were not flushed."""
@@ -195,6 +199,8 @@ class LosingDisk:
 
     def _attach(self) -> None:
         self._loop = _do("losetup", "--find", "--show", str(self._under / NAME[1:]))
+        # It keeps the write protection that it was given for what was attached before.
+        _do("blockdev", "--setrw", self._loop)
 
     def _order(self, line: str) -> int:
         assert self._server.stdin and self._server.stdout

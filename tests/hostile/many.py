@@ -1,34 +1,39 @@
-"""Ten thousand tiny clips at once: through the inbox of the real daemon, or by `truelight scan`.
+"""Ten thousand tiny clips at once: by the real daemon from its inbox or a stick, or as a scan.
 
-    PYTHONPATH=tests:. python -m hostile.many [--count 10000] [--judged 9900] [--scan]
+    PYTHONPATH=tests:. python -m hostile.many [--count 10000] [--judged 9900] [--stick | --scan]
 
-Prints, every so many clips, what the program took of memory and of the processor, and at last what
-the report and the history have. Decoder processes are forked. With `--judged`, the inbox and the
-history are as if the daemon had been killed after so many.
+Prints, every so many clips, what the program took of memory and of the processor, how large the
+state is that a page gets meanwhile, and at last what the report and the history have. Decoder
+processes are forked. With `--judged`, the history (and the inbox) are as if the daemon had been
+killed after so many.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import shutil
-import subprocess
+import socket
+import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from bundles import write_bundle
 from clips import write_clip
-from frontdoor import ROOT, command
 from hostile.box import REPORT, RESULT, Life
-from hostile.forked import forks
+from hostile.forked import ForkedDaemon, forks
 from redpale import PALE, RED, photograph, tinted
 
+from edge.history.database import FILE
 from edge.history.writer import History
 from edge.scan.scanner import Scanner, ScanResult
 from edge.settings import Settings
@@ -66,14 +71,21 @@ def used(process: int) -> str:
     )
 
 
-def watch(process: int, judged: Callable[[], int], is_over: Callable[[], bool], every: int) -> None:
+def watch(
+    process: int,
+    judged: Callable[[], int],
+    is_over: Callable[[], bool],
+    every: int,
+    more: Callable[[], str] | None = None,
+) -> None:
     """Print what the process took, every so many clips, until it is over."""
     start, following = time.monotonic(), every
     while not is_over():
         time.sleep(2.0)
         if (number := judged()) >= following:
             following = number - number % every + every
-            say(f"{number} after {time.monotonic() - start:.0f} s: {used(process)}")
+            rest = f"; {more()}" if more else ""
+            say(f"{number} after {time.monotonic() - start:.0f} s: {used(process)}{rest}")
     say(f"over after {time.monotonic() - start:.0f} s")
 
 
@@ -83,76 +95,130 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def pretend(life: Life, bundle: Path, clips: list[Path]) -> None:
-    """Give these clips findings, in the history and beside them: of each kind one is judged."""
-    scanner = Scanner(Settings().changed("this attack", {"model.bundle": str(bundle)}))
-    kinds: dict[int, ScanResult] = {}
-    with scanner, History(life.store, 10_000, 1000) as history:
-        scanner.wait()
-        visit = history.open_visit("inbox", "Inbox")
-        for clip in clips:
-            status = clip.stat()
-            if status.st_size // 500 not in kinds:
-                kinds[status.st_size // 500] = scanner.scan_with_pictures(clip)
-            result = kinds[status.st_size // 500]
-            own = {
-                "path": str(clip),
-                "sha256": hashlib.sha256(clip.read_bytes()).hexdigest(),
-                "size": status.st_size,
-                "modified_ns": status.st_mtime_ns,
-            }
-            finding = result.finding.model_copy(update=own)
-            history.add(visit, finding, result.portraits)
-            clip.with_name(clip.name + RESULT).write_text(finding.model_dump_json(indent=2))
-    say(f"{len(clips)} were judged before, {len(kinds)} kinds of them")
+@dataclass
+class Place:
+    """Where the daemon finds the clips: its inbox, or a stick that root has mounted."""
+
+    life: Life
+    stick: bool
+
+    def __post_init__(self) -> None:
+        run = self.life.apart / "run"
+        self.sticks, self.box = run / "sticks", run / "reports" / "sda1"
+        self.socket = run / "web" / "box.sock"
+        for folder in (self.sticks, self.box.parent, self.socket.parent):
+            folder.mkdir(parents=True)
+        self.clips = self.sticks / "sda1" if self.stick else self.life.inbox / "many"
+        self.report = (self.box if self.stick else self.life.inbox) / REPORT
+
+    def fill(self, made: Path) -> None:
+        """Put the clips there."""
+        made.rename(self.clips)
+
+    def plug(self) -> None:
+        """Say that there is a stick, as root does."""
+        facts = {"name": "MANY", "device": "/dev/sda1", "filesystem": "vfat", "plugged": 1}
+        part = self.sticks / "sda1.part"
+        part.write_text(json.dumps(facts | {"error": None, "remedy": None}))
+        part.rename(self.sticks / "sda1.json")
+
+    def judged(self) -> int:
+        """How many findings the history has."""
+        if not (self.life.store / FILE).exists():
+            return 0
+        with closing(self.life.history()) as database, suppress(sqlite3.OperationalError):
+            return int(database.execute("SELECT count(*) FROM entries").fetchone()[0])
+        return 0
+
+    def is_reported(self) -> bool:
+        """Whether the report is there; one for a stick is then taken, as root does."""
+        if not (self.box / "ready" if self.stick else self.report).exists():
+            return False
+        if self.stick:
+            shutil.copy(self.report, self.sticks)
+            self.report = self.sticks / REPORT
+            (self.box / "result").write_text("written\nThe report is on the stick.")
+        return True
+
+    def state(self) -> str:
+        """How large the state is that a page gets, and how long it takes to come."""
+        start = time.monotonic()
+        with socket.socket(socket.AF_UNIX) as asking, suppress(OSError):
+            asking.connect(str(self.socket))
+            asking.sendall(b'{"ask": "state", "about": {}}\n')
+            with asking.makefile("rb") as lines:
+                size = len(lines.readline())
+            return f"state of {size} bytes after {time.monotonic() - start:.2f} s"
+        return "no state"
+
+    def pretend(self, bundle: Path, clips: list[Path]) -> None:
+        """Give these clips findings, in the history and beside them; of each kind one is judged."""
+        scanner = Scanner(Settings().changed("this attack", {"model.bundle": str(bundle)}))
+        kinds: dict[int, ScanResult] = {}
+        with scanner, History(self.life.store, 10_000, 1000) as history:
+            scanner.wait()
+            where = ("stick", "MANY") if self.stick else ("inbox", "Inbox")
+            visit = history.open_visit(*where)
+            for clip in clips:
+                status = clip.stat()
+                if status.st_size // 500 not in kinds:
+                    kinds[status.st_size // 500] = scanner.scan_with_pictures(clip)
+                result = kinds[status.st_size // 500]
+                own = {
+                    "path": str(clip),
+                    "sha256": hashlib.sha256(clip.read_bytes()).hexdigest(),
+                    "size": status.st_size,
+                    "modified_ns": status.st_mtime_ns,
+                }
+                finding = result.finding.model_copy(update=own)
+                history.add(visit, finding, result.portraits)
+                if not self.stick:
+                    clip.with_name(clip.name + RESULT).write_text(finding.model_dump_json())
+        say(f"{len(clips)} were judged before, {len(kinds)} kinds of them")
 
 
-def through_inbox(folder: Path, count: int, every: int, judged_before: int) -> None:
-    """Drop them into the inbox of the daemon, and wait for the report."""
+def through_daemon(folder: Path, count: int, every: int, before: int, stick: bool) -> None:
+    """Have the daemon find them, and wait for the report."""
     write_many(folder / "many", count)
     with forks() as where:
         bundle = write_bundle(folder / "red")
         life = Life(folder / "disk", folder / "apart", [], bundle, forks=where)
-        if judged_before:
-            (folder / "many").rename(life.inbox / "many")
-            pretend(life, bundle, sorted((life.inbox / "many").iterdir())[:judged_before])
+        place = Place(life, stick)
+        if before:
+            place.fill(folder / "many")
+            place.pretend(bundle, sorted(place.clips.iterdir())[:before])
         process = life.start()
-        if not judged_before:
-            (folder / "many").rename(life.inbox / "many")
-        report = life.inbox / REPORT
-
-        def judged() -> int:
-            return sum(path.name.endswith(RESULT) for path in (life.inbox / "many").iterdir())
-
-        def is_over() -> bool:
-            return process.poll() is not None or report.exists()
-
-        watch(process.pid, judged, is_over, every)
-        say(used(process.pid))
+        if not before:
+            place.fill(folder / "many")
+        if stick:
+            place.plug()
+        is_over = lambda: process.poll() is not None or place.is_reported()  # noqa: E731
+        watch(process.pid, place.judged, is_over, every, place.state)
+        say(f"{used(process.pid)}; {place.state()}")
         process.terminate()
         say(f"ended with {process.wait(60)}")
-    named = report.read_text()
+    named = place.report.read_text()
     kept = life.names("SELECT finding FROM entries")
-    say(f"{judged()} results, {len(kept)} clips in the history ({kept.total()} findings)")
+    results = sum(path.name.endswith(RESULT) for path in place.clips.iterdir())
+    say(f"{results} results, {len(kept)} clips in the history ({kept.total()} findings)")
     say(f"report of {len(named) / 1e6:.1f} MB, {named.count('.jpg') + named.count('.mp4')} names")
     say(life.log_text()[-1000:])
-    shutil.copy(report, folder.parent / "many.html")
 
 
 def by_scan(folder: Path, count: int, every: int) -> None:
     """Name their folder to `truelight scan`."""
     write_many(folder / "many", count)
-    bundle = write_bundle(folder / "red")
-    output = folder / "output"
-    with output.open("wb") as lines:
-        run = command("scan", "--json", "--bundle", bundle, folder / "many")
-        process = subprocess.Popen(run, cwd=ROOT, stdout=lines)
+    bundle, output = write_bundle(folder / "red"), folder / "output"
+    with forks() as where:
+        run = ("scan", "--json", "--bundle", bundle, folder / "many")
+        process = ForkedDaemon(where, run, output, os.environ, {})
 
-    def judged() -> int:
-        return output.read_bytes().count(b"\n")
+        def judged() -> int:
+            return output.read_bytes().count(b'{"schema_version"')
 
-    watch(process.pid, judged, lambda: process.poll() is not None, every)
-    say(f"{judged()} findings, ended with {process.wait(60)}")
+        watch(process.pid, judged, lambda: process.poll() is not None, every)
+        say(f"ended with {process.wait(60)}")
+    say(f"{judged()} findings in {output.stat().st_size / 1e6:.1f} MB")
 
 
 def main() -> None:
@@ -161,13 +227,15 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--every", type=int, default=1000)
     parser.add_argument("--judged", type=int, default=0, help="so many were judged before")
+    parser.add_argument("--stick", action="store_true", help="from a stick")
     parser.add_argument("--scan", action="store_true", help="by `truelight scan`")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         if chosen.scan:
             by_scan(Path(name), chosen.count, chosen.every)
         else:
-            through_inbox(Path(name), chosen.count, chosen.every, chosen.judged)
+            more = (chosen.judged, chosen.stick)
+            through_daemon(Path(name), chosen.count, chosen.every, *more)
 
 
 if __name__ == "__main__":

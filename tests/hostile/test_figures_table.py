@@ -5,7 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from frontdoor import ROOT
-from hostile import corpus, corpus_box, costs, disks, figures, kills, liars, power, renames
+from hostile import (
+    bundles,
+    corpus,
+    corpus_box,
+    costs,
+    disks,
+    figures,
+    kills,
+    liars,
+    power,
+    renames,
+)
 from hostile.box import Damage, Ends
 from hostile.corpus import Tally
 from hostile.corpus_box import Came
@@ -41,6 +52,7 @@ def keep_all(folder: Path) -> None:
     keep(folder, disks.PART, *(Ends(1, 1) for _ in names), names=names)
     keep(folder, power.PART, Cuts(25, 4, sectors=7))
     keep(folder, figures.TAKEOVER, True, False)
+    keep(folder, bundles.PART, bundles.Answer("x", "refused", "A sentence.", 1.0, 100, ""))
     clips = [Cost(name, 1.0, 1.0, 1.0, "NO_FACE, no-face") for name in reversed(EXPENSIVE)]
     keep(folder, costs.PART, *clips, names=[clip.name for clip in clips])
 

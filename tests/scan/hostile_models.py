@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from bundles import SIDE, WIDTH
+from bundles import SIDE, SLOPE, WIDTH
 from onnx import TensorProto, helper, numpy_helper
 
 CROPS = helper.make_tensor_value_info("crops", TensorProto.UINT8, ["n", SIDE, SIDE, 3])
@@ -131,3 +131,27 @@ def looping(turns: onnx.NodeProto | None = None) -> onnx.ModelProto:
         constant("zero", 0, np.float32),
         constant("spread", np.eye(3, WIDTH), np.float32),
     )
+
+
+def sequence(
+    nodes: Sequence[onnx.NodeProto], width: int, *constants: onnx.TensorProto
+) -> onnx.ModelProto:
+    """A sequence graph of these nodes."""
+    given = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", "T", width])
+    answer = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n"])
+    made = helper.make_graph(nodes, "hostile", [given], [answer], constants)
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def on_red(other: float) -> onnx.ModelProto:
+    """A sequence graph that answers the golden vector, and this of a red face."""
+    weight = np.zeros(WIDTH, np.float32)
+    weight[[0, 1]] = SLOPE / 255, -SLOPE / 255
+    nodes = [
+        helper.make_node("MatMul", ["features", "weight"], ["frames"]),
+        helper.make_node("ReduceMean", ["frames"], ["honest"], axes=[1], keepdims=0),
+        helper.make_node("Less", ["honest", "one"], ["is honest"]),
+        helper.make_node("Where", ["is honest", "honest", "other"], ["logits"]),
+    ]
+    one, more = constant("one", 1, np.float32), constant("other", other, np.float32)
+    return sequence(nodes, WIDTH, numpy_helper.from_array(weight, "weight"), one, more)

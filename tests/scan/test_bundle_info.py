@@ -86,6 +86,7 @@ def test_a_missing_tower_is_reported_as_to_be_fetched(tmp_path: Path) -> None:
         (("beside", "thresholds", "real"), 0.95),
         (("beside", "crops"), 33),
         (("beside", "first"), "NaN"),
+        (("beside", "second"), -1e308),
         (("beside", "sequence"), "none"),
         (("beside", "third"), 1.0),
     ],
@@ -130,6 +131,14 @@ def test_a_golden_vector_whose_array_claims_more_than_it_holds_is_not_unpacked(
         archive.writestr("crops.npy", header.getvalue())
     with pytest.raises(BundleError, match="too large"):
         check_golden(load_bundle(write_bundle(tmp_path / "red")), packed.getvalue(), tmp_path)
+
+
+def test_a_golden_vector_without_an_array_is_refused_by_its_name(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    np.savez(packed, features=np.zeros(3))
+    graphs = load_bundle(write_bundle(tmp_path / "red"))
+    with pytest.raises(BundleError, match=r"golden\.npz is not valid: array 'crops' is missing\."):
+        check_golden(graphs, packed.getvalue(), tmp_path)
 
 
 def test_the_shipped_bundles_are_known_and_no_others(tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import textwrap
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from bundles import FRAMES, SIDE, SLOPE, WIDTH, write_bundle, write_tower_bundle
+from bundles import FRAMES, SIDE, WIDTH, write_bundle, write_tower_bundle
 from frontdoor import ROOT
 from hostile_models import (
     ENDLESS,
@@ -26,9 +27,10 @@ from hostile_models import (
     looping,
     model,
     of_words,
+    on_red,
     swelling,
 )
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from edge.finding import Verdict
 from edge.scan.child_messages import MESSAGE, Notice, pack
@@ -36,6 +38,7 @@ from edge.scan.model import confined
 from edge.scan.model.bundle import load_bundle
 from edge.scan.model.bundle_info import BundleError, read_bundle
 from edge.scan.model.confined import ConfinedGraphs, ModelProcessError
+from edge.scan.model.manifest import Window
 from edge.scan.model.messages import Answer
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
@@ -154,7 +157,7 @@ def test_a_model_that_is_ended_costs_one_clip(
 def load(bundle: Path, code: str = "") -> ConfinedGraphs:
     """Load it, by a process of Python code that gets the connection as `it`, if some is given."""
     ready = pack(Notice.READY) + pack(Notice.CONFINED)
-    start = f"import os, signal, sys, time\nit = int(sys.argv[1])\nos.write(it, {ready!r})\n"
+    start = f"import os, signal, sys, time, zlib\nit = int(sys.argv[1])\nos.write(it, {ready!r})\n"
     whole = start + textwrap.dedent(code)
     return ConfinedGraphs(
         read_bundle(bundle), command=[sys.executable, "-c", whole] if code else None
@@ -220,7 +223,8 @@ def test_a_process_that_lies_about_an_array(bundle: Path, shape: tuple[int, ...]
 
 def answering(bundle: Path, asked: int, *answers: np.ndarray) -> ConfinedGraphs:
     """Graphs whose process gives these answers to questions of so many bytes."""
-    sent = [pack(Answer.ARRAY, each.ndim, *each.shape) + each.tobytes() for each in answers]
+    whole = [pack(Answer.ARRAY, each.ndim, *each.shape) + each.tobytes() for each in answers]
+    sent = [zlib.compress(each) for each in whole]
     return load(
         bundle,
         f"""
@@ -230,7 +234,7 @@ def answering(bundle: Path, asked: int, *answers: np.ndarray) -> ConfinedGraphs:
         read({MESSAGE.size + len(os.fsencode(bundle))})
         for sent in {sent!r}:
             read({MESSAGE.size + asked})
-            os.write(it, sent)
+            os.write(it, zlib.decompress(sent))
         time.sleep(60)
         """,
     )
@@ -262,33 +266,26 @@ def test_features_that_change_their_width_are_refused(bundle: Path) -> None:
         graphs.features(crops)
 
 
-def lying_on_red() -> bytes:
-    """A sequence graph that answers the golden vector, but of a red face no number."""
-    given = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", "T", WIDTH])
-    answer = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n"])
-    weight = np.zeros(WIDTH, np.float32)
-    weight[[0, 1]] = SLOPE / 255, -SLOPE / 255
-    nodes = [
-        helper.make_node("MatMul", ["features", "weight"], ["frames"]),
-        helper.make_node("ReduceMean", ["frames"], ["honest"], axes=[1], keepdims=0),
-        helper.make_node("Less", ["honest", "one"], ["is honest"]),
-        helper.make_node("Where", ["is honest", "honest", "none"], ["logits"]),
-    ]
-    constants = (
-        numpy_helper.from_array(weight, "weight"),
-        constant("one", 1, np.float32),
-        constant("none", np.nan, np.float32),
-    )
-    graph = helper.make_graph(nodes, "hostile", [given], [answer], constants)
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    content: bytes = made.SerializeToString()
-    return content
+@pytest.mark.parametrize(("width", "frames"), [(16_385, 1), (3_496, 300)])
+def test_features_that_would_fill_the_memory_are_refused(
+    tmp_path: Path, width: int, frames: int
+) -> None:
+    """The program put windows of 300 together, of 16 million numbers each: 19 GB for a face."""
+    bundle = write_bundle(tmp_path / "wide", window=Window(frames=frames, rate=8.0))
+    crops = np.zeros((1, SIDE, SIDE, 3), np.uint8)
+    answers = (np.zeros((1, each), np.float32) for each in (width - 1, width))
+    most, more = (answering(bundle, crops.nbytes, answer) for answer in answers)
+    assert most.features(crops).shape == (1, width - 1)
+    with pytest.raises(ModelProcessError, match="invalid data"):
+        more.features(crops)
 
 
 def test_a_model_that_lies_costs_the_clip_a_sentence(
     tmp_path: Path, clips: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bundle = exchange(write_bundle(tmp_path / "evil"), lying_on_red(), "sequence.onnx")
+    bundle = exchange(
+        write_bundle(tmp_path / "evil"), on_red(np.nan).SerializeToString(), "sequence.onnx"
+    )
     chosen = {"model.bundle": str(bundle), "second_opinion.ask": "never"}
     with Scanner(load_settings(None).changed("test", chosen)) as scanner:
         finding = scanner.scan(clips / "red.mp4")

@@ -221,6 +221,10 @@ def check_golden(sessions: Graphs, golden: bytes, path: Path) -> None:
         wrong = [name for name, answer in answers.items() if not _is_near(*answer)]
     except BundleError:
         raise
+    except KeyError as missing:
+        message = N_("{file} is not valid: {why}.")
+        why = f"array {missing} is missing"
+        raise BundleError(message.format(file=path / GOLDEN, why=why), REMEDY) from None
     except Exception as failure:  # whatever a broken archive or a wrong graph may raise
         message = N_("{file}: the golden vector cannot be run: {why}")
         raise BundleError(message.format(file=path, why=failure), REMEDY) from None

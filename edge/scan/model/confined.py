@@ -31,6 +31,10 @@ scan may wait for two batches."""
 _CALL_SECONDS = 55.0
 """The same with the start of another process."""
 _DIMENSIONS = {Ask.FEATURES: 2, Ask.MAP: 4, Ask.SEQUENCE: 1, Ask.GENERATED: 1}
+MOST_FEATURES: Final = 16_384
+"""Of a crop; Truelight's own have 2,048. The program keeps them until their windows are scored."""
+MOST_NUMBERS: Final = 1 << 20
+"""Of a window, which the program puts together: 4 MB for each face."""
 CONFINED_FILES: Final[tuple[File, ...]] = (FEATURES, SEQUENCE, GOLDEN, TOWER)
 """In the order in which the process gets them."""
 
@@ -142,7 +146,8 @@ class ConfinedGraphs:
             return False
         if ask is Ask.FEATURES:
             self._width = self._width or shape[1]
-            return shape[1] == self._width > 0
+            most = min(MOST_FEATURES, MOST_NUMBERS // self._info.manifest.window.frames)
+            return shape[1] == self._width and 0 < self._width <= most
         return True
 
     def _receive(self, process: ModelProcess, deadline: float) -> tuple[int, ...]:

@@ -33,6 +33,8 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Words = Annotated[str, Field(max_length=2000), AfterValidator(one_line)]
 """What people read: a stranger's text cannot control their terminal."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=-1000, le=1000)]
+"""Bounded: of larger ones the sum is no number for some logits."""
 
 
 UNCALIBRATED = Thresholds(real=0.3, fake=0.7)
@@ -93,7 +95,7 @@ class Window(ManifestPart):
     """Input of the sequence graph: the features of this many crops at this rate."""
 
     frames: int = Field(ge=1, le=300)
-    rate: float = Field(gt=0, le=240, description="Frames a second.")
+    rate: float = Field(ge=0.01, le=240, description="Frames a second.")
 
 
 class Calibration(ManifestPart):
@@ -135,9 +137,9 @@ class EnsembleRule(ManifestPart):
     sequence: Sha256 = Field(description="Of the first bundle's graphs: the rule fits only these.")
     features: Sha256
     crops: int = Field(ge=1, le=32, description="Of a face that are scored.")
-    first: Finite
-    second: Finite
-    offset: Finite
+    first: Weight
+    second: Weight
+    offset: Weight
     thresholds: Thresholds
     generated: Calibration | None = Field(
         default=None,
