@@ -109,6 +109,16 @@ def test_why_a_file_cannot_be_read_is_said_in_german() -> None:
             "Wahrscheinlichkeit für FAKE 43 %; Schwelle für ECHT: keine, Schwelle für FAKE: 82 %.",
         ),
         (
+            "This model alone never says REAL or FAKE: that takes a second opinion. "
+            "Highest probability of FAKE 43 %.",
+            "Dieses Modell allein sagt nie ECHT oder FAKE: Dazu braucht es eine Zweitmeinung. "
+            "Höchste Wahrscheinlichkeit für FAKE 43 %.",
+        ),
+        (  # of an older history
+            "The clip is too long: only its first 9:59 was scanned.",
+            "Der Clip ist zu lang: Nur sein Anfang bis 9:59 wurde geprüft.",
+        ),
+        (
             "There is no second opinion: there are too many faces.",
             "Es gibt keine Zweitmeinung: Es sind zu viele Gesichter.",
         ),

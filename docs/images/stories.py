@@ -37,6 +37,7 @@ from edge.box import events, web_rules
 from edge.box.events import Batch, Origin
 from edge.box.health import HealthReading, Throttled
 from edge.box.machine import step
+from edge.box.sources.inbox import CROWDED
 from edge.box.state import State, scene
 from edge.box.views import Scene
 from edge.box.views.camera import Framing
@@ -168,6 +169,11 @@ ROWS = (
         "Board not known",
         board_unknown(),
         "Sticks and files are judged all the same. Run `sudo truelight doctor`.",
+    ),
+    Row(
+        "Inbox full",
+        story(events.ModelReady(), events.TroublesChanged((CROWDED,))),
+        "Take files out of the inbox.",
     ),
     Row(
         "Pairing",

@@ -218,10 +218,7 @@ def _judging(state: State, now: float) -> View:
 
 def clip_fraction(state: State) -> float:
     """How much of the running clip is judged."""
-    progress = state.progress
-    if progress is None or not progress.frames_expected:
-        return 0.0
-    return min(1.0, progress.frames_done / progress.frames_expected)
+    return state.progress.fraction if state.progress else 0.0
 
 
 def clip_seconds_left(state: State) -> float | None:

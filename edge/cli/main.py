@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import ctypes
 import difflib
+import errno
 import gc
 import os
 import pkgutil
@@ -26,6 +27,7 @@ from edge.errors import TruelightError
 WRONG_USAGE = 2
 INTERRUPTED = 128 + signal.SIGINT
 PIPE_CLOSED = 128 + signal.SIGPIPE
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _M_ARENA_MAX = -8  # as in malloc.h
 
@@ -90,11 +92,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("truelight: stopped.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader closed the pipe, as `head` does. The buffered rest has to go somewhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader closed the pipe, as `head` does.
+        _drop_output()
         return PIPE_CLOSED
+    except OSError as failure:
+        if failure.errno not in DISK_FULL:
+            raise
+        _drop_output()
+        print(f"truelight: nothing more can be written: {failure.strerror}.", file=sys.stderr)
+        print("  Make room there, or write to another disk.", file=sys.stderr)
+        return WRONG_USAGE
     finally:
         gc.freeze()
+
+
+def _drop_output() -> None:
+    """The buffered rest has to go somewhere when the program ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _share_heaps() -> None:

@@ -53,13 +53,20 @@ COLOURS = {
 # ---- Building blocks
 
 
+class _Console(Console):
+    """Leaves a closed pipe to `edge.cli.main`, as what is printed without rich does."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def open_console() -> Console:
     """Stdout: a terminal with colours that wraps, or a pipe or file that does neither."""
     # A character that the terminal cannot show becomes a question mark, not an error.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    plain = Console(width=UNBOUNDED, color_system=None, highlight=False, emoji=False, markup=False)
-    coloured = Console(highlight=False, emoji=False, markup=False)
+    plain = _Console(width=UNBOUNDED, color_system=None, highlight=False, emoji=False, markup=False)
+    coloured = _Console(highlight=False, emoji=False, markup=False)
     return coloured if sys.stdout.isatty() else plain
 
 

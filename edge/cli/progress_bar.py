@@ -34,8 +34,8 @@ def progress_bar(
         def listen(progress: Progress) -> None:
             bar.update(
                 task,
-                completed=progress.frames_done,
-                total=progress.frames_expected or None,
+                completed=progress.done,
+                total=progress.expected or None,
                 stage=progress.stage,
                 numbers=progress.numbers,
             )

@@ -67,6 +67,12 @@ PROBABILITY = {
     ),
 }
 """For one face that counts, and for several."""
+UNDECIDED = (
+    N_("This model alone never says REAL or FAKE: that takes a second opinion."),
+    N_("Probability of FAKE {share}."),
+    N_("Highest probability of FAKE {share}."),
+)
+"""By a model without thresholds: for one face, and for several."""
 
 SWAPPED, GENERATED = N_("swapped"), N_("generated")
 EITHER = N_("swapped or generated")

@@ -164,7 +164,7 @@ class Scanner:
                     drawn = self._draw_heat(work, progress) if heat else {}
                     read = work.finding.verdict is not Verdict.UNREADABLE
                     seconds = _HASH_SECONDS if read else _HASH_SECONDS_UNREADABLE
-                    report = partial(progress.report, "judging", work.frames)
+                    report = partial(progress.repeat, "judging")
                     work.fill(sha256=file_hash.result(seconds, report))
                 if file.changed:
                     work.finding = unreadable(work.finding, CHANGED)
@@ -213,7 +213,8 @@ class Scanner:
         self, clip: OpenClip, work: Work, progress: ProgressReporter, until: float
     ) -> None:
         """Find and score the faces of one part; stop when the thread's time passes `until`."""
-        progress.expect(work.frames + clip.expected_frames)
+        frames = work.frames + clip.expected_frames
+        progress.expect(frames, min(frames, self._second.crops) if self._second else 0)
         faces = work.start_part(self._faces.result(), clip)
         with Inference(self._bundle.result, self.manifest, progress.repeat) as inference:
             for frame in clip.frames():
@@ -255,6 +256,7 @@ class Scanner:
         )
         work.finding = judge(work.finding, self.manifest, context)
         self._ask_second_model(work, progress)
+        progress.complete()
 
     def _ask_second_model(self, work: Work, progress: ProgressReporter) -> None:
         if self._second is None:
@@ -265,11 +267,11 @@ class Scanner:
         start = time.perf_counter()
         crops = {face: work.best_crops(face) for face in doubtful}
         if not all(crops.values()):
-            why = TOO_MANY_FACES
-            work.finding = without_second_opinion(work.finding, why)
+            work.finding = without_second_opinion(work.finding, TOO_MANY_FACES)
             return
+        progress.expect(work.frames, sum(map(len, crops.values())))
         try:
-            answers = self._second.answers(crops, progress.repeat)
+            answers = self._second.answers(crops, partial(progress.report, "judging", work.frames))
         except TruelightError as failure:
             work.finding = without_second_opinion(work.finding, failure.message)
             return

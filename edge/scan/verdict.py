@@ -27,6 +27,7 @@ from edge.scan.reasons import (
     GENERATED,
     PROBABILITY,
     SWAPPED,
+    UNDECIDED,
     WORK_LIMIT,
     shortcomings,
 )
@@ -140,7 +141,10 @@ def explain(finding: Finding, thresholds: Thresholds) -> Reason:
     if decimals == _MOST_DECIMALS:
         # More decimals would not be read; with these, it would look the same as the limit.
         shown = N_("just over {share}").format(share=shown)
-    numbers = PROBABILITY[code][len(counted) > 1].format(
+    templates: Sequence[str] = PROBABILITY[code]
+    if thresholds.real <= 0 and thresholds.fake >= 1:
+        text, *templates = UNDECIDED
+    numbers = templates[len(counted) > 1].format(
         share=shown,
         real=real if thresholds.real > 0 else N_("none"),
         fake=fake if thresholds.fake < 1 else N_("none"),

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from export.evaluate.calibrate import Fit
 
 MOST_GROUPS = 16
-"""A card lists figures by method for at most this many methods; by data set likewise."""
+"""A card lists figures by method for at most this many methods, those with the most clips; by
+data set, which is where cameras are told apart, likewise."""
 FITTED = "each source scored by the others' fit"
 """In the data of a fit's figures."""
 
@@ -104,7 +105,7 @@ def _by_condition(m: Figures) -> Iterator[_CardRow]:
 
 def _by_method(groups: Sequence[Group], suffix: str) -> Iterator[_CardRow]:
     methods = [group for group in groups if group.name not in (REAL_METHOD, "-")]
-    for group in methods if len(methods) <= MOST_GROUPS else []:
+    for group in _largest(methods):
         yield f"AUC, {group.name} against all reals{suffix}", group.auc, group.auc_interval
         if suffix:
             what = f"false negative rate, {group.name}, {group.fakes} fake{suffix}"
@@ -112,8 +113,15 @@ def _by_method(groups: Sequence[Group], suffix: str) -> Iterator[_CardRow]:
 
 
 def _by_dataset(groups: Sequence[Group], suffix: str) -> Iterator[_CardRow]:
-    for group in groups if len(groups) <= MOST_GROUPS else []:
+    for group in _largest(groups):
         yield from _counted(group, f"data set {group.name}", suffix)
+
+
+def _largest(groups: Sequence[Group]) -> list[Group]:
+    """The groups with the most clips, in their order."""
+    by_size = sorted(groups, key=lambda group: group.reals + group.fakes, reverse=True)
+    kept = by_size[:MOST_GROUPS]
+    return [group for group in groups if group in kept]
 
 
 def _counted(group: Group, what: str, suffix: str = "") -> Iterator[_CardRow]:

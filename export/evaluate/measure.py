@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge.errors import TruelightError
 from export.data.folders import StageProgress
-from export.data.recompress import JPEGS, UnreadableError
+from export.data.recompress import JPEGS, VERSION, UnreadableError
 from export.evaluate.records import PLAIN, Condition, Prediction
 from export.evaluate.scans import (
     Recompress,
@@ -43,6 +43,8 @@ Keep = Callable[[Sequence[Prediction]], None]
 """Called with all predictions so far."""
 
 ALONE: Final[Changes] = {"second_opinion.ask": "never"}
+NOT_NOTED: Final = "2"
+"""The version of recompression of tables that do not name it."""
 NO_HEAT: Final[Changes] = {"scan.heat": False}
 
 
@@ -190,7 +192,9 @@ class _Run:
         self._keep = keep
         self._sha256 = cache(partial(_sha256, folder))
         self._known = {
-            (p.condition, p.file): p for p in known if p.sha256 and p.sha256 == self._sha256(p.file)
+            (p.condition, p.file): p
+            for p in known
+            if p.sha256 and p.sha256 == self._sha256(p.file) and _is_of_this_version(p)
         }
         self._found: dict[tuple[Condition, str], Prediction] = {}
         self._asked: list[Condition] = []
@@ -267,12 +271,23 @@ class _Run:
             whole = not alone and (condition.frames is None or condition.spread)
             cost = {"seconds": finding.seconds.get("total"), "memory": memory} if whole else {}
             by = scan.scanner.identity(second=condition.second)
-            update = {**cost, "sha256": sha256, "scored_by": by}
+            way = _recompressed_by(condition)
+            update = {**cost, "sha256": sha256, "scored_by": by, "recompressed_by": way}
             self._found[condition, row["file"]] = made.model_copy(update=update)
 
     def _unused(self) -> list[Prediction]:
         """What is known beyond the predictions so far: it stays in the table."""
         return [p for key, p in self._known.items() if key not in self._found]
+
+
+def _recompressed_by(condition: Condition) -> str:
+    return "" if condition.compression == PLAIN.compression else str(VERSION)
+
+
+def _is_of_this_version(known: Prediction) -> bool:
+    """Whether the clip would be recompressed today as it was when it was scored."""
+    by = _recompressed_by(known.condition)
+    return not by or (known.recompressed_by or NOT_NOTED) == by
 
 
 def _sha256(folder: Path, file: str) -> str:

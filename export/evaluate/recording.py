@@ -39,10 +39,10 @@ class _RecordingModel(SecondModel):
         self._batches: list[Floats] = []
 
     def answers(
-        self, crops: Mapping[int, Sequence[Pixels]], waiting: Callable[[], None]
+        self, crops: Mapping[int, Sequence[Pixels]], report: Callable[[int], None]
     ) -> dict[int, FaceAnswers]:
         self._batches = []
-        answers = super().answers(crops, waiting)
+        answers = super().answers(crops, report)
         rows = np.concatenate(self._batches)
         ends = np.cumsum([len(kept) for kept in crops.values()])[:-1]
         self._keep(dict(zip(crops, np.split(rows, ends), strict=True)))

@@ -78,6 +78,8 @@ class Prediction(BaseModel):
     """Of the clip, before it was recompressed."""
     scored_by: str = ""
     """Which models under which settings; empty if that was not noted."""
+    recompressed_by: str = ""
+    """The version of `export.data.recompress`; empty: not recompressed, or by version 2."""
     finding: Finding | None = Field(default=None, exclude=True, repr=False)
 
     @property
@@ -116,7 +118,7 @@ COLUMNS = (
     *("compression", "frames", "spread", "second"),
     *("verdict", "probability", "logit", "asked", "looked_at", "seconds", "memory"),
     *FaceView.model_fields,
-    *("sha256", "scored_by"),
+    *("sha256", "scored_by", "recompressed_by"),
 )
 
 

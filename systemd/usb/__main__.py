@@ -128,6 +128,9 @@ class Port:
         (self._run / f"usb-{name}.json").unlink(missing_ok=True)
 
     def _set_default(self, value: str) -> None:
+        if not self._of_controllers.exists() and not self._devices.exists():
+            log("USB: this kernel has none (usbcore is missing), so there is nothing to guard")
+            return
         # First of what comes while this runs, or the driver's module is loaded later.
         self._of_controllers.write_text(value)
         for hub in self._devices.glob("usb*"):

@@ -263,6 +263,26 @@ def test_a_reader_that_stops_reading_is_no_error(bundle: Path, clips: Path) -> N
     assert ran.stderr == ""
 
 
+def test_output_that_nobody_takes_is_said_in_one_sentence_or_not_at_all() -> None:
+    """The reader of a pipe is gone; the disk is full."""
+    reader, closed = os.pipe()
+    os.close(reader)
+    with Path("/dev/full").open("wb") as full:
+        for out, status, said in ((closed, 141, ""), (full, 2, "nothing more can be written")):
+            ran = subprocess.run(
+                command("models"),
+                cwd=ROOT,
+                stdout=out,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+            assert ran.returncode == status
+            assert said in ran.stderr
+            assert "Traceback" not in ran.stderr
+    os.close(closed)
+
+
 def children(pid: int) -> list[int]:
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(child) for child in text.split()]

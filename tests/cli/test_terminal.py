@@ -50,7 +50,7 @@ def test_there_is_a_bar_and_then_the_finding_in_colour(bundle: Path, clips: Path
     bar, _, finding = sent.partition(" FAKE ")
     assert "red.mp4" in bar
     assert "looking" in bar
-    assert re.search(r"\d+/\d+ · 0:0\d left", bar)
+    assert re.search(r"\d+ % · 0:0\d left", bar)
     assert re.search(r"left · fake .*% so far", bar)
     assert COLOUR.search(bar)
     assert "The face looks swapped." in finding

@@ -244,8 +244,13 @@ def test_a_card_has_what_matters(few: list[Prediction]) -> None:
     assert {figure.data for figure in made.values()} == {"few clips: 3 real, 3 fake, 3 sources"}
     many = [*few, *(clip("FAKE", 0.5, "a", f"method {n}") for n in range(40))]
     card = {figure.name for figure in card_figures(figures(many), "", "")}
-    assert not any("method 3" in name for name in card), "forty methods would fill the card"
+    assert "AUC, swap against all reals" in card
+    assert sum("against all reals" in name for name in card) == 16, "forty would fill the card"
     assert "false positive rate, data set two, 2 real" in card
+    cameras = [*few, *(clip("REAL", 0.5, "a", dataset=f"camera {n}") for n in range(40))]
+    card = {figure.name for figure in card_figures(figures(cameras), "", "")}
+    assert "false positive rate, data set two, 2 real" in card, "the largest are there"
+    assert sum("false positive rate, data set" in name for name in card) == 16
 
 
 def test_intervals_know_how_many_sources_there_are() -> None:

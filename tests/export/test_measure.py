@@ -18,6 +18,8 @@ from edge.finding import Thresholds
 from edge.scan.scanner import Scanner
 from edge.settings import load_settings
 from export.cli.main import main
+from export.data import recompress
+from export.evaluate import measure
 
 COUNTS = (3, 11, 30)
 """Less than a window of 8, a window that is cut short, and more than any clip has."""
@@ -134,6 +136,28 @@ def test_a_run_that_was_stopped_goes_on(
         assert main(again) == 0
         assert len(scanned) == 3
     assert {row["frames"] for row in scores_of(scores).values()} == {""}
+
+
+def test_scores_of_clips_that_would_be_recompressed_otherwise_today_are_not_believed(
+    clips: Path, models: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = tmp_path / "scores.tsv"
+    command = ["evaluate", str(models[0]), str(clips), "--compressions", "crf40"]
+    command += ["--scores", str(scores)]
+    assert main(command) == 0
+    rows = list(scores_of(scores).values())
+    with scores.open("w", newline="") as lines:
+        table = csv.DictWriter(lines, rows[0], delimiter="\t")
+        table.writeheader()
+        table.writerows(row | {"verdict": "NO_FACE"} for row in rows)
+    for version, believed in ((recompress.VERSION, True), (recompress.VERSION + 1, False)):
+        for module in (recompress, measure):
+            monkeypatch.setattr(module, "VERSION", version)
+        assert main(command) == 0
+        found = scores_of(scores)
+        verdicts = {row["verdict"] for key, row in found.items() if key[1] == "h264 crf 40"}
+        assert (verdicts == {"NO_FACE"}) is believed
+        assert {row["recompressed_by"] for row in found.values()} == {"", str(version)}
 
 
 def test_labels_are_taken_anew(

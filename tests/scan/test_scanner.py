@@ -31,11 +31,11 @@ def test_progress_goes_up_to_the_end(scanner: Scanner, clips: Path) -> None:
     reports: list[Progress] = []
     finding = scanner.scan(clips / "red.mp4", reports.append)
     assert [reports[0].stage, reports[-1].stage] == ["opening", "judging"]
-    done = [progress.frames_done for progress in reports]
+    done = [progress.done for progress in reports]
     assert done == sorted(done)
     assert done[-1] == finding.frames_scored
     looking = [progress for progress in reports if progress.stage == "looking"]
-    assert all(0 < at.frames_done <= at.frames_expected for at in looking)
+    assert all(0 < at.done <= at.expected for at in looking)
     assert all(at.seconds_left is not None and at.seconds_left >= 0 for at in looking)
     assert looking[-1].seconds_left == pytest.approx(0, abs=5)
 
@@ -70,7 +70,7 @@ def test_a_listener_may_end_the_scan_and_nothing_of_it_stays(
     """Ctrl-C comes as an exception in the midst of things, too."""
 
     def interrupt(progress: Progress) -> None:
-        if progress.frames_done == 5:
+        if progress.done == 5:
             raise reason
 
     before = threading.active_count()

@@ -214,12 +214,12 @@ def test_it_is_loaded_when_needed_and_unloaded_when_memory_is_tight(
     assert not second.loaded
     for _ in range(2):
         memory.write_text("MemAvailable:  1000000 kB\n")
-        assert len(second.answers(CROP, lambda: None)[1].swapped) == 10
+        assert len(second.answers(CROP, lambda _: None)[1].swapped) == 10
         assert second.loaded
         memory.write_text("MemAvailable:  100000 kB\n")
         until(lambda: not second.loaded)
     with pytest.raises(TruelightError, match="only 100 MB of memory are free"):
-        second.answers(CROP, lambda: None)
+        second.answers(CROP, lambda _: None)
     second.close()
 
 
@@ -230,7 +230,7 @@ def test_it_is_loaded_ahead_where_there_is_memory_for_both(models: Path, tmp_pat
         second = second_model(models, memory)
         second.prepare()
         assert second.loaded is loaded
-        assert len(second.answers(CROP, lambda: None)[1].swapped) == 10
+        assert len(second.answers(CROP, lambda _: None)[1].swapped) == 10
         second.close()
 
 
@@ -241,14 +241,14 @@ def test_a_spoilt_model_is_refused_when_it_is_asked(tmp_path: Path) -> None:
     second = second_model(tmp_path, Path("/proc/meminfo"))
     second.prepare()
     with pytest.raises(TruelightError, match=r"tower\.onnx differs"):
-        second.answers(CROP, lambda: None)
+        second.answers(CROP, lambda _: None)
     second.close()
 
 
 def test_it_can_be_cancelled(models: Path) -> None:
     second = second_model(models, Path("/nowhere"))
 
-    def cancel() -> None:
+    def cancel(_: int) -> None:
         raise Cancelled
 
     with pytest.raises(Cancelled):

@@ -97,6 +97,17 @@ def test_the_numbers_shown_give_the_verdict_shown() -> None:
         assert words in text(judged(face(probability), manifest=manifest))
 
 
+def test_a_model_that_never_decides_says_so() -> None:
+    """Instead of an answer between thresholds that it does not have."""
+    manifest = MANIFEST.model_copy(update={"thresholds": Thresholds(real=0, fake=1)})
+    finding = judged(face(0.43), manifest=manifest)
+    assert codes(finding) == ["between-thresholds"]
+    assert text(finding) == (
+        "This model alone never says REAL or FAKE: that takes a second opinion. "
+        "Probability of FAKE 43 %."
+    )
+
+
 def test_a_face_is_its_windows_mean_logit_calibrated() -> None:
     (one,) = judged(face(0.1, 0.9, 0.9)).faces
     mean = sum(map(logit_of, (0.1, 0.9, 0.9))) / 3
@@ -206,7 +217,7 @@ def test_a_threshold_at_the_end_of_the_scale_disables_its_verdict() -> None:
     assert verdict_of(0.5, lines) is Verdict.UNSURE
     manifest = MANIFEST.model_copy(update={"thresholds": never})
     shown = text(judged(face(0.9), manifest=manifest))
-    assert shown.endswith("FAKE 90 %; REAL threshold: none, FAKE threshold: none.")
+    assert shown.endswith("Probability of FAKE 90 %.")
 
 
 def test_an_unreadable_clip_has_the_reason_and_no_faces() -> None:

@@ -43,7 +43,7 @@ WRITE_SECONDS = 60.0
 """For the results of a batch; a network share that takes longer hangs."""
 
 CROWDED: Final = Trouble(
-    TroubleKind.SETTINGS_WRONG,
+    TroubleKind.INBOX_FULL,
     N_("The inbox holds too many files: some are not seen."),
     N_("Take out what was judged."),
 )

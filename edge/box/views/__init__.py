@@ -34,6 +34,7 @@ MARKS = {
     "model-refused": N_("model refused"),
     "settings-wrong": N_("settings wrong"),
     "unknown-board": N_("board not known"),
+    "inbox-full": N_("inbox full"),
     "simulated-camera": N_("simulated camera"),
     "simulated-panel": N_("simulated panel"),
 }

@@ -118,6 +118,7 @@ class TroubleKind(StrEnum):
     MODEL_REFUSED = "model-refused"
     SETTINGS_WRONG = "settings-wrong"
     UNKNOWN_BOARD = "unknown-board"
+    INBOX_FULL = "inbox-full"
 
 
 _WORDS = {
@@ -127,7 +128,7 @@ _WORDS = {
     ),
     True: (
         *("", "", N_("red: two long flashes"), N_("red: three long flashes")),
-        N_("red: four long flashes"),
+        *(N_("red: four long flashes"), N_("red: five long flashes")),
     ),
 }
 
@@ -152,6 +153,7 @@ _LAMPS = {
     TroubleKind.MODEL_REFUSED: _flashes(2, is_long=True),
     TroubleKind.SETTINGS_WRONG: _flashes(3, is_long=True),
     TroubleKind.UNKNOWN_BOARD: _flashes(4, is_long=True),
+    TroubleKind.INBOX_FULL: _flashes(5, is_long=True),
 }
 
 

@@ -147,6 +147,11 @@ class SecondModel:
         return self._settings.ask == "always"
 
     @property
+    def crops(self) -> int:
+        """The most crops of a face that it is asked about."""
+        return self.info.manifest.beside.crops if self.info.manifest.beside else 0
+
+    @property
     def loaded(self) -> bool:
         """Whether the model is in memory now."""
         return self._bundle is not None
@@ -171,17 +176,18 @@ class SecondModel:
             self._used = time.monotonic()
 
     def answers(
-        self, crops: Mapping[int, Sequence[Pixels]], waiting: Callable[[], None]
+        self, crops: Mapping[int, Sequence[Pixels]], report: Callable[[int], None]
     ) -> dict[int, FaceAnswers]:
         """The logits of every crop (uint8 `[side, side, 3]` RGB), by face.
 
-        `waiting` is called repeatedly; it may raise `Cancelled`. Raises TruelightError: the model
+        `report` is called repeatedly with the number of crops that were scored; it may raise
+        `Cancelled`. Raises TruelightError: the model
         cannot be loaded now, fails, or takes more time than allowed.
         """
         until = time.monotonic() + self._settings.seconds
 
-        def check() -> None:
-            waiting()
+        def check(scored: int) -> None:
+            report(scored)
             if time.monotonic() > until:
                 sentence = N_("it takes longer than {seconds} s (second_opinion.seconds).")
                 raise TruelightError(sentence.format(seconds=f"{self._settings.seconds:g}"))
@@ -189,7 +195,13 @@ class SecondModel:
         with self._lock:
             try:
                 bundle = self._bundle = self._bundle or self._load()
-                return {face: self._answers(bundle, kept, check) for face, kept in crops.items()}
+                answers: dict[int, FaceAnswers] = {}
+                scored = 0
+                for face, kept in crops.items():
+                    answers[face] = self._answers(bundle, kept, check, scored)
+                    scored += len(kept)
+                report(scored)
+                return answers
             except (TruelightError, Cancelled):
                 raise
             except ModelProcessError as failure:
@@ -204,12 +216,12 @@ class SecondModel:
                 trim_heap()
 
     def _answers(
-        self, bundle: Bundle, crops: Sequence[Pixels], waiting: Callable[[], None]
+        self, bundle: Bundle, crops: Sequence[Pixels], check: Callable[[int], None], scored: int
     ) -> FaceAnswers:
         swapped: list[float] = []
         generated: list[float] = []
         for at in range(0, len(crops), TOWER_BATCH):
-            waiting()
+            check(scored + at)
             features = self._features(bundle, np.stack(crops[at : at + TOWER_BATCH]))
             swapped += map(float, bundle.sequence(features[:, None]))
             if bundle.asks_generated:
