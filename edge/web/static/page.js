@@ -185,6 +185,8 @@ if (form) takeUploads(form);
 const code = document.getElementById("code");
 if (code && location.hash.startsWith("#code=")) {
   code.value = location.hash.slice(6).replace(/[^0-9]/g, "");
+  // It is known already, and another one would make it worthless.
+  document.getElementById("show-code").hidden = true;
   history.replaceState(null, "", location.pathname + location.search);
 }
 // The sentence for no connection is kept on the device, in the language that was chosen last.
