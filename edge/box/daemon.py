@@ -54,8 +54,6 @@ class Daemon:
         self._events: SimpleQueue[events.Event] = SimpleQueue()
         self._state = State(sticks=self._paths.sticks.is_dir())
         self._ending = self._broken = False
-        self.is_late = False
-        """Whether the running scan could not be cancelled in time, and goes on after `run`."""
         self._troubles: tuple[Trouble, ...] = ()
         self._status = ""
         self._subject: tuple[object, ...] = ()
@@ -69,7 +67,7 @@ class Daemon:
         self._events.put(event)
 
     def run(self) -> bool:
-        """Work until the system or a person ends it; False if something broke or hangs.
+        """Work until the system or a person ends it; False if something broke.
 
         Raises TruelightError: the panel cannot be opened.
         """
@@ -86,10 +84,8 @@ class Daemon:
         finally:
             systemd.notify("STOPPING=1")
             threading.excepthook = before
-            self.is_late = not self._components.close()
-        # A busy machine may take longer to cancel a scan: that alone is no fault of the clip.
-        hangs = self.is_late and self._silence() >= self._settings.health.stuck
-        return not (hangs or self._broken)
+            ended = self._components.close()
+        return ended and not self._broken
 
     # ---- The loop
 
@@ -136,14 +132,11 @@ class Daemon:
         if self._watchdog is None or now < self._next_watchdog:
             return
         self._next_watchdog = now + self._watchdog / 4
-        silence = self._silence()
+        silence = self._components.scan_worker.silence(now)
         if silence < self._settings.health.stuck:
             systemd.notify("WATCHDOG=1")
         else:
             _log.error("The running scan has made no progress for %.0f s.", silence)
-
-    def _silence(self) -> float:
-        return self._components.scan_worker.silence(time.monotonic())
 
     # ---- Effects
 

@@ -52,9 +52,8 @@ def run(chosen: argparse.Namespace) -> int:
         _post_signals(daemon.post)
         ended_well = daemon.run()
     if not ended_well:
-        note_crash(start.store_folder, "A part of the program died, or a scan hung.")
-    if daemon.is_late or not ended_well:
-        _kill_everything(0 if ended_well else FAILED)
+        note_crash(start.store_folder, "A part of the program died, or did not end in time.")
+        _kill_everything()
     return 0
 
 
@@ -121,7 +120,7 @@ def _post_signals(post: Callable[[Event], None]) -> None:
         signal.signal(number, post_signal)
 
 
-def _kill_everything(status: int) -> NoReturn:
+def _kill_everything() -> NoReturn:
     """End without waiting for threads that hang; kill the child processes first."""
     tasks = Path("/proc/self/task").iterdir()
     texts = [(task / "children").read_text(encoding="ascii") for task in tasks]
@@ -129,4 +128,4 @@ def _kill_everything(status: int) -> NoReturn:
     for child in [int(child) for text in texts for child in text.split()]:
         with contextlib.suppress(OSError):
             os.killpg(child, signal.SIGKILL)
-    os._exit(status)
+    os._exit(FAILED)

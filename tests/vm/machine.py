@@ -186,15 +186,21 @@ class Machine:
         return time.monotonic() - start
 
     def plug(
-        self, image: Path, *, protected: bool = False, port: str = "", uas: bool = False
+        self,
+        image: Path,
+        *,
+        protected: bool = False,
+        port: str = "",
+        uas: bool = False,
+        slow: bool = False,
     ) -> None:
         """Plug in a stick that is an image of its content, at a port as in "1.2" or at any.
 
-        It speaks the newer protocol of fast disks if `uas`.
+        It speaks the newer protocol of fast disks if `uas`. A slow one takes 4 MB a second.
         """
         self._sticks += 1
         name = f"stick{self._sticks}"
-        flag = ",readonly=on" if protected else ""
+        flag = ",readonly=on" if protected else ",throttling.bps-write=4000000" if slow else ""
         self.order(f"drive_add 0 if=none,id={name},file={image},format=raw{flag}")
         at = port and f",port={port}"
         if uas:
