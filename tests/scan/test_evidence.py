@@ -130,10 +130,10 @@ def test_a_second_opinion_that_takes_too_long_is_given_up(
     second = SecondModel(found, settings)
     side = found.manifest.input.side
     crops = {1: [np.zeros((side, side, 3), np.uint8)] * 8}
-    assert len(second.answers(crops, lambda: None)[1].swapped) == 8
+    assert len(second.answers(crops, lambda _: None)[1].swapped) == 8
     passed = iter(range(0, 10_000, 15))
     clock = SimpleNamespace(monotonic=lambda: next(passed))
     monkeypatch.setattr("edge.scan.model.second_opinion.time", clock)
     with pytest.raises(TruelightError, match=r"longer than 20 s \(second_opinion.seconds\)"):
-        second.answers(crops, lambda: None)
+        second.answers(crops, lambda _: None)
     second.close()
