@@ -8,9 +8,10 @@ machine had just started, most likely someone pulled the plug: that never counts
 when Truelight is updated.
 
 A fatal signal (and systemd's watchdog sends one) leaves its trace in a file of the store, by
-Python's faulthandler; so does a program that ends itself since a part of it hangs or died. The
-kernel counts the programs that it ended for want of memory. A program that was killed, or whose
-machine lost its power, leaves nothing.
+Python's faulthandler; so does a program that ends itself since a part of it hangs or died. A scan
+that is merely slow to end when the program is stopped leaves none. The kernel counts the programs
+that it ended for want of memory. A program that was killed, or whose machine lost its power, leaves
+nothing.
 """
 
 from __future__ import annotations

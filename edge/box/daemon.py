@@ -54,6 +54,8 @@ class Daemon:
         self._events: SimpleQueue[events.Event] = SimpleQueue()
         self._state = State(sticks=self._paths.sticks.is_dir())
         self._ending = self._broken = False
+        self.is_late = False
+        """Whether the running scan could not be cancelled in time, and goes on after `run`."""
         self._troubles: tuple[Trouble, ...] = ()
         self._status = ""
         self._subject: tuple[object, ...] = ()
@@ -67,7 +69,7 @@ class Daemon:
         self._events.put(event)
 
     def run(self) -> bool:
-        """Work until the system or a person ends it; False if something broke.
+        """Work until the system or a person ends it; False if something broke or hung.
 
         Raises TruelightError: the panel cannot be opened.
         """
@@ -84,8 +86,10 @@ class Daemon:
         finally:
             systemd.notify("STOPPING=1")
             threading.excepthook = before
-            ended = self._components.close()
-        return ended and not self._broken
+            hangs = self._silence() >= self._settings.health.stuck
+            self.is_late = not self._components.close()
+        # A busy machine may take long to cancel a scan: that alone is no fault of the clip.
+        return not (self._broken or (self.is_late and hangs))
 
     # ---- The loop
 
@@ -132,11 +136,15 @@ class Daemon:
         if self._watchdog is None or now < self._next_watchdog:
             return
         self._next_watchdog = now + self._watchdog / 4
-        silence = self._components.scan_worker.silence(now)
+        silence = self._silence()
         if silence < self._settings.health.stuck:
             systemd.notify("WATCHDOG=1")
         else:
             _log.error("The running scan has made no progress for %.0f s.", silence)
+
+    def _silence(self) -> float:
+        """Seconds since the running scan made progress."""
+        return self._components.scan_worker.silence(time.monotonic())
 
     # ---- Effects
 

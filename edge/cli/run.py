@@ -52,8 +52,9 @@ def run(chosen: argparse.Namespace) -> int:
         _post_signals(daemon.post)
         ended_well = daemon.run()
     if not ended_well:
-        note_crash(start.store_folder, "A part of the program died, or did not end in time.")
-        _kill_everything()
+        note_crash(start.store_folder, "A part of the program died, or a scan hung.")
+    if daemon.is_late or not ended_well:
+        _kill_everything(0 if ended_well else FAILED)
     return 0
 
 
@@ -120,7 +121,7 @@ def _post_signals(post: Callable[[Event], None]) -> None:
         signal.signal(number, post_signal)
 
 
-def _kill_everything() -> NoReturn:
+def _kill_everything(status: int) -> NoReturn:
     """End without waiting for threads that hang; kill the child processes first."""
     tasks = Path("/proc/self/task").iterdir()
     texts = [(task / "children").read_text(encoding="ascii") for task in tasks]
@@ -128,4 +129,4 @@ def _kill_everything() -> NoReturn:
     for child in [int(child) for text in texts for child in text.split()]:
         with contextlib.suppress(OSError):
             os.killpg(child, signal.SIGKILL)
-    os._exit(FAILED)
+    os._exit(status)

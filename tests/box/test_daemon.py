@@ -119,6 +119,24 @@ def test_the_watchdog_is_fed_by_progress(start: Start, clips: Path) -> None:
     assert box.end() == 0
 
 
+def test_a_scan_that_is_slow_to_end_is_no_crash(start: Start, clips: Path) -> None:
+    """On a busy machine the unit was `failed`, and two such ends had a healthy clip skipped."""
+    box = start()
+    box.says("STATUS=Ready")
+    box.drop(clips / "red.mp4", "good.mp4")
+    children = until(box.children, 30)
+    for child in children:
+        os.kill(child, signal.SIGSTOP)
+    until(lambda: box.attempts)
+    assert box.end() == 0
+    until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
+    assert not (box.store / "crash.log").read_text()
+    box = start()
+    box.says("STATUS=FAKE: good.mp4")
+    assert not box.attempts
+    assert box.end() == 0
+
+
 def test_two_do_not_work_in_one_store(start: Start) -> None:
     box = start()
     box.says("STATUS=Ready")
