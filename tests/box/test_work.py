@@ -157,7 +157,7 @@ from edge.box.scan_worker import ScanWorker
 from edge.settings import Settings
 store, bundle, clip = map(Path, sys.argv[1:])
 def post(event):
-    if isinstance(event, ScanProgressed) and event.progress.frames_done > 3:
+    if isinstance(event, ScanProgressed) and event.progress.done > 3:
         os.kill(os.getpid(), signal.SIGSEGV)
 watch_crashes(store)
 worker = ScanWorker(store, post, print)

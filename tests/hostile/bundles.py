@@ -14,12 +14,13 @@ import ctypes
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,13 +146,19 @@ def understood(status: int, lines: Sequence[str], said: str) -> tuple[str, str]:
 
 @contextmanager
 def adopting() -> Iterator[None]:
-    """Within this, processes whose parent has ended become children of this one."""
+    """Within this, processes whose parent has ended become children of this one; then they end."""
     libc = ctypes.CDLL(None)
+    before = children_of(os.getpid())
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
         yield
     finally:
         libc.prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        for child in set(children_of(os.getpid())).difference(before):
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(child, 0)
 
 
 def row(answers: Sequence[Answer]) -> str:

@@ -10,6 +10,7 @@ import textwrap
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -275,7 +276,8 @@ def test_features_that_would_fill_the_memory_are_refused(
     crops = np.zeros((1, SIDE, SIDE, 3), np.uint8)
     answers = (np.zeros((1, each), np.float32) for each in (width - 1, width))
     most, more = (answering(bundle, crops.nbytes, answer) for answer in answers)
-    assert most.features(crops).shape == (1, width - 1)
+    with closing(most):
+        assert most.features(crops).shape == (1, width - 1)
     with pytest.raises(ModelProcessError, match="invalid data"):
         more.features(crops)
 
