@@ -5,6 +5,7 @@
 # finished step: a hash of the files that it depends on. So a second run is quick, and a changed
 # file repeats its steps. Each file in setup/ has one job.
 set -euo pipefail
+unset PYTHONPATH PYTHONHOME # another program's modules would be taken for these
 
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 VENV=$ROOT/.venv

@@ -228,6 +228,11 @@ def test_without_a_terminal_the_samples_are_judged(ready: Path) -> None:
     assert started(ready, "run", "--json", "a.mp4").stdout == "asked to: scan --json a.mp4\n"
 
 
+def test_modules_of_another_program_are_left_out(ready: Path) -> None:
+    write_program(ready.parent / ".venv/bin/truelight", 'echo "${PYTHONPATH-} ${PYTHONHOME-}"')
+    assert started(ready, "run", PYTHONPATH="/other", PYTHONHOME="/other").stdout == " \n"
+
+
 def test_the_model_for_second_opinions_is_added_on_demand(ready: Path) -> None:
     done = started(ready, "thorough")
     assert done.returncode == 0
