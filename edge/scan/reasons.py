@@ -72,7 +72,7 @@ UNDECIDED = (
     N_("Probability of FAKE {share}."),
     N_("Highest probability of FAKE {share}."),
 )
-"""By a model without thresholds: for one face, and for several."""
+"""Of a model without thresholds: that it decides nothing; then for one face, and for several."""
 
 SWAPPED, GENERATED = N_("swapped"), N_("generated")
 EITHER = N_("swapped or generated")

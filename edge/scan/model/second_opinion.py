@@ -181,8 +181,8 @@ class SecondModel:
         """The logits of every crop (uint8 `[side, side, 3]` RGB), by face.
 
         `report` is called repeatedly with the number of crops that were scored; it may raise
-        `Cancelled`. Raises TruelightError: the model
-        cannot be loaded now, fails, or takes more time than allowed.
+        `Cancelled`. Raises TruelightError: the model cannot be loaded now, fails, or takes more
+        time than allowed.
         """
         until = time.monotonic() + self._settings.seconds
 
